@@ -1,0 +1,1 @@
+export { fileSink } from "./node/file-sink.js";

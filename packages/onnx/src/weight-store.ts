@@ -1,0 +1,40 @@
+import type { TensorValue } from "./tensor-value.js";
+
+/** Where the bytes of an initializer lie outside the model file (ONNX external data). */
+export interface ExternalLocation {
+  /** File name, relative to the model file. */
+  readonly path: string;
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
+/** Takes the weights of a graph while it is built. */
+export interface WeightStore {
+  /** Keeps the tensor outside the model file and says where, or returns `undefined` to have it inside. */
+  store(name: string, value: TensorValue): ExternalLocation | undefined;
+}
+
+/** A tensor of this size or less stays in the model file: its location entry would be about as long. */
+export const INLINE_BYTES = 256;
+
+/** Keeps every weight inside the model file; right for small graphs (protobuf ends at 2 GiB). */
+export const inlineWeights: WeightStore = { store: () => undefined };
+
+/** External data that lives in memory, as ONNX Runtime's `externalData` session option takes it. */
+export interface MemoryWeights extends WeightStore {
+  readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
+}
+
+/** Hands weights to a session without copying them into the model: each is an external file of its own, in memory. */
+export function memoryWeights(): MemoryWeights {
+  const externalData: { path: string; data: Uint8Array }[] = [];
+  return {
+    externalData,
+    store(_name, { bytes }) {
+      if (bytes.byteLength <= INLINE_BYTES) return undefined;
+      const path = `weight-${externalData.length}`;
+      externalData.push({ path, data: bytes });
+      return { path, offset: 0, byteLength: bytes.byteLength };
+    },
+  };
+}

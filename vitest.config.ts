@@ -1,0 +1,29 @@
+import { existsSync, readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+/** Workspaces are tested from their sources: the condition picks `src/` in every `exports` map. */
+const conditions = ["@kvfold/source"];
+const setup = fileURLToPath(new URL("./tooling/testing/setup.ts", import.meta.url));
+
+const folders = ["packages", "apps", "tooling"].flatMap((parent) =>
+  readdirSync(new URL(`./${parent}`, import.meta.url))
+    .map((name) => `${parent}/${name}`)
+    .filter((folder) => existsSync(new URL(`./${folder}/package.json`, import.meta.url))),
+);
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: {
+    setupFiles: [setup],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // Real models run on ONNX Runtime's own threads: two files at a time would only fight for the cores.
+    maxWorkers: 2,
+    projects: folders.map((root) => ({
+      extends: true as const,
+      test: { name: root.split("/")[1]!, root, include: ["{src,test}/**/*.test.ts"] },
+    })),
+  },
+});
