@@ -1,0 +1,19 @@
+import { describe, expect, it } from "vitest";
+import { RopeError } from "./rope-error.js";
+
+describe("RopeError", () => {
+  it("carries its name, code and message", () => {
+    const error = new RopeError("shape-mismatch", "expected more");
+    expect(error).toMatchObject({ name: "RopeError", code: "shape-mismatch", message: "expected more" });
+    expect(error).toBeInstanceOf(Error);
+  });
+
+  it("recognises errors of another copy of the package by their marker", () => {
+    const foreign = Object.defineProperty(new Error("x"), Symbol.for("kvfold.rope.error"), { value: true });
+    expect(RopeError.isInstance(foreign)).toBe(true);
+  });
+
+  it.each([undefined, null, "error", {}, new Error("x")])("does not recognise %s", (value) => {
+    expect(RopeError.isInstance(value)).toBe(false);
+  });
+});
