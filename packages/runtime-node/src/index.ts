@@ -1,0 +1,2 @@
+export { nodeProvider } from "./node-provider.js";
+export type { OrtNode } from "./node-session.js";

@@ -1,0 +1,128 @@
+import { type CacheLayout, readCacheLayout } from "./cache-layout.js";
+import { planDecoderInputs } from "./decoder-inputs.js";
+import { createDecodingState, type DecodingState } from "./decoding-state.js";
+import { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";
+import type { Logits } from "./logits.js";
+import type { Session } from "./port.js";
+import { RuntimeError } from "./runtime-error.js";
+
+/** A decoder with a KV cache. It does not own its session: dispose that yourself. */
+export interface CausalLM {
+  readonly cacheLayout: CacheLayout;
+  /** Where decoding states keep their cache. */
+  readonly cacheKind: "in-place" | "growing";
+  /** Columns of the logits, where the graph declares them as a number. */
+  readonly vocabularySize: number | undefined;
+  readonly maxPositions: number;
+  /** An empty sequence to decode. */
+  createState(): DecodingState;
+  /**
+   * Logits `[S, vocabulary]` of all positions of a sequence, in one run.
+   *
+   * @throws {RuntimeError} `invalid-argument`, `too-many-positions` or `run-failed`.
+   */
+  forward(ids: ArrayLike<number>): Promise<Logits>;
+}
+
+export declare namespace createCausalLM {
+  interface Options {
+    /**
+     * `in-place` writes new keys and values into the cache, `growing` takes over the tensors that the graph returns,
+     * `auto` (the default) picks `in-place` where session and graph both say that they can. Say `in-place` yourself only
+     * for a graph whose attention is com.microsoft GroupQueryAttention: others then compute wrong results.
+     */
+    readonly cache?: "auto" | "in-place" | "growing";
+    /** Positions that the model was trained on or has tables for. No limit by default. */
+    readonly maxPositions?: number | undefined;
+    /** Tokens of a prompt that are run at a time; a bound on the memory of attention and logits. */
+    readonly prefillChunk?: number;
+    /** Tokens that an in-place cache has room for at first. It doubles when full. */
+    readonly initialCapacity?: number;
+  }
+}
+
+/**
+ * Makes a language model of a session over a decoder graph: inputs `input_ids`, and `attention_mask`, `position_ids`,
+ * `num_logits_to_keep` if declared, `past_key_values.N.key|value`; outputs `logits` `[B, S, vocabulary]` float32 and
+ * `present.N.key|value`. Sequences are decoded one at a time (`B = 1`).
+ *
+ * @throws {RuntimeError} `unsupported-model` when the graph is another; `invalid-argument` for an option out of range,
+ *   or `cache: "in-place"` on a session that cannot write in place.
+ */
+export function createCausalLM(session: Session, options: createCausalLM.Options = {}): CausalLM {
+  const {
+    cache = "auto",
+    maxPositions = Number.POSITIVE_INFINITY,
+    prefillChunk = 512,
+    initialCapacity = 256,
+  } = options;
+  checkPositive({ maxPositions, prefillChunk, initialCapacity });
+  const cacheLayout = readCacheLayout(session);
+  const cacheKind = chooseCache(cache, session, cacheLayout);
+  const vocabularySize = readVocabularySize(session);
+  const inputs = planDecoderInputs(session, cacheLayout);
+  const createCache = (capacity: number): KvCache =>
+    cacheKind === "in-place"
+      ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions })
+      : createGrowingCache(cacheLayout);
+  const createState = (capacity = initialCapacity): DecodingState =>
+    createDecodingState({ session, inputs, cache: createCache(capacity), maxPositions, prefillChunk });
+  return {
+    cacheLayout,
+    cacheKind,
+    vocabularySize,
+    maxPositions,
+    createState: () => createState(),
+    async forward(ids) {
+      const state = createState(Math.max(ids.length, 1));
+      try {
+        return await state.forward(ids);
+      } finally {
+        state.dispose();
+      }
+    },
+  };
+}
+
+function chooseCache(
+  wanted: "auto" | "in-place" | "growing",
+  { writesInPlace }: Session,
+  { inPlace }: CacheLayout,
+): "in-place" | "growing" {
+  if (wanted === "auto") return writesInPlace && inPlace ? "in-place" : "growing";
+  if (wanted === "in-place" && !writesInPlace) {
+    throw new RuntimeError(
+      "invalid-argument",
+      'createCausalLM: expected cache "auto" or "growing", found "in-place": this runtime never writes into given outputs',
+    );
+  }
+  return wanted;
+}
+
+function readVocabularySize({ outputs }: Session): number | undefined {
+  const logits = outputs.find(({ name }) => name === "logits");
+  if (logits === undefined || logits.shape.length !== 3) {
+    throw new RuntimeError(
+      "unsupported-model",
+      "createCausalLM: expected an output logits [B, S, vocabulary], found none",
+    );
+  }
+  if (logits.type !== "float32") {
+    throw new RuntimeError(
+      "unsupported-model",
+      `createCausalLM: expected float32 logits, found ${logits.type}: end the graph with a Cast to float32`,
+    );
+  }
+  const size = logits.shape[2];
+  return typeof size === "number" ? size : undefined;
+}
+
+function checkPositive(options: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value >= 1 && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY)) continue;
+    throw new RuntimeError(
+      "invalid-argument",
+      `createCausalLM: expected ${name} of at least 1, found ${value}`,
+    );
+  }
+}

@@ -1,0 +1,154 @@
+import type { DecoderStep } from "./decoder-inputs.js";
+import type { KvCache } from "./kv-cache.js";
+import { type Logits, logitsRow } from "./logits.js";
+import type { Feeds, Session } from "./port.js";
+import { RuntimeError } from "./runtime-error.js";
+
+/** One sequence being decoded, with the cache of its tokens. One call at a time. */
+export interface DecodingState {
+  /** Tokens so far. */
+  readonly length: number;
+  /** Bytes of the cache. */
+  readonly cacheBytes: number;
+  /**
+   * Appends the tokens of a prompt, a chunk at a time, and returns the logits `[vocabulary]` of the last. When a run
+   * fails, the chunks before it stay.
+   *
+   * @throws {RuntimeError} `invalid-argument`, `too-many-positions`, `busy`, `disposed` or `run-failed`.
+   */
+  prefill(ids: ArrayLike<number>): Promise<Float32Array>;
+  /** Appends one token and returns its logits `[vocabulary]`. Throws as `prefill`. */
+  decode(id: number): Promise<Float32Array>;
+  /** Appends tokens in one run and returns the logits `[S, vocabulary]` of all of them. Throws as `prefill`. */
+  forward(ids: ArrayLike<number>): Promise<Logits>;
+  /** Forgets all tokens. An in-place cache keeps its memory for the next ones. */
+  clear(): void;
+  /** Lets go of the cache. */
+  dispose(): void;
+}
+
+export declare namespace createDecodingState {
+  interface Options {
+    readonly session: Session;
+    readonly inputs: (step: DecoderStep) => Feeds;
+    readonly cache: KvCache;
+    readonly maxPositions: number;
+    readonly prefillChunk: number;
+  }
+}
+
+/** Starts a sequence over a session and an empty cache. */
+export function createDecodingState(options: createDecodingState.Options): DecodingState {
+  return new CachedDecoding(options);
+}
+
+class CachedDecoding implements DecodingState {
+  readonly #session: Session;
+  readonly #inputs: (step: DecoderStep) => Feeds;
+  readonly #maxPositions: number;
+  readonly #prefillChunk: number;
+  #cache: KvCache | undefined;
+  #busy = false;
+
+  constructor({ session, inputs, cache, maxPositions, prefillChunk }: createDecodingState.Options) {
+    this.#session = session;
+    this.#inputs = inputs;
+    this.#cache = cache;
+    this.#maxPositions = maxPositions;
+    this.#prefillChunk = prefillChunk;
+  }
+
+  get length(): number {
+    return this.#cache?.length ?? 0;
+  }
+
+  get cacheBytes(): number {
+    return this.#cache?.bytes ?? 0;
+  }
+
+  prefill(ids: ArrayLike<number>): Promise<Float32Array> {
+    return this.#exclusively(ids, async (cache) => {
+      const all = Array.from(ids);
+      let logits: Logits | undefined;
+      for (let start = 0; start < all.length; start += this.#prefillChunk) {
+        logits = await this.#run(cache, all.slice(start, start + this.#prefillChunk), 1);
+      }
+      return logitsRow(logits!, logits!.rows - 1);
+    });
+  }
+
+  decode(id: number): Promise<Float32Array> {
+    return this.prefill([id]);
+  }
+
+  forward(ids: ArrayLike<number>): Promise<Logits> {
+    return this.#exclusively(ids, (cache) => this.#run(cache, ids, 0));
+  }
+
+  clear(): void {
+    this.#available().clear();
+  }
+
+  dispose(): void {
+    this.#cache?.clear();
+    this.#cache = undefined;
+  }
+
+  async #run(cache: KvCache, ids: ArrayLike<number>, logitsToKeep: number): Promise<Logits> {
+    cache.reserve(ids.length);
+    const feeds = { ...this.#inputs({ ids, past: cache.length, logitsToKeep }), ...cache.feeds() };
+    const results = await this.#session.run(feeds, { logits: null, ...cache.fetches() });
+    cache.commit(results, ids.length);
+    const { data, dims } = results.logits!;
+    return { rows: dims[1]!, columns: dims[2]!, data: data as Float32Array };
+  }
+
+  /** Two runs at a time would both append behind the same tokens. */
+  async #exclusively<T>(ids: ArrayLike<number>, work: (cache: KvCache) => Promise<T>): Promise<T> {
+    const cache = this.#available();
+    checkTokens(ids);
+    checkPositions(cache.length + ids.length, this.#maxPositions);
+    this.#busy = true;
+    try {
+      return await work(cache);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #available(): KvCache {
+    if (this.#cache === undefined) {
+      throw new RuntimeError(
+        "disposed",
+        "DecodingState: used after dispose(): create another with model.createState()",
+      );
+    }
+    if (this.#busy) {
+      throw new RuntimeError(
+        "busy",
+        "DecodingState: one call at a time: await the last one, or create another state",
+      );
+    }
+    return this.#cache;
+  }
+}
+
+function checkTokens(ids: ArrayLike<number>): void {
+  if (ids.length === 0)
+    throw new RuntimeError("invalid-argument", "DecodingState: expected at least one token, found none");
+  for (let i = 0; i < ids.length; i++) {
+    if (Number.isInteger(ids[i]) && ids[i]! >= 0) continue;
+    throw new RuntimeError(
+      "invalid-argument",
+      `DecodingState: expected token ids from 0 up, found ${ids[i]} at ${i}`,
+    );
+  }
+}
+
+function checkPositions(needed: number, limit: number): void {
+  if (needed <= limit) return;
+  throw new RuntimeError(
+    "too-many-positions",
+    `DecodingState: expected at most ${limit} tokens (maxPositions), found ${needed}: shorten the prompt`,
+  );
+}

@@ -1,0 +1,66 @@
+import { type AbortSignalLike, throwIfAborted } from "./abort-signal.js";
+import type { CausalLM } from "./causal-lm.js";
+import { createRandom } from "./random.js";
+import { RuntimeError } from "./runtime-error.js";
+import { sampleToken } from "./sampling.js";
+
+/** Why a generation ended. */
+export type FinishReason = "stop-token" | "max-new-tokens" | "max-positions";
+
+export declare namespace generate {
+  interface Options extends sampleToken.Options {
+    readonly maxNewTokens?: number;
+    /** 0, the default here, is greedy. */
+    readonly temperature?: number | undefined;
+    /** Start of the random numbers; the same seed gives the same tokens. */
+    readonly seed?: number | undefined;
+    /** Tokens that end the text; they are not yielded. */
+    readonly stopTokens?: readonly number[] | undefined;
+    readonly signal?: AbortSignalLike | undefined;
+  }
+}
+
+/**
+ * Continues a prompt, yielding each token as soon as it is drawn. Leaving the loop early frees the cache.
+ *
+ * @returns Why it ended, as the generator's return value: a stop token, `maxNewTokens`, or the model's positions were
+ *   used up.
+ * @throws {RuntimeError} `aborted` when `signal` fires; `invalid-argument` or `too-many-positions` for the prompt;
+ *   `invalid-argument` for an option out of range; `invalid-logits` when the model computes NaN.
+ */
+export async function* generate(
+  model: CausalLM,
+  prompt: ArrayLike<number>,
+  options: generate.Options = {},
+): AsyncGenerator<number, FinishReason, undefined> {
+  const { maxNewTokens = 256, temperature = 0, topK, topP, seed = 0, stopTokens = [], signal } = options;
+  checkCount(maxNewTokens);
+  const random = createRandom(seed);
+  const stops = new Set(stopTokens);
+  const state = model.createState();
+  try {
+    throwIfAborted(signal);
+    let logits = await state.prefill(prompt);
+    for (let count = 1; count <= maxNewTokens; count++) {
+      throwIfAborted(signal);
+      const token = sampleToken(logits, { temperature, topK, topP }, random);
+      if (stops.has(token)) return "stop-token";
+      yield token;
+      if (count === maxNewTokens) break;
+      if (state.length === model.maxPositions) return "max-positions";
+      throwIfAborted(signal);
+      logits = await state.decode(token);
+    }
+    return "max-new-tokens";
+  } finally {
+    state.dispose();
+  }
+}
+
+function checkCount(maxNewTokens: number): void {
+  if (maxNewTokens >= 1) return;
+  throw new RuntimeError(
+    "invalid-argument",
+    `generate: expected maxNewTokens of at least 1, found ${maxNewTokens}`,
+  );
+}

@@ -1,0 +1,30 @@
+export { type AbortSignalLike, throwIfAborted } from "./abort-signal.js";
+export {
+  type CacheLayout,
+  type CacheSlot,
+  cacheBytesPerToken,
+  type LayerCache,
+  readCacheLayout,
+} from "./cache-layout.js";
+export { type CausalLM, createCausalLM } from "./causal-lm.js";
+export type { DecodingState } from "./decoding-state.js";
+export { type FinishReason, generate } from "./generate.js";
+export { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";
+export type { Logits } from "./logits.js";
+export { type Perplexity, perplexity } from "./perplexity.js";
+export {
+  type ExternalData,
+  type Feeds,
+  type Fetches,
+  type ModelSource,
+  type Results,
+  type Session,
+  type SessionOptions,
+  type SessionProvider,
+  Tensor,
+  type TensorInfo,
+} from "./port.js";
+export { createRandom, type Random } from "./random.js";
+export { RuntimeError, type RuntimeErrorCode } from "./runtime-error.js";
+export { argmax, sampleToken } from "./sampling.js";
+export { createTextStream, type TextStream } from "./text-stream.js";

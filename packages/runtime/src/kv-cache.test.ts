@@ -1,0 +1,116 @@
+import { describe, expect, it } from "vitest";
+import {
+  type CacheLayout,
+  type CacheSlot,
+  createGrowingCache,
+  createInPlaceCache,
+  type KvCache,
+  Tensor,
+} from "./index.js";
+
+const slot = (name: string, heads: number, size: number, type: CacheSlot["type"] = "float32"): CacheSlot => ({
+  past: `past_key_values.${name}`,
+  present: `present.${name}`,
+  type,
+  heads,
+  size,
+});
+
+const layout: CacheLayout = {
+  layers: [{ key: slot("0.key", 3, 2), value: slot("0.value", 1, 4, "float16") }],
+  inPlace: true,
+};
+
+const past = (cache: KvCache, name: string): Tensor => cache.feeds()[`past_key_values.${name}`]!;
+
+/** Does to the cache what a run of `count` tokens would: marks each number with its head and token. */
+function fill(cache: KvCache, count: number): void {
+  cache.reserve(count);
+  const data = past(cache, "0.key").data as Float32Array;
+  const capacity = data.length / 6;
+  for (let head = 0; head < 3; head++) {
+    for (let token = cache.length; token < cache.length + count; token++) {
+      data.fill(100 * head + token, (head * capacity + token) * 2, (head * capacity + token + 1) * 2);
+    }
+  }
+  cache.commit({}, count);
+}
+
+describe("createInPlaceCache", () => {
+  it("feeds the very tensors that it has written", () => {
+    const cache = createInPlaceCache(layout, { capacity: 4 });
+    expect(cache.fetches()["present.0.key"]).toBe(past(cache, "0.key"));
+    expect(past(cache, "0.key").dims).toEqual([1, 3, 4, 2]);
+    expect(past(cache, "0.value").dims).toEqual([1, 1, 4, 4]);
+    expect(past(cache, "0.value").type).toBe("float16");
+  });
+
+  it("doubles when full and moves every head to its new place", () => {
+    const cache = createInPlaceCache(layout, { capacity: 3 });
+    fill(cache, 3);
+    fill(cache, 2);
+    expect(cache.length).toBe(5);
+    expect(past(cache, "0.key").dims).toEqual([1, 3, 6, 2]);
+    const rows = [0, 1, 2].map((head) =>
+      [0, 1, 2, 3, 4].flatMap((token) => [100 * head + token, 100 * head + token]),
+    );
+    expect([...(past(cache, "0.key").data as Float32Array)]).toEqual(rows.flatMap((row) => [...row, 0, 0]));
+  });
+
+  it("grows to what one call needs, and never past its limit by doubling", () => {
+    const cache = createInPlaceCache(layout, { capacity: 4, limit: 10 });
+    cache.reserve(7);
+    expect(past(cache, "0.key").dims[2]).toBe(8);
+    fill(cache, 8);
+    cache.reserve(1);
+    expect(past(cache, "0.key").dims[2]).toBe(10);
+    const jump = createInPlaceCache(layout, { capacity: 4 });
+    jump.reserve(31);
+    expect(past(jump, "0.key").dims[2]).toBe(31);
+  });
+
+  it("counts the bytes of what it has allocated, and keeps them when cleared", () => {
+    const cache = createInPlaceCache(layout, { capacity: 5 });
+    expect(cache.bytes).toBe(5 * (3 * 2 * 4 + 4 * 2));
+    fill(cache, 2);
+    cache.clear();
+    expect(cache.length).toBe(0);
+    expect(cache.bytes).toBe(5 * (3 * 2 * 4 + 4 * 2));
+  });
+});
+
+describe("createGrowingCache", () => {
+  const present = (tokens: number): Record<string, Tensor> => ({
+    "present.0.key": new Tensor("float32", new Float32Array(6 * tokens), [1, 3, tokens, 2]),
+    "present.0.value": new Tensor("float16", new Uint16Array(4 * tokens), [1, 1, tokens, 4]),
+  });
+
+  it("starts without tokens and takes over what a run returns", () => {
+    const cache = createGrowingCache(layout);
+    expect(past(cache, "0.key").dims).toEqual([1, 3, 0, 2]);
+    expect(cache.fetches()).toEqual({ "present.0.key": null, "present.0.value": null });
+    const results = present(3);
+    cache.commit(results, 3);
+    expect(past(cache, "0.key")).toBe(results["present.0.key"]);
+    expect(cache.length).toBe(3);
+    expect(cache.bytes).toBe(3 * (3 * 2 * 4 + 4 * 2));
+  });
+
+  it("releases tensors on a GPU when it replaces them", () => {
+    const cache = createGrowingCache(layout);
+    let released = 0;
+    const dispose = () => void released++;
+    const onGpu = Tensor.fromGpuBuffer({} as never, { dataType: "float32", dims: [1, 3, 1, 2], dispose });
+    cache.commit({ ...present(1), "present.0.key": onGpu }, 1);
+    expect(released).toBe(0);
+    cache.commit(present(2), 1);
+    expect(released).toBe(1);
+  });
+
+  it("forgets all tokens", () => {
+    const cache = createGrowingCache(layout);
+    cache.commit(present(3), 3);
+    cache.clear();
+    expect([cache.length, cache.bytes, past(cache, "0.value").dims[2]]).toEqual([0, 0, 0]);
+  });
+});

@@ -1,0 +1,74 @@
+import { Tensor } from "onnxruntime-common";
+
+export { Tensor };
+
+/** An input or output that a model declares: its shape holds numbers, or names where a dimension is symbolic. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly type: Tensor.Type;
+  readonly shape: readonly (number | string)[];
+}
+
+/** Tensors of a run by input name. */
+export type Feeds = Readonly<Record<string, Tensor>>;
+
+/** Tensors of a run by output name. */
+export type Results = Readonly<Record<string, Tensor>>;
+
+/**
+ * The outputs wanted of a run: their names, or a map from names to tensors to write them into (`null` lets the
+ * runtime allocate). Only a session that `writesInPlace` fills the tensors it is given.
+ */
+export type Fetches = readonly string[] | Readonly<Record<string, Tensor | null>>;
+
+/** A loaded model, whichever ONNX Runtime runs it. */
+export interface Session {
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  /** Whether a tensor given in `fetches` is the memory that the output is written to. */
+  readonly writesInPlace: boolean;
+  /**
+   * Runs the model once.
+   *
+   * @param fetches - The outputs wanted; all of them by default.
+   * @throws {RuntimeError} `run-failed` when ONNX Runtime refuses the feeds or fails; `disposed` after `dispose()`.
+   */
+  run(feeds: Feeds, fetches?: Fetches): Promise<Results>;
+  /** Frees the model. A second call does nothing. */
+  dispose(): Promise<void>;
+}
+
+/** A file that the tensors of a model given as bytes refer to, under the very name that they use. */
+export interface ExternalData {
+  readonly path: string;
+  readonly data: Uint8Array;
+}
+
+/** Where a model is: a file (in browsers a URL), whose external data lies beside it, or bytes. */
+export type ModelSource =
+  | { readonly path: string }
+  | { readonly bytes: Uint8Array; readonly externalData?: readonly ExternalData[] };
+
+/** How a session is set up. What is left out is ONNX Runtime's own default. */
+export interface SessionOptions {
+  /** Threads of one operator. */
+  readonly threads?: number | undefined;
+  /** How far ONNX Runtime rewrites the graph. */
+  readonly optimization?: "disabled" | "basic" | "extended" | "all" | undefined;
+  /**
+   * Whether weights are copied into the layout that the kernels like best. Without, a model loaded from a file
+   * stays mapped from it: slower products, but almost no memory of its own, and one copy for all its sessions.
+   */
+  readonly prepack?: boolean | undefined;
+}
+
+/** A runtime that can load models: Node's, a browser's, or one of your own. */
+export interface SessionProvider {
+  readonly name: string;
+  /**
+   * Loads a model.
+   *
+   * @throws {RuntimeError} `model-unreadable`, `session-failed`, or `runtime-missing`.
+   */
+  createSession(source: ModelSource, options?: SessionOptions): Promise<Session>;
+}

@@ -1,0 +1,62 @@
+/**
+ * Why a model could not be loaded or run.
+ *
+ * - `aborted`: the caller's signal fired; its reason is the error's `cause`.
+ * - `runtime-missing`: the ONNX Runtime package of a provider is not installed.
+ * - `model-unreadable`: the model's file or bytes are missing or empty.
+ * - `session-failed`: ONNX Runtime refused the model.
+ * - `run-failed`: ONNX Runtime refused the inputs of a run, or failed inside it.
+ * - `disposed`: a session or a decoding state was used after `dispose()`.
+ * - `busy`: a decoding state was used while it was still working on another call.
+ * - `unsupported-model`: the graph's inputs or outputs are not those of a decoder with a cache.
+ * - `too-many-positions`: more tokens than the model, or the cache, has positions for.
+ * - `invalid-argument`: an option or a token id outside its range.
+ * - `invalid-logits`: logits that are no distribution (NaN, or no finite entry).
+ */
+export type RuntimeErrorCode =
+  | "aborted"
+  | "runtime-missing"
+  | "model-unreadable"
+  | "session-failed"
+  | "run-failed"
+  | "disposed"
+  | "busy"
+  | "unsupported-model"
+  | "too-many-positions"
+  | "invalid-argument"
+  | "invalid-logits";
+
+const marker = /*@__PURE__*/ Symbol.for("kvfold.runtime.error");
+
+/**
+ * The one error of the runtime packages: `code` says what went wrong, the message what to do about it.
+ *
+ * @example
+ * ```ts
+ * import { RuntimeError, throwIfAborted } from "@kvfold/runtime";
+ *
+ * const attempt = () => {
+ *   try {
+ *     return throwIfAborted({ aborted: true });
+ *   } catch (error) {
+ *     return RuntimeError.isInstance(error) ? error.code : error;
+ *   }
+ * };
+ * attempt() // => "aborted"
+ * ```
+ */
+export class RuntimeError extends Error {
+  override readonly name = "RuntimeError";
+  readonly code: RuntimeErrorCode;
+
+  constructor(code: RuntimeErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    Object.defineProperty(this, marker, { value: true });
+  }
+
+  /** True for a `RuntimeError` of any installed copy of this package. */
+  static isInstance(error: unknown): error is RuntimeError {
+    return typeof error === "object" && error !== null && marker in error;
+  }
+}
