@@ -1,0 +1,47 @@
+/** What a package may know of: its `dependencies` and `peerDependencies`, no more and no less. */
+export interface Arrows {
+  /** Other packages of this workspace, without their scope. */
+  readonly to: readonly string[];
+  /** Packages from outside. */
+  readonly outside: readonly string[];
+}
+
+/**
+ * The arrows between the packages, as ARCHITECTURE.md draws them. `rope` is meant to be lifted out and stands alone;
+ * `calibration` and `converter` take a session as an argument, so none but the two runtimes know an ONNX Runtime; and
+ * nothing but apps knows a runtime. Apps see everything and are not listed.
+ */
+export const arrows: Readonly<Record<string, Arrows>> = {
+  rope: { to: [], outside: [] },
+  linalg: { to: [], outside: ["ml-matrix"] },
+  safetensors: { to: [], outside: ["@petamoriken/float16"] },
+  onnx: { to: [], outside: ["@bufbuild/protobuf", "onnx-buf"] },
+  runtime: { to: [], outside: ["onnxruntime-common"] },
+  "runtime-node": { to: ["runtime"], outside: ["onnxruntime-node"] },
+  "runtime-web": { to: ["runtime"], outside: ["onnxruntime-web"] },
+  calibration: { to: ["linalg", "runtime", "safetensors"], outside: [] },
+  converter: { to: ["calibration", "linalg", "onnx", "rope", "runtime", "safetensors"], outside: ["zod"] },
+};
+
+/** Packages that hold one platform's code throughout; in others only `src/node.ts` and `src/node/` may use Node. */
+export const nodePackages: readonly string[] = ["runtime-node"];
+
+/** Names along a cycle of a graph, first name repeated at the end; `undefined` if it has none. */
+export function findCycle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const cleared = new Set<string>();
+  const walk = (name: string, path: readonly string[]): string[] | undefined => {
+    if (path.includes(name)) return [...path.slice(path.indexOf(name)), name];
+    if (cleared.has(name)) return undefined;
+    for (const next of graph.get(name) ?? []) {
+      const cycle = walk(next, [...path, name]);
+      if (cycle !== undefined) return cycle;
+    }
+    cleared.add(name);
+    return undefined;
+  };
+  for (const name of graph.keys()) {
+    const cycle = walk(name, []);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
+}

@@ -1,0 +1,31 @@
+import { posix } from "node:path";
+import ts from "typescript";
+import { readText } from "./workspace";
+
+/** An import as it is written in a source file. */
+export interface Import {
+  /** Relative to the root. */
+  readonly file: string;
+  readonly specifier: string;
+}
+
+/** Every `import`, `export … from`, `import()` and `import type` of a file; those in comments are none. */
+export const readImports = (file: string): Import[] =>
+  ts
+    .preProcessFile(readText(file), true, true)
+    .importedFiles.map(({ fileName }) => ({ file, specifier: fileName }));
+
+/** `@scope/name/path` → `@scope/name`, `name/path` → `name`; `undefined` for a relative path or a Node module. */
+export function packageOf(specifier: string): string | undefined {
+  if (specifier.startsWith(".") || specifier.startsWith("node:")) return undefined;
+  const parts = specifier.split("/");
+  return parts.slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
+}
+
+/** Whether a source file belongs to the Node part of its package: `src/node*.ts` or `src/node/`. */
+export const isNodeFile = (file: string): boolean => /\/src\/node([^/]*\.ts$|\/)/.test(file);
+
+/** Whether an import reaches the Node part of the importing file's own package. */
+export const reachesNodeFile = ({ file, specifier }: Import): boolean =>
+  specifier.startsWith(".") &&
+  isNodeFile(`${posix.join(posix.dirname(file), specifier).replace(/\.ts$/, "")}.ts`);
