@@ -1,0 +1,55 @@
+import { type SymmetricEigen, symmetricEigen } from "../eigen.js";
+import { identity, type Matrix } from "../matrix.js";
+import { multiplyTransposed } from "../multiply.js";
+import { NumericalError } from "../numerical-error.js";
+
+/** `root = M^(1/2)` and `inverseRoot = M^(-1/2)`, symmetric, both `[n, n]`. */
+export interface SquareRoots {
+  readonly root: Matrix;
+  readonly inverseRoot: Matrix;
+}
+
+/**
+ * The roots of each diagonal block of a positive semi-definite matrix. The floor is relative to the largest eigenvalue
+ * of all blocks, so that the result is that of the whole matrix: a zero block beside others gets the floor, and
+ * only a matrix that is zero altogether becomes the identity.
+ */
+export function blockRoots(caller: string, blocks: readonly Matrix[], floor: number): SquareRoots[] {
+  requireFloor(caller, floor);
+  const eigens = blocks.map(symmetricEigen);
+  const largest = eigens.reduce((peak, { values }) => Math.max(peak, values[0] ?? 0), 0);
+  const smallest = eigens.reduce((low, { values }) => Math.min(low, values.at(-1) ?? 0), 0);
+  if (largest === 0 && smallest === 0) {
+    return blocks.map(({ rows }) => ({ root: identity(rows), inverseRoot: identity(rows) }));
+  }
+  requireSemiDefinite(caller, smallest, largest);
+  return eigens.map((eigen) => rootsOf(eigen, floor * largest));
+}
+
+function rootsOf({ values, vectors }: SymmetricEigen, least: number): SquareRoots {
+  const roots = values.map((value) => Math.sqrt(Math.max(value, least)));
+  const inverses = roots.map((root) => 1 / root);
+  return { root: recompose(vectors, roots), inverseRoot: recompose(vectors, inverses) };
+}
+
+/** `V diag(values) Vᵀ`. */
+function recompose(vectors: Matrix, values: Float64Array): Matrix {
+  const scaled = vectors.data.map((value, index) => value * values[index % vectors.cols]!);
+  return multiplyTransposed({ ...vectors, data: scaled }, vectors);
+}
+
+function requireSemiDefinite(caller: string, smallest: number, largest: number): void {
+  if (-smallest < largest) return;
+  throw new NumericalError(
+    "not-positive-definite",
+    `${caller}: expected a positive semi-definite matrix, got eigenvalues from ${smallest} to ${largest}; pass a second moment or another sum of squares`,
+  );
+}
+
+function requireFloor(caller: string, floor: number): void {
+  if (floor > 0 && floor <= 1) return;
+  throw new NumericalError(
+    "invalid-argument",
+    `${caller}: expected a floor in (0, 1], got ${floor}; 1e-6 suits float32 moments`,
+  );
+}

@@ -1,0 +1,53 @@
+import type { Matrix } from "../matrix.js";
+import { NumericalError } from "../numerical-error.js";
+
+/** `[2, 3]`, for messages. */
+export const formatShape = (a: Matrix): string => `[${a.rows}, ${a.cols}]`;
+
+export function requireSameShape(caller: string, a: Matrix, b: Matrix): void {
+  if (a.rows === b.rows && a.cols === b.cols) return;
+  throw new NumericalError(
+    "shape-mismatch",
+    `${caller}: expected two matrices of one shape, got ${formatShape(a)} and ${formatShape(b)}`,
+  );
+}
+
+export function requireShape(caller: string, name: string, a: Matrix, rows: number, cols: number): void {
+  if (a.rows === rows && a.cols === cols) return;
+  throw new NumericalError(
+    "shape-mismatch",
+    `${caller}: expected ${name} to be [${rows}, ${cols}], got ${formatShape(a)}`,
+  );
+}
+
+export function requireSquare(caller: string, name: string, a: Matrix): void {
+  if (a.rows === a.cols) return;
+  throw new NumericalError(
+    "shape-mismatch",
+    `${caller}: expected ${name} to be square, got ${formatShape(a)}`,
+  );
+}
+
+export function requireFinite(caller: string, name: string, a: Matrix): void {
+  const index = a.data.findIndex((value) => !Number.isFinite(value));
+  if (index === -1) return;
+  const row = Math.floor(index / a.cols);
+  throw new NumericalError(
+    "not-finite",
+    `${caller}: expected ${name} to be finite, got ${a.data[index]} at (${row}, ${index - row * a.cols}); look for overflow or bad values in what it was computed from`,
+  );
+}
+
+export function requireRank(caller: string, rank: number, limit: number): void {
+  if (Number.isInteger(rank) && rank >= 0 && rank <= limit) return;
+  throw new NumericalError("invalid-argument", `${caller}: expected a rank from 0 to ${limit}, got ${rank}`);
+}
+
+/** Checks the half-open range `[start, end)` inside `[0, size)`. */
+export function requireRange(caller: string, name: string, start: number, end: number, size: number): void {
+  if (Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= size) return;
+  throw new NumericalError(
+    "invalid-argument",
+    `${caller}: expected ${name} to be a half-open range within [0, ${size}), got [${start}, ${end})`,
+  );
+}

@@ -1,0 +1,136 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { catchError } from "../test/catch-error.js";
+import { bytesSource } from "./byte-source.js";
+import { decodeFloats, readFloats } from "./decode-floats.js";
+import { type Dtype, dtypeBytes } from "./dtype.js";
+import { type EncodedDtype, encodeFloats } from "./encode-floats.js";
+
+const bytesOf = (...values: number[]) => Uint8Array.from(values);
+const everyHalf = new Uint8Array(Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits).buffer);
+
+/** IEEE 754-2019, section 3.4, for a format with so many exponent and fraction bits. */
+function numberOf(bits: number, exponentBits: number, fractionBits: number): number {
+  const sign = bits >>> (exponentBits + fractionBits) === 0 ? 1 : -1;
+  const exponent = (bits >>> fractionBits) & (2 ** exponentBits - 1);
+  const fraction = (bits & (2 ** fractionBits - 1)) / 2 ** fractionBits;
+  const bias = 2 ** (exponentBits - 1) - 1;
+  if (exponent === 2 ** exponentBits - 1)
+    return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return exponent === 0 ? sign * fraction * 2 ** (1 - bias) : sign * (1 + fraction) * 2 ** (exponent - bias);
+}
+
+/** Values of every kind: random bit patterns, among them NaN, infinities and subnormals. */
+const anyFloats = fc
+  .array(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }))
+  .map((bits) => new Float32Array(Int32Array.from(bits).buffer));
+
+describe("decodeFloats", () => {
+  it.each([
+    ["F32", bytesOf(0, 0, 0x80, 0x3f, 0, 0, 0x20, 0xc1)],
+    ["F16", bytesOf(0, 0x3c, 0, 0xc9)],
+    ["BF16", bytesOf(0x80, 0x3f, 0x20, 0xc1)],
+    ["F64", bytesOf(0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0x24, 0xc0)],
+  ] as const)("reads 1 and -10 from %s, at any offset", (dtype, bytes) => {
+    expect(decodeFloats(bytes, dtype)).toEqual(Float32Array.of(1, -10));
+    const shifted = new Uint8Array(bytes.length + 1);
+    shifted.set(bytes, 1);
+    expect(decodeFloats(shifted.subarray(1), dtype)).toEqual(Float32Array.of(1, -10));
+  });
+
+  it.each([
+    ["F16", 5, 10],
+    ["BF16", 8, 7],
+  ] as const)("is exact for all 65536 patterns of %s", (dtype, exponentBits, fractionBits) => {
+    const expected = Float32Array.from({ length: 2 ** 16 }, (_, bits) =>
+      numberOf(bits, exponentBits, fractionBits),
+    );
+    expect(decodeFloats(everyHalf, dtype)).toEqual(expected);
+  });
+
+  it("gives an array of its own", () => {
+    const bytes = bytesOf(0, 0, 0x80, 0x3f);
+    decodeFloats(bytes, "F32")[0] = 7;
+    expect(bytes).toEqual(bytesOf(0, 0, 0x80, 0x3f));
+  });
+
+  it("refuses integers and broken elements, naming the tensor when it is known", async () => {
+    expect((await catchError(() => decodeFloats(new Uint8Array(8), "I64"))).code).toBe("unsupported-dtype");
+    expect((await catchError(() => decodeFloats(new Uint8Array(3), "BF16"))).message).toMatch(
+      /whole BF16 elements, got 3/,
+    );
+    const info = { name: "w", dtype: "I32", shape: [1], start: 0, end: 4 } as const;
+    expect((await catchError(() => readFloats(bytesSource(new Uint8Array(4)), info))).message).toMatch(
+      /tensor w: .*got I32/,
+    );
+    expect((await catchError(() => readFloats(bytesSource(new Uint8Array(3)), info))).code).toBe("truncated");
+  });
+});
+
+describe("encodeFloats", () => {
+  it("undoes decodeFloats for every half that is a number", () => {
+    for (const dtype of ["F16", "BF16"] as const) {
+      const values = decodeFloats(everyHalf, dtype);
+      const bits = new Uint16Array(encodeFloats(values, dtype).buffer);
+      expect(bits.every((value, index) => value === index || Number.isNaN(values[index]))).toBe(true);
+      expect(decodeFloats(encodeFloats(values, dtype), dtype)).toEqual(values);
+    }
+  });
+
+  it("keeps float32 bit for bit", () => {
+    fc.assert(
+      fc.property(anyFloats, (values) => {
+        const bytes = new Uint8Array(values.buffer);
+        expect(encodeFloats(values, "F32")).toEqual(bytes);
+        expect(encodeFloats(decodeFloats(bytes, "F32"), "F32")).toEqual(bytes);
+      }),
+    );
+  });
+
+  it.each([
+    ["F16", 1 + 2 ** -11, 1],
+    ["F16", 1 + 3 * 2 ** -11, 1 + 2 ** -9],
+    ["F16", 65519, 65504],
+    ["F16", 65520, Number.POSITIVE_INFINITY],
+    ["F16", 2 ** -25, 0],
+    ["F16", 2 ** -25 * 1.5, 2 ** -24],
+    ["BF16", 1 + 2 ** -8, 1],
+    ["BF16", 1 + 3 * 2 ** -8, 1 + 2 ** -6],
+    ["BF16", -(1 + 2 ** -8 + 2 ** -20), -(1 + 2 ** -7)],
+    ["BF16", 3.4e38, Number.POSITIVE_INFINITY],
+  ] as const)("rounds %s: %d to %d, ties to even", (dtype, value, expected) => {
+    expect(decodeFloats(encodeFloats(Float32Array.of(value), dtype), dtype)[0]).toBe(expected);
+  });
+
+  it.each([
+    ["F16", 0x7c00],
+    ["BF16", 0x7f80],
+  ] as const)("picks the nearest value of %s, and keeps NaN a NaN", (dtype, infinityBits) => {
+    const read = (bits: number) => decodeFloats(new Uint8Array(Uint16Array.of(bits).buffer), dtype)[0]!;
+    const isWrong = (value: number, bits: number) => {
+      const magnitude = bits & 0x7fff;
+      if (Number.isNaN(value)) return magnitude <= infinityBits;
+      // What overflows is checked above: infinity has no distance.
+      if (magnitude === infinityBits) return false;
+      const neighbours = magnitude === 0 ? [bits + 1] : [bits - 1, bits + 1];
+      return neighbours.some((other) => Math.abs(read(other) - value) < Math.abs(read(bits) - value));
+    };
+    fc.assert(
+      fc.property(anyFloats, (values) => {
+        const encoded = new Uint16Array(encodeFloats(values, dtype).buffer);
+        expect(values.filter((value, index) => isWrong(value, encoded[index]!))).toEqual(new Float32Array(0));
+      }),
+    );
+  });
+
+  it("reads a view into a larger buffer and refuses other dtypes", async () => {
+    const view = Float32Array.of(9, 1, 9).subarray(1, 2);
+    for (const dtype of ["F32", "F16", "BF16"] as const) {
+      const bytes = encodeFloats(view, dtype);
+      expect(bytes.byteLength).toBe(dtypeBytes(dtype));
+      expect(decodeFloats(bytes, dtype)).toEqual(Float32Array.of(1));
+    }
+    const dtype = "I8" as Dtype as EncodedDtype;
+    expect((await catchError(() => encodeFloats(view, dtype))).message).toMatch(/F32, F16 or BF16, got I8/);
+  });
+});

@@ -1,0 +1,112 @@
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { catchError } from "../../test/catch-error.js";
+import { checkFinite } from "../check-finite.js";
+import { encodeFloats } from "../encode-floats.js";
+import { serializeSafetensors } from "../serialize-safetensors.js";
+import { fileSource } from "./file-source.js";
+import { openSafetensors } from "./open-safetensors.js";
+import { type TensorSource, writeSafetensorsFile } from "./write-safetensors-file.js";
+
+const model = fileURLToPath(new URL("../../../../assets/models/prose-6m/model.safetensors", import.meta.url));
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "kvfold-safetensors-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const values = Float32Array.of(1, 2, 3);
+const bytes = encodeFloats(values, "F32");
+const tensorOf = (name: string, data: TensorSource["data"] = () => bytes): TensorSource => ({
+  name,
+  dtype: "F32",
+  shape: [3],
+  data,
+});
+
+describe("writeSafetensorsFile", () => {
+  it("writes the same bytes as in memory", async () => {
+    const path = join(folder, "same.safetensors");
+    await writeSafetensorsFile(path, [tensorOf("a"), tensorOf("b", async () => bytes)], { by: "test" });
+    const layouts = ["a", "b"].map((name) => ({ name, dtype: "F32", shape: [3], data: bytes }) as const);
+    expect(new Uint8Array(await readFile(path))).toEqual(serializeSafetensors(layouts, { by: "test" }));
+  });
+
+  it("asks for each tensor when the one before is written", async () => {
+    const path = join(folder, "lazy.safetensors");
+    const sizes: number[] = [];
+    const data = async () => {
+      sizes.push((await readFile(`${path}.partial`)).byteLength);
+      return bytes;
+    };
+    await writeSafetensorsFile(path, [tensorOf("a", data), tensorOf("b", data), tensorOf("c", data)]);
+    expect(sizes.map((size) => size - sizes[0]!)).toEqual([0, 12, 24]);
+  });
+
+  it("leaves the old file, and nothing else, when a tensor fails or does not fit", async () => {
+    const path = join(folder, "kept.safetensors");
+    await writeFile(path, "old");
+    const before = await readdir(folder);
+    const failing = () => Promise.reject(new Error("no weights"));
+    await expect(writeSafetensorsFile(path, [tensorOf("a"), tensorOf("b", failing)])).rejects.toThrow(
+      "no weights",
+    );
+    const short = writeSafetensorsFile(path, [tensorOf("a", () => new Uint8Array(4))]);
+    expect((await catchError(() => short)).message).toMatch(/tensor a: expected 12 bytes/);
+    expect(await readFile(path, "utf8")).toBe("old");
+    expect(await readdir(folder)).toEqual(before);
+  });
+});
+
+describe("openSafetensors", () => {
+  it("reads back what was written", async () => {
+    const path = join(folder, "back.safetensors");
+    await writeSafetensorsFile(path, [tensorOf("a")], { by: "test" });
+    const file = await openSafetensors(path);
+    expect(file.metadata).toEqual({ by: "test" });
+    expect(await file.readFloats("a")).toEqual(values);
+    expect(await file.readBytes("a")).toEqual(bytes);
+    expect((await catchError(() => file.readFloats("b"))).code).toBe("unknown-tensor");
+    await file.close();
+    await file.close();
+    expect((await catchError(() => file.readFloats("a"))).code).toBe("closed");
+  });
+
+  it("reads a real model", async () => {
+    const file = await openSafetensors(model);
+    let bytesRead = file.dataStart;
+    for (const { name, start, end } of file.tensors.values()) {
+      checkFinite(name, await file.readFloats(name));
+      bytesRead += end - start;
+    }
+    await file.close();
+    expect(file.tensors.get("model.embed_tokens.weight")?.dtype).toMatch(/F/);
+    expect(bytesRead).toBe((await readFile(model)).byteLength);
+  });
+
+  it("names the file that is damaged, and passes on errors of the file system", async () => {
+    const path = join(folder, "damaged.safetensors");
+    await writeFile(path, "not safetensors");
+    const error = await catchError(() => openSafetensors(path));
+    expect(error.message).toContain(path);
+    await expect(openSafetensors(join(folder, "absent.safetensors"))).rejects.toMatchObject({
+      code: "ENOENT",
+    });
+  });
+});
+
+describe("fileSource", () => {
+  it("notices a file that shrinks", async () => {
+    const path = join(folder, "shrinks");
+    await writeFile(path, new Uint8Array(10));
+    const source = await fileSource(path);
+    await truncate(path, 4);
+    expect((await catchError(() => source.read(0, 10))).message).toMatch(/expected 10 bytes at 0, got 4/);
+    expect((await catchError(() => source.read(0, 11))).code).toBe("truncated");
+    await source.close();
+  });
+});
