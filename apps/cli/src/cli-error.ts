@@ -1,0 +1,40 @@
+/**
+ * What went wrong, for scripts that read `--json` errors.
+ *
+ * - `usage`: options that do not fit together, or the model.
+ * - `unreadable-file`: a file or folder that is missing or of the wrong kind.
+ * - `malformed-file`: a file whose content is not what its name promises.
+ * - `unsupported-model`: a model that this command cannot work with.
+ * - `calibration-missing`: the method needs text and was given none.
+ * - `insufficient-text`: text or context too short for what was asked.
+ * - `output-exists`: writing would overwrite something.
+ * - `interrupted`: a signal ended the work.
+ */
+export type CliErrorCode =
+  | "usage"
+  | "unreadable-file"
+  | "malformed-file"
+  | "unsupported-model"
+  | "calibration-missing"
+  | "insufficient-text"
+  | "output-exists"
+  | "interrupted";
+
+const marker = /*@__PURE__*/ Symbol.for("kvfold.cli.error");
+
+/** The one error of the command line: `code` says what was wrong, the message what to do about it. */
+export class CliError extends Error {
+  override readonly name = "CliError";
+  readonly code: CliErrorCode;
+
+  constructor(code: CliErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    Object.defineProperty(this, marker, { value: true });
+  }
+
+  /** True for a `CliError` of any installed copy of this package. */
+  static isInstance(error: unknown): error is CliError {
+    return typeof error === "object" && error !== null && marker in error;
+  }
+}

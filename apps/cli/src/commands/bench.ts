@@ -1,0 +1,45 @@
+import type { FloatType } from "@kvfold/converter";
+import { Command } from "commander";
+import { renderBench } from "../render/bench.js";
+import { type CommandHost, printResult } from "./host.js";
+import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber, wholeNumbers } from "./options.js";
+
+interface BenchFlags extends CommonOptions {
+  readonly contexts: readonly number[];
+  readonly tokens: number;
+  readonly repeats: number;
+  readonly seed: number;
+  readonly dtype?: FloatType;
+}
+
+/** `kvfold bench`: speed of models, measured in turn. */
+export const createBenchCommand = (host: CommandHost): Command =>
+  addCommonOptions(
+    new Command("bench")
+      .summary("time prefill and decoding, and compare models")
+      .description(
+        "Times prefill and decoding of models on random tokens. Models take turns; medians, and ratios to the first model.",
+      )
+      .argument("<models...>", "folders with onnx/model.onnx, .onnx files, or checkpoints")
+      .option("--contexts <lengths>", "tokens in the cache at the end", wholeNumbers(2), [128, 512, 1024])
+      .option("--tokens <count>", "tokens decoded per measurement", wholeNumber(1), 32)
+      .option("--repeats <count>", "measurements per model and context", wholeNumber(1), 5)
+      .option("--seed <number>", "for the random tokens", wholeNumber(0), 0)
+      .addOption(dtypeOption())
+      .addHelpText("after", HELP)
+      .action((models: readonly string[], flags: BenchFlags) => runBench(host, models, flags)),
+  );
+
+const HELP = `
+Example:
+  kvfold bench ./model ./model-half --contexts 256,1024,4096`;
+
+async function runBench(host: CommandHost, models: readonly string[], flags: BenchFlags): Promise<void> {
+  const { contexts, tokens, repeats, seed, dtype } = flags;
+  const result = await host.run(
+    "bench",
+    { models, contexts, tokens, repeats, seed, floatType: dtype },
+    flags,
+  );
+  printResult(host, flags, result, (bench) => renderBench(bench, host.colours));
+}

@@ -1,0 +1,58 @@
+import type { FloatType } from "@kvfold/converter";
+import { Command, Option } from "commander";
+import { CliError } from "../cli-error.js";
+import { renderEvaluation } from "../render/evaluation.js";
+import { type TokenFile, tokenFile } from "../tokens/read-tokens.js";
+import { type CommandHost, printResult } from "./host.js";
+import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber } from "./options.js";
+
+interface EvalFlags extends CommonOptions {
+  readonly text?: readonly string[];
+  readonly tokens?: string;
+  readonly windows?: number;
+  readonly window?: number;
+  readonly dtype?: FloatType;
+}
+
+/** `kvfold eval`: perplexity of models on the same text. */
+export const createEvalCommand = (host: CommandHost): Command =>
+  addCommonOptions(
+    new Command("eval")
+      .summary("measure perplexity, and compare models")
+      .description(
+        "Measures the perplexity of models on the same text. Ratios are to the first model. Checkpoints are run unfolded.",
+      )
+      .argument("<models...>", "folders with onnx/model.onnx, .onnx files, or checkpoints")
+      .addOption(
+        new Option("--text <files...>", "text to predict: UTF-8, or raw uint16 token ids in a .u16 file"),
+      )
+      .addOption(
+        new Option("--tokens <file>", "raw little-endian uint16 token ids to predict").conflicts("text"),
+      )
+      .option("--windows <count>", "windows to measure (default: all there are)", wholeNumber(1))
+      .option(
+        "--window <tokens>",
+        "tokens predicted per window (default: 1024, or the context)",
+        wholeNumber(1),
+      )
+      .addOption(dtypeOption())
+      .addHelpText("after", HELP)
+      .action((models: readonly string[], flags: EvalFlags) => runEval(host, models, flags)),
+  );
+
+const HELP = `
+Example:
+  kvfold eval ./model ./model-half --text book.txt --windows 64`;
+
+async function runEval(host: CommandHost, models: readonly string[], flags: EvalFlags): Promise<void> {
+  const { windows, window, dtype } = flags;
+  const options = { models, files: filesOf(flags), windows, window, floatType: dtype };
+  const result = await host.run("evaluate", options, flags);
+  printResult(host, flags, result, (evaluation) => renderEvaluation(evaluation, host.colours));
+}
+
+function filesOf({ text, tokens }: EvalFlags): readonly TokenFile[] {
+  if (tokens !== undefined) return [{ path: tokens, format: "uint16" }];
+  if (text !== undefined) return text.map(tokenFile);
+  throw new CliError("usage", "give text to predict with --text FILE…, or token ids with --tokens FILE.u16");
+}

@@ -1,0 +1,97 @@
+import { DEFAULT_METHOD, type FloatType, type FoldPlan, methods } from "@kvfold/converter";
+import { Command, Option } from "commander";
+import { CliError } from "../cli-error.js";
+import { renderFold } from "../render/fold.js";
+import { renderPlan } from "../render/plan.js";
+import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
+import { type CommandHost, printResult } from "./host.js";
+import { addCommonOptions, type CommonOptions, floatTypeList, wholeNumber } from "./options.js";
+
+type Heal = FoldPlan["heal"];
+
+const HEALS: readonly Heal[] = ["none", "attention", "both"];
+
+interface FoldFlags extends CalibrationFlags, CommonOptions {
+  readonly output?: string;
+  readonly keep: string;
+  readonly method?: string;
+  readonly heal?: Heal;
+  readonly span?: number;
+  readonly keySpan?: number;
+  readonly valueSpan?: number;
+  readonly dtype: readonly FloatType[];
+  readonly seed: number;
+  readonly maxPositions?: number;
+  readonly moments?: string;
+  readonly saveMoments?: string;
+  readonly force?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** `kvfold fold`: a checkpoint to a folder with a smaller KV cache. */
+export function createFoldCommand(host: CommandHost): Command {
+  const command = new Command("fold")
+    .summary("fold a checkpoint's KV heads into fewer")
+    .description(
+      "Folds the KV heads of a Hugging Face checkpoint and writes an ONNX model with a smaller KV cache.",
+    )
+    .argument("<model>", "checkpoint folder: config.json and safetensors")
+    .option("-o, --output <folder>", "where the folded model goes")
+    .requiredOption("--keep <share>", "share of the KV cache to keep: 1/2, 1/4, 0.5 …")
+    .addOption(methodOption())
+    .option("--span <heads>", "KV heads that share one folded head (default: the method's)", wholeNumber(1))
+    .addOption(spanOption("--key-span <heads>", "the same for keys alone"))
+    .addOption(spanOption("--value-span <heads>", "the same for values alone"))
+    .addOption(dtypesOption())
+    .option("--seed <number>", "for methods that draw random numbers", wholeNumber(0), 0)
+    .option("--max-positions <tokens>", "context of the output (default: the model's)", wholeNumber(1))
+    .addOption(
+      new Option("--heal <parts>", "what is refitted after folding (default: the method's)").choices(HEALS),
+    )
+    .option("--moments <file>", "reuse measurements; text then serves healing alone")
+    .addOption(new Option("--save-moments <file>", "keep the measurements").conflicts("moments"))
+    .option("--force", "replace an earlier output")
+    .option("--dry-run", "print the plan and write nothing")
+    .addHelpText("after", HELP)
+    .action((model: string, flags: FoldFlags) => runFold(host, model, flags));
+  return addCommonOptions(addCalibrationOptions(command));
+}
+
+const methodOption = (): Option =>
+  new Option(
+    "--method <name>",
+    `how heads are folded (default: ${DEFAULT_METHOD}, or none with --keep 1)`,
+  ).choices(methods.map(({ name }) => name));
+
+const spanOption = (flags: string, description: string): Option =>
+  new Option(flags, description).argParser(wholeNumber(1)).conflicts("span");
+
+const dtypesOption = (): Option =>
+  new Option("--dtype <types>", "graphs to write: fp32, fp16, or both as fp32,fp16")
+    .argParser(floatTypeList)
+    .default(["float32"], "fp32");
+
+const HELP = `
+Methods:
+${methods.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
+
+Examples:
+  kvfold fold ./model -o ./model-half --keep 1/2 --calibration text.txt
+  kvfold fold ./model --keep 1/4 --dry-run`;
+
+async function runFold(host: CommandHost, model: string, flags: FoldFlags): Promise<void> {
+  const { keep, method, heal, span, keySpan = span, valueSpan = span, dtype, seed, maxPositions } = flags;
+  const planned = { model, keep, method, heal, keySpan, valueSpan, floatTypes: dtype, seed, maxPositions };
+  if (flags.dryRun) {
+    const plan = await host.run("plan", planned, flags);
+    return printResult(host, flags, plan, (found) => renderPlan(found, host.colours));
+  }
+  const { output, moments, saveMoments, force } = flags;
+  if (output === undefined) throw new CliError("usage", "name the output with -o FOLDER, or add --dry-run");
+  const existing = force ? "replace" : "refuse";
+  const calibration = calibrationOf(flags);
+  const options = { ...planned, output, existing, calibration, moments, saveMoments } as const;
+  printResult(host, flags, await host.run("fold", options, flags), (result) =>
+    renderFold(result, host.colours),
+  );
+}

@@ -1,0 +1,56 @@
+import type { FloatType } from "@kvfold/converter";
+import { Command } from "commander";
+import { type CommandHost, printResult } from "./host.js";
+import { addCommonOptions, type CommonOptions, dtypeOption, numberWithin, wholeNumber } from "./options.js";
+
+interface GenerateFlags extends CommonOptions {
+  readonly prompt: string;
+  readonly maxNewTokens: number;
+  readonly temperature: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly seed: number;
+  readonly stop?: readonly string[];
+  readonly dtype?: FloatType;
+}
+
+/** Beyond this all tokens are as good as equally likely. */
+const MAX_TEMPERATURE = 100;
+/** A nucleus holds at least the likeliest token, whatever its share. */
+const MIN_TOP_P = 1e-6;
+
+/** `kvfold generate`: text, as it comes. */
+export const createGenerateCommand = (host: CommandHost): Command =>
+  addCommonOptions(
+    new Command("generate")
+      .summary("continue a text")
+      .description("Continues a prompt and prints the text as it comes.")
+      .argument("<model>", "folder with onnx/model.onnx, .onnx file, or checkpoint")
+      .requiredOption("--prompt <text>", "the beginning of the text")
+      .option("--max-new-tokens <count>", "tokens to generate at most", wholeNumber(1), 128)
+      .option(
+        "--temperature <number>",
+        "0 always takes the likeliest token",
+        numberWithin(0, MAX_TEMPERATURE),
+        0,
+      )
+      .option("--top-k <count>", "draw from the likeliest tokens only", wholeNumber(1))
+      .option("--top-p <share>", "draw from the tokens that make up this share", numberWithin(MIN_TOP_P, 1))
+      .option("--seed <number>", "for drawing; the same seed gives the same text", wholeNumber(0), 0)
+      .option("--stop <texts...>", "end before any of these texts")
+      .addOption(dtypeOption())
+      .addHelpText("after", HELP)
+      .action((model: string, flags: GenerateFlags) => runGenerate(host, model, flags)),
+  );
+
+const HELP = `
+Example:
+  kvfold generate ./model-half --prompt "It was a dark and" --temperature 0.8 --seed 1`;
+
+async function runGenerate(host: CommandHost, model: string, flags: GenerateFlags): Promise<void> {
+  const { json, quiet, verbose: _, dtype, ...sampling } = flags;
+  const onText = json === true ? () => {} : host.write;
+  const options = { model, floatType: dtype, ...sampling };
+  const result = await host.run("generate", options, { quiet, onText });
+  printResult(host, flags, result, () => "");
+}

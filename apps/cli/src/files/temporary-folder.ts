@@ -1,0 +1,30 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { JobContext } from "../jobs/job.js";
+
+/** A folder for work in progress under the system's temporary one. */
+export interface TemporaryFolder {
+  readonly path: string;
+  readonly remove: () => Promise<void>;
+}
+
+/** Makes an empty temporary folder. The caller removes it; whoever runs the job does when the job is killed. */
+export async function createTemporaryFolder({ onTemporary }: JobContext): Promise<TemporaryFolder> {
+  const path = await mkdtemp(join(tmpdir(), "kvfold-"));
+  onTemporary(path);
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** Runs `work` in a temporary folder that is gone afterwards, whatever happens. */
+export async function withTemporaryFolder<T>(
+  context: JobContext,
+  work: (path: string) => Promise<T>,
+): Promise<T> {
+  const folder = await createTemporaryFolder(context);
+  try {
+    return await work(folder.path);
+  } finally {
+    await folder.remove();
+  }
+}

@@ -1,0 +1,13 @@
+export { disableTelemetry } from "./disable-telemetry.js";
+export { benchModels } from "./jobs/bench.js";
+export { evaluateModels } from "./jobs/evaluate.js";
+export { foldCheckpoint } from "./jobs/fold.js";
+export { generateText } from "./jobs/generate.js";
+export { inspectModel } from "./jobs/inspect.js";
+export { type JobContext, type Progress, quietContext } from "./jobs/job.js";
+export type { LayerEnergy } from "./jobs/measure-energy.js";
+export { planCheckpoint } from "./jobs/plan.js";
+export { formatBytes, formatRatio } from "./render/format.js";
+export { type Column, renderTable } from "./render/table.js";
+export type { CalibrationOptions } from "./tokens/calibration-windows.js";
+export { type TokenFile, tokenFile } from "./tokens/read-tokens.js";

@@ -1,0 +1,192 @@
+import type { FloatType } from "@kvfold/converter";
+import { cacheBytesPerToken, createRandom, throwIfAborted } from "@kvfold/runtime";
+import { CliError } from "../cli-error.js";
+import { type OpenedModel, withModels } from "../models/open-model.js";
+import type { JobContext } from "./job.js";
+import { median } from "./median.js";
+
+export declare namespace benchModels {
+  interface Options {
+    /** The first is what the others are compared to. */
+    readonly models: readonly string[];
+    /** Context lengths in tokens: where decoding ends, the prompt included. */
+    readonly contexts?: readonly number[] | undefined;
+    /** Tokens decoded per measurement. */
+    readonly tokens?: number | undefined;
+    /** Measurements per model and context. */
+    readonly repeats?: number | undefined;
+    readonly seed?: number | undefined;
+    readonly floatType?: FloatType | undefined;
+  }
+  /** Speed of one phase: median over the repeats, and over that of the first model. */
+  interface Speed {
+    readonly tokensPerSecond: number;
+    readonly ratio: number | null;
+    /** Each measurement, in the order taken. */
+    readonly seconds: readonly number[];
+  }
+  interface Measurement {
+    readonly path: string;
+    readonly context: number;
+    readonly promptTokens: number;
+    readonly decodedTokens: number;
+    readonly prefill: Speed;
+    readonly decode: Speed;
+  }
+  interface Result {
+    readonly models: readonly { readonly path: string; readonly cacheBytesPerToken: number }[];
+    readonly measurements: readonly Measurement[];
+    readonly skipped: readonly {
+      readonly path: string;
+      readonly context: number;
+      readonly maxPositions: number;
+    }[];
+  }
+}
+
+const DEFAULT_CONTEXTS = [128, 512, 1024];
+
+/** Seconds of one measurement. */
+interface Timing {
+  readonly prefill: number;
+  readonly decode: number;
+}
+
+/** A model at a context length, and what was measured there. */
+interface Bench {
+  readonly model: OpenedModel;
+  readonly context: number;
+  readonly timings: Timing[];
+}
+
+/**
+ * Times prefill and decoding on random tokens. Models take turns, another one first each round, so that a machine
+ * that slows down slows all of them.
+ *
+ * @throws {CliError} `insufficient-text` when no model has room for any of the contexts.
+ */
+export async function benchModels(
+  options: benchModels.Options,
+  context: JobContext,
+): Promise<benchModels.Result> {
+  const {
+    models: paths,
+    contexts = DEFAULT_CONTEXTS,
+    tokens = 32,
+    repeats = 5,
+    seed = 0,
+    floatType,
+  } = options;
+  checkContexts(contexts, tokens);
+  const initialCapacity = Math.max(...contexts);
+  return withModels(paths, { floatType, initialCapacity }, context, async (models) => {
+    const benches = contexts.flatMap((length) => models.map((model) => createBench(model, length)));
+    const measurable = benches.filter(fits);
+    if (measurable.length === 0) throw tooLong(contexts, models);
+    await measureInTurn(measurable, { tokens, repeats, seed }, context);
+    return {
+      models: models.map(({ path, lm }) => ({
+        path,
+        cacheBytesPerToken: cacheBytesPerToken(lm.cacheLayout),
+      })),
+      measurements: measurable.map((bench) => summarise(bench, measurable, models[0]!, tokens)),
+      skipped: benches
+        .filter((bench) => !fits(bench))
+        .map(({ model, context: length }) => ({
+          path: model.path,
+          context: length,
+          maxPositions: model.lm.maxPositions,
+        })),
+    };
+  });
+}
+
+const createBench = (model: OpenedModel, context: number): Bench => ({ model, context, timings: [] });
+
+const fits = ({ model, context }: Bench): boolean => context <= model.lm.maxPositions;
+
+function checkContexts(contexts: readonly number[], tokens: number): void {
+  const short = contexts.find((length) => length <= tokens);
+  if (short === undefined) return;
+  throw new CliError(
+    "usage",
+    `--contexts ${short}: a context holds the prompt and the ${tokens} decoded tokens; ask for a longer one, or fewer --tokens`,
+  );
+}
+
+const tooLong = (contexts: readonly number[], models: readonly OpenedModel[]) =>
+  new CliError(
+    "insufficient-text",
+    `no model has room for contexts of ${contexts.join(", ")} tokens (they have ${models.map(({ lm }) => lm.maxPositions).join(", ")}); ask for shorter --contexts`,
+  );
+
+async function measureInTurn(
+  benches: readonly Bench[],
+  { tokens, repeats, seed }: { readonly tokens: number; readonly repeats: number; readonly seed: number },
+  { onProgress, signal }: JobContext,
+): Promise<void> {
+  const total = benches.length * (repeats + 1);
+  let done = 0;
+  // Round 0 warms caches, memory and clocks up, and is not counted.
+  for (let round = 0; round <= repeats; round++) {
+    for (const bench of rotate(benches, round)) {
+      throwIfAborted(signal);
+      const timing = await measureOnce(bench, tokens, seed + round);
+      if (round > 0) bench.timings.push(timing);
+      onProgress({ label: `${bench.model.path} at ${bench.context}`, done: ++done, total });
+    }
+  }
+}
+
+const rotate = <T>(items: readonly T[], by: number): readonly T[] => [
+  ...items.slice(by % items.length),
+  ...items.slice(0, by % items.length),
+];
+
+async function measureOnce({ model, context }: Bench, tokens: number, seed: number): Promise<Timing> {
+  const { lm, vocabulary } = model;
+  const random = createRandom(seed);
+  const randomToken = () => Math.floor(random() * Math.min(vocabulary.vocabSize, 2 ** 31));
+  const state = lm.createState();
+  try {
+    const prefill = await time(() => state.prefill(Array.from({ length: context - tokens }, randomToken)));
+    const decode = await time(async () => {
+      for (let count = 0; count < tokens; count++) await state.decode(randomToken());
+    });
+    return { prefill, decode };
+  } finally {
+    state.dispose();
+  }
+}
+
+async function time(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return (performance.now() - started) / 1000;
+}
+
+function summarise(
+  { model, context, timings }: Bench,
+  benches: readonly Bench[],
+  firstModel: OpenedModel,
+  tokens: number,
+): benchModels.Measurement {
+  const first = benches.find((bench) => bench.model === firstModel && bench.context === context);
+  const speed = (phase: keyof Timing, count: number): benchModels.Speed => {
+    const seconds = timings.map((timing) => timing[phase]);
+    const baseline = first?.timings.map((timing) => timing[phase]);
+    return {
+      tokensPerSecond: count / median(seconds),
+      ratio: baseline === undefined ? null : median(baseline) / median(seconds),
+      seconds,
+    };
+  };
+  return {
+    path: model.path,
+    context,
+    promptTokens: context - tokens,
+    decodedTokens: tokens,
+    prefill: speed("prefill", context - tokens),
+    decode: speed("decode", tokens),
+  };
+}

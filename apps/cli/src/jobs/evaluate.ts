@@ -1,0 +1,126 @@
+import { tokenWindows } from "@kvfold/calibration";
+import type { FloatType } from "@kvfold/converter";
+import { cacheBytesPerToken, perplexity } from "@kvfold/runtime";
+import { CliError } from "../cli-error.js";
+import { type FolderConfig, readFolderConfig } from "../models/folder-config.js";
+import { locateModel } from "../models/locate-model.js";
+import { withModels } from "../models/open-model.js";
+import { readTokens, type TokenFile } from "../tokens/read-tokens.js";
+import { loadTokenizer } from "../tokens/text-tokenizer.js";
+import type { JobContext } from "./job.js";
+
+/** Tokens predicted per window, unless told otherwise or a model's context is shorter. */
+const DEFAULT_WINDOW = 1024;
+
+export declare namespace evaluateModels {
+  interface Options {
+    /** The first is what the others are compared to. */
+    readonly models: readonly string[];
+    readonly files: readonly TokenFile[];
+    /** Windows to measure; all that the text gives without it. */
+    readonly windows?: number | undefined;
+    /** Tokens predicted per window. */
+    readonly window?: number | undefined;
+    readonly floatType?: FloatType | undefined;
+  }
+  interface Evaluation {
+    readonly path: string;
+    /** Mean negative log likelihood of a token, in nats. */
+    readonly nll: number;
+    readonly perplexity: number;
+    /** Perplexity over that of the first model. */
+    readonly ratio: number;
+    /** Tokens predicted. */
+    readonly tokens: number;
+    readonly cacheBytesPerToken: number;
+  }
+  interface Result {
+    readonly models: readonly Evaluation[];
+  }
+}
+
+type Measured = Omit<evaluateModels.Evaluation, "ratio">;
+
+/**
+ * Measures how well models predict text, all on the same windows. Windows hold one token more than are predicted,
+ * and each starts from nothing.
+ *
+ * @throws {CliError} `unsupported-model` when the models' tokenizers differ, since perplexities then mean nothing to
+ * each other.
+ */
+export async function evaluateModels(
+  options: evaluateModels.Options,
+  context: JobContext,
+): Promise<evaluateModels.Result> {
+  const { models, floatType } = options;
+  const windows = await readWindows(options, context);
+  const measured: Measured[] = [];
+  for (const [index, path] of models.entries()) {
+    const label = `${path} (${index + 1}/${models.length})`;
+    measured.push(
+      await withModels([path], { floatType }, context, ([model]) => measure(model!, windows, label, context)),
+    );
+  }
+  const first = measured[0]!;
+  return {
+    models: measured.map(({ path, nll, perplexity, ...rest }) => ({
+      path,
+      nll,
+      perplexity,
+      ratio: perplexity / first.perplexity,
+      ...rest,
+    })),
+  };
+}
+
+async function measure(
+  { path, lm }: Parameters<Parameters<typeof withModels>[3]>[0][number],
+  windows: readonly Int32Array[],
+  label: string,
+  { onProgress, signal }: JobContext,
+): Promise<Measured> {
+  const onWindow = (index: number) => onProgress({ label, done: index + 1, total: windows.length });
+  const figures = await perplexity(lm, windows, { onWindow, signal });
+  return { path, ...figures, cacheBytesPerToken: cacheBytesPerToken(lm.cacheLayout) };
+}
+
+async function readWindows(
+  { models, files, windows, window = DEFAULT_WINDOW, floatType }: evaluateModels.Options,
+  { signal }: JobContext,
+): Promise<readonly Int32Array[]> {
+  const folders = await Promise.all(
+    models.map(async (path) => {
+      const { folder } = await locateModel(path, floatType);
+      return { folder, config: await readFolderConfig(folder) };
+    }),
+  );
+  const contexts = folders.map(({ config }) => config.maxPositions ?? Number.POSITIVE_INFINITY);
+  const length = Math.min(window, ...contexts) + 1;
+  const limit = windows === undefined ? Number.POSITIVE_INFINITY : windows * length;
+  const [tokens, ...others] = await Promise.all(
+    folders.map((model) => readTokens({ files, vocabulary: vocabularyOf(model), limit, signal })),
+  );
+  checkSameTokens(tokens!, others, models);
+  return tokenWindows(tokens!, {
+    length,
+    source: files.map(({ path }) => path).join(", "),
+    ...(windows === undefined ? {} : { count: windows }),
+  });
+}
+
+const vocabularyOf = ({ folder, config }: { readonly folder: string; readonly config: FolderConfig }) => ({
+  vocabSize: config.vocabSize ?? Number.POSITIVE_INFINITY,
+  bosToken: config.bosToken,
+  loadTokenizer: () => loadTokenizer(folder),
+});
+
+function checkSameTokens(tokens: Int32Array, others: readonly Int32Array[], models: readonly string[]): void {
+  const different = others.findIndex(
+    (other) => other.length !== tokens.length || other.some((token, index) => token !== tokens[index]),
+  );
+  if (different < 0) return;
+  throw new CliError(
+    "unsupported-model",
+    `${models[different + 1]} makes other tokens of the text than ${models[0]}, so their perplexities cannot be compared; evaluate them one by one`,
+  );
+}

@@ -1,0 +1,144 @@
+import { type Checkpoint, type ModelConfig, planFold } from "@kvfold/converter";
+import { type CacheSlot, cacheBytesPerToken, readCacheLayout } from "@kvfold/runtime";
+import { nodeProvider } from "@kvfold/runtime-node";
+import { CliError } from "../cli-error.js";
+import { readFolderConfig } from "../models/folder-config.js";
+import { locateModel, type ModelLocation } from "../models/locate-model.js";
+import { checkpointVocabulary, withCheckpoint } from "../models/open-checkpoint-folder.js";
+import { type CalibrationOptions, readCalibrationText } from "../tokens/calibration-windows.js";
+import type { JobContext } from "./job.js";
+import { ENERGY_FRACTIONS, type LayerEnergy, measureEnergy } from "./measure-energy.js";
+
+export declare namespace inspectModel {
+  interface Options {
+    readonly model: string;
+    /** Text to measure the energy of keys and values on; checkpoints only. */
+    readonly calibration?: CalibrationOptions | undefined;
+  }
+  interface Result {
+    readonly path: string;
+    readonly kind: ModelLocation["kind"];
+    /** Family of a checkpoint, `model_type` of a graph. */
+    readonly family: string;
+    readonly layers: number;
+    /** Query heads; `null` where a graph does not say. */
+    readonly heads: number | null;
+    readonly kvHeads: number;
+    /** Numbers per KV head and token. */
+    readonly headDim: number;
+    /** Longest context in tokens; `null` where nothing limits it. */
+    readonly maxPositions: number | null;
+    readonly cache: Cache;
+    readonly energy?: Energy;
+  }
+  /** Bytes of the KV cache. A checkpoint's in float32, which halves in float16. */
+  interface Cache {
+    readonly type: "float32" | "float16";
+    readonly bytesPerToken: number;
+    readonly bytesAtFullContext: number | null;
+  }
+  interface Energy {
+    readonly fractions: readonly number[];
+    readonly layers: readonly LayerEnergy[];
+    readonly windows: number;
+    readonly window: number;
+  }
+}
+
+/**
+ * Describes a model's heads and cache, and on request where the energy of its keys and values lies.
+ *
+ * @throws {CliError} `unsupported-model` when energy is asked of an ONNX export, which has no weights to look at.
+ */
+export async function inspectModel(
+  { model, calibration }: inspectModel.Options,
+  context: JobContext,
+): Promise<inspectModel.Result> {
+  const location = await locateModel(model);
+  if (location.kind === "checkpoint") return inspectCheckpoint(model, calibration, context);
+  if (calibration === undefined) return inspectGraph(model, location);
+  throw new CliError(
+    "unsupported-model",
+    `${model} is an ONNX export; --calibration measures the checkpoint (config.json and safetensors) it was made from`,
+  );
+}
+
+function inspectCheckpoint(
+  path: string,
+  calibration: CalibrationOptions | undefined,
+  context: JobContext,
+): Promise<inspectModel.Result> {
+  return withCheckpoint(path, async (checkpoint) => {
+    const description = describeCheckpoint(path, checkpoint.config);
+    if (calibration === undefined) return description;
+    return { ...description, energy: await measure(path, checkpoint, calibration, context) };
+  });
+}
+
+function describeCheckpoint(path: string, config: ModelConfig): inspectModel.Result {
+  const { layers, heads, kvHeads, headDim, maxPositions } = config.shape;
+  const { before: bytesPerToken } = planFold(config, { keep: "1" }).cacheBytesPerToken;
+  return {
+    path,
+    kind: "checkpoint",
+    family: config.family.name,
+    layers,
+    heads,
+    kvHeads,
+    headDim,
+    maxPositions,
+    cache: { type: "float32", bytesPerToken, bytesAtFullContext: bytesPerToken * maxPositions },
+  };
+}
+
+async function measure(
+  path: string,
+  checkpoint: Checkpoint,
+  calibration: CalibrationOptions,
+  context: JobContext,
+): Promise<inspectModel.Energy> {
+  const vocabulary = await checkpointVocabulary(path, checkpoint);
+  const { maxPositions } = checkpoint.config.shape;
+  const { signal } = context;
+  const { windows, window } = await readCalibrationText(calibration, vocabulary, { maxPositions, signal });
+  const layers = await measureEnergy(checkpoint, windows, context);
+  return { fractions: ENERGY_FRACTIONS, layers, windows: windows.length, window };
+}
+
+async function inspectGraph(
+  path: string,
+  { folder, graph }: Extract<ModelLocation, { kind: "onnx" }>,
+): Promise<inspectModel.Result> {
+  const { modelType = "unknown", maxPositions = null, heads } = await readFolderConfig(folder);
+  const layout = await readGraphCache(graph);
+  const bytesPerToken = cacheBytesPerToken(layout);
+  const { heads: kvHeads, size, type }: CacheSlot = layout.layers[0]!.key;
+  return {
+    path,
+    kind: "onnx",
+    family: modelType,
+    layers: layout.layers.length,
+    heads: heads ?? null,
+    kvHeads,
+    headDim: size,
+    maxPositions,
+    cache: {
+      type,
+      bytesPerToken,
+      bytesAtFullContext: maxPositions === null ? null : bytesPerToken * maxPositions,
+    },
+  };
+}
+
+async function readGraphCache(graph: string): Promise<ReturnType<typeof readCacheLayout>> {
+  // Only the declared inputs and outputs are of interest: weights stay in the file.
+  const session = await nodeProvider().createSession(
+    { path: graph },
+    { optimization: "disabled", prepack: false },
+  );
+  try {
+    return readCacheLayout(session);
+  } finally {
+    await session.dispose();
+  }
+}

@@ -1,0 +1,29 @@
+import { benchModels } from "./bench.js";
+import { evaluateModels } from "./evaluate.js";
+import { foldCheckpoint } from "./fold.js";
+import { generateText } from "./generate.js";
+import { inspectModel } from "./inspect.js";
+import { planCheckpoint } from "./plan.js";
+
+/** The jobs by the names under which a worker is asked for them. */
+interface Jobs {
+  readonly inspect: typeof inspectModel;
+  readonly plan: typeof planCheckpoint;
+  readonly fold: typeof foldCheckpoint;
+  readonly evaluate: typeof evaluateModels;
+  readonly generate: typeof generateText;
+  readonly bench: typeof benchModels;
+}
+
+export const jobs: Jobs = {
+  inspect: inspectModel,
+  plan: planCheckpoint,
+  fold: foldCheckpoint,
+  evaluate: evaluateModels,
+  generate: generateText,
+  bench: benchModels,
+};
+
+export type JobName = keyof Jobs;
+export type JobOptions<N extends JobName> = Parameters<Jobs[N]>[0];
+export type JobResult<N extends JobName> = Awaited<ReturnType<Jobs[N]>>;

@@ -1,0 +1,58 @@
+import { access, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { FloatType } from "@kvfold/converter";
+import { CliError } from "../cli-error.js";
+
+/** Where a model is: a graph to run, or a checkpoint to export first. */
+export type ModelLocation =
+  | { readonly kind: "onnx"; readonly folder: string; readonly graph: string }
+  | { readonly kind: "checkpoint"; readonly folder: string };
+
+const graphFiles: Readonly<Record<FloatType, string>> = {
+  float32: "model.onnx",
+  float16: "model_fp16.onnx",
+};
+const CHECKPOINT_FILES = ["model.safetensors", "model.safetensors.index.json"];
+
+/**
+ * Finds out what a path given as MODEL is: a folder with `onnx/model.onnx` (or `model_fp16.onnx`), a Hugging Face
+ * checkpoint, or a `.onnx` file. Without `floatType` float32 is preferred over float16.
+ *
+ * @throws {CliError} `unreadable-file` when it is nothing of these.
+ */
+export async function locateModel(path: string, floatType?: FloatType): Promise<ModelLocation> {
+  const info = await stat(path).catch((cause: unknown) => {
+    throw new CliError("unreadable-file", `${path}: no such model folder or file`, { cause });
+  });
+  if (info.isFile()) return locateGraph(path);
+  const wanted = floatType === undefined ? Object.values(graphFiles) : [graphFiles[floatType]];
+  const graph = await firstExisting(wanted.map((file) => join(path, "onnx", file)));
+  if (graph !== undefined) return { kind: "onnx", folder: path, graph };
+  const weights = await firstExisting(CHECKPOINT_FILES.map((file) => join(path, file)));
+  if (weights !== undefined) return { kind: "checkpoint", folder: path };
+  throw new CliError(
+    "unreadable-file",
+    `${path} holds neither onnx/${wanted.join(" or onnx/")} nor ${CHECKPOINT_FILES.join(" or ")}; name a folder that kvfold wrote, or a Hugging Face checkpoint`,
+  );
+}
+
+function locateGraph(path: string): ModelLocation {
+  if (!path.endsWith(".onnx")) {
+    throw new CliError("unreadable-file", `${path} is no .onnx file; name one, or the model's folder`);
+  }
+  const parent = dirname(path);
+  return { kind: "onnx", folder: basename(parent) === "onnx" ? dirname(parent) : parent, graph: path };
+}
+
+async function firstExisting(paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) {
+    if (await exists(path)) return path;
+  }
+  return undefined;
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

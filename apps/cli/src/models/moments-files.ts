@@ -1,0 +1,75 @@
+import { loadMoments, type StageMoments, saveMoments } from "@kvfold/calibration";
+import type { ModelConfig, ModelShape, Tap } from "@kvfold/converter";
+import { fileSource } from "@kvfold/safetensors/node";
+import { CliError } from "../cli-error.js";
+import { writeWholeFile } from "../files/whole-file.js";
+
+/** Keeps moments in a file, with a few words on where they come from. */
+export async function writeMoments(
+  path: string,
+  layers: readonly StageMoments[],
+  description: Readonly<Record<string, string>>,
+): Promise<void> {
+  await writeWholeFile(path, saveMoments({ layers, description }));
+}
+
+/**
+ * Reads moments that were measured before, and makes sure that they fit the model and the method.
+ *
+ * @throws {CliError} `unreadable-file` when there is no such file, `malformed-file` when they do not fit.
+ */
+export async function readMoments(
+  path: string,
+  { shape }: ModelConfig,
+  taps: readonly Tap[],
+): Promise<readonly StageMoments[]> {
+  const layers = await loadLayers(path);
+  if (layers.length !== shape.layers) {
+    throw misfit(path, `moments of ${layers.length} layers, but the model has ${shape.layers}`);
+  }
+  for (const [layer, stage] of layers.entries()) {
+    for (const tap of taps) checkTap(path, layer, tap, stage, shape);
+  }
+  return layers;
+}
+
+async function loadLayers(path: string): Promise<readonly StageMoments[]> {
+  const source = await fileSource(path).catch((cause: unknown) => {
+    throw new CliError("unreadable-file", `${path}: no such file of moments`, { cause });
+  });
+  try {
+    return (await loadMoments(source)).layers;
+  } finally {
+    await source.close();
+  }
+}
+
+function checkTap(path: string, layer: number, tap: Tap, stage: StageMoments, shape: ModelShape): void {
+  const width = widthOf(tap, shape);
+  const found = stage[tap]?.width;
+  if (found === width) return;
+  throw misfit(
+    path,
+    found === undefined
+      ? `no moments of ${tap} in layer ${layer}, which this method looks at`
+      : `${tap} of width ${found} in layer ${layer}, but the model's are ${width} wide`,
+  );
+}
+
+function widthOf(tap: Tap, { heads, kvHeads, headDim }: ModelShape): number {
+  const widths: Readonly<Record<Tap, number>> = {
+    queries: heads * headDim,
+    sensitiveQueries: heads * headDim,
+    keys: kvHeads * headDim,
+    keysBeforeRope: kvHeads * headDim,
+    values: kvHeads * headDim,
+    attentionWeights: heads,
+  };
+  return widths[tap];
+}
+
+const misfit = (path: string, found: string) =>
+  new CliError(
+    "malformed-file",
+    `${path} holds ${found}; measure again with --calibration and --save-moments`,
+  );

@@ -1,0 +1,40 @@
+import { type Checkpoint, openCheckpoint } from "@kvfold/converter";
+import { directorySource } from "@kvfold/converter/node";
+import { CliError } from "../cli-error.js";
+import type { Vocabulary } from "../tokens/read-tokens.js";
+import { loadTokenizer } from "../tokens/text-tokenizer.js";
+import { readFolderConfig } from "./folder-config.js";
+import { locateModel } from "./locate-model.js";
+
+/** Opens a checkpoint for the time of `work`. */
+export async function withCheckpoint<T>(
+  folder: string,
+  work: (checkpoint: Checkpoint) => Promise<T>,
+): Promise<T> {
+  const checkpoint = await openCheckpoint(await directorySource(folder));
+  try {
+    return await work(checkpoint);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/**
+ * Makes sure that a folder holds weights, not only a graph made of them.
+ *
+ * @throws {CliError} `unsupported-model` for an ONNX export, `unreadable-file` when it is no model at all.
+ */
+export async function checkIsCheckpoint(path: string, purpose: string): Promise<void> {
+  const { kind } = await locateModel(path);
+  if (kind === "checkpoint") return;
+  throw new CliError(
+    "unsupported-model",
+    `${path} is an ONNX export; ${purpose} needs the Hugging Face checkpoint (config.json and safetensors) it was made from`,
+  );
+}
+
+/** How the files of a checkpoint turn text into tokens. */
+export async function checkpointVocabulary(folder: string, { config }: Checkpoint): Promise<Vocabulary> {
+  const { bosToken } = await readFolderConfig(folder);
+  return { vocabSize: config.shape.vocabSize, bosToken, loadTokenizer: () => loadTokenizer(folder) };
+}

@@ -1,0 +1,104 @@
+import { type FloatType, planFold } from "@kvfold/converter";
+import { type CausalLM, createCausalLM } from "@kvfold/runtime";
+import { nodeProvider } from "@kvfold/runtime-node";
+import { createTemporaryFolder } from "../files/temporary-folder.js";
+import type { JobContext } from "../jobs/job.js";
+import type { Vocabulary } from "../tokens/read-tokens.js";
+import { loadTokenizer } from "../tokens/text-tokenizer.js";
+import { type FolderConfig, readFolderConfig } from "./folder-config.js";
+import { locateModel, type ModelLocation } from "./locate-model.js";
+import { withCheckpoint } from "./open-checkpoint-folder.js";
+import { writeFolder } from "./write-folder.js";
+
+/** A model that is ready to run. */
+export interface OpenedModel {
+  /** As the user named it. */
+  readonly path: string;
+  readonly config: FolderConfig;
+  readonly vocabulary: Vocabulary;
+  readonly lm: CausalLM;
+  dispose(): Promise<void>;
+}
+
+export declare namespace openModel {
+  interface Options {
+    readonly floatType?: FloatType | undefined;
+    /** Tokens that the cache has room for at first. */
+    readonly initialCapacity?: number;
+  }
+}
+
+type RunnableModel = Extract<ModelLocation, { kind: "onnx" }> & { readonly remove: () => Promise<void> };
+
+/**
+ * Loads a model into ONNX Runtime. A checkpoint is exported first, unfolded, to a temporary folder that lives until
+ * `dispose`.
+ */
+export async function openModel(
+  path: string,
+  { floatType, ...options }: openModel.Options,
+  context: JobContext,
+): Promise<OpenedModel> {
+  const { folder, graph, remove } = await makeRunnable(path, floatType, context);
+  try {
+    const config = await readFolderConfig(folder);
+    const session = await nodeProvider().createSession({ path: graph });
+    const lm = createCausalLM(session, { maxPositions: config.maxPositions, ...options });
+    const vocabSize = lm.vocabularySize ?? config.vocabSize ?? Number.POSITIVE_INFINITY;
+    const vocabulary = { vocabSize, bosToken: config.bosToken, loadTokenizer: () => loadTokenizer(folder) };
+    const dispose = async () => {
+      await session.dispose();
+      await remove();
+    };
+    return { path, config, vocabulary, lm, dispose };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** Opens several models for the time of `work`. */
+export async function withModels<T>(
+  paths: readonly string[],
+  options: openModel.Options,
+  context: JobContext,
+  work: (models: readonly OpenedModel[]) => Promise<T>,
+): Promise<T> {
+  const models: OpenedModel[] = [];
+  try {
+    for (const path of paths) models.push(await openModel(path, options, context));
+    return await work(models);
+  } finally {
+    for (const model of models) await model.dispose();
+  }
+}
+
+async function makeRunnable(
+  path: string,
+  floatType: FloatType | undefined,
+  context: JobContext,
+): Promise<RunnableModel> {
+  const location = await locateModel(path, floatType);
+  if (location.kind === "onnx") return { ...location, remove: async () => {} };
+  const { path: folder, remove } = await createTemporaryFolder(context);
+  try {
+    await exportUnfolded(location.folder, folder, floatType ?? "float32", context);
+    const { graph } = (await locateModel(folder, floatType)) as RunnableModel;
+    return { kind: "onnx", folder, graph, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+function exportUnfolded(
+  from: string,
+  to: string,
+  floatType: FloatType,
+  context: JobContext,
+): Promise<unknown> {
+  return withCheckpoint(from, (checkpoint) => {
+    const plan = planFold(checkpoint.config, { keep: "1", floatTypes: [floatType] });
+    return writeFolder({ checkpoint, plan, from, to, record: () => ({}) }, context);
+  });
+}

@@ -1,0 +1,19 @@
+import type { foldCheckpoint } from "../jobs/fold.js";
+import type { Colours } from "../ui/terminal.js";
+import { formatBytes, formatSeconds } from "./format.js";
+import { renderPairs } from "./table.js";
+
+/** What a fold did, for people. */
+export function renderFold(
+  { output, plan, seconds, peakBytes, cacheBytesPerToken }: foldCheckpoint.Result,
+  { bold }: Colours,
+): string {
+  const { before, after } = cacheBytesPerToken;
+  const pairs = renderPairs([
+    ["method", `${plan.method}, keep ${plan.keep}`],
+    ["cache per token", `${formatBytes(before)} -> ${formatBytes(after)}`],
+    ["time", formatSeconds(seconds)],
+    ["peak memory", formatBytes(peakBytes)],
+  ]);
+  return `${bold(output)}\n${pairs}`;
+}

@@ -1,0 +1,18 @@
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** `12288` as `12.0 KiB`. */
+export function formatBytes(bytes: number): string {
+  const power = Math.min(UNITS.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
+  return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${UNITS[power]}`;
+}
+
+/** Ratios have four decimals: differences between methods lie in the third. */
+export const formatRatio = (ratio: number): string => ratio.toFixed(4);
+
+export const formatSpeed = (tokensPerSecond: number): string =>
+  tokensPerSecond.toFixed(tokensPerSecond < 100 ? 1 : 0);
+
+export const formatPercent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+export const formatSeconds = (seconds: number): string =>
+  seconds < 100 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;

@@ -1,0 +1,60 @@
+import type { FoldPlan, SidePlan } from "@kvfold/converter";
+import type { Colours } from "../ui/terminal.js";
+import { formatBytes } from "./format.js";
+import { renderPairs, renderTable } from "./table.js";
+
+/** A plan for people: what happens to which layers, and what it saves. */
+export function renderPlan(plan: FoldPlan, colours: Colours): string {
+  const { before, after } = plan.cacheBytesPerToken;
+  const summary = renderPairs([
+    ["family", plan.family],
+    ["method", plan.method],
+    ["keep", plan.keep],
+    ["healing", plan.heal],
+    ["calibration", plan.taps.length === 0 ? "not needed" : `measures ${plan.taps.join(", ")}`],
+    [
+      "attention",
+      plan.attention === "group-query" ? "GroupQueryAttention, cache in place" : "MatMul and Softmax",
+    ],
+    ["graphs", plan.floatTypes.join(", ")],
+    ["context", `${plan.maxPositions} tokens`],
+    ["cache per token", `${formatBytes(before)} -> ${formatBytes(after)}`],
+    [
+      "cache at full context",
+      `${formatBytes(before * plan.maxPositions)} -> ${formatBytes(after * plan.maxPositions)}`,
+    ],
+  ]);
+  const layers = renderTable(
+    groupLayers(plan),
+    [
+      { heading: "layers", cell: ({ range }) => range },
+      { heading: "keys", cell: ({ keys }) => describeSide(keys) },
+      { heading: "values", cell: ({ values }) => describeSide(values) },
+    ],
+    colours,
+  );
+  return `${summary}\n\n${layers}`;
+}
+
+const describeSide = ({ span, heads, rank }: SidePlan): string =>
+  `span ${span}: ${heads} ${heads === 1 ? "head" : "heads"} of ${rank}`;
+
+interface LayerRange {
+  readonly range: string;
+  readonly keys: SidePlan;
+  readonly values: SidePlan;
+}
+
+/** Neighbouring layers of one plan share a row. */
+function groupLayers({ layers }: FoldPlan): readonly LayerRange[] {
+  const starts = layers.flatMap((layer, index) =>
+    index > 0 && same(layer, layers[index - 1]!) ? [] : [index],
+  );
+  return starts.map((start, row) => {
+    const last = (starts[row + 1] ?? layers.length) - 1;
+    return { range: start === last ? `${start}` : `${start}-${last}`, ...layers[start]! };
+  });
+}
+
+const same = (a: FoldPlan["layers"][number], b: FoldPlan["layers"][number]): boolean =>
+  JSON.stringify(a) === JSON.stringify(b);

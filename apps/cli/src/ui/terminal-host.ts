@@ -1,0 +1,24 @@
+import type { CommandHost } from "../commands/host.js";
+import { runInWorker } from "../worker/run-in-worker.js";
+import type { Interrupts } from "./interrupts.js";
+import { createProgressBar, hiddenBar } from "./progress-bar.js";
+import { coloursFor } from "./terminal.js";
+
+/** Runs jobs in a worker, with progress on standard error and results on standard output. */
+export const createTerminalHost = ({ subscribe }: Interrupts): CommandHost => ({
+  colours: coloursFor(process.stdout),
+  write: (text) => void process.stdout.write(text),
+  run(name, options, { quiet, onText = () => {} }) {
+    const bar = quiet ? hiddenBar : createProgressBar(process.stderr);
+    const result = runInWorker(name, options, {
+      onProgress: bar.update,
+      onText(text) {
+        // Text and bar would write over each other.
+        bar.stop();
+        onText(text);
+      },
+      onInterrupt: subscribe,
+    });
+    return result.finally(bar.stop);
+  },
+});

@@ -1,0 +1,94 @@
+import { rmSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import { CliError } from "../cli-error.js";
+import type { Progress } from "../jobs/job.js";
+import type { JobName, JobOptions, JobResult } from "../jobs/registry.js";
+import { type ReportedError, reportError } from "../reported-error.js";
+import { createAbortFlag } from "./abort-flag.js";
+import type { WorkerInput, WorkerMessage } from "./protocol.js";
+
+/** A job failed in its worker. */
+export class JobError extends Error {
+  override readonly name = "JobError";
+  readonly reported: ReportedError;
+
+  constructor(reported: ReportedError) {
+    super(reported.message);
+    this.reported = reported;
+  }
+}
+
+export declare namespace runInWorker {
+  interface Options {
+    readonly onProgress: (progress: Progress) => void;
+    readonly onText: (text: string) => void;
+    /** Subscribes to requests to end; returns how to unsubscribe. */
+    readonly onInterrupt: (listener: () => void) => () => void;
+  }
+}
+
+/** A job that was asked to end gets this long before its thread is ended for it. */
+const GRACE_MILLISECONDS = 10_000;
+
+/**
+ * Runs a job in a thread of its own. The first interrupt asks it to end and clean up; the second, or a long silence
+ * after the first, ends the thread and removes what it was writing.
+ *
+ * @throws {JobError} with what the job threw.
+ * @throws {CliError} `interrupted`.
+ */
+export async function runInWorker<N extends JobName>(
+  name: N,
+  options: JobOptions<N>,
+  { onInterrupt, ...listeners }: runInWorker.Options,
+): Promise<JobResult<N>> {
+  const flag = createAbortFlag();
+  const workerData: WorkerInput<N> = { name, options, abort: flag.memory };
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData });
+  const temporaries = new Set<string>();
+  // Whatever ends the process, nothing half-written outlives it.
+  const removeTemporaries = () => removeAll(temporaries);
+  process.once("exit", removeTemporaries);
+  let interrupts = 0;
+  let grace: NodeJS.Timeout | undefined;
+  const unsubscribe = onInterrupt(() => {
+    flag.raise();
+    if (++interrupts > 1) void worker.terminate();
+    else grace = setTimeout(() => void worker.terminate(), GRACE_MILLISECONDS);
+  });
+  try {
+    return (await outcome(worker, temporaries, listeners)) as JobResult<N>;
+  } catch (error) {
+    if (interrupts > 0)
+      throw new CliError("interrupted", "interrupted; nothing was written", { cause: error });
+    throw error;
+  } finally {
+    clearTimeout(grace);
+    unsubscribe();
+    await worker.terminate();
+    removeTemporaries();
+    process.off("exit", removeTemporaries);
+  }
+}
+
+function outcome(
+  worker: Worker,
+  temporaries: Set<string>,
+  { onProgress, onText }: Omit<runInWorker.Options, "onInterrupt">,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    worker.on("message", (message: WorkerMessage) => {
+      if (message.type === "progress") onProgress(message.progress);
+      else if (message.type === "text") onText(message.text);
+      else if (message.type === "temporary") temporaries.add(message.path);
+      else if (message.type === "result") resolve(message.result);
+      else reject(new JobError(message.error));
+    });
+    worker.on("error", (error) => reject(new JobError(reportError(error))));
+    worker.on("exit", (code) => reject(new Error(`the worker ended early with code ${code}`)));
+  });
+}
+
+function removeAll(paths: ReadonlySet<string>): void {
+  for (const path of paths) rmSync(path, { recursive: true, force: true });
+}

@@ -1,0 +1,256 @@
+/**
+ * The command as users have it: the build, in a process of its own. Skipped where there is no build.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, it } from "vitest";
+import {
+  CALIBRATION_TOKENS,
+  makeFolder,
+  ROPE_MODEL,
+  removeFolder,
+  temporaryFolder,
+  VALIDATION_TOKENS,
+} from "./support.js";
+
+const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const isBuilt = existsSync(main);
+const fast = ["--method", "svd-w"];
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Starts a process whose temporary folders go to `temporary`. */
+function start(command: string, args: readonly string[], temporary: string): ChildProcess {
+  return spawn(command, args, { env: { ...process.env, TMPDIR: temporary, NODE_OPTIONS: "" } });
+}
+
+async function outcomeOf(child: ChildProcess): Promise<Outcome> {
+  const output = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name]!.setEncoding("utf8").on("data", (text: string) => {
+      output[name] += text;
+    });
+  }
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, ...output };
+}
+
+const kvfold = async (args: readonly string[]): Promise<Outcome> =>
+  outcomeOf(start(process.execPath, [main, ...args], await temporaryFolder()));
+
+async function untilThereIsSomethingIn(folder: string): Promise<void> {
+  while ((await readdir(folder)).length === 0) await wait(20);
+}
+
+describe.skipIf(!isBuilt)("kvfold", () => {
+  let folder: string;
+  let half: string;
+
+  beforeAll(async () => {
+    folder = await makeFolder();
+    half = join(folder, "half");
+    const args = ["fold", ROPE_MODEL, "-o", half, "--keep", "1/2", ...fast];
+    await outcomeOf(start(process.execPath, [main, ...args], folder));
+    return () => removeFolder(folder);
+  });
+
+  it.each(["", "inspect", "fold", "eval", "generate", "bench"])(
+    "%s --help goes to standard output",
+    async (name) => {
+      const { code, stdout, stderr } = await kvfold([...(name === "" ? [] : [name]), "--help"]);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`Usage: kvfold ${name}`.trim());
+      expect(stderr).toBe("");
+    },
+  );
+
+  it("prints one line of JSON and nothing else", async () => {
+    const eval_ = await kvfold([
+      "eval",
+      ROPE_MODEL,
+      half,
+      "--tokens",
+      VALIDATION_TOKENS,
+      "--windows",
+      "1",
+      "--json",
+    ]);
+    expect(eval_.stderr).toBe("");
+    const { models } = JSON.parse(eval_.stdout) as { models: Record<string, unknown>[] };
+    expect(models.map((model) => Object.keys(model))).toEqual(
+      Array(2).fill(["path", "nll", "perplexity", "ratio", "tokens", "cacheBytesPerToken"]),
+    );
+    const output = join(await temporaryFolder(), "quarter");
+    const fold = await kvfold(["fold", ROPE_MODEL, "-o", output, "--keep", "1/4", ...fast, "--json"]);
+    expect(JSON.parse(fold.stdout)).toMatchObject({
+      output,
+      plan: { keep: "1/4" },
+      seconds: expect.any(Number) as number,
+      peakBytes: expect.any(Number) as number,
+      cacheBytesPerToken: { before: 12_288, after: 3072 },
+    });
+  });
+
+  it("streams text", async () => {
+    const { stdout, code } = await kvfold([
+      "generate",
+      half,
+      "--prompt",
+      "Once upon",
+      "--max-new-tokens",
+      "8",
+    ]);
+    expect(code).toBe(0);
+    expect(stdout.length).toBeGreaterThan(8);
+    const json = await kvfold(["generate", half, "--prompt", "Once upon", "--max-new-tokens", "8", "--json"]);
+    const { text, tokens, stoppedBy } = JSON.parse(json.stdout) as Record<string, unknown>;
+    expect(`${text as string}\n`).toBe(stdout);
+    expect({ tokens, stoppedBy }).toEqual({ tokens: 8, stoppedBy: "max-new-tokens" });
+  });
+
+  it("measures energy and draws it", async () => {
+    const svg = join(await temporaryFolder(), "energy.svg");
+    const args = [
+      "--calibration",
+      CALIBRATION_TOKENS,
+      "--windows",
+      "1",
+      "--window",
+      "64",
+      "--svg",
+      svg,
+      "--json",
+    ];
+    const { stdout } = await kvfold(["inspect", ROPE_MODEL, ...args]);
+    expect(JSON.parse(stdout)).toMatchObject({ layers: 6, energy: { fractions: [0.125, 0.25, 0.5] } });
+    expect(await readFile(svg, "utf8")).toMatch(/^<svg /);
+  });
+
+  it("times models", async () => {
+    const { stdout } = await kvfold([
+      "bench",
+      half,
+      "--contexts",
+      "32",
+      "--tokens",
+      "4",
+      "--repeats",
+      "1",
+      "--json",
+    ]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      measurements: [{ context: 32, decode: { ratio: 1 } }],
+      skipped: [],
+    });
+  });
+
+  it("says what was wrong, with the exit code for it", async () => {
+    const usage = await kvfold(["fold", ROPE_MODEL, "--keep", "1/2", "--method", "magic"]);
+    expect(usage.code).toBe(2);
+    const missing = await kvfold(["eval", join(folder, "nowhere"), "--tokens", VALIDATION_TOKENS, "--json"]);
+    expect(missing.code).toBe(1);
+    expect(missing.stdout).toBe("");
+    expect(JSON.parse(missing.stderr)).toMatchObject({ error: { code: "unreadable-file" } });
+    const taken = await kvfold(["fold", ROPE_MODEL, "-o", half, "--keep", "1/2", ...fast]);
+    expect(taken).toMatchObject({ code: 1, stderr: expect.stringContaining("--force") as string });
+    const thirds = await kvfold(["fold", ROPE_MODEL, "-o", join(folder, "x"), "--keep", "1/3", ...fast]);
+    expect(thirds).toMatchObject({ code: 2, stderr: expect.stringContaining("--keep 1/3") as string });
+  });
+
+  it.each([
+    ["SIGINT", 1, 130],
+    ["SIGTERM", 1, 143],
+    ["SIGINT", 2, 130],
+  ] as const)("leaves nothing behind after %s, %d time(s)", async (signal, times, expected) => {
+    const place = await temporaryFolder();
+    const temporary = await temporaryFolder();
+    const args = ["fold", ROPE_MODEL, "-o", join(place, "half"), "--keep", "1/2", "--method", "paper"];
+    const child = start(process.execPath, [main, ...args, "--calibration", CALIBRATION_TOKENS], temporary);
+    const outcome = outcomeOf(child);
+    await untilThereIsSomethingIn(place);
+    await wait(300);
+    for (let count = 0; count < times; count++) child.kill(signal);
+    const { code, stdout, stderr } = await outcome;
+    expect({ code, stdout }).toEqual({ code: expected, stdout: "" });
+    expect(stderr).toContain("interrupted");
+    expect(await readdir(place)).toEqual([]);
+    expect(await readdir(temporary)).toEqual([]);
+  });
+
+  it("removes the export of a checkpoint when it is interrupted", async () => {
+    const temporary = await temporaryFolder();
+    const child = start(
+      process.execPath,
+      [main, "eval", ROPE_MODEL, "--tokens", VALIDATION_TOKENS],
+      temporary,
+    );
+    const outcome = outcomeOf(child);
+    await untilThereIsSomethingIn(temporary);
+    await wait(300);
+    child.kill("SIGINT");
+    expect((await outcome).code).toBe(130);
+    expect(await readdir(temporary)).toEqual([]);
+  });
+
+  it.skipIf(process.platform === "win32")("cleans up when a write fails", async () => {
+    const place = await temporaryFolder();
+    const output = join(place, "half");
+    // A limit on file sizes stands for a full disk: writes fail in the middle of the weights.
+    const script = `trap '' XFSZ; ulimit -f 2048; exec "$0" "$@"`;
+    const args = [process.execPath, main, "fold", ROPE_MODEL, "-o", output, "--keep", "1/2", ...fast];
+    const { code, stderr } = await outcomeOf(start("bash", ["-c", script, ...args], place));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/error: .*(too large|EFBIG)/);
+    expect(await readdir(place)).toEqual([]);
+  });
+
+  it("stops when nobody reads its output any more", async () => {
+    const temporary = await temporaryFolder();
+    const child = start(
+      "bash",
+      [
+        "-c",
+        `"$0" "$@" | head -c 1`,
+        process.execPath,
+        main,
+        "generate",
+        ROPE_MODEL,
+        "--prompt",
+        "A",
+        "--max-new-tokens",
+        "900",
+      ],
+      temporary,
+    );
+    expect((await outcomeOf(child)).stdout).toHaveLength(1);
+    expect(await readdir(temporary)).toEqual([]);
+  });
+
+  it("replaces only on request", async () => {
+    const output = join(await temporaryFolder(), "mine");
+    await mkdir(output);
+    await writeFile(join(output, "notes.txt"), "keep me");
+    const { code, stderr } = await kvfold([
+      "fold",
+      ROPE_MODEL,
+      "-o",
+      output,
+      "--keep",
+      "1/2",
+      ...fast,
+      "--force",
+    ]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("kvfold did not write it");
+    expect(await readdir(output)).toEqual(["notes.txt"]);
+  });
+});

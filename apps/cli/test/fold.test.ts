@@ -1,0 +1,185 @@
+import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { foldCheckpoint } from "../src/jobs/fold.js";
+import { quietContext } from "../src/jobs/job.js";
+import { planCheckpoint } from "../src/jobs/plan.js";
+import { tokenFile } from "../src/tokens/read-tokens.js";
+import { abortingContext, CALIBRATION_TOKENS, failureOf, ROPE_MODEL, temporaryFolder } from "./support.js";
+
+const calibration = { files: [tokenFile(CALIBRATION_TOKENS)], windows: 2, window: 128 };
+const half = { model: ROPE_MODEL, keep: "1/2" };
+
+const fold = (options: foldCheckpoint.Options) => foldCheckpoint(options, quietContext);
+
+describe("foldCheckpoint", () => {
+  it("writes a folder with model, tokenizer and a record of what was done", async () => {
+    const folder = await temporaryFolder();
+    const output = join(folder, "half");
+    const result = await fold({
+      ...half,
+      output,
+      method: "paper",
+      calibration,
+      floatTypes: ["float32", "float16"],
+    });
+    expect(Object.keys(result)).toEqual(["output", "plan", "seconds", "peakBytes", "cacheBytesPerToken"]);
+    expect(result.cacheBytesPerToken).toEqual({ before: 12_288, after: 6144 });
+    expect(await readdir(folder)).toEqual(["half"]);
+    expect((await readdir(output)).sort()).toEqual([
+      "config.json",
+      "kvfold.json",
+      "onnx",
+      "tokenizer.json",
+      "tokenizer_config.json",
+    ]);
+    expect((await readdir(join(output, "onnx"))).sort()).toEqual([
+      "model.onnx",
+      "model.onnx_data",
+      "model_fp16.onnx",
+      "model_fp16.onnx_data",
+    ]);
+    const record = JSON.parse(await readFile(join(output, "kvfold.json"), "utf8")) as Record<string, unknown>;
+    expect(record).toMatchObject({
+      model: "prose-6m",
+      reference: expect.stringContaining("2406.07056"),
+      calibration: { files: ["calibration.u16"], windows: 2, window: 128, tokens: 256 },
+    });
+  });
+
+  it("folds alike from text and from the moments measured on it", async () => {
+    const folder = await temporaryFolder();
+    const moments = join(folder, "moments.safetensors");
+    const [fromText, fromMoments] = [join(folder, "text"), join(folder, "moments")];
+    await fold({ ...half, output: fromText, method: "svd-a", calibration, saveMoments: moments });
+    await fold({ ...half, output: fromMoments, method: "svd-a", moments });
+    const weights = (output: string) => readFile(join(output, "onnx", "model.onnx_data"));
+    expect((await weights(fromMoments)).equals(await weights(fromText))).toBe(true);
+  });
+
+  it("asks for text to heal on, even with moments", async () => {
+    const folder = await temporaryFolder();
+    const moments = join(folder, "moments.safetensors");
+    const options = { ...half, method: "svd-a", output: join(folder, "half") };
+    await fold({ ...options, calibration, saveMoments: moments });
+    const healed = { ...options, output: join(folder, "healed"), moments, heal: "attention" } as const;
+    expect(await failureOf(fold(healed))).toMatchObject({
+      code: "calibration-missing",
+      message: expect.stringContaining("--heal none") as string,
+    });
+    const { plan } = await fold({ ...healed, calibration });
+    expect(plan.heal).toBe("attention");
+  });
+
+  it("names moments that do not fit the model", async () => {
+    const folder = await temporaryFolder();
+    const moments = join(folder, "moments.safetensors");
+    await fold({ ...half, output: join(folder, "a"), method: "svd-a", calibration, saveMoments: moments });
+    const shallow = await copyWithConfig(join(folder, "shallow"), { num_hidden_layers: 5 });
+    const options = { model: shallow, keep: "1/2", output: join(folder, "b"), method: "svd-a", moments };
+    const error = await failureOf(fold(options));
+    expect(error.code).toBe("malformed-file");
+    expect(error.message).toContain("6 layers, but the model has 5");
+  });
+
+  it("asks for text where the method needs it", async () => {
+    const output = join(await temporaryFolder(), "half");
+    const error = await failureOf(fold({ ...half, output, method: "svd-a" }));
+    expect(error.code).toBe("calibration-missing");
+    expect(error.message).toContain("--calibration");
+  });
+
+  it("refuses to keep measurements of a method that makes none", async () => {
+    const folder = await temporaryFolder();
+    const [output, saveMoments] = [join(folder, "half"), join(folder, "moments")];
+    const error = await failureOf(fold({ ...half, output, method: "svd-w", saveMoments }));
+    expect(error.code).toBe("usage");
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it.each(["refuse", "replace"] as const)("never overwrites what it did not write (%s)", async (existing) => {
+    const output = await temporaryFolder();
+    await writeFile(join(output, "thesis.txt"), "dear to someone");
+    const error = await failureOf(fold({ ...half, output, method: "svd-w", existing }));
+    expect(error.code).toBe("output-exists");
+    expect(await readdir(output)).toEqual(["thesis.txt"]);
+  });
+
+  it("replaces an earlier output when asked to, and only then", async () => {
+    const output = join(await temporaryFolder(), "out");
+    await fold({ ...half, output, method: "svd-w" });
+    expect(await failureOf(fold({ ...half, output, method: "svd-w" }))).toMatchObject({
+      code: "output-exists",
+    });
+    await fold({ model: ROPE_MODEL, keep: "1/4", output, method: "svd-w", existing: "replace" });
+    const record = JSON.parse(await readFile(join(output, "kvfold.json"), "utf8")) as {
+      plan: { keep: string };
+    };
+    expect(record.plan.keep).toBe("1/4");
+  });
+
+  it("never replaces the folder that holds the model", async () => {
+    const folder = await temporaryFolder();
+    const model = await copyWithConfig(join(folder, "model"), {});
+    await writeFile(join(folder, "kvfold.json"), "{}");
+    for (const output of [model, folder]) {
+      const error = await failureOf(
+        fold({ model, keep: "1/2", output, method: "svd-w", existing: "replace" }),
+      );
+      expect(error.code).toBe("output-exists");
+    }
+    expect(await readdir(model)).toContain("model.safetensors");
+  });
+
+  it.each([1, 4, 9])("leaves nothing behind when it is aborted after %d reports", async (count) => {
+    const folder = await temporaryFolder();
+    const options = { ...half, output: join(folder, "half"), method: "svd-a", calibration };
+    expect(await failureOf(foldCheckpoint(options, abortingContext(count)))).toMatchObject({
+      code: "aborted",
+    });
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("refuses an ONNX export and a folder that is no model", async () => {
+    const folder = await temporaryFolder();
+    const output = join(folder, "half");
+    await fold({ ...half, output, method: "svd-w" });
+    const again = await failureOf(
+      fold({ model: output, keep: "1/2", output: join(folder, "b"), method: "svd-w" }),
+    );
+    expect(again.code).toBe("unsupported-model");
+    const missing = await failureOf(
+      fold({ model: join(folder, "nowhere"), keep: "1/2", output: join(folder, "b") }),
+    );
+    expect(missing.code).toBe("unreadable-file");
+  });
+});
+
+describe("planCheckpoint", () => {
+  it("takes spans for keys and values apart", async () => {
+    const plan = await planCheckpoint({ ...half, method: "svd-a", keySpan: 8, valueSpan: 4 });
+    expect(plan.layers).toHaveLength(6);
+    expect(plan.layers[0]).toEqual({
+      keys: { span: 8, heads: 1, rank: 128 },
+      values: { span: 4, heads: 2, rank: 64 },
+    });
+  });
+
+  it.each([{ keep: "1/3" }, { keep: "2" }, { keep: "half" }, { keep: "1/2", keySpan: 3 }])(
+    "names an option that does not fit the heads: %j",
+    async (options) => {
+      const error = await failureOf(planCheckpoint({ model: ROPE_MODEL, method: "svd-a", ...options }));
+      expect(error.code).toBe("invalid-option");
+    },
+  );
+});
+
+/** The model with some fields of its config changed. */
+async function copyWithConfig(folder: string, fields: Record<string, unknown>): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  await cp(ROPE_MODEL, folder, { recursive: true });
+  const path = join(folder, "config.json");
+  const config = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
+  await writeFile(path, JSON.stringify({ ...config, ...fields }));
+  return folder;
+}

@@ -1,0 +1,81 @@
+import { describe, expect, it } from "vitest";
+import { inspectModel } from "../src/jobs/inspect.js";
+import { quietContext } from "../src/jobs/job.js";
+import { energySvg } from "../src/render/energy-svg.js";
+import { renderInspection } from "../src/render/inspection.js";
+import { tokenFile } from "../src/tokens/read-tokens.js";
+import { ALIBI_MODEL, CALIBRATION_TOKENS, ROPE_MODEL } from "./support.js";
+
+const calibration = { files: [tokenFile(CALIBRATION_TOKENS)], windows: 2, window: 256 };
+const plain = { bold: (text: string) => text, dim: (text: string) => text, red: (text: string) => text };
+
+describe("inspectModel", () => {
+  it("describes heads and cache", async () => {
+    expect(await inspectModel({ model: ROPE_MODEL }, quietContext)).toEqual({
+      path: ROPE_MODEL,
+      kind: "checkpoint",
+      family: "Llama",
+      layers: 6,
+      heads: 8,
+      kvHeads: 8,
+      headDim: 32,
+      maxPositions: 1024,
+      cache: { type: "float32", bytesPerToken: 12_288, bytesAtFullContext: 12_582_912 },
+    });
+  });
+
+  it("measures energies that grow with the directions, before and after the rotation", async () => {
+    const { energy } = await inspectModel({ model: ROPE_MODEL, calibration }, quietContext);
+    expect(energy).toMatchObject({ fractions: [0.125, 0.25, 0.5], windows: 2, window: 256 });
+    expect(energy!.layers).toHaveLength(6);
+    for (const { keysBeforeRope, keys, values } of energy!.layers) {
+      for (const [eighth, quarter, half] of [keysBeforeRope!, keys, values]) {
+        expect(eighth!).toBeGreaterThan(0.125);
+        expect(quarter!).toBeGreaterThan(eighth!);
+        expect(half!).toBeGreaterThan(quarter!);
+        expect(half!).toBeLessThanOrEqual(1);
+      }
+      // The rotation mixes directions that were apart: on these models the energy always spreads.
+      expect(keysBeforeRope![0]!).toBeGreaterThan(keys[0]!);
+    }
+  });
+
+  it("leaves the rotation out where there is none", async () => {
+    const result = await inspectModel({ model: ALIBI_MODEL, calibration }, quietContext);
+    expect(result.energy!.layers.map(({ keysBeforeRope }) => keysBeforeRope)).toEqual(Array(6).fill(null));
+    const headings = renderInspection(result, plain)
+      .split("\n")
+      .find((line) => line.startsWith("layer "))!;
+    expect(headings).not.toContain("RoPE");
+  });
+});
+
+describe("energySvg", () => {
+  const energy = {
+    fractions: [0.125, 0.5],
+    windows: 2,
+    window: 16,
+    layers: [
+      { layer: 0, keysBeforeRope: [0.5, 0.9], keys: [0.25, 0.75], values: [0.2, 0.6] },
+      { layer: 1, keysBeforeRope: [0.5, 0.9], keys: [0.5, 1], values: [0.2, 0.6] },
+    ],
+  };
+
+  it("draws a panel for each fraction and a line for each kind", () => {
+    const svg = energySvg(energy, { title: "model" });
+    expect(svg.match(/<polyline/g)).toHaveLength(6);
+    expect(svg).toContain("top 12.5 % of directions");
+    expect(svg).toContain("keys after RoPE");
+    // Layer 1 of 2 stands at three quarters of 260; a share of 1 at the top.
+    expect(svg).toContain("195,0");
+    expect(svg).not.toContain("<script");
+  });
+
+  it("escapes the title and draws keys alone where nothing rotates", () => {
+    const layers = energy.layers.map((layer) => ({ ...layer, keysBeforeRope: null }));
+    const svg = energySvg({ ...energy, layers }, { title: '<b>&"' });
+    expect(svg).toContain("&lt;b&gt;&amp;&quot;");
+    expect(svg.match(/<polyline/g)).toHaveLength(4);
+    expect(svg).not.toContain("RoPE");
+  });
+});

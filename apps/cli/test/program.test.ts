@@ -1,0 +1,212 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { CommanderError } from "commander";
+import { describe, expect, it } from "vitest";
+import { CliError } from "../src/cli-error.js";
+import type { CommandHost } from "../src/commands/host.js";
+import { createProgram } from "../src/program.js";
+import { printError } from "../src/ui/print-error.js";
+import { coloursFor } from "../src/ui/terminal.js";
+import { JobError } from "../src/worker/run-in-worker.js";
+import { failureOf, temporaryFolder } from "./support.js";
+
+/** A host that notes what it is asked for and answers with `result`. */
+function recordingHost(result: unknown = {}) {
+  const calls: { readonly name: string; readonly options: Record<string, unknown> }[] = [];
+  const output: string[] = [];
+  const host = {
+    colours: coloursFor({ isTTY: false }),
+    write: (text: string) => void output.push(text),
+    run: async (name: string, options: Record<string, unknown>) => {
+      calls.push({ name, options });
+      return result;
+    },
+  } as unknown as CommandHost;
+  return { host, calls, output };
+}
+
+async function run(...args: readonly string[]) {
+  const recording = recordingHost();
+  await createProgram(recording.host).parseAsync(args, { from: "user" });
+  return recording;
+}
+
+describe("kvfold fold", () => {
+  it("turns options into a job", async () => {
+    const { calls, output } = await run(
+      ..."fold model -o out --keep 1/4 --method svd-a --heal both --span 8 --calibration a.txt b.u16 --windows 16".split(
+        " ",
+      ),
+      ..."--window 512 --dtype fp32,fp16 --seed 3 --max-positions 2048 --save-moments m --force --json".split(
+        " ",
+      ),
+    );
+    expect(calls).toEqual([
+      {
+        name: "fold",
+        options: {
+          model: "model",
+          output: "out",
+          keep: "1/4",
+          method: "svd-a",
+          heal: "both",
+          keySpan: 8,
+          valueSpan: 8,
+          floatTypes: ["float32", "float16"],
+          seed: 3,
+          maxPositions: 2048,
+          existing: "replace",
+          calibration: {
+            files: [
+              { path: "a.txt", format: "text" },
+              { path: "b.u16", format: "uint16" },
+            ],
+            windows: 16,
+            window: 512,
+          },
+          moments: undefined,
+          saveMoments: "m",
+        },
+      },
+    ]);
+    expect(output).toEqual(["{}\n"]);
+  });
+
+  it("plans without an output", async () => {
+    const { calls } = await run("fold", "model", "--keep", "1/2", "--key-span", "4", "--dry-run", "--json");
+    expect(calls).toMatchObject([{ name: "plan", options: { keySpan: 4, valueSpan: undefined } }]);
+  });
+});
+
+describe("kvfold eval", () => {
+  it("takes text or raw tokens", async () => {
+    const text = await run("eval", "a", "b", "--text", "x.txt", "--json");
+    expect(text.calls[0]!.options).toMatchObject({
+      models: ["a", "b"],
+      files: [{ path: "x.txt", format: "text" }],
+    });
+    const tokens = await run("eval", "a", "--tokens", "ids.bin", "--windows", "4", "--json");
+    expect(tokens.calls[0]!.options).toMatchObject({
+      files: [{ path: "ids.bin", format: "uint16" }],
+      windows: 4,
+    });
+  });
+});
+
+describe("kvfold generate and bench", () => {
+  it("turn options into jobs", async () => {
+    const generate = await run(
+      "generate",
+      "m",
+      "--prompt",
+      "Once",
+      "--top-p",
+      "0.9",
+      "--stop",
+      "a",
+      "b",
+      "--json",
+    );
+    expect(generate.calls[0]!.options).toMatchObject({
+      prompt: "Once",
+      topP: 0.9,
+      stop: ["a", "b"],
+      temperature: 0,
+    });
+    const bench = await run("bench", "m", "n", "--contexts", "64,128", "--json");
+    expect(bench.calls[0]!.options).toMatchObject({
+      models: ["m", "n"],
+      contexts: [64, 128],
+      tokens: 32,
+      repeats: 5,
+    });
+  });
+});
+
+describe("usage errors", () => {
+  it.each([
+    ["fold model -o out", "--keep"],
+    ["fold model -o out --keep 1/2 --method magic", "svd-a"],
+    ["fold model -o out --keep 1/2 --span 4 --key-span 2", "--span"],
+    ["fold model -o out --keep 1/2 --dtype int8", "fp16"],
+    ["fold model -o out --keep 1/2 --windows 0 --calibration a", "1 or more"],
+    ["fold model -o out --keep 1/2 --heal all", "attention"],
+    ["fold model -o out --keep 1/2 --moments m --save-moments n", "--moments"],
+    ["fold model --keep 1/2", "-o FOLDER"],
+    ["eval model", "--text"],
+    ["eval model --text a --tokens b", "--text"],
+    ["eval", "models"],
+    ["generate model", "--prompt"],
+    ["generate model --prompt x --top-p 2", "to 1"],
+    ["inspect model --svg a.svg", "--calibration"],
+    ["bench model --contexts 64,x", "whole number"],
+    ["flod model", "fold"],
+    ["fold model -o out --keep 1/2 --colour", "unknown option"],
+  ])("kvfold %s", async (line, hint) => {
+    const { host } = recordingHost();
+    const error = await failureOf(createProgram(host).parseAsync(line.split(" "), { from: "user" }));
+    expect(error.message).toContain(hint);
+    expect(print(error).code).toBe(2);
+  });
+
+  it("never draw over an existing file", async () => {
+    const svg = join(await temporaryFolder(), "energy.svg");
+    await writeFile(svg, "mine");
+    const error = await failureOf(run("inspect", "model", "--calibration", "a.txt", "--svg", svg));
+    expect(error).toMatchObject({ code: "output-exists" });
+  });
+});
+
+describe("printError", () => {
+  it("prints one line for what was foreseen, and JSON on request", () => {
+    const error = new CliError("unreadable-file", "x: no such file");
+    expect(print(error)).toEqual({ code: 1, text: "error: x: no such file\n" });
+    const { text } = print(error, { json: true });
+    expect(JSON.parse(text)).toEqual({ error: { code: "unreadable-file", message: "x: no such file" } });
+  });
+
+  it("shows stacks only when asked to", () => {
+    const bug = new TypeError("oops");
+    expect(print(bug).text).toBe(
+      "error: oops\nThis should not happen. Run it again with --verbose for the stack.\n",
+    );
+    expect(print(bug, { verbose: true }).text).toContain("program.test.ts");
+  });
+
+  it("gives a full disk its remedy, also from a worker", () => {
+    const reported = { code: "invalid-option", message: "no", expected: true, stack: undefined };
+    expect(print(new JobError(reported)).code).toBe(2);
+    const full = Object.assign(new Error("ENOSPC: no space left on device, write"), {
+      code: "ENOSPC",
+      syscall: "write",
+    });
+    expect(print(full).text).toContain("free some space");
+  });
+
+  it("exits as the signal says", () => {
+    expect(print(new CliError("interrupted", "interrupted"), { exitCode: 143 }).code).toBe(143);
+  });
+
+  it("adds nothing to help", () => {
+    const asked = new CommanderError(0, "commander.helpDisplayed", "(outputHelp)");
+    expect(print(asked)).toEqual({ code: 0, text: "" });
+    const noCommand = new CommanderError(1, "commander.help", "(outputHelp)");
+    expect(print(noCommand)).toEqual({ code: 2, text: "" });
+  });
+});
+
+function print(
+  error: unknown,
+  { json = false, verbose = false, exitCode = undefined as number | undefined } = {},
+): { readonly code: number; readonly text: string } {
+  const stream = new PassThrough({ encoding: "utf8" });
+  const interrupts = { exitCode, subscribe: () => () => true };
+  const code = printError(error, {
+    json,
+    verbose,
+    interrupts,
+    stream: stream as unknown as NodeJS.WriteStream,
+  });
+  return { code, text: String(stream.read() ?? "") };
+}

@@ -1,0 +1,91 @@
+import { describe, expect, it } from "vitest";
+import { median } from "../src/jobs/median.js";
+import { planCheckpoint } from "../src/jobs/plan.js";
+import { renderBench } from "../src/render/bench.js";
+import { formatBytes, formatRatio, formatSeconds } from "../src/render/format.js";
+import { renderPlan } from "../src/render/plan.js";
+import { renderTable } from "../src/render/table.js";
+import { coloursFor } from "../src/ui/terminal.js";
+import { ROPE_MODEL } from "./support.js";
+
+const plain = coloursFor({ isTTY: false });
+
+describe("formats", () => {
+  it.each([
+    [0, "0 B"],
+    [1023, "1023 B"],
+    [12_288, "12.0 KiB"],
+    [12_582_912, "12.0 MiB"],
+    [3 * 2 ** 40, "3.0 TiB"],
+  ])("writes %d bytes as %s", (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+
+  it("writes ratios and times", () => {
+    expect(formatRatio(1.23456)).toBe("1.2346");
+    expect(formatSeconds(5.25)).toBe("5.3 s");
+    expect(formatSeconds(125.4)).toBe("2 min 5 s");
+  });
+});
+
+describe("renderTable", () => {
+  it("aligns columns", () => {
+    const rows = [
+      { name: "a", count: 7 },
+      { name: "long", count: 100 },
+    ];
+    const table = renderTable(rows, [
+      { heading: "name", cell: ({ name }) => name },
+      { heading: "n", align: "right", cell: ({ count }) => String(count) },
+    ]);
+    expect(table).toBe("name    n\na       7\nlong  100");
+  });
+});
+
+describe("renderPlan", () => {
+  it("shows what a plan does and saves", async () => {
+    const plan = await planCheckpoint({ model: ROPE_MODEL, keep: "1/4", method: "paper" });
+    const text = renderPlan(plan, plain);
+    expect(text).toContain("12.0 KiB -> 3.0 KiB");
+    expect(text).toContain("0-5     span 8: 1 head of 64  span 4: 2 heads of 32");
+  });
+});
+
+describe("renderBench", () => {
+  it("shows medians, ratios and what was skipped", () => {
+    const speed = { tokensPerSecond: 50, ratio: 1.5, seconds: [1] };
+    const row = {
+      path: "m",
+      context: 64,
+      promptTokens: 32,
+      decodedTokens: 32,
+      prefill: speed,
+      decode: speed,
+    };
+    const text = renderBench(
+      {
+        models: [{ path: "m", cacheBytesPerToken: 1024 }],
+        measurements: [{ ...row, decode: { ...speed, ratio: null } }],
+        skipped: [{ path: "m", context: 2048, maxPositions: 1024 }],
+      },
+      plain,
+    );
+    expect(text.split("\n")[1]).toBe("     64  m      64.0 KiB           50.0  1.5000          50.0      -");
+    expect(text).toContain("skipped m at 2048: its context ends at 1024");
+  });
+});
+
+describe("coloursFor", () => {
+  it("colours terminals only, and not where NO_COLOR is set", () => {
+    expect(coloursFor({ isTTY: true }, {}).red("x")).toBe("\u001b[31mx\u001b[39m");
+    expect(coloursFor({ isTTY: true }, { NO_COLOR: "1" }).red("x")).toBe("x");
+    expect(coloursFor({ isTTY: false }, {}).red("x")).toBe("x");
+  });
+});
+
+describe("median", () => {
+  it.each([
+    [[3, 1, 2], 2],
+    [[4, 1, 2, 3], 2.5],
+    [[7], 7],
+    [[], Number.NaN],
+  ])("of %j is %d", (values, middle) => expect(median(values)).toBe(middle));
+});
