@@ -17,6 +17,8 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     setupFiles: [setup],
+    // ONNX Runtime writes telemetry files to the temporary folder otherwise.
+    env: { ORT_DISABLE_TELEMETRY: "1" },
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Real models run on ONNX Runtime's own threads: two files at a time would only fight for the cores.

@@ -7,6 +7,7 @@ export { inspectModel } from "./jobs/inspect.js";
 export { type JobContext, type Progress, quietContext } from "./jobs/job.js";
 export type { LayerEnergy } from "./jobs/measure-energy.js";
 export { planCheckpoint } from "./jobs/plan.js";
+export { probeCopying } from "./jobs/probe-copying.js";
 export { formatBytes, formatRatio } from "./render/format.js";
 export { type Column, renderTable } from "./render/table.js";
 export type { CalibrationOptions } from "./tokens/calibration-windows.js";

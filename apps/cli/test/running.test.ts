@@ -12,6 +12,7 @@ import { evaluateModels } from "../src/jobs/evaluate.js";
 import { foldCheckpoint } from "../src/jobs/fold.js";
 import { generateText } from "../src/jobs/generate.js";
 import { quietContext } from "../src/jobs/job.js";
+import { probeCopying } from "../src/jobs/probe-copying.js";
 import { tokenFile } from "../src/tokens/read-tokens.js";
 import {
   ALIBI_MODEL,
@@ -173,3 +174,16 @@ async function continueWithTransformers(model: string, prompt: string, count: nu
   await lm.dispose();
   return tokenizer.decode(ids, { skip_special_tokens: true });
 }
+
+describe("probeCopying", () => {
+  it("measures copying at each distance, on the same sequences for all models", async () => {
+    const options = { models: [folded, folded], distances: [32, 48], sequences: 1 };
+    const { models } = await probeCopying(options, quietContext);
+    expect(models[0]!.distances.map(({ distance, tokens }) => [distance, tokens])).toEqual([
+      [32, 31],
+      [48, 31],
+    ]);
+    expect(models[1]).toEqual(models[0]);
+    expect(models[0]!.cacheBytesPerToken).toBe(6144);
+  });
+});

@@ -7,6 +7,7 @@ export {
   readCacheLayout,
 } from "./cache-layout.js";
 export { type CausalLM, createCausalLM } from "./causal-lm.js";
+export { type CopyScore, copyProbe } from "./copy-probe.js";
 export type { DecodingState } from "./decoding-state.js";
 export { type FinishReason, generate } from "./generate.js";
 export { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";

@@ -1,10 +1,11 @@
 import type { FloatType } from "@kvfold/converter";
 import { Command, Option } from "commander";
 import { CliError } from "../cli-error.js";
+import { renderCopying } from "../render/copying.js";
 import { renderEvaluation } from "../render/evaluation.js";
 import { type TokenFile, tokenFile } from "../tokens/read-tokens.js";
 import { type CommandHost, printResult } from "./host.js";
-import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber } from "./options.js";
+import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber, wholeNumbers } from "./options.js";
 
 interface EvalFlags extends CommonOptions {
   readonly text?: readonly string[];
@@ -12,6 +13,10 @@ interface EvalFlags extends CommonOptions {
   readonly windows?: number;
   readonly window?: number;
   readonly dtype?: FloatType;
+  readonly probe?: "copy";
+  readonly distances?: readonly number[];
+  readonly sequences?: number;
+  readonly seed: number;
 }
 
 /** `kvfold eval`: perplexity of models on the same text. */
@@ -35,6 +40,19 @@ export const createEvalCommand = (host: CommandHost): Command =>
         "tokens predicted per window (default: 1024, or the context)",
         wholeNumber(1),
       )
+      .addOption(
+        new Option(
+          "--probe <name>",
+          "measure this in place of perplexity: copy (repeated random tokens)",
+        ).choices(["copy"]),
+      )
+      .option(
+        "--distances <list>",
+        "copy: tokens between the occurrences (default: 32,64,128,256,512)",
+        wholeNumbers(2),
+      )
+      .option("--sequences <count>", "copy: sequences for each distance (default: 8)", wholeNumber(1))
+      .option("--seed <number>", "copy: seed of the random tokens", wholeNumber(0), 0)
       .addOption(dtypeOption())
       .addHelpText("after", HELP)
       .action((models: readonly string[], flags: EvalFlags) => runEval(host, models, flags)),
@@ -42,13 +60,23 @@ export const createEvalCommand = (host: CommandHost): Command =>
 
 const HELP = `
 Example:
-  kvfold eval ./model ./model-half --text book.txt --windows 64`;
+  kvfold eval ./model ./model-half --text book.txt --windows 64
+  kvfold eval ./model ./model-half --probe copy`;
 
 async function runEval(host: CommandHost, models: readonly string[], flags: EvalFlags): Promise<void> {
+  if (flags.probe === "copy") return runCopyProbe(host, models, flags);
   const { windows, window, dtype } = flags;
   const options = { models, files: filesOf(flags), windows, window, floatType: dtype };
   const result = await host.run("evaluate", options, flags);
   printResult(host, flags, result, (evaluation) => renderEvaluation(evaluation, host.colours));
+}
+
+async function runCopyProbe(host: CommandHost, models: readonly string[], flags: EvalFlags): Promise<void> {
+  const { distances, sequences, seed, dtype } = flags;
+  const options = { models, distances, sequences, seed, floatType: dtype };
+  printResult(host, flags, await host.run("probeCopying", options, flags), (result) =>
+    renderCopying(result, host.colours),
+  );
 }
 
 function filesOf({ text, tokens }: EvalFlags): readonly TokenFile[] {

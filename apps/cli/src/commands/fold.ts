@@ -1,5 +1,5 @@
 import { DEFAULT_METHOD, type FloatType, type FoldPlan, methods } from "@kvfold/converter";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { renderFold } from "../render/fold.js";
 import { renderPlan } from "../render/plan.js";
@@ -8,7 +8,9 @@ import { type CommandHost, printResult } from "./host.js";
 import { addCommonOptions, type CommonOptions, floatTypeList, wholeNumber } from "./options.js";
 
 type Heal = FoldPlan["heal"];
+type Format = FoldPlan["formats"][number];
 
+const FORMATS: readonly Format[] = ["onnx", "hf"];
 const HEALS: readonly Heal[] = ["none", "attention", "both"];
 
 interface FoldFlags extends CalibrationFlags, CommonOptions {
@@ -19,6 +21,7 @@ interface FoldFlags extends CalibrationFlags, CommonOptions {
   readonly span?: number;
   readonly keySpan?: number;
   readonly valueSpan?: number;
+  readonly format: readonly Format[];
   readonly dtype: readonly FloatType[];
   readonly seed: number;
   readonly maxPositions?: number;
@@ -33,7 +36,7 @@ export function createFoldCommand(host: CommandHost): Command {
   const command = new Command("fold")
     .summary("fold a checkpoint's KV heads into fewer")
     .description(
-      "Folds the KV heads of a Hugging Face checkpoint and writes an ONNX model with a smaller KV cache.",
+      "Folds the KV heads of a Hugging Face checkpoint and writes a model with a smaller KV cache.",
     )
     .argument("<model>", "checkpoint folder: config.json and safetensors")
     .option("-o, --output <folder>", "where the folded model goes")
@@ -42,6 +45,7 @@ export function createFoldCommand(host: CommandHost): Command {
     .option("--span <heads>", "KV heads that share one folded head (default: the method's)", wholeNumber(1))
     .addOption(spanOption("--key-span <heads>", "the same for keys alone"))
     .addOption(spanOption("--value-span <heads>", "the same for values alone"))
+    .addOption(formatsOption())
     .addOption(dtypesOption())
     .option("--seed <number>", "for methods that draw random numbers", wholeNumber(0), 0)
     .option("--max-positions <tokens>", "context of the output (default: the model's)", wholeNumber(1))
@@ -66,6 +70,17 @@ const methodOption = (): Option =>
 const spanOption = (flags: string, description: string): Option =>
   new Option(flags, description).argParser(wholeNumber(1)).conflicts("span");
 
+const formatsOption = (): Option =>
+  new Option("--format <formats>", "onnx, hf (a checkpoint for plain GQA code), or both as onnx,hf")
+    .argParser((text): readonly Format[] => [...new Set(text.split(",").map(formatOf))])
+    .default(["onnx"], "onnx");
+
+function formatOf(text: string): Format {
+  const format = FORMATS.find((candidate) => candidate === text.trim());
+  if (format !== undefined) return format;
+  throw new InvalidArgumentError(`Choose of ${FORMATS.join(", ")}.`);
+}
+
 const dtypesOption = (): Option =>
   new Option("--dtype <types>", "graphs to write: fp32, fp16, or both as fp32,fp16")
     .argParser(floatTypeList)
@@ -73,15 +88,17 @@ const dtypesOption = (): Option =>
 
 const HELP = `
 Methods:
-${methods.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
+${methods.map(({ name, summary }) => `  ${name.padEnd(21)} ${summary}`).join("\n")}
 
 Examples:
   kvfold fold ./model -o ./model-half --keep 1/2 --calibration text.txt
+  kvfold fold ./model -o ./model-gqa --keep 1/2 --method commuting --format hf --calibration text.txt
   kvfold fold ./model --keep 1/4 --dry-run`;
 
 async function runFold(host: CommandHost, model: string, flags: FoldFlags): Promise<void> {
-  const { keep, method, heal, span, keySpan = span, valueSpan = span, dtype, seed, maxPositions } = flags;
-  const planned = { model, keep, method, heal, keySpan, valueSpan, floatTypes: dtype, seed, maxPositions };
+  const { keep, method, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
+  const { format: formats, dtype: floatTypes } = flags;
+  const planned = { model, keep, method, heal, keySpan, valueSpan, formats, floatTypes, seed, maxPositions };
   if (flags.dryRun) {
     const plan = await host.run("plan", planned, flags);
     return printResult(host, flags, plan, (found) => renderPlan(found, host.colours));

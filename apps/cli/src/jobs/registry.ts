@@ -4,6 +4,7 @@ import { foldCheckpoint } from "./fold.js";
 import { generateText } from "./generate.js";
 import { inspectModel } from "./inspect.js";
 import { planCheckpoint } from "./plan.js";
+import { probeCopying } from "./probe-copying.js";
 
 /** The jobs by the names under which a worker is asked for them. */
 interface Jobs {
@@ -11,6 +12,7 @@ interface Jobs {
   readonly plan: typeof planCheckpoint;
   readonly fold: typeof foldCheckpoint;
   readonly evaluate: typeof evaluateModels;
+  readonly probeCopying: typeof probeCopying;
   readonly generate: typeof generateText;
   readonly bench: typeof benchModels;
 }
@@ -20,6 +22,7 @@ export const jobs: Jobs = {
   plan: planCheckpoint,
   fold: foldCheckpoint,
   evaluate: evaluateModels,
+  probeCopying,
   generate: generateText,
   bench: benchModels,
 };

@@ -14,6 +14,8 @@ import { writeFolder } from "./write-folder.js";
 export interface OpenedModel {
   /** As the user named it. */
   readonly path: string;
+  /** Where its config and tokenizer are; gone after `dispose` for an exported checkpoint. */
+  readonly folder: string;
   readonly config: FolderConfig;
   readonly vocabulary: Vocabulary;
   readonly lm: CausalLM;
@@ -50,7 +52,7 @@ export async function openModel(
       await session.dispose();
       await remove();
     };
-    return { path, config, vocabulary, lm, dispose };
+    return { path, folder, config, vocabulary, lm, dispose };
   } catch (error) {
     await remove();
     throw error;

@@ -16,7 +16,7 @@ export function renderPlan(plan: FoldPlan, colours: Colours): string {
       "attention",
       plan.attention === "group-query" ? "GroupQueryAttention, cache in place" : "MatMul and Softmax",
     ],
-    ["graphs", plan.floatTypes.join(", ")],
+    ["written", `${plan.formats.join(", ")} in ${plan.floatTypes.join(", ")}`],
     ["context", `${plan.maxPositions} tokens`],
     ["cache per token", `${formatBytes(before)} -> ${formatBytes(after)}`],
     [

@@ -31,6 +31,32 @@ export async function loadTokenizer(folder: string): Promise<TextTokenizer> {
   };
 }
 
+/**
+ * Token ids that stand for text: the vocabulary without the special tokens that `tokenizer.json` lists.
+ *
+ * @throws {CliError} `malformed-file` when `tokenizer.json` is not JSON.
+ */
+export async function ordinaryTokens(folder: string, vocabSize: number): Promise<readonly number[]> {
+  const definition = (await readUtf8(join(folder, "tokenizer.json"))) ?? "{}";
+  const special = new Set(specialTokens(folder, definition));
+  return Array.from({ length: vocabSize }, (_, id) => id).filter((id) => !special.has(id));
+}
+
+function specialTokens(folder: string, definition: string): readonly number[] {
+  try {
+    const { added_tokens: added = [] } = JSON.parse(definition) as {
+      added_tokens?: readonly { id: number }[];
+    };
+    return added.map(({ id }) => id);
+  } catch (cause) {
+    throw new CliError(
+      "malformed-file",
+      `${join(folder, "tokenizer.json")} is not JSON; take it from the original model`,
+      { cause },
+    );
+  }
+}
+
 function createTokenizer(folder: string, definition: string, config: string): Tokenizer {
   try {
     return new Tokenizer(JSON.parse(definition) as object, JSON.parse(config) as object);

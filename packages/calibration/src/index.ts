@@ -1,0 +1,12 @@
+export { CalibrationError, type CalibrationErrorCode } from "./calibration-error.js";
+export { type HiddenStates, type HiddenStatesFactory, memoryHiddenStates } from "./hidden-states.js";
+export { loadMoments, type ModelMoments, mergeModelMoments, saveMoments } from "./moments-file.js";
+export {
+  runStage,
+  type StageMoments,
+  type StageResult,
+  type Streams,
+  streamFeeds,
+  tokenFeeds,
+} from "./run-stage.js";
+export { parseTokenBytes, type Tokens, tokenWindows } from "./token-windows.js";

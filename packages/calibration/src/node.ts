@@ -1,0 +1,1 @@
+export { spillingHiddenStates } from "./node/file-hidden-states.js";

@@ -1,0 +1,102 @@
+import { accumulateMoments, createMoments, type Moments } from "@kvfold/linalg";
+import { type AbortSignalLike, type Session, Tensor, throwIfAborted } from "@kvfold/runtime";
+import type { HiddenStates } from "./hidden-states.js";
+
+/** Moments of one stage by name, e.g. `keys`. */
+export type StageMoments = Readonly<Record<string, Moments>>;
+
+/** Streams of hidden states by the name of the graph input or output that they feed or take. */
+export type Streams = Readonly<Record<string, HiddenStates>>;
+
+/** What a stage summed over its windows. */
+export interface StageResult {
+  readonly moments: StageMoments;
+  /** Other summed outputs, by name. */
+  readonly sums: Readonly<Record<string, Float64Array>>;
+}
+
+export declare namespace runStage {
+  interface Options {
+    /** A graph over one window. */
+    readonly session: Session;
+    readonly windows: number;
+    /** The graph's inputs for window `index`. */
+    readonly feeds: (index: number) => Promise<Readonly<Record<string, Tensor>>>;
+    /** Where outputs of each window go, by name; a stream may be one that the inputs are read from. */
+    readonly outputs?: Streams;
+    /** Names whose `<name>.gram [W, W]` and `<name>.sum [W]` outputs are summed over the windows. */
+    readonly moments?: readonly NamedSize[];
+    /** Outputs of `size` numbers that are summed over the windows. */
+    readonly sums?: readonly NamedSize[];
+    /** Tokens of a window. */
+    readonly length: number;
+    readonly onWindow?: ((index: number) => void) | undefined;
+    readonly signal?: AbortSignalLike | undefined;
+  }
+  interface NamedSize {
+    readonly name: string;
+    readonly size: number;
+  }
+}
+
+/**
+ * Runs one stage of a model (its embedding, a block, a part of one) over all windows: hidden states go on to
+ * `outputs`, moments and other sums add up in float64 over float32 sums of one window each (relative error about
+ * 1e-6).
+ *
+ * @throws {RuntimeError} `aborted` when `signal` fires between two windows.
+ */
+export async function runStage(options: runStage.Options): Promise<StageResult> {
+  const { session, windows, feeds, outputs = {}, length, onWindow, signal } = options;
+  const totals = createTotals(options);
+  const fetches = session.outputs.map(({ name }) => name);
+  for (let index = 0; index < windows; index++) {
+    throwIfAborted(signal);
+    const results = await session.run(await feeds(index), fetches);
+    for (const [name, stream] of Object.entries(outputs)) await stream.write(index, floats(results, name));
+    totals.add(results, length);
+    onWindow?.(index);
+  }
+  return totals.result();
+}
+
+function createTotals({ moments = [], sums = [] }: Pick<runStage.Options, "moments" | "sums">) {
+  const grams = new Map(moments.map(({ name, size }) => [name, createMoments(size)]));
+  const others = new Map(sums.map(({ name, size }) => [name, new Float64Array(size)]));
+  return {
+    add(results: Readonly<Record<string, Tensor>>, count: number): void {
+      for (const [name, total] of grams) {
+        const window = { count, sum: floats(results, `${name}.sum`), gram: floats(results, `${name}.gram`) };
+        grams.set(name, accumulateMoments(total, window));
+      }
+      for (const [name, total] of others) {
+        const window = floats(results, name);
+        for (let i = 0; i < total.length; i++) total[i]! += window[i]!;
+      }
+    },
+    result: (): StageResult => ({ moments: Object.fromEntries(grams), sums: Object.fromEntries(others) }),
+  };
+}
+
+const floats = (results: Readonly<Record<string, Tensor>>, name: string): Float32Array =>
+  results[name]!.data as Float32Array;
+
+/** Feeds of a graph over hidden states: window `index` of each stream as its input `[1, S, D]`. */
+export const streamFeeds =
+  (streams: Streams, length: number) =>
+  async (index: number): Promise<Readonly<Record<string, Tensor>>> => {
+    const feeds: Record<string, Tensor> = {};
+    for (const [name, stream] of Object.entries(streams)) {
+      const states = await stream.read(index);
+      feeds[name] = new Tensor("float32", states, [1, length, states.length / length]);
+    }
+    return feeds;
+  };
+
+/** Feeds of an embedding: its window of tokens as int64 `input_ids [1, S]`. */
+export const tokenFeeds =
+  (windows: readonly Int32Array[]) =>
+  async (index: number): Promise<Readonly<Record<string, Tensor>>> => {
+    const tokens = windows[index]!;
+    return { input_ids: new Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]) };
+  };

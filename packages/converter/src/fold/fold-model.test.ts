@@ -1,0 +1,159 @@
+import type { StageMoments } from "@kvfold/calibration";
+import { nodeProvider } from "@kvfold/runtime-node";
+import { describe, expect, it } from "vitest";
+import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
+import { randomWindows } from "../../test/support/numbers.js";
+import type { BlockWeights } from "../model/decoder-weights.js";
+import { planFold } from "../plan/plan-fold.js";
+import { type FoldProgress, foldModel, type ModelOutput } from "./fold-model.js";
+
+const windows = randomWindows(3, 12, { vocabulary: 61 });
+
+/** An output that keeps what it is given. */
+function recorder() {
+  const calls: string[] = [];
+  const blocks: BlockWeights[] = [];
+  const output: ModelOutput = {
+    begin: async () => void calls.push("begin"),
+    addBlock: async (block) => {
+      calls.push("block");
+      blocks.push(block);
+    },
+    finish: async () => void calls.push("finish"),
+    abandon: async () => void calls.push("abandon"),
+  };
+  return { output, calls, blocks };
+}
+
+async function setUp(options: planFold.Options) {
+  const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
+  return { checkpoint, plan: planFold(checkpoint.config, options), provider: nodeProvider() };
+}
+
+describe("foldModel", () => {
+  it("hands blocks to every output in order", async () => {
+    const [first, second] = [recorder(), recorder()];
+    const set = await setUp({ keep: "1/2", method: "mean" });
+    await foldModel({ ...set, outputs: [first.output, second.output] });
+    expect(first.calls).toEqual(["begin", "block", "block", "finish"]);
+    expect(second.calls).toEqual(first.calls);
+    expect(first.blocks[0]!.attention).toMatchObject({
+      keys: { heads: 2, size: 16 },
+      values: { heads: 2, size: 16 },
+    });
+  });
+
+  it("tells of every step", async () => {
+    const seen: FoldProgress[] = [];
+    const set = await setUp({ keep: "1/2", method: "svd-a" });
+    await foldModel({ ...set, windows, outputs: [], onProgress: (progress) => seen.push(progress) });
+    const told = seen.map(({ step, layer, done, total }) => `${step} ${layer}: ${done}/${total}`);
+    const measured = (layer: number) => [1, 2, 3].map((done) => `measure ${layer}: ${done}/3`);
+    expect(told).toEqual([
+      "embed 0: 1/3",
+      "embed 0: 2/3",
+      "embed 0: 3/3",
+      ...measured(0),
+      "fold 0: 0/2",
+      "write 0: 1/2",
+      ...measured(1),
+      "fold 1: 1/2",
+      "write 1: 2/2",
+    ]);
+  });
+
+  it("folds alike with moments measured before", async () => {
+    const set = await setUp({ keep: "1/2", method: "svd-a" });
+    const [live, stored] = [recorder(), recorder()];
+    const moments: StageMoments[] = [];
+    const onMoments = (layer: number, stage: StageMoments) => {
+      moments[layer] = stage;
+    };
+    const report = await foldModel({ ...set, windows, outputs: [live.output], onMoments });
+    const again = await foldModel({ ...set, provider: undefined, moments, outputs: [stored.output] });
+    expect(stored.blocks).toEqual(live.blocks);
+    expect(again).toEqual(report);
+  });
+
+  it("reports what share of the energy its bases keep", async () => {
+    const kept = async (keep: string) => {
+      const set = await setUp({ keep, method: "svd-a", keySpan: 4, valueSpan: 4 });
+      const { retained } = await foldModel({ ...set, windows, outputs: [] });
+      return retained.map(({ keys }) => keys[0]!);
+    };
+    const [half, quarter, all] = [await kept("1/2"), await kept("1/4"), await kept("1")];
+    for (const layer of [0, 1]) {
+      expect(half[layer]).toBeLessThan(1);
+      expect(half[layer]).toBeGreaterThan(quarter[layer]!);
+      // Energies are sums of eigenvalues in float64.
+      expect(all[layer]).toBeCloseTo(1, 9);
+    }
+  });
+
+  it("stops at a signal, and frees its hidden states", async () => {
+    const set = await setUp({ keep: "1/2", method: "svd-a" });
+    const controller = new AbortController();
+    let disposed = false;
+    const folding = foldModel({
+      ...set,
+      windows,
+      outputs: [],
+      signal: controller.signal,
+      onMoments: () => controller.abort(),
+      hiddenStates: async (count) => {
+        const states: Float32Array[] = [];
+        return {
+          windows: count,
+          read: async (index) => states[index]!,
+          write: async (index, values) => {
+            states[index] = values;
+          },
+          dispose: async () => {
+            disposed = true;
+          },
+        };
+      },
+    });
+    await expect(folding).rejects.toThrow(expect.objectContaining({ code: "aborted" }));
+    expect(disposed).toBe(true);
+  });
+});
+
+describe("foldModel that fails", () => {
+  it("abandons every output, and finishes none", async () => {
+    const set = await setUp({ keep: "1/2", method: "mean" });
+    const [failing, other] = [recorder(), recorder()];
+    const output = { ...failing.output, addBlock: () => Promise.reject(new Error("ENOSPC")) };
+    await expect(foldModel({ ...set, outputs: [output, other.output] })).rejects.toThrow("ENOSPC");
+    expect([failing.calls, other.calls]).toEqual([
+      ["begin", "abandon"],
+      ["begin", "abandon"],
+    ]);
+  });
+});
+
+describe("foldModel refuses", () => {
+  it.each([
+    ["no windows", {}],
+    ["an empty list of windows", { windows: [] }],
+    ["windows without a provider", { windows, provider: undefined }],
+  ])("a method that needs calibration with %s", async (_, given) => {
+    const set = await setUp({ keep: "1/2", method: "svd-a" });
+    await expect(foldModel({ ...set, outputs: [], ...given })).rejects.toThrow(
+      expect.objectContaining({
+        code: "insufficient-data",
+        message: "method svd-a needs calibration text; give token windows",
+      }),
+    );
+  });
+
+  it("moments that lack what the method looks at", async () => {
+    const set = await setUp({ keep: "1/2", method: "svd-a" });
+    await expect(foldModel({ ...set, outputs: [], moments: [{}, {}] })).rejects.toThrow(
+      expect.objectContaining({
+        code: "insufficient-data",
+        message: "moments of keys were not measured; calibrate with this method's taps",
+      }),
+    );
+  });
+});

@@ -1,0 +1,78 @@
+import type { StageMoments } from "@kvfold/calibration";
+import { createMatrix, type Matrix, sliceMoments } from "@kvfold/linalg";
+import { ConverterError } from "../converter-error.js";
+import type { Group, Side } from "../methods/method.js";
+import type { AttentionWeights, Linear } from "../model/decoder-weights.js";
+import type { SidePlan } from "../plan/fold-plan.js";
+
+/** What is known of one layer when its bases are chosen. */
+export interface LayerContext {
+  readonly layer: number;
+  readonly seed: number;
+  readonly attention: AttentionWeights;
+  readonly moments: StageMoments;
+  readonly outputBias: boolean;
+}
+
+/** The groups of one side of a layer, in head order, as methods see them. */
+export function groupsOf(side: Side, plan: SidePlan, context: LayerContext): readonly Group[] {
+  const { attention, layer, seed, moments, outputBias } = context;
+  const { headDim } = attention;
+  const width = plan.span * headDim;
+  const projection = side === "keys" ? attention.key : attention.value;
+  return Array.from({ length: plan.heads }, (_, index) => ({
+    side,
+    layer,
+    index,
+    seed,
+    headDim,
+    span: plan.span,
+    rank: plan.rank,
+    weights: () => columns(projection, index * width, (index + 1) * width),
+    moments: () => sliceMoments(momentsOf(moments, side), index * width, (index + 1) * width),
+    measured: (tap) => momentsOf(moments, tap),
+    readers: readersOf(attention, index * plan.span, plan.span),
+    outputWeights: (head) => outputRows(attention, head),
+    outputBias,
+  }));
+}
+
+/** The query heads that read each of `count` KV heads from `first` on: neighbours, as in GQA. */
+function readersOf(
+  { heads, keys }: AttentionWeights,
+  first: number,
+  count: number,
+): readonly (readonly number[])[] {
+  const readers = heads / keys.heads;
+  return Array.from({ length: count }, (_, index) =>
+    Array.from({ length: readers }, (_, reader) => (first + index) * readers + reader),
+  );
+}
+
+/** `W_O,h [d, D]` in float64. */
+export function outputRows({ headDim, output }: AttentionWeights, head: number): Matrix {
+  const size = headDim * output.outputs;
+  return createMatrix(
+    headDim,
+    output.outputs,
+    Float64Array.from(output.weight.subarray(head * size, (head + 1) * size)),
+  );
+}
+
+function momentsOf(moments: StageMoments, name: string) {
+  const found = moments[name];
+  if (found !== undefined) return found;
+  throw new ConverterError(
+    "insufficient-data",
+    `moments of ${name} were not measured; calibrate with this method's taps`,
+  );
+}
+
+/** Columns `[start, end)` of a projection, `[D, end - start]` in float64. */
+export function columns({ inputs, outputs, weight }: Linear, start: number, end: number): Matrix {
+  const data = new Float64Array(inputs * (end - start));
+  for (let row = 0; row < inputs; row++) {
+    data.set(weight.subarray(row * outputs + start, row * outputs + end), row * (end - start));
+  }
+  return createMatrix(inputs, end - start, data);
+}

@@ -1,0 +1,80 @@
+import type { StageResult } from "@kvfold/calibration";
+import { describe, expect, it } from "vitest";
+import { largestDifference } from "../../test/support/numbers.js";
+import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/calibration-graphs.js";
+import { gaussians } from "../methods/random-numbers.js";
+import type { Linear } from "../model/decoder-weights.js";
+import { refitLinear } from "./refit.js";
+
+const COUNT = 200;
+const INPUTS = 3;
+const OUTPUTS = 2;
+
+/** Sums over rows `z` that `target` is computed from. */
+function regression(target: (z: readonly number[]) => readonly number[], count = COUNT): StageResult {
+  const next = gaussians(3);
+  const sum = new Float64Array(INPUTS);
+  const gram = new Float64Array(INPUTS * INPUTS);
+  const cross = new Float64Array(INPUTS * OUTPUTS);
+  const targets = new Float64Array(OUTPUTS);
+  for (let row = 0; row < count; row++) {
+    const z = Array.from({ length: INPUTS }, (_, i) => next() + i);
+    const y = target(z);
+    for (let i = 0; i < INPUTS; i++) {
+      sum[i]! += z[i]!;
+      for (let j = 0; j < INPUTS; j++) gram[i * INPUTS + j]! += z[i]! * z[j]!;
+      for (let j = 0; j < OUTPUTS; j++) cross[i * OUTPUTS + j]! += z[i]! * y[j]!;
+    }
+    for (let j = 0; j < OUTPUTS; j++) targets[j]! += y[j]!;
+  }
+  return {
+    moments: { [REFIT]: { width: INPUTS, count, sum, gram } },
+    sums: { [REFIT_CROSS]: cross, [REFIT_TARGET]: targets },
+  };
+}
+
+const linear = (weight: readonly number[], bias?: readonly number[]): Linear => ({
+  inputs: INPUTS,
+  outputs: OUTPUTS,
+  weight: Float32Array.from(weight),
+  bias: bias && Float32Array.from(bias),
+});
+
+const truth = [1, -2, 0.5, 3, 0, 1];
+const apply = (z: readonly number[], constant: readonly number[]) =>
+  constant.map((value, j) => z.reduce((sum, x, i) => sum + x * truth[i * OUTPUTS + j]!, value));
+
+describe("refitLinear", () => {
+  it("leaves weights that fit already as they are, whatever the ridge", () => {
+    const result = regression((z) => apply(z, [2, -1]));
+    const refitted = refitLinear(linear(truth, [2, -1]), result, "free");
+    expect(largestDifference(refitted.weight, truth)).toBeLessThan(1e-6);
+    expect(largestDifference(refitted.bias!, [2, -1])).toBeLessThan(1e-6);
+  });
+
+  it("finds the weights and the bias behind data", () => {
+    const result = regression((z) => apply(z, [2, -1]));
+    const refitted = refitLinear(linear([0, 0, 0, 0, 0, 0]), result, "free");
+    // The ridge of 1e-3 draws towards the zeros it started from.
+    expect(largestDifference(refitted.weight, truth)).toBeLessThan(2e-2);
+    expect(largestDifference(refitted.bias!, [2, -1])).toBeLessThan(5e-2);
+  });
+
+  it("gives no bias where there is no place for one", () => {
+    const result = regression((z) => apply(z, [0, 0]));
+    const refitted = refitLinear(linear([0, 0, 0, 0, 0, 0]), result, "none");
+    expect(refitted.bias).toBeUndefined();
+    expect(largestDifference(refitted.weight, truth)).toBeLessThan(2e-2);
+  });
+
+  it("keeps the weights of what the data does not show", () => {
+    const { moments, sums } = regression(() => [0, 0]);
+    const { gram, sum } = moments[REFIT]!;
+    // Input 2 is always zero.
+    for (let i = 0; i < INPUTS; i++) gram[i * INPUTS + 2] = gram[2 * INPUTS + i] = 0;
+    sum[2] = 0;
+    const refitted = refitLinear(linear(truth), { moments, sums }, "free");
+    expect([...refitted.weight.subarray(4)]).toEqual(truth.slice(4));
+    expect(Math.abs(refitted.weight[0]!)).toBeLessThan(0.1);
+  });
+});

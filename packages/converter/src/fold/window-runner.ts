@@ -1,0 +1,76 @@
+import {
+  type HiddenStatesFactory,
+  memoryHiddenStates,
+  runStage,
+  type StageResult,
+  type Streams,
+  streamFeeds,
+} from "@kvfold/calibration";
+import type { AbortSignalLike, ModelSource, Session, SessionProvider } from "@kvfold/runtime";
+
+/** Everything that runs over calibration windows has this in common. */
+export interface WindowRun {
+  /** Token windows of one length. */
+  readonly windows: readonly Int32Array[];
+  readonly provider: SessionProvider;
+  readonly hiddenStates?: HiddenStatesFactory | undefined;
+  readonly onWindow?: (() => void) | undefined;
+  readonly signal?: AbortSignalLike | undefined;
+}
+
+/** Runs calibration graphs over the windows. */
+export interface WindowRunner {
+  readonly count: number;
+  /** Tokens of a window. */
+  readonly length: number;
+  /** Runs `graph` over all windows, or the first `limit`. */
+  run(graph: ModelSource, options: WindowRunner.Options): Promise<StageResult>;
+  /** Empty hidden states of width `D` for all windows. */
+  createStream(width: number): ReturnType<HiddenStatesFactory>;
+}
+
+export declare namespace WindowRunner {
+  interface Options extends Pick<runStage.Options, "moments" | "sums"> {
+    readonly inputs?: Streams;
+    readonly outputs?: Streams;
+    /** In place of `inputs`, for graphs that do not start from hidden states. */
+    readonly feeds?: runStage.Options["feeds"];
+    readonly limit?: number;
+  }
+}
+
+/** A runner over `windows`; a session lives as long as its graph's run. */
+export function createWindowRunner(options: WindowRun): WindowRunner {
+  const { windows, provider, hiddenStates = memoryHiddenStates, onWindow, signal } = options;
+  const length = windows[0]!.length;
+  return {
+    count: windows.length,
+    length,
+    createStream: (width) => hiddenStates(windows.length, length * width),
+    run: (graph, { inputs = {}, limit = windows.length, feeds = streamFeeds(inputs, length), ...stage }) =>
+      withSession(provider, graph, (session) =>
+        runStage({
+          session,
+          windows: Math.min(limit, windows.length),
+          length,
+          feeds,
+          onWindow,
+          signal,
+          ...stage,
+        }),
+      ),
+  };
+}
+
+async function withSession<T>(
+  provider: SessionProvider,
+  source: ModelSource,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await provider.createSession(source);
+  try {
+    return await use(session);
+  } finally {
+    await session.dispose();
+  }
+}

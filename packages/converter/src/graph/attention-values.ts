@@ -1,0 +1,39 @@
+import type { Positions } from "./positions.js";
+
+/** Names of a block's cache in a graph; absent in graphs that run whole windows. */
+export interface CacheNames {
+  readonly pastKey: string;
+  readonly pastValue: string;
+  readonly presentKey: string;
+  readonly presentValue: string;
+}
+
+/** What attention starts from, each `[B, S, width]`: after the rotation, before any basis. */
+export interface ProjectionValues {
+  /** `H * d` (or `H * keys.size` where keys are folded into the weights). */
+  readonly queries: string;
+  readonly keys: string;
+  readonly keysBeforeRope: string;
+  readonly values: string;
+}
+
+/** Values inside an attention layer that calibration may want to see. */
+export interface AttentionValues extends ProjectionValues {
+  /** What `output` reads: `H * values.size`. */
+  readonly headOutputs: string;
+  readonly output: string;
+}
+
+/** What attention emission needs besides the weights. */
+export interface AttentionContext {
+  readonly positions: Positions;
+  readonly cache: CacheNames | undefined;
+  readonly slidingWindow: number | undefined;
+}
+
+/** Queries, keys and values as attention reads them: `[B, S, heads * size]` each. */
+export interface Projected {
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+}

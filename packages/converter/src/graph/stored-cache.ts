@@ -1,0 +1,30 @@
+import type { AttentionWeights, CacheShape } from "../model/decoder-weights.js";
+import type { AttentionKind } from "./positions.js";
+
+/** How the cache of one block appears in a graph's inputs and outputs. */
+export interface StoredCache {
+  readonly keys: CacheShape;
+  readonly values: CacheShape;
+}
+
+/**
+ * Keys and values of the same shape are stored as they are. Where spans differ (plain attention), both are stored
+ * as heads of the narrower size, so that clients which assume one shape for keys and values still work.
+ */
+export function storedCache({ keys, values }: Pick<AttentionWeights, "keys" | "values">): StoredCache {
+  const size = Math.min(keys.size, values.size);
+  const narrow = (shape: CacheShape): CacheShape => ({ heads: (shape.heads * shape.size) / size, size });
+  return { keys: narrow(keys), values: narrow(values) };
+}
+
+/** GroupQueryAttention wants heads of a multiple of eight numbers, on every execution provider. */
+const HEAD_SIZE_MULTIPLE = 8;
+
+/** The attention that fits these shapes: the fused operator wherever it can compute them. */
+export function attentionKind(
+  { keys, values }: Pick<AttentionWeights, "keys" | "values">,
+  positions: "rope" | "alibi",
+): AttentionKind {
+  const same = keys.heads === values.heads && keys.size === values.size;
+  return same && positions === "rope" && keys.size % HEAD_SIZE_MULTIPLE === 0 ? "group-query" : "plain";
+}

@@ -1,0 +1,29 @@
+import type { ModelShape } from "../model/model-shape.js";
+
+/** Activations that the projections of a block give. */
+export type ProjectionTap = "queries" | "keys" | "keysBeforeRope" | "values";
+
+/** Quantities that need the attention matrix itself; see emit-sensitivity.ts. */
+export type AttentionTap = "sensitiveQueries" | "attentionWeights";
+
+/** What can be measured of an unfolded block: the second moments of these. */
+export type Tap = ProjectionTap | AttentionTap;
+
+/** True for taps that need the attention matrix. */
+export const isAttentionTap = (tap: Tap): tap is AttentionTap =>
+  tap === "sensitiveQueries" || tap === "attentionWeights";
+
+/** Numbers per token: all heads side by side, or one per query head for attention weights. */
+export function tapWidth(tap: Tap, { heads, kvHeads, headDim }: ModelShape): number {
+  switch (tap) {
+    case "queries":
+    case "sensitiveQueries":
+      return heads * headDim;
+    case "keys":
+    case "keysBeforeRope":
+    case "values":
+      return kvHeads * headDim;
+    case "attentionWeights":
+      return heads;
+  }
+}

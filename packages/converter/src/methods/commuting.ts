@@ -1,0 +1,113 @@
+import { covariance, createMatrix } from "@kvfold/linalg";
+import { type ComplexCode, frequencyCodes } from "./frequency-codes.js";
+import { latentValues } from "./latent.js";
+import { type Basis, type Group, groupSpans, type Method } from "./method.js";
+import { frequencyWeights } from "./metrics.js";
+
+/**
+ * Keys folded by complex mixing of heads within each frequency, which commutes with RoPE (folding.md, section 5): the
+ * fold goes into the weights, the model keeps its own rotation, and the result is a plain GQA checkpoint.
+ */
+export const commuting: Method = {
+  name: "commuting",
+  summary: "RoPE-commuting keys, one complex number per frequency: a standard GQA checkpoint",
+  reference: "folding.md, section 5, uniform",
+  taps: ["queries", "keys", "values", "sensitiveQueries", "attentionWeights"],
+  heal: "both",
+  standardShape: true,
+  spans: groupSpans,
+  basis: (group) => (group.side === "keys" ? keyBases([group], uniformSlots)[0]! : latentValues(group)),
+};
+
+/** The same with the layer's slots given to the frequencies that need them most; takes rotation tables of its own. */
+export const commutingReallocated: Method = {
+  ...commuting,
+  name: "commuting-reallocated",
+  summary: "RoPE-commuting keys that give each layer's cache to the frequencies that need it (ONNX only)",
+  reference: "folding.md, section 5, reallocated",
+  standardShape: false,
+  bases: (groups) => (groups[0]?.side === "keys" ? keyBases(groups, bestSlots) : groups.map(latentValues)),
+};
+
+/** A place in the cache: the `order`-th strongest code of a frequency. */
+interface Slot {
+  readonly frequency: number;
+  readonly order: number;
+}
+
+/** Chooses `count` slots for a layer, given each group's codes by frequency. */
+type ChooseSlots = (
+  groups: readonly (readonly (readonly ComplexCode[])[])[],
+  count: number,
+) => readonly Slot[];
+
+/** Bases of a layer's groups; all share the slots, since one rotation table serves a layer. */
+function keyBases(groups: readonly Group[], chooseSlots: ChooseSlots): readonly Basis[] {
+  const codes = groups.map((group) =>
+    frequencyCodes(covariance(group.moments()), frequencyWeights(group), group.headDim),
+  );
+  const slots = chooseSlots(codes, groups[0]!.rank / 2);
+  return groups.map((group, index) =>
+    toBasis(
+      group,
+      slots,
+      slots.map((slot) => codes[index]![slot.frequency]![slot.order]!),
+    ),
+  );
+}
+
+/** Every frequency gets the same number of slots, in the order of the model's own rotation. */
+const uniformSlots: ChooseSlots = (groups, count) => {
+  const frequencies = groups[0]!.length;
+  return Array.from({ length: count }, (_, index) => ({
+    frequency: index % frequencies,
+    order: Math.floor(index / frequencies),
+  }));
+};
+
+/** The slots that carry the most energy over all groups, in frequency order. */
+const bestSlots: ChooseSlots = (groups, count) => {
+  const energy = ({ frequency, order }: Slot) =>
+    groups.reduce((total, codes) => total + codes[frequency]![order]!.energy, 0);
+  const all = groups[0]!.flatMap((codes, frequency) => codes.map((_, order) => ({ frequency, order })));
+  return all
+    .sort((a, b) => energy(b) - energy(a))
+    .slice(0, count)
+    .sort((a, b) => a.frequency - b.frequency || a.order - b.order);
+};
+
+/**
+ * The real form of the codes. A complex product `(a + ib)(x + iy)` on the pair `(j, j + d/2)` of a half-split head
+ * goes to slot `p` of a half-split head of `r` numbers, `(p, p + r/2)`.
+ */
+function toBasis(group: Group, slots: readonly Slot[], codes: readonly ComplexCode[]): Basis {
+  const { span, headDim, rank } = group;
+  const width = span * headDim;
+  const encode = createMatrix(width, rank);
+  const decode = createMatrix(rank, width);
+  for (const [slot, { frequency }] of slots.entries()) {
+    const code = codes[slot]!;
+    const imaginary = slot + rank / 2;
+    for (let head = 0; head < span; head++) {
+      const [a, b] = [head * headDim + frequency, head * headDim + frequency + headDim / 2];
+      const e = { x: code.encodeReal[head]!, y: code.encodeImaginary[head]! };
+      encode.data[a * rank + slot] = e.x;
+      encode.data[b * rank + slot] = -e.y;
+      encode.data[a * rank + imaginary] = e.y;
+      encode.data[b * rank + imaginary] = e.x;
+      const f = { x: code.decodeReal[head]!, y: code.decodeImaginary[head]! };
+      decode.data[slot * width + a] = f.x;
+      decode.data[slot * width + b] = f.y;
+      decode.data[imaginary * width + a] = -f.y;
+      decode.data[imaginary * width + b] = f.x;
+    }
+  }
+  const kept = codes.reduce((total, { energy }) => total + energy, 0);
+  const total = codes[0]!.totalEnergy;
+  return {
+    encode,
+    decode,
+    slots: slots.map(({ frequency }) => frequency),
+    retained: total > 0 ? kept / total : 1,
+  };
+}

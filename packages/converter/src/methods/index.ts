@@ -1,0 +1,41 @@
+import { ConverterError } from "../converter-error.js";
+import { commuting, commutingReallocated } from "./commuting.js";
+import { latent } from "./latent.js";
+import { mean } from "./mean.js";
+import type { Method } from "./method.js";
+import { none } from "./none.js";
+import { paper } from "./paper.js";
+import { random } from "./random.js";
+import { svdA } from "./svd-a.js";
+import { svdW } from "./svd-w.js";
+
+/** All methods, baselines first. */
+export const methods: readonly Method[] = [
+  none,
+  random,
+  mean,
+  svdW,
+  svdA,
+  paper,
+  commuting,
+  commutingReallocated,
+  latent,
+];
+
+/** The method used when none is named. */
+export const DEFAULT_METHOD: string = latent.name;
+
+/**
+ * The method of that name.
+ *
+ * @throws {ConverterError} `invalid-option` when there is none.
+ */
+export function findMethod(name: string): Method {
+  const method = methods.find((candidate) => candidate.name === name);
+  if (method !== undefined) return method;
+  const known = methods.map((candidate) => candidate.name).join(", ");
+  throw new ConverterError(
+    "invalid-option",
+    `method ${JSON.stringify(name)} is unknown; choose one of ${known}`,
+  );
+}

@@ -1,0 +1,91 @@
+import {
+  blockDiagonal,
+  covariance,
+  identity,
+  type Matrix,
+  meanOf,
+  multiply,
+  projector,
+  secondMoment,
+  subtract,
+  trace,
+  transposeMultiply,
+} from "@kvfold/linalg";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { largestDifference } from "../../test/support/numbers.js";
+import { randomGroup } from "../../test/support/random-group.js";
+import { latent } from "./latent.js";
+import type { Basis, Group } from "./method.js";
+import { outputMetric, scoreMetric } from "./metrics.js";
+import { random } from "./random.js";
+import { svdA } from "./svd-a.js";
+
+const shape = { span: 2, headDim: 8, rank: 8 };
+const seeds = fc.integer({ min: 0, max: 1000 });
+
+/** `tr((I - P)ᵀ C (I - P) M)`: the expected cost of what a basis loses. */
+function expectedCost(basis: Basis, moment: Matrix, metric: Matrix): number {
+  const lost = subtract(identity(moment.rows), projector(basis));
+  return trace(multiply(transposeMultiply(lost, multiply(moment, lost)), metric));
+}
+
+const keyCost = (basis: Basis, group: Group) =>
+  expectedCost(basis, covariance(group.moments()), blockDiagonal(scoreMetric(group)));
+
+describe("latent keys", () => {
+  it("cost the scores less than any other basis, the mean key set aside", () => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
+        const group = randomGroup(shape, seed);
+        const cost = keyCost(latent.basis(group), group);
+        for (const other of [svdA, random])
+          expect(cost).toBeLessThanOrEqual((1 + 1e-9) * keyCost(other.basis(group), group));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it("have no constant: softmax ignores what all keys share", () => {
+    expect(latent.basis(randomGroup(shape)).offset).toBeUndefined();
+  });
+});
+
+describe("latent values", () => {
+  const values = (seed: number, change: Partial<Group> = {}) =>
+    randomGroup(shape, seed, { side: "values", ...change });
+
+  it("pass the mean value through unharmed, by a constant", () => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
+        const group = values(seed);
+        const basis = latent.basis(group);
+        const mean = meanOf(group.moments());
+        const decoded = multiply(mean, projector(basis)).data.map((value, i) => value + basis.offset![i]!);
+        expect(largestDifference(decoded, mean.data)).toBeLessThan(1e-9);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it("cost the layer's output less than any other basis", () => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
+        const group = values(seed);
+        const cost = (basis: Basis) => expectedCost(basis, covariance(group.moments()), outputMetric(group));
+        for (const other of [svdA, random])
+          expect(cost(latent.basis(group))).toBeLessThanOrEqual((1 + 1e-6) * cost(other.basis(group)));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it("keep the mean in the moment where no constant is allowed", () => {
+    const group = values(1, { outputBias: false });
+    const basis = latent.basis(group);
+    expect(basis.offset).toBeUndefined();
+    const cost = (candidate: Basis) =>
+      expectedCost(candidate, secondMoment(group.moments()), outputMetric(group));
+    expect(cost(basis)).toBeLessThan(cost(latent.basis(values(1))));
+  });
+});

@@ -1,0 +1,50 @@
+import { covariance, meanOf, multiply, obliqueBasis, secondMoment, subtract } from "@kvfold/linalg";
+import type { Basis, Group, Method } from "./method.js";
+import { outputMetric, scoreMetric } from "./metrics.js";
+
+/**
+ * Heads that share a latent, as a multiple of the shrink: four times as many cost little at decode (measured in
+ * docs/benchmarks.md) and bring most of what sharing brings.
+ */
+const SPAN_FACTOR = 4;
+
+/** kvfold's own: keys by what their errors do to the layer's output, values by what `W_O` makes of theirs. */
+export const latent: Method = {
+  name: "latent",
+  summary: "shared latents that weigh errors by what they do to the layer's output",
+  reference: "docs/method.md",
+  taps: ["queries", "keys", "values", "sensitiveQueries", "attentionWeights"],
+  heal: "both",
+  spans: ({ shape, shrink }) => {
+    const span = largestDivisor(shape.kvHeads, shrink, SPAN_FACTOR * shrink);
+    return { keys: span, values: span };
+  },
+  basis: (group) => (group.side === "keys" ? latentKeys(group) : latentValues(group)),
+};
+
+/** Softmax ignores a constant added to all scores of a query, so the mean key is free to go. */
+function latentKeys(group: Group): Basis {
+  return obliqueBasis({
+    covariance: covariance(group.moments()),
+    metricBlocks: scoreMetric(group),
+    rank: group.rank,
+  });
+}
+
+/** Attention weights sum to one, so the mean value passes through unharmed and comes back as a bias. */
+export function latentValues(group: Group): Basis {
+  const moments = group.moments();
+  const metric = outputMetric(group);
+  if (!group.outputBias) return obliqueBasis({ covariance: secondMoment(moments), metric, rank: group.rank });
+  const basis = obliqueBasis({ covariance: covariance(moments), metric, rank: group.rank });
+  const mean = meanOf(moments);
+  return { ...basis, offset: subtract(mean, multiply(multiply(mean, basis.encode), basis.decode)).data };
+}
+
+/** The largest divisor of `count` from `least` up to `most`; `least` itself where there is none (planning reports it). */
+function largestDivisor(count: number, least: number, most: number): number {
+  for (let candidate = Math.min(most, count); candidate > least; candidate--) {
+    if (count % candidate === 0) return candidate;
+  }
+  return least;
+}

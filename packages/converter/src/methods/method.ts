@@ -1,0 +1,89 @@
+import type { Matrix, Moments } from "@kvfold/linalg";
+import type { Tap } from "../graph/taps.js";
+import type { ModelShape } from "../model/model-shape.js";
+import type { Heal } from "../plan/fold-plan.js";
+
+/** The two halves of a KV cache. */
+export type Side = "keys" | "values";
+
+/** How many input KV heads share one folded head, for each side. */
+export interface Spans {
+  readonly keys: number;
+  readonly values: number;
+}
+
+/**
+ * A linear code for a group of `s` heads, row-vector convention: `y [s*d]` is kept as `y encode [r]` and stands for
+ * `y encode decode`. The product `encode decode` is a projector.
+ */
+export interface Basis {
+  /** `[s * d, r]`. */
+  readonly encode: Matrix;
+  /** `[r, s * d]`. */
+  readonly decode: Matrix;
+  /**
+   * `[r / 2]`: set for key bases that commute with RoPE: the frequency that each pair `(p, p + r/2)` of the folded
+   * head rotates with. Such keys fold into the weights; others are folded after the rotation.
+   */
+  readonly slots?: readonly number[];
+  /** `[s * d]`: a constant that every decoded row lacks; only values may have one, and it becomes an output bias. */
+  readonly offset?: Float64Array;
+  /** Share of the energy the method looks at that the basis keeps, 0 to 1; absent where that means nothing. */
+  readonly retained?: number;
+}
+
+/** What a method may look at to choose the basis of one group of KV heads. Thunks, so that only needed parts are made. */
+export interface Group {
+  readonly side: Side;
+  readonly layer: number;
+  readonly index: number;
+  /** `s`, input KV heads in the group. */
+  readonly span: number;
+  readonly headDim: number;
+  /** `r`, numbers to keep per token. */
+  readonly rank: number;
+  readonly seed: number;
+  /** The group's columns of the projection, `[D, s * d]`. */
+  readonly weights: () => Matrix;
+  /** Moments of the group's activations (keys after the rotation), width `s * d`. */
+  readonly moments: () => Moments;
+  /** Moments of a tap of the whole layer. */
+  readonly measured: (tap: Tap) => Moments;
+  /** For each KV head of the group, the query heads that read it. */
+  readonly readers: readonly (readonly number[])[];
+  /** `W_O,h [d, D]` of a query head. */
+  readonly outputWeights: (head: number) => Matrix;
+  /** Whether the output may carry a bias behind `W_O`. */
+  readonly outputBias: boolean;
+}
+
+/** A way to choose bases: one small file in this folder, and an entry in the registry. */
+export interface Method {
+  readonly name: string;
+  /** One sentence for help texts. */
+  readonly summary: string;
+  /** Where it comes from. */
+  readonly reference: string;
+  /** Activations whose moments it needs; none for methods that look at weights alone. */
+  readonly taps: readonly Tap[];
+  /** What is refitted after folding unless told otherwise; nothing without it. */
+  readonly heal?: Heal;
+  /** The spans it uses unless told otherwise; `shrink` is how many times smaller the cache gets. */
+  readonly spans: (model: SpanContext) => Spans;
+  readonly basis: (group: Group) => Basis;
+  /** In place of `basis`, where the groups of a layer must agree on something. */
+  readonly bases?: (groups: readonly Group[]) => readonly Basis[];
+  /** With spans equal to the shrink the result has the shape and the rotation of a plain GQA checkpoint. */
+  readonly standardShape?: boolean;
+}
+
+/** What default spans may depend on. */
+export interface SpanContext {
+  readonly shape: ModelShape;
+  readonly positions: "rope" | "alibi";
+  /** Heads that must share for the cache to shrink as asked: the denominator of `keep`. */
+  readonly shrink: number;
+}
+
+/** Spans equal to the shrink: folded heads keep the size of the input's heads, the shape of plain GQA. */
+export const groupSpans = ({ shrink }: SpanContext): Spans => ({ keys: shrink, values: shrink });

@@ -1,0 +1,16 @@
+import { obliqueBasis, secondMoment } from "@kvfold/linalg";
+import { type Basis, type Group, groupSpans, type Method } from "./method.js";
+
+/** Top right singular vectors of the group's cached activations, uncentred; keys after the rotation. */
+export const activationBasis = ({ moments, rank }: Group): Basis =>
+  obliqueBasis({ covariance: secondMoment(moments()), rank });
+
+/** SVD-a of the paper in any span. */
+export const svdA: Method = {
+  name: "svd-a",
+  summary: "SVD of the cached activations, heads grouped",
+  reference: "arXiv 2406.07056, section 3.3",
+  taps: ["keys", "values"],
+  spans: groupSpans,
+  basis: activationBasis,
+};

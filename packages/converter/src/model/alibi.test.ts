@@ -1,0 +1,15 @@
+import { expect, it } from "vitest";
+import { publishedSlopes } from "../../test/reference/positions.js";
+import { alibiSlopes } from "./alibi.js";
+
+it.each([1, 2, 6, 8, 12, 16, 30, 32, 112])("has the published slopes of %i heads", (heads) => {
+  const expected = publishedSlopes(heads);
+  const slopes = alibiSlopes(heads);
+  expect(slopes).toHaveLength(heads);
+  // Rounded to float32 once.
+  for (const [head, slope] of slopes.entries()) expect(slope / expected[head]!).toBeCloseTo(1, 6);
+});
+
+it("starts at a half for eight heads, and halves", () => {
+  expect(alibiSlopes(8)).toEqual(Float32Array.from([1, 2, 3, 4, 5, 6, 7, 8], (power) => 2 ** -power));
+});

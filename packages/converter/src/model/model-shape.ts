@@ -1,0 +1,22 @@
+/** The dimensions of a decoder, whatever its family. */
+export interface ModelShape {
+  /** `D`, width of the residual stream. */
+  readonly hiddenSize: number;
+  /** `L`, decoder blocks. */
+  readonly layers: number;
+  /** `H`, query heads. */
+  readonly heads: number;
+  /** `Hkv`, key-value heads; divides `H`. */
+  readonly kvHeads: number;
+  /** `d`, size of a head. */
+  readonly headDim: number;
+  readonly intermediateSize: number;
+  readonly vocabSize: number;
+  /** Longest context the model was trained for, in tokens. */
+  readonly maxPositions: number;
+  readonly normEpsilon: number;
+  /** The output head is the embedding table. */
+  readonly tiedEmbeddings: boolean;
+  /** A query sees this many keys at most, its own included; `undefined` sees all. */
+  readonly slidingWindow: number | undefined;
+}

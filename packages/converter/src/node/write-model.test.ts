@@ -1,0 +1,193 @@
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readModel } from "@kvfold/onnx";
+import { createCausalLM } from "@kvfold/runtime";
+import { nodeProvider } from "@kvfold/runtime-node";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  type syntheticFiles,
+  tinyBloom,
+  tinyLlama,
+  syntheticFiles as write,
+} from "../../test/reference/synthetic-checkpoint.js";
+import { type Checkpoint, openCheckpoint } from "../checkpoint/checkpoint.js";
+import { planFold } from "../plan/plan-fold.js";
+import { directorySource } from "./directory-source.js";
+import { createPendingFolder } from "./model-folder.js";
+import { writeModel } from "./write-model.js";
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "kvfold-write-"));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+/** Writes a checkpoint with a tokenizer to a folder, and opens it while `use` runs. */
+async function withCheckpoint<T>(
+  options: syntheticFiles.Options,
+  use: (checkpoint: Checkpoint, from: string) => Promise<T>,
+): Promise<T> {
+  const from = await mkdtemp(join(root, "checkpoint-"));
+  const files = write(options).set("tokenizer.json", "{}").set("README.md", "not copied");
+  for (const [name, content] of files) await writeFile(join(from, name), content);
+  const checkpoint = await openCheckpoint(await directorySource(from));
+  try {
+    return await use(checkpoint, from);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+const readJson = async (path: string): Promise<unknown> => JSON.parse(await readFile(path, "utf8"));
+
+describe("writeModel", () => {
+  it("writes a folder that transformers.js and ONNX Runtime load", async () => {
+    const to = join(root, "folded");
+    await withCheckpoint({ config: { ...tinyLlama, my_note: 1 } }, async (checkpoint, from) => {
+      const plan = planFold(checkpoint.config, {
+        keep: "1/2",
+        method: "svd-w",
+        floatTypes: ["float32", "float16"],
+      });
+      const report = await writeModel({
+        checkpoint,
+        plan,
+        from,
+        to,
+        record: ({ retained }) => ({ retained }),
+      });
+      expect(await readJson(join(to, "kvfold.json"))).toEqual({ format: "kvfold-1", plan, ...report });
+    });
+    expect((await readdir(to)).toSorted()).toEqual(["config.json", "kvfold.json", "onnx", "tokenizer.json"]);
+    expect((await readdir(join(to, "onnx"))).toSorted()).toEqual([
+      "model.onnx",
+      "model.onnx_data",
+      "model_fp16.onnx",
+      "model_fp16.onnx_data",
+    ]);
+    expect(await readJson(join(to, "config.json"))).toEqual({
+      ...tinyLlama,
+      my_note: 1,
+      num_key_value_heads: 2,
+      head_dim: 16,
+      "transformers.js_config": {
+        dtype: "fp32",
+        kv_cache_dtype: { fp16: "float16" },
+        use_external_data_format: { "model.onnx": 1, "model_fp16.onnx": 1 },
+      },
+    });
+    const session = await nodeProvider().createSession({ path: join(to, "onnx", "model.onnx") });
+    expect((await createCausalLM(session).forward([1, 2, 3])).rows).toBe(3);
+    await session.dispose();
+  });
+
+  it("leaves BLOOM's head count alone: its config knows no KV heads", async () => {
+    const to = join(root, "folded");
+    await withCheckpoint({ config: tinyBloom }, async (checkpoint, from) => {
+      const plan = planFold(checkpoint.config, { keep: "1/2", method: "svd-w" });
+      await writeModel({ checkpoint, plan, from, to, record: () => ({}) });
+    });
+    expect(await readJson(join(to, "config.json"))).toMatchObject(tinyBloom);
+    expect(await readJson(join(to, "config.json"))).not.toHaveProperty("num_key_value_heads");
+  });
+
+  it("writes a checkpoint, which opens again", async () => {
+    const to = join(root, "folded");
+    await withCheckpoint({ config: tinyLlama }, async (checkpoint, from) => {
+      const plan = planFold(checkpoint.config, { keep: "1/2", method: "mean", formats: ["hf"] });
+      await writeModel({ checkpoint, plan, from, to, record: () => ({}) });
+    });
+    expect((await readdir(to)).toSorted()).toEqual([
+      "config.json",
+      "kvfold.json",
+      "model.safetensors",
+      "tokenizer.json",
+    ]);
+    const written = await openCheckpoint(await directorySource(to));
+    expect(written.config.fields).toMatchObject({ num_key_value_heads: 2, torch_dtype: "float32" });
+    expect(await written.read("model.layers.1.self_attn.k_proj.weight", [32, 32])).toHaveLength(1024);
+    await written.close();
+  });
+
+  it("writes both formats side by side", async () => {
+    const to = join(root, "folded");
+    await withCheckpoint({ config: tinyLlama }, async (checkpoint, from) => {
+      const options = { keep: "1/2", method: "mean", formats: ["onnx", "hf"] } as const;
+      const plan = planFold(checkpoint.config, { ...options, floatTypes: ["float16"] });
+      await writeModel({ checkpoint, plan, from, to, record: () => ({}) });
+    });
+    expect((await readdir(to)).toSorted()).toEqual([
+      "config.json",
+      "hf",
+      "kvfold.json",
+      "onnx",
+      "tokenizer.json",
+    ]);
+    expect((await readdir(join(to, "hf"))).toSorted()).toEqual([
+      "config.json",
+      "model.safetensors",
+      "tokenizer.json",
+    ]);
+    expect(await readJson(join(to, "hf", "config.json"))).toMatchObject({ torch_dtype: "float16" });
+    expect(await readJson(join(to, "hf", "config.json"))).not.toHaveProperty("transformers\\.js_config");
+  });
+
+  it("writes the same bytes again", async () => {
+    const digests = [];
+    for (const name of ["first", "second"]) {
+      const to = join(root, name);
+      await withCheckpoint({ config: tinyLlama }, async (checkpoint, from) => {
+        const plan = planFold(checkpoint.config, { keep: "1/2", method: "random", seed: 5 });
+        await writeModel({ checkpoint, plan, from, to, record: () => ({}) });
+      });
+      const bytes = await Promise.all(
+        ["model.onnx", "model.onnx_data"].map((file) => readFile(join(to, "onnx", file))),
+      );
+      digests.push(bytes.map((part) => createHash("sha256").update(part).digest("hex")));
+    }
+    expect(digests[0]).toEqual(digests[1]);
+  });
+
+  it("says in the model what was done to it, and puts its weights outside", async () => {
+    const to = join(root, "folded");
+    await withCheckpoint({ config: tinyLlama }, async (checkpoint, from) => {
+      const plan = planFold(checkpoint.config, { keep: "1/2", method: "svd-w" });
+      await writeModel({ checkpoint, plan, from, to, record: () => ({}) });
+    });
+    const bytes = await readFile(join(to, "onnx", "model.onnx"));
+    expect(bytes.includes("method svd-w, keep 1/2")).toBe(true);
+    const table = readModel(bytes).initializers.get("model.embed_tokens.weight");
+    expect(table?.location).toMatchObject({ path: "model.onnx_data", byteLength: 4 * 61 * 32 });
+  });
+});
+
+describe("writeModel that fails", () => {
+  it("midway in writing rejects, and a discarded folder leaves nothing", async () => {
+    const target = join(root, "folded");
+    await withCheckpoint({ config: tinyLlama }, async (checkpoint, from) => {
+      const pending = await createPendingFolder(target);
+      const plan = planFold(checkpoint.config, { keep: "1/2", method: "svd-w" });
+      // The weights' file cannot be opened: something of that name is there already.
+      await mkdir(join(pending.path, "onnx", "model.onnx_data"), { recursive: true });
+      const writing = writeModel({ checkpoint, plan, from, to: pending.path, record: () => ({}) });
+      await expect(writing).rejects.toThrow(/model\.onnx_data: weights could not be written \(EEXIST/);
+      await pending.discard();
+    });
+    expect((await readdir(root)).filter((name) => name.includes("folded"))).toEqual([]);
+  });
+
+  it("for want of calibration text says so", async () => {
+    await withCheckpoint({ config: tinyLlama }, async (checkpoint, from) => {
+      const plan = planFold(checkpoint.config, { keep: "1/2", method: "paper" });
+      const writing = writeModel({ checkpoint, plan, from, to: join(root, "folded"), record: () => ({}) });
+      await expect(writing).rejects.toThrow(
+        expect.objectContaining({
+          code: "insufficient-data",
+          message: "method paper needs calibration text; give token windows",
+        }),
+      );
+    });
+  });
+});

@@ -1,0 +1,51 @@
+import type { ModelConfig } from "../checkpoint/read-config.js";
+import type { ModelOutput } from "../fold/fold-model.js";
+import type { BlockWeights } from "../model/decoder-weights.js";
+import type { FoldPlan } from "../plan/fold-plan.js";
+import { blockTensors, type CheckpointTensor, embeddingTensors, headTensors } from "./checkpoint-tensors.js";
+
+/** Takes tensors one at a time and makes a safetensors file of them. */
+export interface TensorSink {
+  add(tensor: CheckpointTensor): Promise<void>;
+  finish(): Promise<void>;
+  /** Closes what is open, in place of `finish`. */
+  abandon(): Promise<void>;
+}
+
+/** A checkpoint output and, once finished, the fields of its config. */
+export interface CheckpointOutput extends ModelOutput {
+  /** The input's config with `num_key_value_heads`, and the family's bias switches where healing made biases. */
+  config(): Record<string, unknown>;
+}
+
+/** Writes the folded model as a Hugging Face checkpoint that plain GQA code loads. */
+export function checkpointOutput(config: ModelConfig, plan: FoldPlan, sink: TensorSink): CheckpointOutput {
+  let layer = 0;
+  const biases = { attention: false, mlp: false };
+  const addAll = async (tensors: readonly CheckpointTensor[]) => {
+    for (const tensor of tensors) await sink.add(tensor);
+  };
+  const note = ({ attention, mlp }: BlockWeights) => {
+    biases.attention ||= [attention.query, attention.key, attention.value, attention.output].some(
+      ({ bias }) => bias,
+    );
+    biases.mlp ||= [mlp.gate, mlp.up, mlp.down].some((linear) => linear?.bias);
+  };
+  return {
+    begin: (embedding) => addAll(embeddingTensors(config, embedding)),
+    addBlock(block) {
+      note(block);
+      return addAll(blockTensors(config, layer++, block));
+    },
+    async finish(head) {
+      await addAll(headTensors(config, head));
+      await sink.finish();
+    },
+    abandon: () => sink.abandon(),
+    config() {
+      const options = config.family.biasOptions;
+      const switches = options && { [options.attention]: biases.attention, [options.mlp]: biases.mlp };
+      return { ...config.fields, num_key_value_heads: plan.layers[0]!.keys.heads, ...switches };
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
+import { memorySink } from "../../test/support/memory-sink.js";
+import { foldModel } from "../fold/fold-model.js";
+import { planFold } from "../plan/plan-fold.js";
+import { type OpenSink, onnxFileName, onnxOutput } from "./onnx-output.js";
+
+async function fold(open: OpenSink) {
+  const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
+  const plan = planFold(checkpoint.config, { keep: "1/2", method: "svd-w" });
+  const output = onnxOutput({ config: checkpoint.config, plan, floatType: "float32", open });
+  await foldModel({ checkpoint, plan, outputs: [output] });
+  return output;
+}
+
+/** A disk with room for `capacity` bytes, which counts the files that are open. */
+function smallDisk(capacity: number): { readonly open: OpenSink; openFiles(): number } {
+  let written = 0;
+  let openFiles = 0;
+  const open: OpenSink = async () => {
+    openFiles++;
+    return {
+      write: async (bytes) => {
+        written += bytes.byteLength;
+        if (written > capacity) throw new Error("ENOSPC: no space left on device");
+      },
+      close: async () => {
+        openFiles--;
+      },
+    };
+  };
+  return { open, openFiles: () => openFiles };
+}
+
+describe("onnxOutput", () => {
+  it("names its files as transformers.js looks for them", async () => {
+    expect(["float32", "float16"].map((type) => onnxFileName(type as "float32"))).toEqual([
+      "model.onnx",
+      "model_fp16.onnx",
+    ]);
+    const files = new Map<string, Uint8Array>();
+    const output = await fold(memorySink(files));
+    expect(output.dataFiles).toEqual(["model.onnx_data"]);
+    expect([...files.keys()]).toEqual(["model.onnx_data", "model.onnx"]);
+  });
+
+  it.each([0, 1000, 60_000])(
+    "rejects when the disk is full after %i bytes, and closes its file",
+    async (bytes) => {
+      const disk = smallDisk(bytes);
+      await expect(fold(disk.open)).rejects.toThrow(
+        expect.objectContaining({
+          code: "write-failed",
+          message: "model.onnx_data: weights could not be written (ENOSPC: no space left on device)",
+        }),
+      );
+      expect(disk.openFiles()).toBe(0);
+    },
+  );
+
+  it("closes the model file too when there is no room for it", async () => {
+    const files = new Map<string, Uint8Array>();
+    await fold(memorySink(files));
+    const disk = smallDisk(files.get("model.onnx_data")!.byteLength);
+    await expect(fold(disk.open)).rejects.toThrow("ENOSPC");
+    expect(disk.openFiles()).toBe(0);
+  });
+});

@@ -1,0 +1,72 @@
+import { type ByteSink, createExternalDataWriter } from "@kvfold/onnx";
+import type { ModelConfig } from "../checkpoint/read-config.js";
+import type { ModelOutput } from "../fold/fold-model.js";
+import { createDecoderGraph, type DecoderGraph } from "../graph/decoder-graph.js";
+import type { FloatType } from "../graph/emitter.js";
+import type { FoldPlan } from "../plan/fold-plan.js";
+
+/** Opens the files of an output, by name. */
+export type OpenSink = (fileName: string) => Promise<ByteSink>;
+
+/** Names of a model's files as transformers.js looks for them. */
+export const onnxFileName = (floatType: FloatType): string =>
+  floatType === "float16" ? "model_fp16.onnx" : "model.onnx";
+
+/** An ONNX output and, once finished, the external data files it wrote. */
+export interface OnnxOutput extends ModelOutput {
+  readonly fileName: string;
+  readonly dataFiles: readonly string[];
+}
+
+export declare namespace onnxOutput {
+  interface Options {
+    readonly config: ModelConfig;
+    readonly plan: FoldPlan;
+    readonly floatType: FloatType;
+    readonly open: OpenSink;
+    readonly metadata?: Readonly<Record<string, string>>;
+  }
+}
+
+/** Writes the model as an ONNX decoder with external data, streaming weights a block at a time. */
+export function onnxOutput({ config, plan, floatType, open, metadata = {} }: onnxOutput.Options): OnnxOutput {
+  const fileName = onnxFileName(floatType);
+  const weights = createExternalDataWriter({ fileName: `${fileName}_data`, open });
+  const dataFiles: string[] = [];
+  let graph: DecoderGraph;
+  return {
+    fileName,
+    dataFiles,
+    async begin(embedding) {
+      const { attention, maxPositions } = plan;
+      graph = createDecoderGraph({
+        config,
+        embedding,
+        attention,
+        floatType,
+        maxPositions,
+        weights,
+        metadata,
+      });
+      await weights.drain();
+    },
+    async addBlock(block) {
+      graph.addBlock(block);
+      await weights.drain();
+    },
+    async finish(head) {
+      const bytes = graph.finish(head);
+      dataFiles.push(...(await weights.close()));
+      const sink = await open(fileName);
+      try {
+        await sink.write(bytes);
+      } finally {
+        await sink.close();
+      }
+    },
+    async abandon() {
+      // Closing reports the failed write again, which the caller has already.
+      await weights.close().catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import type { FloatType } from "../graph/emitter.js";
+import type { AttentionKind } from "../graph/positions.js";
+import type { Tap } from "../graph/taps.js";
+
+/** What is refitted after a block is folded: nothing, `W_O`, or `W_O` and the MLP's last projection. */
+export type Heal = "none" | "attention" | "both";
+
+/** What is written: an ONNX decoder for runtimes, a Hugging Face checkpoint for everything else. */
+export type Format = "onnx" | "hf";
+
+/** Whether projections may get biases that the input lacks; some checkpoint formats have no place for them. */
+export type BiasPolicy = "free" | "none";
+
+/** How one side of one layer's cache is folded. */
+export interface SidePlan {
+  /** `s`, input KV heads that share one folded head. */
+  readonly span: number;
+  /** `c = Hkv / s`, folded heads. */
+  readonly heads: number;
+  /** `r`, size of a folded head. */
+  readonly rank: number;
+}
+
+/** How one layer's cache is folded. */
+export interface LayerPlan {
+  readonly keys: SidePlan;
+  readonly values: SidePlan;
+}
+
+/** What a fold will do, as data: printable, reviewable, serialisable. */
+export interface FoldPlan {
+  readonly family: string;
+  readonly method: string;
+  /** Share of the cache kept, e.g. `1/4`. */
+  readonly keep: string;
+  readonly layers: readonly LayerPlan[];
+  readonly heal: Heal;
+  readonly attention: AttentionKind;
+  /** Activations whose moments are measured; empty for methods without calibration. */
+  readonly taps: readonly Tap[];
+  readonly formats: readonly Format[];
+  readonly bias: BiasPolicy;
+  readonly floatTypes: readonly FloatType[];
+  /** Longest context of the output, in tokens. */
+  readonly maxPositions: number;
+  readonly seed: number;
+  /** Bytes of the KV cache per token, all layers, in the first of `floatTypes`. */
+  readonly cacheBytesPerToken: { readonly before: number; readonly after: number };
+}

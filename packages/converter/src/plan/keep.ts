@@ -1,0 +1,33 @@
+import { ConverterError } from "../converter-error.js";
+
+/** Share of the KV cache to keep, as a reduced fraction. */
+export interface Keep {
+  readonly numerator: number;
+  readonly denominator: number;
+}
+
+/** Denominators beyond any head count are typing errors. */
+const MAX_DENOMINATOR = 1024;
+
+/**
+ * Reads `1/4`, `0.25` or `1`.
+ *
+ * @throws {ConverterError} `invalid-option` when it is no fraction in (0, 1] with a small denominator.
+ */
+export function parseKeep(text: string): Keep {
+  const [, top = "", bottom = "1"] = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*(?:\/\s*(\d+))?\s*$/.exec(text) ?? [];
+  const share = Number(top) / Number(bottom);
+  for (let denominator = 1; top !== "" && denominator <= MAX_DENOMINATOR; denominator++) {
+    const numerator = Math.round(share * denominator);
+    if (numerator > 0 && share <= 1 && Math.abs(numerator - share * denominator) < 1e-9)
+      return { numerator, denominator };
+  }
+  throw new ConverterError(
+    "invalid-option",
+    `--keep ${text}: expected a share of the cache above 0 and up to 1, such as 1/2, 1/4 or 0.5`,
+  );
+}
+
+/** `1/4`, or `1` for everything. */
+export const formatKeep = ({ numerator, denominator }: Keep): string =>
+  denominator === 1 ? String(numerator) : `${numerator}/${denominator}`;

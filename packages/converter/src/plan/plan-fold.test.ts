@@ -1,0 +1,134 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { tinyBloom, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
+import { readConfig } from "../checkpoint/read-config.js";
+import { planFold } from "./plan-fold.js";
+
+const read = (config: Readonly<Record<string, unknown>>) => readConfig(JSON.stringify(config));
+const llama = read({ ...tinyLlama, num_attention_heads: 16, num_key_value_heads: 8 });
+const bloom = read(tinyBloom);
+
+describe("planFold", () => {
+  it("is plain data", () => {
+    const plan = planFold(llama, { keep: "1/4", method: "svd-a", floatTypes: ["float16"], seed: 3 });
+    expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
+  });
+
+  it("says what becomes of every layer and of the cache", () => {
+    const plan = planFold(llama, { keep: "1/4", method: "svd-a", floatTypes: ["float16"], seed: 3 });
+    expect(plan).toMatchObject({
+      family: "Llama",
+      method: "svd-a",
+      keep: "1/4",
+      layers: Array(2).fill({
+        keys: { span: 4, heads: 2, rank: 16 },
+        values: { span: 4, heads: 2, rank: 16 },
+      }),
+      heal: "none",
+      attention: "group-query",
+      taps: ["keys", "values"],
+      floatTypes: ["float16"],
+      maxPositions: 128,
+      seed: 3,
+      // 2 layers x 2 sides x 8 heads of 16 x 2 bytes, and a quarter of it.
+      cacheBytesPerToken: { before: 1024, after: 256 },
+    });
+  });
+
+  it("gives the paper's spans: a whole layer's keys where they are rotated, groups elsewhere", () => {
+    expect(planFold(llama, { keep: "1/2", method: "paper" }).layers[0]).toEqual({
+      keys: { span: 8, heads: 1, rank: 64 },
+      values: { span: 2, heads: 4, rank: 16 },
+    });
+    expect(planFold(bloom, { keep: "1/2", method: "paper" }).layers[0]).toEqual({
+      keys: { span: 2, heads: 3, rank: 8 },
+      values: { span: 2, heads: 3, rank: 8 },
+    });
+  });
+
+  it("takes spans over the method's own", () => {
+    const plan = planFold(llama, { keep: "1/2", method: "svd-a", keySpan: 4, valueSpan: 8 });
+    expect(plan.layers[0]).toEqual({
+      keys: { span: 4, heads: 2, rank: 32 },
+      values: { span: 8, heads: 1, rank: 64 },
+    });
+    expect(plan.attention).toBe("plain");
+  });
+
+  it("heals as the method says, unless told otherwise", () => {
+    const heal = (options: Partial<planFold.Options>) => planFold(llama, { keep: "1/2", ...options }).heal;
+    expect(heal({ method: "latent" })).toBe("both");
+    expect(heal({ method: "latent", heal: "none" })).toBe("none");
+    expect(heal({ method: "svd-a" })).toBe("none");
+    expect(heal({ method: "svd-a", heal: "attention" })).toBe("attention");
+  });
+
+  it("gives latent the widest span up to four times the shrink that divides the heads", () => {
+    const span = (heads: number, keep: string) =>
+      planFold(read({ ...tinyLlama, num_attention_heads: heads, num_key_value_heads: heads }), {
+        keep,
+        method: "latent",
+      }).layers[0]!.keys.span;
+    expect([span(32, "1/2"), span(8, "1/4"), span(2, "1/2"), span(12, "1/2")]).toEqual([8, 8, 2, 6]);
+  });
+
+  it("keeps everything by method none where nothing else is said", () => {
+    expect(planFold(llama, { keep: "1" }).method).toBe("none");
+  });
+
+  it("needs calibration only for methods that look at activations", () => {
+    const taps = (method: string) => planFold(llama, { keep: "1/2", method }).taps;
+    expect([taps("mean"), taps("svd-w"), taps("random")]).toEqual([[], [], []]);
+    expect(taps("paper")).toEqual(["keys", "values"]);
+  });
+
+  it("keeps the same share of the cache whatever the spans", () => {
+    const spans = fc.constantFrom(2, 4, 8);
+    fc.assert(
+      fc.property(spans, spans, fc.constantFrom("1/2", "1/4", "3/4"), (keySpan, valueSpan, keep) => {
+        const plan = planFold(llama, { keep, method: "svd-a", keySpan, valueSpan });
+        const { before, after } = plan.cacheBytesPerToken;
+        const [top, bottom] = keep.split("/").map(Number);
+        expect(after * bottom!).toBe(before * top!);
+      }),
+    );
+  });
+});
+
+describe("planFold refuses", () => {
+  const refused: readonly [name: string, options: planFold.Options, message: RegExp][] = [
+    [
+      "an unknown method",
+      { keep: "1/2", method: "pca" },
+      /method "pca" is unknown; choose one of none, random/,
+    ],
+    [
+      "method none with less than everything",
+      { keep: "1/2", method: "none" },
+      /method none keeps everything, but --keep is 1\/2; use --keep 1/,
+    ],
+    [
+      "a share whose heads do not divide",
+      { keep: "1/3", method: "svd-a" },
+      /--key-span 3: .*divides the model's 8 KV heads .*choose one of 1, 2, 4, 8/,
+    ],
+    [
+      "a span that does not divide",
+      { keep: "1/2", method: "svd-a", keySpan: 2, valueSpan: 3 },
+      /--value-span 3: .*choose one of 1, 2, 4, 8/,
+    ],
+    ["a fraction of a head", { keep: "1/2", method: "svd-a", keySpan: 1.5 }, /--key-span 1\.5/],
+    ["a span of nothing", { keep: "1/2", method: "svd-a", keySpan: 0 }, /--key-span 0/],
+    [
+      "a rank that is not whole",
+      { keep: "1/3", method: "paper" },
+      /--keep 1\/3: 8 heads of 16 would keep 42\.6\d* numbers, which is not whole; choose another --keep or --key-span/,
+    ],
+    ["a share above everything", { keep: "2" }, /--keep 2/],
+  ];
+  it.each(refused)("%s", (_, options, message) => {
+    expect(() => planFold(llama, options)).toThrow(
+      expect.objectContaining({ code: "invalid-option", message: expect.stringMatching(message) }),
+    );
+  });
+});

@@ -1,0 +1,133 @@
+import type { ModelConfig } from "../checkpoint/read-config.js";
+import { ConverterError } from "../converter-error.js";
+import type { FloatType } from "../graph/emitter.js";
+import { attentionKind } from "../graph/stored-cache.js";
+import { DEFAULT_METHOD, findMethod, methods } from "../methods/index.js";
+import type { Method } from "../methods/method.js";
+import { none } from "../methods/none.js";
+import type { CacheShape } from "../model/decoder-weights.js";
+import type { ModelShape } from "../model/model-shape.js";
+import type { FoldPlan, Format, Heal, LayerPlan, SidePlan } from "./fold-plan.js";
+import { formatKeep, type Keep, parseKeep } from "./keep.js";
+
+export declare namespace planFold {
+  interface Options {
+    /** Share of the cache to keep: `1/2`, `0.25`, `1`. */
+    readonly keep: string;
+    /** Name of a method; `none` where everything is kept, else the default. */
+    readonly method?: string | undefined;
+    /** Input KV heads that share one folded head; the method's own without it. */
+    readonly keySpan?: number | undefined;
+    readonly valueSpan?: number | undefined;
+    /** What is refitted after folding; the method's own choice without it. */
+    readonly heal?: Heal | undefined;
+    readonly formats?: readonly Format[];
+    readonly floatTypes?: readonly FloatType[];
+    readonly maxPositions?: number | undefined;
+    readonly seed?: number;
+  }
+}
+
+/**
+ * Works out what a fold will do, without touching weights.
+ *
+ * @throws {ConverterError} `invalid-option` when the options do not fit the model's heads.
+ */
+export function planFold(config: ModelConfig, options: planFold.Options): FoldPlan {
+  const { shape, family } = config;
+  const {
+    formats = ["onnx"],
+    floatTypes = ["float32"],
+    seed = 0,
+    maxPositions = shape.maxPositions,
+  } = options;
+  const keep = parseKeep(options.keep);
+  const method = findMethod(options.method ?? (isWhole(keep) ? none.name : DEFAULT_METHOD));
+  if (method === none && !isWhole(keep)) {
+    throw new ConverterError(
+      "invalid-option",
+      `method none keeps everything, but --keep is ${options.keep}; use --keep 1`,
+    );
+  }
+  const defaults = method.spans({ shape, positions: family.positions, shrink: keep.denominator });
+  const layer: LayerPlan = {
+    keys: planSide(shape, keep, options.keySpan ?? defaults.keys, "--key-span"),
+    values: planSide(shape, keep, options.valueSpan ?? defaults.values, "--value-span"),
+  };
+  if (formats.includes("hf")) requireStandardShape(config, method, layer);
+  return {
+    family: family.name,
+    method: method.name,
+    keep: formatKeep(keep),
+    layers: Array.from({ length: shape.layers }, () => layer),
+    heal: options.heal ?? method.heal ?? "none",
+    attention: attentionKind(cacheShapes(layer), family.positions),
+    taps: method.taps,
+    formats,
+    bias: formats.includes("hf") && family.biasOptions === undefined ? "none" : "free",
+    floatTypes,
+    maxPositions,
+    seed,
+    cacheBytesPerToken: cacheBytes(shape, layer, floatTypes[0] ?? "float32"),
+  };
+}
+
+/** Refuses, before any work starts, what no Hugging Face checkpoint can say. */
+function requireStandardShape(
+  { family, shape }: ModelConfig,
+  method: Method,
+  { keys, values }: LayerPlan,
+): void {
+  const able = methods.filter(({ standardShape }) => standardShape).map(({ name }) => name);
+  const refuse = (reason: string) => {
+    throw new ConverterError("invalid-option", `--format hf: ${reason}; --format onnx can hold it`);
+  };
+  if (family.config.kvHeads === undefined)
+    refuse(`a ${family.name} checkpoint has no field for fewer KV heads`);
+  if (!method.standardShape) {
+    refuse(
+      `method ${method.name} leaves products after the rotation, which plain GQA code does not have (${able.join(", ")} do without)`,
+    );
+  }
+  if (keys.rank !== shape.headDim || values.rank !== shape.headDim) {
+    refuse(
+      `spans of ${keys.span} and ${values.span} give heads of ${keys.rank} and ${values.rank}, but plain GQA keeps the head size of ${shape.headDim} (leave the spans out)`,
+    );
+  }
+}
+
+const isWhole = ({ numerator, denominator }: Keep): boolean => numerator === denominator;
+
+function planSide({ kvHeads, headDim }: ModelShape, keep: Keep, span: number, option: string): SidePlan {
+  const rank = (span * headDim * keep.numerator) / keep.denominator;
+  if (!Number.isInteger(span) || span < 1 || kvHeads % span !== 0) {
+    throw new ConverterError(
+      "invalid-option",
+      `${option} ${span}: must be a whole number that divides the model's ${kvHeads} KV heads (with --keep ${formatKeep(keep)} it is ${keep.denominator} unless given); choose one of ${divisors(kvHeads).join(", ")}`,
+    );
+  }
+  if (!Number.isInteger(rank) || rank < 1) {
+    throw new ConverterError(
+      "invalid-option",
+      `--keep ${formatKeep(keep)}: ${span} heads of ${headDim} would keep ${rank} numbers, which is not whole; choose another --keep or ${option}`,
+    );
+  }
+  return { span, heads: kvHeads / span, rank };
+}
+
+const divisors = (value: number): readonly number[] =>
+  Array.from({ length: value }, (_, index) => index + 1).filter((candidate) => value % candidate === 0);
+
+/** The cache shapes of a layer plan, as graphs name them. */
+export function cacheShapes({ keys, values }: LayerPlan): {
+  readonly keys: CacheShape;
+  readonly values: CacheShape;
+} {
+  return { keys: { heads: keys.heads, size: keys.rank }, values: { heads: values.heads, size: values.rank } };
+}
+
+function cacheBytes(shape: ModelShape, { keys, values }: LayerPlan, floatType: FloatType) {
+  const bytes = (floatType === "float16" ? 2 : 4) * shape.layers;
+  const kept = keys.heads * keys.rank + values.heads * values.rank;
+  return { before: bytes * 2 * shape.kvHeads * shape.headDim, after: bytes * kept };
+}

@@ -1,0 +1,171 @@
+import { type GraphView, readModel } from "@kvfold/onnx";
+import { describe, expect, it } from "vitest";
+import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import { foldInMemory } from "./support/fold-in-memory.js";
+
+const open = (config: Readonly<Record<string, unknown>>) => () => syntheticCheckpoint({ config });
+const llama = open(tinyLlama);
+const mistral = open({ ...tinyLlama, model_type: "mistral", sliding_window: 9 });
+const bloom = open(tinyBloom);
+
+type Fold = readonly [name: string, open: typeof llama, options: foldInMemory.Options];
+const grouped: Fold = ["Llama grouped", llama, { keep: "1/2", method: "svd-w" }];
+const spans: Fold = [
+  "Llama with the paper's spans",
+  llama,
+  { keep: "1/2", method: "svd-w", keySpan: 4, valueSpan: 2 },
+];
+const folds: readonly Fold[] = [
+  ["Llama unfolded", llama, { keep: "1" }],
+  grouped,
+  spans,
+  ["Llama grouped, float16", llama, { keep: "1/2", method: "svd-w", floatTypes: ["float16"] }],
+  ["Mistral with a window", mistral, { keep: "1/2", method: "svd-w" }],
+  ["BLOOM folded", bloom, { keep: "1/2", method: "svd-w" }],
+];
+
+async function graphOf([, openCheckpoint, options]: Fold): Promise<GraphView> {
+  const { files } = await foldInMemory(await openCheckpoint(), options);
+  return readModel((files.get("model.onnx") ?? files.get("model_fp16.onnx"))!);
+}
+
+const attentionNodes = ({ nodes }: GraphView) =>
+  nodes.filter(({ operator }) => operator === "GroupQueryAttention");
+
+const cacheDims = ({ inputs, outputs }: GraphView) =>
+  [...inputs, ...outputs]
+    .filter(({ name }) => /^(past_key_values|present)\./.test(name))
+    .map(({ name, dims }) => [name, dims]);
+
+/** What ONNX Runtime 1.21, the oldest that transformers.js 3.8 pins, can load. */
+describe.each(folds)("the graph of %s", (...fold) => {
+  it("uses operator sets and a format that ONNX Runtime 1.21 reads", async () => {
+    const graph = await graphOf(fold);
+    expect(graph.opsets).toEqual({ "": 18, "com.microsoft": 1 });
+    expect(graph.irVersion).toBeLessThanOrEqual(10);
+  });
+
+  it("uses operators that every execution provider has", async () => {
+    const graph = await graphOf(fold);
+    const microsoft = graph.nodes.filter(({ domain }) => domain === "com.microsoft");
+    const known = ["GroupQueryAttention", "RotaryEmbedding", "FastGelu", "Gelu"];
+    expect(known).toEqual(expect.arrayContaining(microsoft.map(({ operator }) => operator)));
+    expect([...new Set(graph.nodes.map(({ domain }) => domain))].toSorted()).toEqual(
+      microsoft.length === 0 ? [""] : ["", "com.microsoft"],
+    );
+  });
+
+  it("gives GroupQueryAttention inputs 0 to 6 and attributes of 1.21 alone", async () => {
+    for (const { inputs, attributes } of attentionNodes(await graphOf(fold))) {
+      expect(inputs).toHaveLength(7);
+      expect(["num_heads", "kv_num_heads", "scale", "do_rotary", "local_window_size"]).toEqual(
+        expect.arrayContaining(Object.keys(attributes)),
+      );
+    }
+  });
+
+  it("names its inputs and outputs as transformers.js does", async () => {
+    const { inputs, outputs } = await graphOf(fold);
+    const positions = fold[1] === bloom ? [] : ["position_ids"];
+    const sides = [0, 1].flatMap((layer) => [`${layer}.key`, `${layer}.value`]);
+    expect(inputs.map(({ name }) => name)).toEqual([
+      "input_ids",
+      "attention_mask",
+      ...positions,
+      ...sides.map((side) => `past_key_values.${side}`),
+    ]);
+    expect(outputs.map(({ name }) => name)).toEqual(["logits", ...sides.map((side) => `present.${side}`)]);
+  });
+
+  it("declares heads and head sizes as numbers, batch and length by name", async () => {
+    for (const [, dims] of cacheDims(await graphOf(fold))) {
+      expect((dims as unknown[]).map((dim) => typeof dim)).toEqual(["string", "number", "string", "number"]);
+    }
+  });
+
+  it("computes logits in float32 and caches in its float type", async () => {
+    const { inputs, outputs } = await graphOf(fold);
+    const type = fold[2].floatTypes?.[0] ?? "float32";
+    const [logits, ...presents] = outputs;
+    expect(logits).toEqual({
+      name: "logits",
+      type: "float32",
+      dims: ["batch_size", "sequence_length", 61],
+    });
+    const pasts = inputs.filter(({ name }) => name.startsWith("past_key_values."));
+    expect(new Set([...pasts, ...presents].map((value) => value.type))).toEqual(new Set([type]));
+  });
+});
+
+describe("attention", () => {
+  it("of folded heads keeps the scale of the unfolded head", async () => {
+    const nodes = attentionNodes(
+      await graphOf(["", llama, { keep: "1/2", method: "svd-w", keySpan: 4, valueSpan: 4 }]),
+    );
+    expect(nodes).toHaveLength(2);
+    // Four heads of 16 share one of 32: 1/sqrt(16), not 1/sqrt(32).
+    for (const { attributes } of nodes) {
+      expect(attributes).toEqual({ num_heads: 4, kv_num_heads: 1, scale: { float: 0.25 }, do_rotary: 0 });
+    }
+  });
+
+  it("has a window only where the model has one", async () => {
+    const windows = async (fold: Fold) =>
+      attentionNodes(await graphOf(fold)).map(({ attributes }) => attributes.local_window_size);
+    expect(await windows(folds[4]!)).toEqual([9, 9]);
+    expect(await windows(grouped)).toEqual([undefined, undefined]);
+  });
+
+  it("is plain where keys and values differ, or positions enter the scores", async () => {
+    expect(attentionNodes(await graphOf(spans))).toEqual([]);
+    expect(attentionNodes(await graphOf(["", bloom, { keep: "1" }]))).toEqual([]);
+  });
+
+  it("is plain where a folded head is no multiple of eight numbers", async () => {
+    const graph = await graphOf(["", llama, { keep: "1/4", method: "svd-w", keySpan: 1, valueSpan: 1 }]);
+    expect(attentionNodes(graph)).toEqual([]);
+    expect(cacheDims(graph)[0]![1]).toEqual(["batch_size", 4, "past_sequence_length", 4]);
+  });
+});
+
+describe("the cache", () => {
+  it("may be written in place by the fused operator: past and present lengths have one name", async () => {
+    const lengths = async (fold: Fold) => new Set(cacheDims(await graphOf(fold)).map(([, dims]) => dims![2]));
+    expect(await lengths(grouped)).toEqual(new Set(["cache_length"]));
+    expect(await lengths(spans)).toEqual(new Set(["past_sequence_length", "total_sequence_length"]));
+  });
+
+  it("of a wide latent is stored as heads of the other side's size: [B, Hkv/t, T, d] for both", async () => {
+    for (const [name, dims] of cacheDims(await graphOf(spans))) {
+      const length = (name as string).startsWith("past") ? "past_sequence_length" : "total_sequence_length";
+      expect(dims).toEqual(["batch_size", 2, length, 16]);
+    }
+  });
+
+  it("of grouped heads is plain GQA's", async () => {
+    for (const [, dims] of cacheDims(await graphOf(grouped)))
+      expect(dims).toEqual(["batch_size", 2, "cache_length", 16]);
+  });
+});
+
+describe("weights", () => {
+  it("of a folded value projection are those of fewer heads, and nothing expands the cache", async () => {
+    const { initializers, nodes } = await graphOf(grouped);
+    expect(initializers.get("model.layers.0.attn.v_proj.MatMul.weight")!.dims).toEqual([32, 2 * 16]);
+    expect(initializers.get("model.layers.0.attn.k_basis.encode")!.dims).toEqual([2, 32, 16]);
+    expect(initializers.get("model.layers.0.attn.q_basis.decode")!.dims).toEqual([4, 16, 16]);
+    expect(nodes.filter(({ operator }) => ["Expand", "Tile"].includes(operator))).toEqual([]);
+  });
+
+  it("of BLOOM's keys and queries fold too: nothing is left at run time", async () => {
+    const { initializers } = await graphOf(folds[5]!);
+    expect(initializers.get("model.layers.0.attn.k_proj.MatMul.weight")!.dims).toEqual([48, 24]);
+    expect(initializers.get("model.layers.0.attn.q_proj.MatMul.weight")!.dims).toEqual([48, 48]);
+    expect([...initializers.keys()].filter((name) => name.includes("_basis"))).toEqual([]);
+  });
+
+  it("of an unfolded model have no basis", async () => {
+    const { initializers } = await graphOf(folds[0]!);
+    expect([...initializers.keys()].filter((name) => name.includes("_basis"))).toEqual([]);
+  });
+});

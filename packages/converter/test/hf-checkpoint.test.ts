@@ -1,0 +1,108 @@
+import { nodeProvider } from "@kvfold/runtime-node";
+import { encodeFloats, serializeSafetensors } from "@kvfold/safetensors";
+import { describe, expect, it } from "vitest";
+import { type Checkpoint, foldModel, onnxOutput, openCheckpoint, planFold } from "../src/index.js";
+import { checkpointOutput } from "../src/output/checkpoint-output.js";
+import type { CheckpointTensor } from "../src/output/checkpoint-tensors.js";
+import { referenceLogits } from "./reference/decoder.js";
+import { memoryFolder, syntheticCheckpoint, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import { foldedLogits } from "./support/fold-in-memory.js";
+import { memorySink } from "./support/memory-sink.js";
+import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
+
+const windows = randomWindows(4, 40, { vocabulary: 61 });
+
+/** Folds once into both formats: the checkpoint opened again, and the logits of the graph. */
+async function foldToBoth(checkpoint: Checkpoint, options: planFold.Options) {
+  const { config } = checkpoint;
+  const plan = planFold(config, { ...options, formats: ["onnx", "hf"] });
+  const tensors: CheckpointTensor[] = [];
+  const sink = {
+    add: async (tensor: CheckpointTensor) => void tensors.push(tensor),
+    finish: async () => {},
+    abandon: async () => {},
+  };
+  const hf = checkpointOutput(config, plan, sink);
+  const files = new Map<string, Uint8Array>();
+  const onnx = onnxOutput({ config, plan, floatType: "float32", open: memorySink(files) });
+  await foldModel({ checkpoint, plan, outputs: [hf, onnx], provider: nodeProvider(), windows });
+  const weights = serializeSafetensors(
+    tensors.map(({ data, ...layout }) => ({
+      ...layout,
+      dtype: "F32" as const,
+      data: encodeFloats(data, "F32"),
+    })),
+  );
+  const folder = memoryFolder(
+    new Map<string, string | Uint8Array>([
+      ["config.json", JSON.stringify(hf.config())],
+      ["model.safetensors", weights],
+    ]),
+  );
+  const logits = await foldedLogits({ checkpoint, plan, files, moments: [] }, windows[0]!);
+  return { written: await openCheckpoint(folder), logits };
+}
+
+const config = (change: Readonly<Record<string, unknown>>) => ({ ...tinyLlama, ...change });
+
+describe("a folded Hugging Face checkpoint", () => {
+  it.each([
+    ["Llama, mean", config({}), { keep: "1/2", method: "mean" }],
+    ["Llama, commuting and healed with biases", config({}), { keep: "1/2", method: "commuting" }],
+    ["Llama with a tied head", config({ tie_word_embeddings: true }), { keep: "1/4", method: "commuting" }],
+    [
+      "Qwen2 with biases and query groups, healed without new ones",
+      config({ model_type: "qwen2", num_attention_heads: 8, num_key_value_heads: 4 }),
+      { keep: "1/2", method: "commuting" },
+    ],
+    [
+      "Mistral in its window",
+      config({ model_type: "mistral", sliding_window: 9 }),
+      { keep: "1/2", method: "commuting" },
+    ],
+    ["Llama unfolded", config({}), { keep: "1" }],
+  ] as const)(
+    "computes, as plain GQA code would, what the graph computes: %s",
+    async (_, fields, options) => {
+      const checkpoint = await syntheticCheckpoint({ config: fields });
+      const { written, logits } = await foldToBoth(checkpoint, options);
+      const share = Number(options.keep.split("/")[1] ?? 1);
+      expect(written.config.shape.kvHeads).toBe(checkpoint.config.shape.kvHeads / share);
+      expect(written.config.shape.headDim).toBe(16);
+      const expected = await referenceLogits(written, windows[0]!);
+      expect(largestDifference(logits, expected.data)).toBeLessThan(LOGIT_TOLERANCE);
+    },
+  );
+
+  it("says in its config which projections have biases now", async () => {
+    const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
+    const { written } = await foldToBoth(checkpoint, { keep: "1/2", method: "commuting" });
+    expect(written.config.fields).toMatchObject({ attention_bias: true, mlp_bias: true });
+    const module = (name: string) => `model.layers.0.${name}.bias`;
+    for (const name of ["self_attn.q_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.down_proj"])
+      expect(written.has(module(name))).toBe(true);
+    const plain = await foldToBoth(checkpoint, { keep: "1/2", method: "mean" });
+    expect(plain.written.config.fields).toMatchObject({ attention_bias: false, mlp_bias: false });
+    expect(plain.written.has(module("self_attn.o_proj"))).toBe(false);
+  });
+});
+
+describe("--format hf refuses", () => {
+  it.each([
+    [
+      "methods that leave products after the rotation",
+      { keep: "1/2", method: "svd-a" },
+      /method svd-a leaves products after the rotation/,
+    ],
+    [
+      "heads of another size",
+      { keep: "1/2", method: "commuting", keySpan: 4, valueSpan: 4 },
+      /--format hf: spans of 4 and 4 give heads of 32/,
+    ],
+  ] as const)("%s", async (_, options, message) => {
+    const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
+    expect(() => planFold(checkpoint.config, { ...options, formats: ["hf"] })).toThrow(
+      expect.objectContaining({ code: "invalid-option", message: expect.stringMatching(message) }),
+    );
+  });
+});

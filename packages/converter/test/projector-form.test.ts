@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import type { Checkpoint } from "../src/index.js";
+import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import { openModel, readWindows } from "./support/assets.js";
+import { foldedLogits, foldInMemory } from "./support/fold-in-memory.js";
+import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
+import { projectorLogits } from "./support/projector-form.js";
+
+const llama = () => syntheticCheckpoint({ config: tinyLlama });
+const qwen2 = () =>
+  syntheticCheckpoint({
+    config: { ...tinyLlama, model_type: "qwen2", num_attention_heads: 8, num_key_value_heads: 4 },
+  });
+const mistral = () =>
+  syntheticCheckpoint({ config: { ...tinyLlama, model_type: "mistral", sliding_window: 9 } });
+const bloom = () => syntheticCheckpoint({ config: tinyBloom });
+
+const folds: readonly [name: string, open: () => Promise<Checkpoint>, options: foldInMemory.Options][] = [
+  ["Llama, svd-a grouped", llama, { keep: "1/2", method: "svd-a" }],
+  ["Llama, svd-a, span beyond the shrink", llama, { keep: "1/2", method: "svd-a", keySpan: 4, valueSpan: 4 }],
+  ["Llama, the paper's spans", llama, { keep: "1/2", method: "paper" }],
+  ["Llama, the paper's spans at a quarter", llama, { keep: "1/4", method: "paper" }],
+  ["Llama, wide values and narrow keys", llama, { keep: "1/2", method: "svd-a", keySpan: 2, valueSpan: 4 }],
+  ["Llama, three quarters kept", llama, { keep: "3/4", method: "svd-a", keySpan: 2, valueSpan: 2 }],
+  ["Llama, mean", llama, { keep: "1/2", method: "mean" }],
+  ["Llama, svd-w", llama, { keep: "1/2", method: "svd-w" }],
+  ["Llama, random", llama, { keep: "1/4", method: "random" }],
+  ["Llama, latent", llama, { keep: "1/2", method: "latent", heal: "none" }],
+  ["Llama, latent at a quarter", llama, { keep: "1/4", method: "latent", heal: "none" }],
+  ["Llama, commuting", llama, { keep: "1/2", method: "commuting", heal: "none" }],
+  ["Llama, commuting at a quarter", llama, { keep: "1/4", method: "commuting", heal: "none" }],
+  ["Qwen2, commuting", qwen2, { keep: "1/2", method: "commuting", heal: "none" }],
+  ["Llama, commuting, reallocated", llama, { keep: "1/2", method: "commuting-reallocated", heal: "none" }],
+  ["Qwen2, commuting, reallocated", qwen2, { keep: "1/2", method: "commuting-reallocated", heal: "none" }],
+  ["Qwen2, latent", qwen2, { keep: "1/2", method: "latent", heal: "none" }],
+  ["BLOOM, latent", bloom, { keep: "1/2", method: "latent", heal: "none" }],
+  ["Qwen2 with biases and two query heads to a KV head", qwen2, { keep: "1/2", method: "svd-a" }],
+  ["Qwen2, the paper's spans", qwen2, { keep: "1/2", method: "paper" }],
+  ["Mistral, in its window", mistral, { keep: "1/2", method: "svd-a" }],
+  ["Mistral, in its window, the paper's spans", mistral, { keep: "1/2", method: "paper" }],
+  ["BLOOM, svd-a", bloom, { keep: "1/2", method: "svd-a" }],
+  ["BLOOM, the paper's spans", bloom, { keep: "1/3", method: "paper" }],
+  ["BLOOM, wide keys", bloom, { keep: "1/2", method: "svd-a", keySpan: 6, valueSpan: 2 }],
+];
+
+describe("a folded graph attends to K P and V P", () => {
+  it.each(folds)("%s", async (_, open, options) => {
+    const windows = randomWindows(4, 40, { vocabulary: 61 });
+    const folded = await foldInMemory(await open(), { windows, ...options });
+    const tokens = windows[0]!;
+    const expected = await projectorLogits(folded, tokens);
+    expect(largestDifference(await foldedLogits(folded, tokens), expected)).toBeLessThan(LOGIT_TOLERANCE);
+  });
+
+  it.each([
+    ["prose-6m", "svd-a"],
+    ["prose-6m", "paper"],
+    ["prose-bloom-6m", "paper"],
+  ] as const)("%s, %s", async (name, method) => {
+    const windows = await readWindows({ text: "calibration", count: 2, length: 128 });
+    const folded = await foldInMemory(await openModel(name), { windows, keep: "1/2", method });
+    const tokens = windows[0]!.slice(0, 24);
+    const expected = await projectorLogits(folded, tokens);
+    expect(largestDifference(await foldedLogits(folded, tokens), expected)).toBeLessThan(LOGIT_TOLERANCE);
+  });
+});

@@ -1,0 +1,12 @@
+import { expect, it } from "vitest";
+import { openModel } from "../support/assets.js";
+import { foldedPerplexity, SLOW_MS } from "../support/perplexity.js";
+
+it(
+  "prose-bloom-6m has its perplexity of 27.914 on 64 windows (assets/README.md)",
+  async () => {
+    const measured = await foldedPerplexity(await openModel("prose-bloom-6m"), { keep: "1" }, { count: 64 });
+    expect(Math.abs(measured / 27.914 - 1)).toBeLessThan(1e-3);
+  },
+  SLOW_MS,
+);

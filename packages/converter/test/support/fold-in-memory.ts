@@ -1,0 +1,76 @@
+import type { StageMoments } from "@kvfold/calibration";
+import { createCausalLM, type ModelSource, type Session } from "@kvfold/runtime";
+import { nodeProvider } from "@kvfold/runtime-node";
+import { type Checkpoint, type FoldPlan, foldModel, onnxOutput, planFold } from "../../src/index.js";
+import { memorySink } from "./memory-sink.js";
+
+/** A fold that lives in memory: files by name, what was measured, and the plan. */
+export interface Folded {
+  readonly checkpoint: Checkpoint;
+  readonly plan: FoldPlan;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** By layer; empty where the method looks at weights alone. */
+  readonly moments: readonly StageMoments[];
+}
+
+export declare namespace foldInMemory {
+  interface Options extends planFold.Options {
+    readonly windows?: readonly Int32Array[];
+    readonly moments?: readonly StageMoments[];
+  }
+}
+
+/** Folds a checkpoint into ONNX files in memory. */
+export async function foldInMemory(
+  checkpoint: Checkpoint,
+  { windows, moments, ...options }: foldInMemory.Options,
+): Promise<Folded> {
+  const plan = planFold(checkpoint.config, options);
+  const files = new Map<string, Uint8Array>();
+  const measured: StageMoments[] = [];
+  const outputs = plan.floatTypes.map((floatType) =>
+    onnxOutput({ config: checkpoint.config, plan, floatType, open: memorySink(files) }),
+  );
+  const provider = nodeProvider();
+  const onMoments = (layer: number, stage: StageMoments) => {
+    measured[layer] = stage;
+  };
+  await foldModel({ checkpoint, plan, outputs, provider, windows, moments, onMoments });
+  return { checkpoint, plan, files, moments: moments ?? measured };
+}
+
+/** The graph of a fold, as a session takes it. */
+export function modelSource({ files }: Folded, fileName = "model.onnx"): ModelSource {
+  const externalData = [...files]
+    .filter(([name]) => name.startsWith(`${fileName}_data`))
+    .map(([path, data]) => ({ path, data }));
+  return { bytes: files.get(fileName)!, externalData };
+}
+
+/** Runs `use` with a session over a fold. */
+export async function withSession<T>(
+  folded: Folded,
+  use: (session: Session) => Promise<T>,
+  fileName = "model.onnx",
+): Promise<T> {
+  // Two test files run at a time: more threads than cores would wait for each other.
+  const session = await nodeProvider().createSession(modelSource(folded, fileName), { threads: 1 });
+  try {
+    return await use(session);
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** Logits `[T, V]` of a fold for one sequence. */
+export function foldedLogits(
+  folded: Folded,
+  tokens: ArrayLike<number>,
+  fileName = "model.onnx",
+): Promise<Float32Array> {
+  return withSession(
+    folded,
+    async (session) => (await createCausalLM(session).forward(tokens)).data,
+    fileName,
+  );
+}

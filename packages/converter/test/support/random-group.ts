@@ -1,0 +1,61 @@
+import {
+  accumulateMoments,
+  createMatrix,
+  createMoments,
+  type Matrix,
+  type Moments,
+  multiply,
+  transposeMultiply,
+} from "@kvfold/linalg";
+import type { Tap } from "../../src/index.js";
+import type { Group } from "../../src/methods/method.js";
+import { gaussians } from "../../src/methods/random-numbers.js";
+
+/** Tokens behind the moments of a random group. */
+const TOKENS = 60;
+
+/** Random rows `[count, width]` with a mean of their own, in directions of very different sizes. */
+export function randomRows(count: number, width: number, seed: number): Matrix {
+  const next = gaussians(seed);
+  const mix = Float64Array.from({ length: width * width }, () => next());
+  const data = Float64Array.from(
+    { length: count * width },
+    (_, index) => next() * 0.6 ** (index % width) + 0.3,
+  );
+  return multiply(createMatrix(count, width, data), createMatrix(width, width, mix));
+}
+
+export function momentsOfRows(rows: Matrix): Moments {
+  const sum = new Float64Array(rows.cols);
+  for (const [index, value] of rows.data.entries()) sum[index % rows.cols]! += value;
+  const { data: gram } = transposeMultiply(rows, rows);
+  return accumulateMoments(createMoments(rows.cols), { count: rows.rows, sum, gram });
+}
+
+export interface GroupShape {
+  readonly span: number;
+  readonly headDim: number;
+  readonly rank: number;
+}
+
+/** A group that is its whole layer, one query head to a KV head, with random weights, activations and attention. */
+export function randomGroup(shape: GroupShape, seed = 1, change: Partial<Group> = {}): Group {
+  const { span, headDim } = shape;
+  const width = span * headDim;
+  const widths: Partial<Record<Tap, number>> = { attentionWeights: span };
+  return {
+    ...shape,
+    side: "keys",
+    layer: 0,
+    index: 0,
+    seed,
+    weights: () => randomRows(12, width, seed + 1),
+    moments: () => momentsOfRows(randomRows(TOKENS, width, seed)),
+    measured: (tap) =>
+      momentsOfRows(randomRows(TOKENS, widths[tap] ?? width, seed + (tap === "queries" ? 2 : 3))),
+    readers: Array.from({ length: span }, (_, head) => [head]),
+    outputWeights: (head) => randomRows(headDim, 10, seed + 10 + head),
+    outputBias: true,
+    ...change,
+  };
+}

@@ -1,0 +1,95 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AutoModelForCausalLM, AutoTokenizer, env, LogLevel, Tensor } from "@huggingface/transformers";
+import { createCausalLM, generate } from "@kvfold/runtime";
+import { nodeProvider } from "@kvfold/runtime-node";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openCheckpoint, planFold } from "../src/index.js";
+import { directorySource, writeModel } from "../src/node.js";
+import { type AssetModel, modelFolder, readWindows } from "./support/assets.js";
+
+const NEW_TOKENS = 24;
+const PROMPT = "It was a bright cold morning, and the old man";
+let root: string;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "kvfold-transformers-"));
+  env.allowRemoteModels = false;
+  // It warns of what it cannot know (a file's length, a missing generation_config); errors still fail the test.
+  env.logLevel = LogLevel.ERROR;
+});
+
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+async function writeFolder(name: AssetModel, options: planFold.Options): Promise<string> {
+  const from = modelFolder(name);
+  const to = await mkdtemp(join(root, "model-"));
+  const checkpoint = await openCheckpoint(await directorySource(from));
+  try {
+    const plan = planFold(checkpoint.config, options);
+    const windows = await readWindows({ text: "calibration", count: 2, length: 256 });
+    await writeModel({ checkpoint, plan, from, to, windows, provider: nodeProvider(), record: () => ({}) });
+    return to;
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+async function continueWithTransformers(folder: string, dtype: "fp32" | "fp16") {
+  const tokenizer = await AutoTokenizer.from_pretrained(folder);
+  const model = await AutoModelForCausalLM.from_pretrained(folder, { dtype });
+  try {
+    const { input_ids: prompt } = tokenizer(PROMPT) as { input_ids: Tensor };
+    const inputs = {
+      input_ids: prompt,
+      attention_mask: new Tensor(
+        "int64",
+        prompt.data.map(() => 1n),
+        prompt.dims,
+      ),
+    };
+    const output = (await model.generate({
+      ...inputs,
+      max_new_tokens: NEW_TOKENS,
+      do_sample: false,
+    })) as Tensor;
+    return { prompt: toNumbers(prompt), all: toNumbers(output) };
+  } finally {
+    await model.dispose();
+  }
+}
+
+const toNumbers = ({ data }: Tensor): number[] => Array.from(data as BigInt64Array, Number);
+
+async function continueWithKvfold(
+  folder: string,
+  file: string,
+  prompt: readonly number[],
+): Promise<number[]> {
+  const session = await nodeProvider().createSession({ path: join(folder, "onnx", file) });
+  try {
+    const tokens = [...prompt];
+    const options = { maxNewTokens: NEW_TOKENS };
+    for await (const token of generate(createCausalLM(session), prompt, options)) tokens.push(token);
+    return tokens;
+  } finally {
+    await session.dispose();
+  }
+}
+
+describe("transformers.js continues a prompt as kvfold's runtime does", () => {
+  it.each([
+    ["prose-6m, unfolded", "prose-6m", { keep: "1" }],
+    ["prose-6m, grouped", "prose-6m", { keep: "1/2", method: "svd-a" }],
+    ["prose-6m, the paper's spans", "prose-6m", { keep: "1/2", method: "paper" }],
+    ["prose-bloom-6m, folded", "prose-bloom-6m", { keep: "1/2", method: "paper" }],
+    ["prose-6m, grouped, float16", "prose-6m", { keep: "1/2", method: "svd-a", floatTypes: ["float16"] }],
+  ] as const)("%s", async (_, name, options) => {
+    const folder = await writeFolder(name, options);
+    const half = "floatTypes" in options;
+    const { prompt, all } = await continueWithTransformers(folder, half ? "fp16" : "fp32");
+    expect(all).toHaveLength(prompt.length + NEW_TOKENS);
+    expect(await continueWithKvfold(folder, half ? "model_fp16.onnx" : "model.onnx", prompt)).toEqual(all);
+  });
+});
