@@ -6,16 +6,8 @@
 import { join } from "node:path";
 import { AutoModelForCausalLM, env, Tensor } from "@huggingface/transformers";
 import { createCausalLM } from "@kvfold/runtime";
-import {
-  calibrationWindows,
-  fold,
-  machine,
-  median,
-  modelFolder,
-  option,
-  provider,
-  withTemporaryFolder,
-} from "./support.mjs";
+import { machine, modelFolder } from "./paths.mjs";
+import { calibrationWindows, fold, median, option, provider, withTemporaryFolder } from "./support.mjs";
 
 const context = option("context", 4096);
 const tokens = option("tokens", 32);
@@ -43,7 +35,7 @@ async function openTransformersJs(folder) {
     const int64 = (values) => new Tensor("int64", BigInt64Array.from(values, BigInt), [1, values.length]);
     const { logits, ...rest } = await lm({
       input_ids: int64(ids),
-      attention_mask: int64(new Array(length).fill(1)),
+      attention_mask: int64(Array.from({ length }, () => 1)),
       past_key_values: cache,
     });
     cache = lm.getPastKeyValues(rest, cache);

@@ -1,15 +1,14 @@
 /**
  * Calibration plus folding of prose-27m as a ratio to one plain forward of the exported whole model over the same
- * windows, in one process, interleaved. `node bench/fold-cost.mjs [--windows 128] [--repeats 3] [--method paper]`
+ * windows, in one process, interleaved. `node bench/fold-cost.mjs [--windows 128] [--repeats 3] [--methods paper]`
  */
 import { join } from "node:path";
 import { createCausalLM } from "@kvfold/runtime";
+import { machine, modelFolder, textOption } from "./paths.mjs";
 import {
   calibrationWindows,
   fold,
-  machine,
   median,
-  modelFolder,
   option,
   provider,
   seconds,
@@ -18,9 +17,7 @@ import {
 
 const model = modelFolder("prose-27m");
 const windows = await calibrationWindows(option("windows", 128));
-const methods = process.argv.includes("--method")
-  ? [process.argv[process.argv.indexOf("--method") + 1]]
-  : ["svd-a", "paper", "latent"];
+const methods = textOption("methods", "svd-a,paper,latent").split(",");
 const heals = { latent: ["none", "both"] };
 
 await withTemporaryFolder(async (folder) => {

@@ -6,7 +6,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { spillingHiddenStates } from "@kvfold/calibration/node";
 import { writeSafetensorsFile } from "@kvfold/safetensors/node";
-import { fold, machine, option, seconds, withTemporaryFolder } from "./support.mjs";
+import { machine } from "./paths.mjs";
+import { fold, option, seconds, withTemporaryFolder } from "./support.mjs";
 
 const config = {
   architectures: ["LlamaForCausalLM"],

@@ -1,39 +1,17 @@
 /** What all benchmark scripts share. They run on the built packages: `npm run build` first. */
-import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { cpus, tmpdir, totalmem } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseTokenBytes, tokenWindows } from "@kvfold/calibration";
 import { openCheckpoint, planFold } from "@kvfold/converter";
 import { directorySource, writeModel } from "@kvfold/converter/node";
 import { nodeProvider } from "@kvfold/runtime-node";
+import { assetPath, textOption } from "./paths.mjs";
 
 export const provider = nodeProvider();
 
-/** `prose-27m` is too large to ship; `--models FOLDER` says where it is. */
-export function modelFolder(name) {
-  const given = process.argv.indexOf("--models");
-  const folders = [
-    given > 0 ? process.argv[given + 1] : undefined,
-    assetPath("models"),
-    repositoryPath("../shared/models"),
-  ];
-  const found = folders
-    .filter(Boolean)
-    .map((folder) => join(folder, name))
-    .find(existsSync);
-  if (found !== undefined) return found;
-  throw new Error(
-    `${name} was not found in ${folders.filter(Boolean).join(", ")}; name its folder with --models FOLDER`,
-  );
-}
-
-export const repositoryPath = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
-export const assetPath = (path) => repositoryPath(`assets/${path}`);
-
 /** The first `count` windows of 1025 tokens of a token file; calibration uses the first 1024 of each. */
-export async function readWindows(file, count, vocabSize = 4096, first = 0) {
+async function readWindows(file, count, vocabSize = 4096, first = 0) {
   const tokens = parseTokenBytes(await readFile(assetPath(`text/${file}`)), vocabSize, file);
   return tokenWindows(tokens, { length: 1025, count, first, source: file });
 }
@@ -79,11 +57,5 @@ export async function seconds(work) {
   return (performance.now() - start) / 1000;
 }
 
-export const machine = () =>
-  `${cpus().length} x ${cpus()[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
-
 /** The number behind `--name`, or `fallback`. */
-export function option(name, fallback) {
-  const index = process.argv.indexOf(`--${name}`);
-  return index > 0 ? Number(process.argv[index + 1]) : fallback;
-}
+export const option = (name, fallback) => Number(textOption(name, fallback));

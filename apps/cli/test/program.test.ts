@@ -53,6 +53,7 @@ describe("kvfold fold", () => {
           heal: "both",
           keySpan: 8,
           valueSpan: 8,
+          formats: ["onnx"],
           floatTypes: ["float32", "float16"],
           seed: 3,
           maxPositions: 2048,

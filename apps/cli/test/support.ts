@@ -13,7 +13,6 @@ export const ROPE_MODEL: string = asset("models/prose-6m");
 export const ALIBI_MODEL: string = asset("models/prose-bloom-6m");
 export const CALIBRATION_TOKENS: string = asset("text/calibration.u16");
 export const VALIDATION_TOKENS: string = asset("text/validation.u16");
-export const CALIBRATION_TEXT: string = asset("text/the-thirty-nine-steps.txt");
 export const VALIDATION_TEXT: string = asset("text/sunshine-sketches.txt");
 
 /** An empty folder that is gone after the test. */

@@ -63,7 +63,7 @@ describe("createExternalDataWriter", () => {
     weights.store("a", filled(100, 1));
     weights.store("b", filled(100, 1));
     await expect(weights.drain()).rejects.toThrow(/data: weights could not be written \(ENOSPC/);
-    await expect(weights.close()).rejects.toSatisfy(OnnxError.isInstance);
+    await expect(weights.close()).rejects.toSatisfy((error) => OnnxError.isInstance(error));
     expect(writes).toBe(1);
   });
 

@@ -43,13 +43,13 @@ export function createExternalDataWriter({
   let offset = 0;
   let sink: ByteSink | undefined;
   let pending: Promise<void> = Promise.resolve();
-  let failure: unknown;
+  let failure: Error | undefined;
 
   const enqueue = (work: () => Promise<void>): void => {
     pending = pending.then(async () => {
       if (failure !== undefined) return;
       await work().catch((error: unknown) => {
-        failure = error ?? new Error("unknown write error");
+        failure = error instanceof Error ? error : new Error("unknown write error", { cause: error });
       });
     });
   };
@@ -72,10 +72,13 @@ export function createExternalDataWriter({
   const drain = async (): Promise<void> => {
     await pending;
     if (failure === undefined) return;
-    const reason = failure instanceof Error ? failure.message : String(failure);
-    throw new OnnxError("write-failed", `${files.at(-1)}: weights could not be written (${reason})`, {
-      cause: failure,
-    });
+    throw new OnnxError(
+      "write-failed",
+      `${files.at(-1)}: weights could not be written (${failure.message})`,
+      {
+        cause: failure,
+      },
+    );
   };
 
   return {

@@ -45,7 +45,7 @@ const floatTypes: ReadonlyMap<string, FloatType> = new Map([
 ]);
 
 /** Reads `fp32` or `fp16`. */
-export function floatType(text: string): FloatType {
+function floatType(text: string): FloatType {
   const type = floatTypes.get(text.trim());
   if (type !== undefined) return type;
   throw new InvalidArgumentError(`Choose of ${[...floatTypes.keys()].join(", ")}.`);

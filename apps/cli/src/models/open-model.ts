@@ -22,7 +22,7 @@ export interface OpenedModel {
   dispose(): Promise<void>;
 }
 
-export declare namespace openModel {
+declare namespace openModel {
   interface Options {
     readonly floatType?: FloatType | undefined;
     /** Tokens that the cache has room for at first. */
@@ -36,7 +36,7 @@ type RunnableModel = Extract<ModelLocation, { kind: "onnx" }> & { readonly remov
  * Loads a model into ONNX Runtime. A checkpoint is exported first, unfolded, to a temporary folder that lives until
  * `dispose`.
  */
-export async function openModel(
+async function openModel(
   path: string,
   { floatType, ...options }: openModel.Options,
   context: JobContext,

@@ -20,7 +20,7 @@ export function writeFolder(
 }
 
 /** Progress in layers: measuring and healing are nearly all of the time. */
-export function toProgress({ step, layer, done, total }: FoldProgress, layers: number): Progress {
+function toProgress({ step, layer, done, total }: FoldProgress, layers: number): Progress {
   const label = step === "embed" ? "embed" : `layer ${layer + 1}/${layers}: ${step}`;
   return { label, done: layer + shareOfLayer(step, done / total), total: layers };
 }

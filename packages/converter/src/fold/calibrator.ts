@@ -25,7 +25,7 @@ export interface Calibrator {
 }
 
 /** Windows that attention taps are measured on: their statistics are a few numbers per head, and slow to get. */
-export const ATTENTION_WINDOWS = 16;
+const ATTENTION_WINDOWS = 16;
 
 export declare namespace startCalibration {
   interface Options extends WindowRun {

@@ -118,7 +118,7 @@ function rotatedBasis(attention: AttentionWeights, bases: readonly Basis[]): Rot
 }
 
 /** `F[:, h] [r, d]`: the columns that decode the KV head which query head `head` reads. */
-export function headDecode(attention: AttentionWeights, bases: readonly Basis[], head: number): Matrix {
+function headDecode(attention: AttentionWeights, bases: readonly Basis[], head: number): Matrix {
   const { basis, column } = decoderOf(attention, bases, head);
   return slice(basis.decode, { rows: [0, basis.decode.rows], cols: [column, column + attention.headDim] });
 }

@@ -66,6 +66,5 @@ function emitKeyPosition(e: Emitter, { keyIndex, attentionMask }: ScorePositions
 /** `TensorProto.DataType` codes for Cast. */
 export const FLOAT = 1;
 export const INT32 = 6;
-export const INT64 = 7;
-export const BOOL = 9;
+const BOOL = 9;
 export const FLOAT16 = 10;

@@ -2,7 +2,7 @@ import { add, createMatrix, type Matrix, scale, secondMoment, sliceMoments, trac
 import type { Group } from "./method.js";
 
 /** Exponent of the score metric that did best over all models and sizes; 0.5 is as good at 1/2, 1 at 1/8. */
-export const SENSITIVITY_EXPONENT = 0.75;
+const SENSITIVITY_EXPONENT = 0.75;
 
 /**
  * What an error in each KV head of a key group costs at the layer's output: per KV head `E[w q qᵀ] [d, d]`, summed over

@@ -40,7 +40,7 @@ export async function foldInMemory(
 }
 
 /** The graph of a fold, as a session takes it. */
-export function modelSource({ files }: Folded, fileName = "model.onnx"): ModelSource {
+function modelSource({ files }: Folded, fileName = "model.onnx"): ModelSource {
   const externalData = [...files]
     .filter(([name]) => name.startsWith(`${fileName}_data`))
     .map(([path, data]) => ({ path, data }));

@@ -25,7 +25,7 @@ export function randomRows(count: number, width: number, seed: number): Matrix {
   return multiply(createMatrix(count, width, data), createMatrix(width, width, mix));
 }
 
-export function momentsOfRows(rows: Matrix): Moments {
+function momentsOfRows(rows: Matrix): Moments {
   const sum = new Float64Array(rows.cols);
   for (const [index, value] of rows.data.entries()) sum[index % rows.cols]! += value;
   const { data: gram } = transposeMultiply(rows, rows);

@@ -1,0 +1,29 @@
+/** Where models and texts are, and how scripts read their options. */
+import { existsSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const repositoryPath = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+export const assetPath = (path) => repositoryPath(`assets/${path}`);
+
+/** The text behind `--name`, or `fallback`. */
+export function textOption(name, fallback) {
+  const index = process.argv.indexOf(`--${name}`);
+  return index > 0 ? process.argv[index + 1] : fallback;
+}
+
+/** `prose-27m` is too large to ship; `--models FOLDER` says where it is. */
+export function modelFolder(name) {
+  const folders = [textOption("models"), assetPath("models"), repositoryPath("../shared/models")].filter(
+    Boolean,
+  );
+  const found = folders.map((folder) => join(folder, name)).find(existsSync);
+  if (found !== undefined) return found;
+  throw new Error(
+    `${name} was not found in ${folders.join(", ")}; name the folder that holds it with --models FOLDER`,
+  );
+}
+
+export const machine = () =>
+  `${cpus().length} x ${cpus()[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
