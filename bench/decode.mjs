@@ -38,7 +38,9 @@ async function openTransformersJs(folder) {
       attention_mask: int64(Array.from({ length }, () => 1)),
       past_key_values: cache,
     });
-    cache = lm.getPastKeyValues(rest, cache);
+    cache = Object.fromEntries(
+      Object.entries(rest).map(([name, value]) => [name.replace("present", "past_key_values"), value]),
+    );
     return logits;
   };
   await step(prompt);

@@ -15,9 +15,7 @@ export function textOption(name, fallback) {
 
 /** `prose-27m` is too large to ship; `--models FOLDER` says where it is. */
 export function modelFolder(name) {
-  const folders = [textOption("models"), assetPath("models"), repositoryPath("../shared/models")].filter(
-    Boolean,
-  );
+  const folders = [textOption("models"), assetPath("models")].filter(Boolean);
   const found = folders.map((folder) => join(folder, name)).find(existsSync);
   if (found !== undefined) return found;
   throw new Error(

@@ -21,7 +21,7 @@ export interface LayerBases {
 }
 
 /**
- * Folds the KV heads of an unfolded attention layer (folding.md, section 4). Values, and keys without rotation, fold
+ * Folds the KV heads of an unfolded attention layer (docs/method.md, Folding). Values, and keys without rotation, fold
  * into the weights; rotated keys leave two small products per token at run time.
  */
 export function foldAttention(

@@ -5,7 +5,7 @@ import { loadBlock, loadEmbedding, loadHead } from "../checkpoint/load-weights.j
 import type { BlockWeights, EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { type FoldedBlock, foldBlock } from "./fold-block.js";
-import { startMeasuring } from "./measuring.js";
+import { checkCalibration, startMeasuring } from "./measuring.js";
 
 /** Takes the folded model a block at a time; ONNX graphs and checkpoints are such outputs. */
 export interface ModelOutput {
@@ -52,7 +52,7 @@ export declare namespace foldModel {
 
 /**
  * Folds a checkpoint by its plan, a block at a time: load, run over the calibration windows, choose bases, fold, heal,
- * hand to the outputs, drop (folding.md, section 1). Memory is one block and the hidden states, whatever the model's
+ * hand to the outputs, drop (docs/method.md, Block by block). Memory is one block and the hidden states, whatever the model's
  * size.
  *
  * @throws {ConverterError} `insufficient-data` when the plan needs calibration and neither windows nor moments are
@@ -61,6 +61,7 @@ export declare namespace foldModel {
  */
 export async function foldModel(options: foldModel.Options): Promise<foldModel.Report> {
   const { checkpoint, outputs } = options;
+  checkCalibration(options);
   const embedding = await loadEmbedding(checkpoint);
   try {
     for (const output of outputs) await output.begin(embedding);

@@ -21,11 +21,20 @@ export async function startMeasuring(
   options: foldModel.Options,
   embedding: EmbeddingWeights,
 ): Promise<Measuring> {
-  const { plan, moments } = options;
-  const needsMoments = plan.taps.length > 0 && moments === undefined;
-  if (!needsMoments && plan.heal === "none") return stored(moments ?? []);
-  return measuring(options, embedding);
+  return needsText(options) ? measuring(options, embedding) : stored(options.moments ?? []);
 }
+
+/**
+ * Refuses a fold that lacks calibration text, before anything is written.
+ *
+ * @throws {ConverterError} `insufficient-data` when the plan needs text and there is none.
+ */
+export function checkCalibration(options: foldModel.Options): void {
+  if (needsText(options)) requireCalibration(options);
+}
+
+const needsText = ({ plan, moments }: foldModel.Options): boolean =>
+  plan.heal !== "none" || (plan.taps.length > 0 && moments === undefined);
 
 const stored = (moments: readonly StageMoments[]): Measuring => ({
   measure: async (layer) => moments[layer] ?? {},

@@ -14,13 +14,13 @@ import type { BiasPolicy } from "../plan/fold-plan.js";
 
 /**
  * Ridge weight relative to the mean of the inputs' second moment; results hardly move between 1e-4 and 1e-2
- * (folding.md, section 6).
+ * (docs/method.md, Healing).
  */
 const RIDGE = 1e-3;
 
 /**
  * Refits a projection by least squares: `min Σ |z W + b - target|^2` with a ridge that draws towards the present
- * weights, so that directions the data does not show stay as they are (folding.md, section 6).
+ * weights, so that directions the data does not show stay as they are (docs/method.md, Healing).
  *
  * Numerics: sums of float32 products in float64; the ridge keeps the system positive definite.
  */

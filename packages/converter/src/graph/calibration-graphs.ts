@@ -96,7 +96,7 @@ export const REFIT_TARGET = "target.sum";
 
 /**
  * What refitting `W_O` needs of one window: the folded attention runs on `hidden_in`, and its head outputs are set
- * against `target_in - hidden_in`, what attention should have added (folding.md, section 6).
+ * against `target_in - hidden_in`, what attention should have added (docs/method.md, Healing).
  */
 export function attentionRefitGraph(window: BlockWindow): ModelSource {
   const { config, weights, length } = window;

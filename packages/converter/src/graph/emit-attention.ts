@@ -62,7 +62,7 @@ function emitRotation(
   });
 }
 
-/** Takes rotated queries and keys into the folded basis (folding.md, section 4): two small products per token. */
+/** Takes rotated queries and keys into the folded basis (docs/method.md, Folding): two small products per token. */
 function emitBasis(
   e: Emitter,
   query: string,

@@ -5,13 +5,13 @@ import { type Basis, type Group, groupSpans, type Method } from "./method.js";
 import { frequencyWeights } from "./metrics.js";
 
 /**
- * Keys folded by complex mixing of heads within each frequency, which commutes with RoPE (folding.md, section 5): the
+ * Keys folded by complex mixing of heads within each frequency, which commutes with RoPE (docs/method.md, commuting): the
  * fold goes into the weights, the model keeps its own rotation, and the result is a plain GQA checkpoint.
  */
 export const commuting: Method = {
   name: "commuting",
   summary: "RoPE-commuting keys, one complex number per frequency: a standard GQA checkpoint",
-  reference: "folding.md, section 5, uniform",
+  reference: "docs/method.md, commuting, uniform",
   taps: ["queries", "keys", "values", "sensitiveQueries", "attentionWeights"],
   heal: "both",
   standardShape: true,
@@ -24,7 +24,7 @@ export const commutingReallocated: Method = {
   ...commuting,
   name: "commuting-reallocated",
   summary: "RoPE-commuting keys that give each layer's cache to the frequencies that need it (ONNX only)",
-  reference: "folding.md, section 5, reallocated",
+  reference: "docs/method.md, commuting, reallocated",
   standardShape: false,
   bases: (groups) => (groups[0]?.side === "keys" ? keyBases(groups, bestSlots) : groups.map(latentValues)),
 };

@@ -16,7 +16,7 @@ export interface ComplexCode {
 
 /**
  * For each frequency of a group of heads, all codes of `z_h,j = k[h,j] + i k[h,j+d/2]`, strongest first: eigenvectors
- * of the Hermitian `R E[z* z] R` with `R` the root of the weights (folding.md, section 5).
+ * of the Hermitian `R E[z* z] R` with `R` the root of the weights (docs/method.md, commuting).
  *
  * Numerics: float64; a head whose weight is zero counts with a millionth of the largest.
  */
