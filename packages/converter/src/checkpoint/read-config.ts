@@ -31,12 +31,12 @@ const DEFAULT_MAX_POSITIONS = 2048;
  */
 export function readConfig(text: string): ModelConfig {
   const fields = parseFields(text);
-  const family = families.find(({ modelType }) => modelType === fields["model_type"]);
+  const family = families.find(({ modelType }) => modelType === fields.model_type);
   if (family === undefined) {
     const known = families.map(({ modelType }) => modelType).join(", ");
     throw new ConverterError(
       "unsupported-model",
-      `config.json: model_type ${JSON.stringify(fields["model_type"])} is not supported; kvfold folds ${known}`,
+      `config.json: model_type ${JSON.stringify(fields.model_type)} is not supported; kvfold folds ${known}`,
     );
   }
   const reason = family.unsupported?.(fields);
@@ -90,7 +90,7 @@ function readShape(fields: Readonly<Record<string, unknown>>, family: Family): M
     vocabSize: count(["vocab_size"]),
     maxPositions: count(config.maxPositions, DEFAULT_MAX_POSITIONS),
     normEpsilon: readNumber(fields, config.normEpsilon, 1e-5, (value) => value >= 0, "a number of 0 or more"),
-    tiedEmbeddings: (fields["tie_word_embeddings"] as boolean | undefined) ?? family.tiedByDefault,
+    tiedEmbeddings: (fields.tie_word_embeddings as boolean | undefined) ?? family.tiedByDefault,
     slidingWindow: family.slidingWindow?.(fields),
   };
 }
