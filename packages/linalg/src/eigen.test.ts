@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { EigenvalueDecomposition, Matrix as MlMatrix } from "ml-matrix";
 import { describe, expect, it } from "vitest";
+import { knownSpectrum } from "../test/known-spectrum.js";
 import { maxDifference, maxMagnitude } from "../test/max-difference.js";
 import { randomGram, randomMatrix, recompose, seeds, sizes } from "../test/random-matrix.js";
+import { blockDiagonal } from "./blocks.js";
 import { symmetricEigen, topEigenvectors } from "./eigen.js";
 import { add, createMatrix, identity, type Matrix, scale, transpose } from "./matrix.js";
 import { transposeMultiply } from "./multiply.js";
@@ -32,6 +34,23 @@ const diagonal = (...values: number[]): Matrix => {
   );
 };
 
+/** From each row's diagonal value and its coupling to the next. */
+function tridiagonal(values: readonly (readonly [number, number])[]): Matrix {
+  const n = values.length;
+  const result = createMatrix(n, n);
+  for (const [i, [own, coupling]] of values.entries()) {
+    result.data[i * n + i] = own;
+    if (i + 1 === n) break;
+    result.data[i * n + i + 1] = coupling;
+    result.data[(i + 1) * n + i] = coupling;
+  }
+  return result;
+}
+
+/** A diagonal value and a coupling, of very different sizes. */
+const magnitudes = fc.constantFrom(0, 1, -1, 2 ** -26, 1e-15, 1e-100, 1e-310, 3);
+const entries = fc.tuple(magnitudes, magnitudes);
+
 describe("symmetricEigen", () => {
   it("solves a hand-computed case", () => {
     const { values, vectors } = symmetricEigen(createMatrix(2, 2, Float64Array.of(2, 1, 1, 2)));
@@ -56,8 +75,39 @@ describe("symmetricEigen", () => {
     );
   });
 
-  it("copes with more rotations than one batch holds", () => {
-    expect(faultOf(randomSymmetric(301, 5))).toBeLessThan(tolerance);
+  it.each([47, 48, 49, 65, 97, 150, 201])("divides size %i, across the borders of leaves and panels", (n) => {
+    expect(faultOf(randomSymmetric(n, 5))).toBeLessThan(tolerance);
+    expect(faultOf(randomGram(n, 6, 40))).toBeLessThan(tolerance);
+  });
+
+  it.each([
+    ["graded over 300 decades", (i: number) => 10 ** (-2 * i)],
+    ["growing over 30 decades", (i: number) => 10 ** (i / 5)],
+    ["one value and a speck", (i: number) => (i === 0 ? 1 : 1e-14)],
+    ["pairs closer than rounding", (i: number) => 1 + Math.floor(i / 2) / 10 + (i % 2) * 1e-17],
+    ["halves that do not meet", (i: number) => (i % 2 === 0 ? i : -i)],
+  ])("divides what deflates: %s", (_, at) => {
+    const { matrix } = knownSpectrum(Array.from({ length: 150 }, (_, i) => at(i)));
+    expect(faultOf(matrix)).toBeLessThan(tolerance);
+    expect(faultOf(diagonal(...Array.from({ length: 150 }, (_, i) => at(i))))).toBeLessThan(tolerance);
+  });
+
+  it("divides tridiagonal matrices, whose halves may be tiny or uncoupled", () => {
+    fc.assert(
+      fc.property(fc.array(entries, { minLength: 100, maxLength: 100 }), (values) => {
+        expect(faultOf(tridiagonal(values))).toBeLessThan(tolerance);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it.each([1e-160, 1e-200, 1e-308])("divides a half of size %f beside one of size 1", (size) => {
+    const values = Array.from({ length: 150 }, (_, i): [number, number] =>
+      i === 0 ? [1, 0] : [(i % 7) * size, 0.3 * size],
+    );
+    expect(faultOf(tridiagonal(values))).toBeLessThan(tolerance);
+    const dense = blockDiagonal([identity(1), scale(randomSymmetric(149, 8), size)]);
+    expect(faultOf(dense)).toBeLessThan(tolerance);
   });
 
   it("agrees with ml-matrix on the eigenvalues", () => {

@@ -1,6 +1,6 @@
 export { blockDiagonal, slice, stackColumns, stackRows } from "./blocks.js";
 export { cholesky } from "./cholesky.js";
-export { type SymmetricEigen, symmetricEigen, topEigenvectors } from "./eigen.js";
+export { leadingEigenvectors, type SymmetricEigen, symmetricEigen, topEigenvectors } from "./eigen.js";
 export { energyShares } from "./energy.js";
 export type { SquareRoots } from "./internal/block-roots.js";
 export {
@@ -14,6 +14,7 @@ export {
   toFloat32,
   transpose,
 } from "./matrix.js";
+export { type MatrixProducts, plainProducts } from "./matrix-products.js";
 export {
   accumulateMoments,
   covariance,
@@ -28,7 +29,7 @@ export {
 export { multiply, multiplyTransposed, transposeMultiply } from "./multiply.js";
 export { frobeniusNorm, trace } from "./norms.js";
 export { NumericalError, type NumericalErrorCode } from "./numerical-error.js";
-export { type ObliqueBasis, obliqueBasis, projector } from "./projector.js";
+export { type ObliqueBasis, obliqueBasis, obliqueBasisAsync, projector } from "./projector.js";
 export { psdSquareRoot } from "./roots.js";
-export { ridgeSolve } from "./solve.js";
+export { ridgeSolve, ridgeSolveAsync } from "./solve.js";
 export { type TruncatedSvd, truncatedSvd } from "./svd.js";

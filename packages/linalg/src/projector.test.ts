@@ -2,12 +2,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { maxDifference } from "../test/max-difference.js";
 import { randomGram, randomInvertible, seeds } from "../test/random-matrix.js";
+import { recordingProducts } from "../test/recording-products.js";
 import { blockDiagonal } from "./blocks.js";
 import { cholesky } from "./cholesky.js";
 import { createMatrix, identity, type Matrix, scale, subtract, transpose } from "./matrix.js";
 import { multiply, transposeMultiply } from "./multiply.js";
 import { trace } from "./norms.js";
-import { type ObliqueBasis, obliqueBasis, projector } from "./projector.js";
+import { type ObliqueBasis, obliqueBasis, obliqueBasisAsync, projector } from "./projector.js";
 import { ridgeSolve } from "./solve.js";
 
 /** Products of a root and its inverse, condition number at most 1000, of matrices up to n = 12. */
@@ -161,5 +162,37 @@ describe("obliqueBasis", () => {
       /metric block 0 to be square/,
     );
     expect(() => obliqueBasis({ covariance, rank: 4 })).toThrow(/rank from 0 to 3/);
+    const bad = createMatrix(1, 1, Float64Array.of(Number.NaN));
+    expect(() => obliqueBasis({ covariance: bad, rank: 1 })).toThrow(
+      /obliqueBasis: expected covariance to be finite/,
+    );
+    expect(() => obliqueBasis({ covariance: identity(1), metric: bad, rank: 1 })).toThrow(
+      /block 0 to be finite/,
+    );
+    const vast = createMatrix(1, 1, Float64Array.of(1e300));
+    expect(() => obliqueBasis({ covariance: vast, metric: vast, rank: 1 })).toThrow(
+      /under the metric to be finite/,
+    );
+  });
+});
+
+describe("obliqueBasisAsync", () => {
+  it("is obliqueBasis, with products made by the port", async () => {
+    const { products, work } = recordingProducts();
+    const covariance = randomGram(150, 1);
+    const metricBlocks = [randomGram(100, 2), randomGram(50, 3)];
+    for (const metric of [{}, { metricBlocks }, { metric: blockDiagonal(metricBlocks) }]) {
+      const basis = await obliqueBasisAsync({ covariance, ...metric, rank: 40, products });
+      const expected = obliqueBasis({ covariance, ...metric, rank: 40 });
+      expect(maxDifference(projector(basis), projector(expected))).toBeLessThan(tolerance);
+      expect(basis.retained).toBeCloseTo(expected.retained, 12);
+    }
+    for (const amount of Object.values(work)) expect(amount).toBeGreaterThan(0);
+  });
+
+  it("refuses what obliqueBasis does", async () => {
+    await expect(obliqueBasisAsync({ covariance: identity(3), rank: 4 })).rejects.toThrow(
+      /obliqueBasisAsync: expected a rank from 0 to 3/,
+    );
   });
 });

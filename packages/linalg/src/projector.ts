@@ -1,10 +1,12 @@
-import { blockDiagonal, slice } from "./blocks.js";
-import { symmetricEigen } from "./eigen.js";
 import { energyOf } from "./energy.js";
-import { blockRoots, type SquareRoots } from "./internal/block-roots.js";
-import { requireRank, requireShape, requireSquare } from "./internal/requirements.js";
+import { multiplyBlocks, multiplyByBlocks } from "./internal/block-products.js";
+import { blockRoots } from "./internal/block-roots.js";
+import { leadingSpectrum } from "./internal/leading-spectrum.js";
+import { requireFinite, requireRank, requireSquare } from "./internal/requirements.js";
+import { runInPlace, runThrough, type Steps } from "./internal/steps.js";
 import { type Matrix, transpose } from "./matrix.js";
-import { multiply, transposeMultiply } from "./multiply.js";
+import { type MatrixProducts, plainProducts } from "./matrix-products.js";
+import { multiply } from "./multiply.js";
 import { NumericalError } from "./numerical-error.js";
 
 /** How rows `y [n]` are stored as `y · encode` (`[rank]`) and read back as `y · encode · decode`. */
@@ -54,23 +56,34 @@ export declare namespace obliqueBasis {
  * obliqueBasis({ covariance, metric, rank: 1 }).retained // => 9 / 11
  * ```
  */
-export function obliqueBasis({
-  covariance,
-  metric,
-  metricBlocks,
-  rank,
-  floor = 1e-6,
-}: obliqueBasis.Options): ObliqueBasis {
-  requireSquare("obliqueBasis", "covariance", covariance);
-  requireRank("obliqueBasis", rank, covariance.rows);
-  const blocks = blocksOf(metric, metricBlocks);
-  if (blocks === undefined) {
-    const { vectors, retained } = topDirections(covariance, rank);
-    return { encode: vectors, decode: transpose(vectors), retained };
+export function obliqueBasis(options: obliqueBasis.Options): ObliqueBasis {
+  return runInPlace(chooseBasis("obliqueBasis", options));
+}
+
+export declare namespace obliqueBasisAsync {
+  interface Options extends obliqueBasis.Options {
+    /** Who makes the large products; this package itself when left out. */
+    readonly products?: MatrixProducts | undefined;
   }
-  const { root, inverseRoot } = rootsOf(covariance.rows, blocks, floor);
-  const { vectors, retained } = topDirections(multiply(multiply(root, covariance), root), rank);
-  return { encode: multiply(root, vectors), decode: transposeMultiply(vectors, inverseRoot), retained };
+}
+
+/**
+ * {@link obliqueBasis} with its large products made through a port, for groups of heads thousands wide; see
+ * {@link leadingEigenvectors} for what that saves.
+ *
+ * @throws {NumericalError} as {@link obliqueBasis}. What `products` throws passes through.
+ * @example
+ * ```ts
+ * import { createMatrix, obliqueBasisAsync } from "@kvfold/linalg";
+ * const covariance = createMatrix(2, 2, Float64Array.of(1, 0, 0, 2));
+ * (await obliqueBasisAsync({ covariance, rank: 1 })).retained // => 2 / 3
+ * ```
+ */
+export async function obliqueBasisAsync({
+  products = plainProducts,
+  ...options
+}: obliqueBasisAsync.Options): Promise<ObliqueBasis> {
+  return runThrough(products, chooseBasis("obliqueBasisAsync", options));
 }
 
 /** The projector `P = encode · decode`, `[n, n]`: rows come back from the store as `y P`. */
@@ -78,12 +91,39 @@ export function projector({ encode, decode }: Pick<ObliqueBasis, "encode" | "dec
   return multiply(encode, decode);
 }
 
-function topDirections(a: Matrix, rank: number): { vectors: Matrix; retained: number } {
-  const { values, vectors } = symmetricEigen(a);
-  return { vectors: slice(vectors, { cols: [0, rank] }), retained: energyOf(values, rank) };
+function* chooseBasis(
+  caller: string,
+  { covariance, metric, metricBlocks, rank, floor = 1e-6 }: obliqueBasis.Options,
+): Steps<ObliqueBasis> {
+  requireSquare(caller, "covariance", covariance);
+  requireRank(caller, rank, covariance.rows);
+  requireFinite(caller, "covariance", covariance);
+  const blocks = blocksOf(caller, metric, metricBlocks);
+  if (blocks === undefined) {
+    const { vectors, retained } = yield* leadingDirections(covariance, rank);
+    return { encode: vectors, decode: transpose(vectors), retained };
+  }
+  requireBlocks(caller, blocks, covariance.rows);
+  const pairs = yield* blockRoots(caller, blocks, floor);
+  const roots = pairs.map(({ root }) => root);
+  const weighted = yield* multiplyByBlocks(yield* multiplyBlocks(roots, covariance), roots);
+  requireFinite(caller, "the covariance under the metric", weighted);
+  const { vectors, retained } = yield* leadingDirections(weighted, rank);
+  const inverseRoots = pairs.map(({ inverseRoot }) => inverseRoot);
+  return {
+    encode: yield* multiplyBlocks(roots, vectors),
+    decode: yield* multiplyByBlocks(transpose(vectors), inverseRoots),
+    retained,
+  };
+}
+
+function* leadingDirections(a: Matrix, rank: number): Steps<{ vectors: Matrix; retained: number }> {
+  const { allValues, vectors } = yield* leadingSpectrum(a, rank);
+  return { vectors, retained: energyOf(allValues, rank) };
 }
 
 function blocksOf(
+  caller: string,
   metric: Matrix | undefined,
   blocks: readonly Matrix[] | undefined,
 ): readonly Matrix[] | undefined {
@@ -91,15 +131,19 @@ function blocksOf(
   if (blocks === undefined) return [metric];
   throw new NumericalError(
     "invalid-argument",
-    "obliqueBasis: expected metric or metricBlocks, got both; leave one out",
+    `${caller}: expected metric or metricBlocks, got both; leave one out`,
   );
 }
 
-function rootsOf(n: number, blocks: readonly Matrix[], floor: number): SquareRoots {
-  for (const [index, block] of blocks.entries())
-    requireSquare("obliqueBasis", `metric block ${index}`, block);
-  const roots = blockRoots("obliqueBasis", blocks, floor);
-  const root = blockDiagonal(roots.map((pair) => pair.root));
-  requireShape("obliqueBasis", "the metric", root, n, n);
-  return { root, inverseRoot: blockDiagonal(roots.map((pair) => pair.inverseRoot)) };
+function requireBlocks(caller: string, blocks: readonly Matrix[], n: number): void {
+  for (const [index, block] of blocks.entries()) {
+    requireSquare(caller, `metric block ${index}`, block);
+    requireFinite(caller, `metric block ${index}`, block);
+  }
+  const size = blocks.reduce((total, { rows }) => total + rows, 0);
+  if (size === n) return;
+  throw new NumericalError(
+    "shape-mismatch",
+    `${caller}: expected the metric to be [${n}, ${n}], got [${size}, ${size}]`,
+  );
 }

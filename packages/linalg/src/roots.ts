@@ -1,5 +1,6 @@
 import { blockRoots, type SquareRoots } from "./internal/block-roots.js";
-import { requireSquare } from "./internal/requirements.js";
+import { requireFinite, requireSquare } from "./internal/requirements.js";
+import { runInPlace } from "./internal/steps.js";
 import type { Matrix } from "./matrix.js";
 
 export declare namespace psdSquareRoot {
@@ -28,5 +29,6 @@ export declare namespace psdSquareRoot {
  */
 export function psdSquareRoot(a: Matrix, { floor = 1e-6 }: psdSquareRoot.Options = {}): SquareRoots {
   requireSquare("psdSquareRoot", "a", a);
-  return blockRoots("psdSquareRoot", [a], floor)[0]!;
+  requireFinite("psdSquareRoot", "a", a);
+  return runInPlace(blockRoots("psdSquareRoot", [a], floor))[0]!;
 }

@@ -3,11 +3,12 @@ import { inverse, Matrix as MlMatrix } from "ml-matrix";
 import { describe, expect, it } from "vitest";
 import { maxDifference, maxMagnitude } from "../test/max-difference.js";
 import { randomGram, randomMatrix, seeds, sizes } from "../test/random-matrix.js";
+import { recordingProducts } from "../test/recording-products.js";
 import { cholesky } from "./cholesky.js";
 import { add, createMatrix, identity, scale, subtract } from "./matrix.js";
 import { multiply, multiplyTransposed } from "./multiply.js";
 import { NumericalError } from "./numerical-error.js";
-import { ridgeSolve } from "./solve.js";
+import { ridgeSolve, ridgeSolveAsync } from "./solve.js";
 
 describe("cholesky", () => {
   it("gives a lower triangle that reconstructs, across block borders", () => {
@@ -112,6 +113,29 @@ describe("ridgeSolve", () => {
     expect(ridgeSolve({ gram: identity(2), cross: createMatrix(2, 0), lambda: 0 })).toEqual(
       createMatrix(2, 0),
     );
+  });
+});
+
+describe("ridgeSolveAsync", () => {
+  it("is ridgeSolve, with products made by the port", async () => {
+    const { products, work } = recordingProducts();
+    const system = {
+      gram: randomGram(200, 1),
+      cross: randomMatrix(200, 70, 2),
+      prior: randomMatrix(200, 70, 3),
+      lambda: 1,
+    };
+    const solution = await ridgeSolveAsync({ ...system, products });
+    // Condition number about 300 here.
+    expect(maxDifference(solution, ridgeSolve(system))).toBeLessThan(1e-12);
+    expect(maxDifference(solution, await ridgeSolveAsync(system))).toBeLessThan(1e-12);
+    for (const amount of Object.values(work)) expect(amount).toBeGreaterThan(0);
+  });
+
+  it("refuses what ridgeSolve does", async () => {
+    const system = { gram: createMatrix(2, 2), cross: createMatrix(2, 1), lambda: 0 };
+    await expect(ridgeSolveAsync(system)).rejects.toMatchObject({ code: "not-positive-definite" });
+    await expect(ridgeSolveAsync({ ...system, lambda: -1 })).rejects.toThrow(/ridgeSolveAsync: .* got -1/);
   });
 });
 

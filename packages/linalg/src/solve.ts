@@ -1,7 +1,9 @@
 import { factorInPlace } from "./internal/factor-in-place.js";
 import { requireFinite, requireShape, requireSquare } from "./internal/requirements.js";
 import { solveLowerInPlace, solveLowerTransposedInPlace } from "./internal/solve-triangular.js";
+import { runInPlace, runThrough, type Steps } from "./internal/steps.js";
 import type { Matrix } from "./matrix.js";
+import { type MatrixProducts, plainProducts } from "./matrix-products.js";
 import { NumericalError } from "./numerical-error.js";
 
 export declare namespace ridgeSolve {
@@ -35,28 +37,64 @@ export declare namespace ridgeSolve {
  * ridgeSolve({ gram, cross, lambda: 1, prior: gram }).data[0] // => 2.75
  * ```
  */
-export function ridgeSolve({ gram, cross, lambda, prior }: ridgeSolve.Options): Matrix {
-  const n = gram.rows;
-  requireSquare("ridgeSolve", "gram", gram);
-  requireShape("ridgeSolve", "cross", cross, n, cross.cols);
-  if (prior !== undefined) requireShape("ridgeSolve", "prior", prior, n, cross.cols);
-  requireLambda(lambda);
-  for (const [name, matrix] of Object.entries({ gram, cross, prior })) {
-    if (matrix !== undefined) requireFinite("ridgeSolve", name, matrix);
+export function ridgeSolve(options: ridgeSolve.Options): Matrix {
+  return runInPlace(solve("ridgeSolve", options));
+}
+
+export declare namespace ridgeSolveAsync {
+  interface Options extends ridgeSolve.Options {
+    /** Who makes the large products; this package itself when left out. */
+    readonly products?: MatrixProducts | undefined;
   }
+}
+
+/**
+ * {@link ridgeSolve} with its large products made through a port: at `n` in the thousands nearly all of the work.
+ *
+ * @throws {NumericalError} as {@link ridgeSolve}. What `products` throws passes through.
+ * @example
+ * ```ts
+ * import { createMatrix, ridgeSolveAsync } from "@kvfold/linalg";
+ * const gram = createMatrix(1, 1, Float64Array.of(3));
+ * const cross = createMatrix(1, 1, Float64Array.of(8));
+ * (await ridgeSolveAsync({ gram, cross, lambda: 1 })).data[0] // => 2
+ * ```
+ */
+export async function ridgeSolveAsync({
+  products = plainProducts,
+  ...options
+}: ridgeSolveAsync.Options): Promise<Matrix> {
+  return runThrough(products, solve("ridgeSolveAsync", options));
+}
+
+function* solve(caller: string, { gram, cross, lambda, prior }: ridgeSolve.Options): Steps<Matrix> {
+  requireSystem(caller, { gram, cross, lambda, prior });
+  const n = gram.rows;
   const factor = { ...gram, data: gram.data.slice() };
   for (let i = 0; i < n; i++) factor.data[i * n + i]! += lambda;
-  factorInPlace(factor);
-  const solution = {
-    ...cross,
-    data: cross.data.map((value, index) => value + lambda * (prior?.data[index] ?? 0)),
-  };
-  solveLowerInPlace(factor, solution);
-  solveLowerTransposedInPlace(factor, solution);
+  yield* factorInPlace(factor);
+  const solution = { ...cross, data: cross.data.slice() };
+  if (prior !== undefined) addScaled(solution.data, prior.data, lambda);
+  yield* solveLowerInPlace(factor, solution);
+  yield* solveLowerTransposedInPlace(factor, solution);
   return solution;
 }
 
-function requireLambda(lambda: number): void {
+function addScaled(target: Float64Array, values: Float64Array, factor: number): void {
+  for (let i = 0; i < target.length; i++) target[i]! += factor * values[i]!;
+}
+
+function requireSystem(caller: string, { gram, cross, lambda, prior }: ridgeSolve.Options): void {
+  requireSquare(caller, "gram", gram);
+  requireShape(caller, "cross", cross, gram.rows, cross.cols);
+  if (prior !== undefined) requireShape(caller, "prior", prior, gram.rows, cross.cols);
+  requireLambda(caller, lambda);
+  for (const [name, matrix] of Object.entries({ gram, cross, prior })) {
+    if (matrix !== undefined) requireFinite(caller, name, matrix);
+  }
+}
+
+function requireLambda(caller: string, lambda: number): void {
   if (Number.isFinite(lambda) && lambda >= 0) return;
-  throw new NumericalError("invalid-argument", `ridgeSolve: expected a finite lambda >= 0, got ${lambda}`);
+  throw new NumericalError("invalid-argument", `${caller}: expected a finite lambda >= 0, got ${lambda}`);
 }

@@ -1,7 +1,8 @@
-import { type SymmetricEigen, symmetricEigen } from "../eigen.js";
 import { identity, type Matrix } from "../matrix.js";
-import { multiplyTransposed } from "../multiply.js";
 import { NumericalError } from "../numerical-error.js";
+import { type LeadingSpectrum, leadingSpectrum } from "./leading-spectrum.js";
+import { multiplied, type Steps } from "./steps.js";
+import { transposeView, viewOf } from "./view.js";
 
 /** `root = M^(1/2)` and `inverseRoot = M^(-1/2)`, symmetric, both `[n, n]`. */
 export interface SquareRoots {
@@ -14,28 +15,31 @@ export interface SquareRoots {
  * of all blocks, so that the result is that of the whole matrix: a zero block beside others gets the floor, and
  * only a matrix that is zero altogether becomes the identity.
  */
-export function blockRoots(caller: string, blocks: readonly Matrix[], floor: number): SquareRoots[] {
+export function* blockRoots(caller: string, blocks: readonly Matrix[], floor: number): Steps<SquareRoots[]> {
   requireFloor(caller, floor);
-  const eigens = blocks.map(symmetricEigen);
-  const largest = eigens.reduce((peak, { values }) => Math.max(peak, values[0] ?? 0), 0);
-  const smallest = eigens.reduce((low, { values }) => Math.min(low, values.at(-1) ?? 0), 0);
+  const spectra: LeadingSpectrum[] = [];
+  for (const block of blocks) spectra.push(yield* leadingSpectrum(block, block.rows));
+  const largest = spectra.reduce((peak, { allValues }) => Math.max(peak, allValues[0] ?? 0), 0);
+  const smallest = spectra.reduce((low, { allValues }) => Math.min(low, allValues.at(-1) ?? 0), 0);
   if (largest === 0 && smallest === 0) {
     return blocks.map(({ rows }) => ({ root: identity(rows), inverseRoot: identity(rows) }));
   }
   requireSemiDefinite(caller, smallest, largest);
-  return eigens.map((eigen) => rootsOf(eigen, floor * largest));
+  const roots: SquareRoots[] = [];
+  for (const spectrum of spectra) roots.push(yield* rootsOf(spectrum, floor * largest));
+  return roots;
 }
 
-function rootsOf({ values, vectors }: SymmetricEigen, least: number): SquareRoots {
-  const roots = values.map((value) => Math.sqrt(Math.max(value, least)));
+function* rootsOf({ allValues, vectors }: LeadingSpectrum, least: number): Steps<SquareRoots> {
+  const roots = allValues.map((value) => Math.sqrt(Math.max(value, least)));
   const inverses = roots.map((root) => 1 / root);
-  return { root: recompose(vectors, roots), inverseRoot: recompose(vectors, inverses) };
+  return { root: yield* recompose(vectors, roots), inverseRoot: yield* recompose(vectors, inverses) };
 }
 
 /** `V diag(values) Vᵀ`. */
-function recompose(vectors: Matrix, values: Float64Array): Matrix {
+function* recompose(vectors: Matrix, values: Float64Array): Steps<Matrix> {
   const scaled = vectors.data.map((value, index) => value * values[index % vectors.cols]!);
-  return multiplyTransposed({ ...vectors, data: scaled }, vectors);
+  return yield* multiplied(viewOf({ ...vectors, data: scaled }), transposeView(viewOf(vectors)));
 }
 
 function requireSemiDefinite(caller: string, smallest: number, largest: number): void {

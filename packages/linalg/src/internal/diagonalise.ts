@@ -6,9 +6,10 @@
  * at a time, row by row: a few rows and the collected rotations stay in cache.
  */
 import { NumericalError } from "../numerical-error.js";
+import { leastSize } from "./least-size.js";
 
-/** Rotations collected before they are applied: 512 KiB of cosines and sines, half a second-level cache. */
-const batchRotations = 2 ** 15;
+/** Rotations collected before they are applied: 32 KiB of cosines and sines, which stay in the first-level cache. */
+const batchRotations = 2 ** 11;
 
 /** Each eigenvalue takes two or three sweeps; a matrix that needs more than this on average does not converge. */
 const maxSweepsPerValue = 30;
@@ -28,7 +29,7 @@ interface RotationBatch {
  */
 export function diagonalise(diagonal: Float64Array, offDiagonal: Float64Array, vectors: Float64Array): void {
   const n = diagonal.length;
-  const negligible = (Number.EPSILON / 2) * norm(diagonal, offDiagonal);
+  const negligible = (Number.EPSILON / 2) * Math.max(norm(diagonal, offDiagonal), leastSize);
   const batch = createBatch(n);
   let sweeps = 0;
   let last = n - 1;
@@ -147,5 +148,5 @@ function norm(d: Float64Array, e: Float64Array): number {
 const notConverged = (n: number, sweeps: number) =>
   new NumericalError(
     "no-convergence",
-    `symmetricEigen: expected a matrix of size ${n} to converge within ${sweeps} sweeps, got none; please report the matrix`,
+    `diagonalise: expected a tridiagonal matrix of size ${n} to converge within ${sweeps} sweeps, got none; please report the matrix`,
   );

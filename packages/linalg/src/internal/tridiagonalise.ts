@@ -1,49 +1,115 @@
 /**
  * Householder reduction of a symmetric matrix to tridiagonal form, `A = Q T Qᵀ`, from the last row up, so that each
- * reflector is a piece of a row. The rank-2 update of one step is made in the same pass as the matrix-vector
- * product of the next, which halves the memory traffic.
+ * reflector is a piece of a row. The updates of a panel of rows are made to the rest of the matrix together, as one
+ * product; until then the few vectors that make them up stand in for them.
  * G. Golub and C. Van Loan, "Matrix Computations", 4th ed., section 8.3.1; J. Dongarra, D. Sorensen and
- * S. Hammarling, "Block reduction of matrices to condensed forms", 1989, for delaying the update.
+ * S. Hammarling, "Block reduction of matrices to condensed forms", 1989.
  */
+import { createMatrix, type Matrix } from "../matrix.js";
+import { leastSize } from "./least-size.js";
+import type { Steps } from "./steps.js";
+import { multiplySymmetric } from "./symmetric-product.js";
+import { transposeView, viewOf, windowOf } from "./view.js";
+
 export interface Tridiagonal {
   /** `[n]` */
   readonly diagonal: Float64Array;
   /** `[n]`; `offDiagonal[i]` couples `i` and `i + 1`, the last is zero. */
   readonly offDiagonal: Float64Array;
   /** `Q = H_(n-1) … H_1`, with `H_i = I - u uᵀ / h_i` and `u` in row `i`, columns `[0, i)`, of `[n, n]`. */
-  readonly reflectors: Float64Array;
+  readonly reflectors: Matrix;
   /** `h_i`; zero where `H_i` is the identity. */
   readonly scales: Float64Array;
 }
 
-/** Consumes `a`, the row-major `[n, n]` values of which the lower triangle is read. */
-export function tridiagonalise(a: Float64Array, n: number): Tridiagonal {
-  const diagonal = new Float64Array(n);
-  const offDiagonal = new Float64Array(n);
-  const scales = new Float64Array(n);
-  // The update not yet made to the rows above: A -= v wᵀ + w vᵀ.
-  const v = new Float64Array(n);
-  const w = new Float64Array(n);
-  const product = new Float64Array(n);
-  for (let i = n - 1; i >= 0; i--) {
-    const u = a.subarray(i * n, i * n + i + 1);
-    subtractOuter(u, v, w, i);
-    diagonal[i] = u[i]!;
-    if (i === 0) break;
-    const { target, scale } = formReflector(u, i);
-    offDiagonal[i - 1] = target;
-    scales[i] = scale;
-    updateAndMultiply(a, n, i, v, w, u, product);
-    nextUpdate(u, product, i, scale, v, w);
-  }
-  return { diagonal, offDiagonal, reflectors: a, scales };
+/** Rows of a panel: more make the products deeper, and the vectors that stand in for them dearer. */
+const panelRows = 32;
+
+/** Columns of one product of the update: narrow enough to skip most of the upper triangle. */
+const updateCols = 256;
+
+/** The update not yet made to the rows above: `A -= leftᵀ · right`, two rows (`u, w` and `w, u`) for each reflector. */
+interface PendingUpdate {
+  readonly left: Matrix;
+  readonly right: Matrix;
 }
 
-/** `row[0..i] -= v_i w + w_i v` */
-function subtractOuter(row: Float64Array, v: Float64Array, w: Float64Array, i: number): void {
-  const vi = v[i]!;
-  const wi = w[i]!;
-  for (let k = 0; k <= i; k++) row[k]! -= vi * w[k]! + wi * v[k]!;
+/** Consumes `a [n, n]`, scaled to values around 1, of which the lower triangle is read. */
+export function* tridiagonalise(a: Matrix): Steps<Tridiagonal> {
+  const n = a.rows;
+  const result: Tridiagonal = {
+    diagonal: new Float64Array(n),
+    offDiagonal: new Float64Array(n),
+    reflectors: a,
+    scales: new Float64Array(n),
+  };
+  const pending = { left: createMatrix(2 * panelRows, n), right: createMatrix(2 * panelRows, n) };
+  for (let end = n; end > 0; end -= panelRows) {
+    const start = Math.max(end - panelRows, 0);
+    for (let i = end - 1; i >= start; i--) reduceRow(result, i, pending, 2 * (end - 1 - i));
+    for (let col = 0; col < start; col += updateCols) {
+      const colEnd = Math.min(col + updateCols, start);
+      yield {
+        target: windowOf(viewOf(a), col, start, col, colEnd),
+        left: transposeView(windowOf(viewOf(pending.left), 0, 2 * panelRows, col, start)),
+        right: windowOf(viewOf(pending.right), 0, 2 * panelRows, col, colEnd),
+        factor: -1,
+      };
+    }
+  }
+  return result;
+}
+
+/** Takes row `i` to its tridiagonal form and appends to the `count` rows of the pending update what that entails. */
+function reduceRow(
+  { diagonal, offDiagonal, reflectors, scales }: Tridiagonal,
+  i: number,
+  pending: PendingUpdate,
+  count: number,
+): void {
+  const { rows: n, data: a } = reflectors;
+  const u = a.subarray(i * n, i * n + i + 1);
+  for (let row = 0; row < count; row += 2)
+    subtractPair(u, pending, row, pending.left.data[row * n + i]!, pending.left.data[(row + 1) * n + i]!);
+  diagonal[i] = u[i]!;
+  if (i === 0) return;
+  const { target, scale } = formReflector(u, i);
+  offDiagonal[i - 1] = target;
+  scales[i] = scale;
+  const reflector = u.subarray(0, i);
+  const w = new Float64Array(i);
+  if (scale !== 0) {
+    multiplySymmetric(a, n, i, reflector, w);
+    for (let row = 0; row < count; row += 2)
+      subtractPair(
+        w,
+        pending,
+        row,
+        dot(reflector, pending.left.data, row * n),
+        dot(reflector, pending.left.data, (row + 1) * n),
+      );
+    toUpdate(reflector, w, scale);
+  }
+  append(pending, count, reflector, w);
+}
+
+/** `target -= first · right[row] + second · right[row + 1]`, as far as `target` reaches. */
+function subtractPair(
+  target: Float64Array,
+  { right: { cols: n, data } }: PendingUpdate,
+  row: number,
+  first: number,
+  second: number,
+): void {
+  const from = row * n;
+  for (let k = 0; k < target.length; k++)
+    target[k]! -= first * data[from + k]! + second * data[from + n + k]!;
+}
+
+function dot(u: Float64Array, data: Float64Array, from: number): number {
+  let sum = 0;
+  for (let k = 0; k < u.length; k++) sum += u[k]! * data[from + k]!;
+  return sum;
 }
 
 /** Turns `x = u[0..length)` into the reflector that maps it onto `target` times the last unit vector. */
@@ -52,7 +118,7 @@ function formReflector(u: Float64Array, length: number): { target: number; scale
   let tail = 0;
   for (let k = 0; k < last; k++) tail += u[k]! * u[k]!;
   const alpha = u[last]!;
-  if (tail === 0) {
+  if (tail < leastSize ** 2) {
     u.fill(0, 0, length);
     return { target: alpha, scale: 0 };
   }
@@ -63,100 +129,15 @@ function formReflector(u: Float64Array, length: number): { target: number; scale
   return { target, scale: tail + alpha * alpha - alpha * target };
 }
 
-/** `A -= v wᵀ + w vᵀ`, then `product = A u`, over the leading `[i, i]` block in one pass of its lower triangle. */
-function updateAndMultiply(
-  a: Float64Array,
-  n: number,
-  i: number,
-  v: Float64Array,
-  w: Float64Array,
-  u: Float64Array,
-  product: Float64Array,
-): void {
-  for (let j = 0; j < i; j++) {
-    const row = j * n;
-    const vj = v[j]!;
-    const wj = w[j]!;
-    const uj = u[j]!;
-    let dot = 0;
-    for (let k = 0; k < j; k++) {
-      const value = a[row + k]! - vj * w[k]! - wj * v[k]!;
-      a[row + k] = value;
-      dot += value * u[k]!;
-      product[k]! += value * uj;
-    }
-    const value = a[row + j]! - 2 * vj * wj;
-    a[row + j] = value;
-    product[j] = dot + value * uj;
-  }
+/** From `w = A u` to `w = p - u (uᵀp) / 2h` with `p = A u / h`, so that `H A H = A - u wᵀ - w uᵀ`. */
+function toUpdate(u: Float64Array, w: Float64Array, scale: number): void {
+  const half = dot(u, w, 0) / (2 * scale * scale);
+  for (let k = 0; k < u.length; k++) w[k] = w[k]! / scale - half * u[k]!;
 }
 
-/** `v = u`, `w = p - u (uᵀp) / 2h` with `p = product / h`, so that `H A H = A - v wᵀ - w vᵀ`. */
-function nextUpdate(
-  u: Float64Array,
-  product: Float64Array,
-  i: number,
-  scale: number,
-  v: Float64Array,
-  w: Float64Array,
-): void {
-  if (scale === 0) {
-    v.fill(0, 0, i);
-    w.fill(0, 0, i);
-    return;
-  }
-  let inner = 0;
-  for (let k = 0; k < i; k++) inner += u[k]! * product[k]!;
-  const half = inner / (2 * scale * scale);
-  for (let k = 0; k < i; k++) {
-    v[k] = u[k]!;
-    w[k] = product[k]! / scale - half * u[k]!;
-  }
-}
-
-/**
- * `Qᵀ`, row-major, of `rows >= n` rows (those from `n` on are zero).
- * Row `r` is column `r` of `Q`, on which reflectors up to `r` do nothing: starting each group of rows there saves a third.
- */
-export function accumulateReflectors(
-  { reflectors, scales }: Tridiagonal,
-  n: number,
-  rows: number,
-): Float64Array {
-  const qT = new Float64Array(rows * n);
-  for (let r = 0; r < n; r++) qT[r * n + r] = 1;
-  for (let r = 0; r < rows; r += 4) {
-    const group = qT.subarray(r * n, (r + 4) * n);
-    for (let i = r + 1; i < n; i++) {
-      if (scales[i] !== 0) reflectRows(group, n, reflectors.subarray(i * n, i * n + i), 1 / scales[i]!);
-    }
-  }
-  return qT;
-}
-
-/** Applies `I - factor · u uᵀ` to four rows at once, so that `u` is loaded once for all. */
-function reflectRows(rows: Float64Array, n: number, u: Float64Array, factor: number): void {
-  let dot0 = 0;
-  let dot1 = 0;
-  let dot2 = 0;
-  let dot3 = 0;
-  const length = u.length;
-  for (let k = 0; k < length; k++) {
-    const uk = u[k]!;
-    dot0 += rows[k]! * uk;
-    dot1 += rows[k + n]! * uk;
-    dot2 += rows[k + 2 * n]! * uk;
-    dot3 += rows[k + 3 * n]! * uk;
-  }
-  dot0 *= factor;
-  dot1 *= factor;
-  dot2 *= factor;
-  dot3 *= factor;
-  for (let k = 0; k < length; k++) {
-    const uk = u[k]!;
-    rows[k]! -= dot0 * uk;
-    rows[k + n]! -= dot1 * uk;
-    rows[k + 2 * n]! -= dot2 * uk;
-    rows[k + 3 * n]! -= dot3 * uk;
-  }
+function append({ left, right }: PendingUpdate, count: number, u: Float64Array, w: Float64Array): void {
+  left.data.set(u, count * left.cols);
+  left.data.set(w, (count + 1) * left.cols);
+  right.data.set(w, count * right.cols);
+  right.data.set(u, (count + 1) * right.cols);
 }
