@@ -1,4 +1,5 @@
 export { CalibrationError, type CalibrationErrorCode } from "./calibration-error.js";
+export { type GramBlock, gramBlocks } from "./gram-blocks.js";
 export { type HiddenStates, type HiddenStatesFactory, memoryHiddenStates } from "./hidden-states.js";
 export { loadMoments, type ModelMoments, mergeModelMoments, saveMoments } from "./moments-file.js";
 export {

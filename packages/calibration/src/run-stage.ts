@@ -1,5 +1,6 @@
-import { accumulateMoments, createMoments, type Moments } from "@kvfold/linalg";
+import type { Moments } from "@kvfold/linalg";
 import { type AbortSignalLike, type Session, Tensor, throwIfAborted } from "@kvfold/runtime";
+import { gramBlocksSize, unpackGram } from "./gram-blocks.js";
 import type { HiddenStates } from "./hidden-states.js";
 
 /** Moments of one stage by name, e.g. `keys`. */
@@ -24,7 +25,7 @@ export declare namespace runStage {
     readonly feeds: (index: number) => Promise<Readonly<Record<string, Tensor>>>;
     /** Where outputs of each window go, by name; a stream may be one that the inputs are read from. */
     readonly outputs?: Streams;
-    /** Names whose `<name>.gram [W, W]` and `<name>.sum [W]` outputs are summed over the windows. */
+    /** Names whose `<name>.gram` (block rows, {@link gramBlocks}) and `<name>.sum [W]` are summed over the windows. */
     readonly moments?: readonly NamedSize[];
     /** Outputs of `size` numbers that are summed over the windows. */
     readonly sums?: readonly NamedSize[];
@@ -61,21 +62,35 @@ export async function runStage(options: runStage.Options): Promise<StageResult> 
 }
 
 function createTotals({ moments = [], sums = [] }: Pick<runStage.Options, "moments" | "sums">) {
-  const grams = new Map(moments.map(({ name, size }) => [name, createMoments(size)]));
-  const others = new Map(sums.map(({ name, size }) => [name, new Float64Array(size)]));
+  const outputs = [
+    ...moments.flatMap(({ name, size }) => [
+      { name: `${name}.gram`, size: gramBlocksSize(size) },
+      { name: `${name}.sum`, size },
+    ]),
+    ...sums,
+  ];
+  const totals = new Map(outputs.map(({ name, size }) => [name, new Float64Array(size)]));
+  let count = 0;
+  const momentsOf = ({ name, size }: runStage.NamedSize): Moments => ({
+    width: size,
+    count,
+    sum: totals.get(`${name}.sum`)!,
+    gram: unpackGram(totals.get(`${name}.gram`)!, size),
+  });
   return {
-    add(results: Readonly<Record<string, Tensor>>, count: number): void {
-      for (const [name, total] of grams) {
-        const window = { count, sum: floats(results, `${name}.sum`), gram: floats(results, `${name}.gram`) };
-        grams.set(name, accumulateMoments(total, window));
-      }
-      for (const [name, total] of others) {
-        const window = floats(results, name);
-        for (let i = 0; i < total.length; i++) total[i]! += window[i]!;
-      }
+    add(results: Readonly<Record<string, Tensor>>, tokens: number): void {
+      for (const [name, total] of totals) addInto(total, floats(results, name));
+      count += tokens;
     },
-    result: (): StageResult => ({ moments: Object.fromEntries(grams), sums: Object.fromEntries(others) }),
+    result: (): StageResult => ({
+      moments: Object.fromEntries(moments.map((moment) => [moment.name, momentsOf(moment)])),
+      sums: Object.fromEntries(sums.map(({ name }) => [name, totals.get(name)!])),
+    }),
   };
+}
+
+function addInto(total: Float64Array, window: Float32Array): void {
+  for (let i = 0; i < total.length; i++) total[i]! += window[i]!;
 }
 
 const floats = (results: Readonly<Record<string, Tensor>>, name: string): Float32Array =>

@@ -1,0 +1,36 @@
+/** Columns of a block: wide enough that its products run at full speed, narrow enough to skip much of the other half. */
+const BLOCK_WIDTH = 512;
+
+/** A block row of a gram's upper half: rows `[start, end)`, columns `[start, width)`. */
+export interface GramBlock {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * How graphs put out a gram `[width, width]`: by the block rows of its upper half, one behind the other, since the
+ * lower half says the same. Up to a width of 512 that is the whole gram, beyond it goes down to half of it.
+ */
+export function gramBlocks(width: number): readonly GramBlock[] {
+  return Array.from({ length: Math.ceil(width / BLOCK_WIDTH) }, (_, index) => ({
+    start: index * BLOCK_WIDTH,
+    end: Math.min((index + 1) * BLOCK_WIDTH, width),
+  }));
+}
+
+/** Numbers in the block rows of a gram. */
+export const gramBlocksSize = (width: number): number =>
+  gramBlocks(width).reduce((total, { start, end }) => total + (end - start) * (width - start), 0);
+
+/** The whole gram `[width, width]` from its block rows. */
+export function unpackGram(blocks: Float64Array, width: number): Float64Array {
+  const gram = new Float64Array(width * width);
+  let offset = 0;
+  for (const { start, end } of gramBlocks(width)) {
+    for (let row = start; row < end; row++, offset += width - start) {
+      gram.set(blocks.subarray(offset, offset + width - start), row * width + start);
+      for (let col = end; col < width; col++) gram[col * width + row] = blocks[offset + col - start]!;
+    }
+  }
+  return gram;
+}
