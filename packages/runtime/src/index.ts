@@ -7,7 +7,8 @@ export {
   readCacheLayout,
 } from "./cache-layout.js";
 export { type CausalLM, createCausalLM } from "./causal-lm.js";
-export { type CopyScore, copyProbe } from "./copy-probe.js";
+export { type CopyScore, copyProbe, type TokenScore } from "./copy-probe.js";
+export { type CopySource, randomPassages, randomTokens } from "./copy-probe-source.js";
 export type { DecodingState } from "./decoding-state.js";
 export { type FinishReason, generate } from "./generate.js";
 export { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";
