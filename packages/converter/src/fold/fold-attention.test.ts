@@ -100,6 +100,44 @@ describe("foldAttention", () => {
     expect(dot(latentQuery.data, latentKey.data)).toBeCloseTo(dot(query, projected), 4);
   });
 
+  it("folds keys that stand before the rotation into their projection, and expands them: (k E) F = k P", async () => {
+    const attention = await attentionOf(grouped);
+    const keys = anyBases(2, 32, 12, 1).map((basis) => ({ ...basis, beforeRope: true }));
+    const folded = foldAttention(attention, { keys, values: anyBases(4, 16, 8, 2) }, "rope");
+    expect(folded.query).toEqual(attention.query);
+    expect(folded).toMatchObject({ keys: { heads: 2, size: 12 }, rotated: undefined });
+    expect(folded.expanded!.heads).toBe(4);
+    const x = row(32);
+    const [latents, unfolded] = [apply(folded.key, x), apply(attention.key, x)];
+    for (const [group, basis] of keys.entries()) {
+      const latent = createMatrix(1, 12, latents.slice(group * 12, (group + 1) * 12));
+      const decode = fromFloat32(
+        12,
+        32,
+        folded.expanded!.decode.slice(group * 12 * 32, (group + 1) * 12 * 32),
+      );
+      const key = createMatrix(1, 32, unfolded.slice(group * 32, (group + 1) * 32));
+      const expected = multiply(key, projector(basis)).data;
+      expect(largestDifference(multiply(latent, decode).data, expected)).toBeLessThan(TOLERANCE);
+    }
+  });
+
+  it("keeps one expansion where a layer's latents decode alike", async () => {
+    const attention = await attentionOf(tinyLlama);
+    const [basis] = anyBases(1, 16, 6, 1);
+    const keys = Array.from({ length: 4 }, () => ({ ...basis!, beforeRope: true }));
+    const { expanded, key } = foldAttention(attention, { keys, values: anyBases(4, 16, 8, 2) }, "rope");
+    expect(key.outputs).toBe(4 * 6);
+    expect([...expanded!.decode]).toEqual([...Float32Array.from(basis!.decode.data)]);
+  });
+
+  it("folds such keys into W_Q where there is no rotation", async () => {
+    const attention = await attentionOf(tinyBloom);
+    const plain = { keys: anyBases(3, 16, 8, 1), values: anyBases(3, 16, 8, 2) };
+    const early = { ...plain, keys: plain.keys.map((basis) => ({ ...basis, beforeRope: true })) };
+    expect(foldAttention(attention, early, "alibi")).toEqual(foldAttention(attention, plain, "alibi"));
+  });
+
   it("folds keys without rotation away: (q') . (k') = q . (k P)", async () => {
     const attention = await attentionOf(tinyBloom);
     const bases = { keys: anyBases(3, 16, 8, 1), values: anyBases(3, 16, 8, 2) };

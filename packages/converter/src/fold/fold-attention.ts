@@ -11,7 +11,13 @@ import {
   transpose,
 } from "@kvfold/linalg";
 import type { Basis } from "../methods/method.js";
-import type { AttentionWeights, CacheShape, Linear, RotatedBasis } from "../model/decoder-weights.js";
+import type {
+  AttentionWeights,
+  CacheShape,
+  KeyExpansion,
+  Linear,
+  RotatedBasis,
+} from "../model/decoder-weights.js";
 import { columns, outputRows } from "./group.js";
 
 /** The bases of one layer, a basis per group of heads. */
@@ -22,26 +28,30 @@ export interface LayerBases {
 
 /**
  * Folds the KV heads of an unfolded attention layer (docs/method.md, Folding). Values, and keys without rotation, fold
- * into the weights; rotated keys leave two small products per token at run time.
+ * into the weights; rotated keys leave two small products per token at run time, and keys whose basis stands before
+ * the rotation one product per cached key.
  */
 export function foldAttention(
   attention: AttentionWeights,
   bases: LayerBases,
   positions: "rope" | "alibi",
 ): AttentionWeights {
-  const keys = cacheShape(bases.keys);
-  const values = cacheShape(bases.values);
-  const value = encodeProjection(attention.value, bases.values);
-  const output = decodeOutput(attention, bases.values);
-  const { slots } = bases.keys[0]!;
-  if (positions === "rope" && slots === undefined)
-    return { ...attention, keys, values, value, output, rotated: rotatedBasis(attention, bases.keys) };
-  return {
+  const folded = {
     ...attention,
-    keys,
-    values,
-    value,
-    output,
+    keys: cacheShape(bases.keys),
+    values: cacheShape(bases.values),
+    value: encodeProjection(attention.value, bases.values),
+    output: decodeOutput(attention, bases.values),
+  };
+  const { slots, beforeRope } = bases.keys[0]!;
+  if (positions === "rope" && beforeRope) {
+    const key = encodeProjection(attention.key, bases.keys);
+    return { ...folded, key, expanded: keyExpansion(attention, bases.keys) };
+  }
+  if (positions === "rope" && slots === undefined)
+    return { ...folded, rotated: rotatedBasis(attention, bases.keys) };
+  return {
+    ...folded,
     slots: slots && !isOwnOrder(slots, attention.headDim) ? slots : undefined,
     key: encodeProjection(attention.key, bases.keys),
     query: decodeQuery(attention, bases.keys),
@@ -115,6 +125,12 @@ function rotatedBasis(attention: AttentionWeights, bases: readonly Basis[]): Rot
     encode: toFloat32(stackRows(bases.map((basis) => basis.encode))),
     decode: toFloat32(stackRows(decode)),
   };
+}
+
+function keyExpansion({ key, headDim }: AttentionWeights, bases: readonly Basis[]): KeyExpansion {
+  const [first, ...others] = bases.map(({ decode }) => decode);
+  const alike = others.every((decode) => decode === first);
+  return { heads: key.outputs / headDim, decode: toFloat32(stackRows([first!, ...(alike ? [] : others)])) };
 }
 
 /** `F[:, h] [r, d]`: the columns that decode the KV head which query head `head` reads. */

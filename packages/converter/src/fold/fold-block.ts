@@ -1,19 +1,21 @@
 import { findMethod } from "../methods/index.js";
 import type { Group } from "../methods/method.js";
 import { none } from "../methods/none.js";
-import type { BlockWeights } from "../model/decoder-weights.js";
+import type { AttentionWeights, BlockWeights } from "../model/decoder-weights.js";
 import type { LayerPlan } from "../plan/fold-plan.js";
 import { foldAttention, type LayerBases } from "./fold-attention.js";
 import { groupsOf, type LayerContext } from "./group.js";
 
+/** Share of the energy that each group's basis keeps; see `Basis.retained`. */
+export interface Retained {
+  readonly keys: readonly (number | undefined)[];
+  readonly values: readonly (number | undefined)[];
+}
+
 /** A folded block and what its bases keep. */
 export interface FoldedBlock {
   readonly weights: BlockWeights;
-  /** Share of the energy that each group's basis keeps; see `Basis.retained`. */
-  readonly retained: {
-    readonly keys: readonly (number | undefined)[];
-    readonly values: readonly (number | undefined)[];
-  };
+  readonly retained: Retained;
 }
 
 /** Chooses the bases of one block with the method of that name, and folds the block with them. */
@@ -21,13 +23,38 @@ export function foldBlock(
   block: BlockWeights,
   method: string,
   plan: LayerPlan,
-  context: Omit<LayerContext, "attention">,
+  context: Omit<LayerContext, "attention" | "positions">,
   positions: "rope" | "alibi",
 ): FoldedBlock {
-  if (method === none.name) return { weights: block, retained: { keys: [], values: [] } };
-  const bases = chooseBases(method, plan, { ...context, attention: block.attention });
+  const { attention, retained } = foldLayer({
+    ...context,
+    attention: block.attention,
+    method,
+    plan,
+    positions,
+  });
+  return { weights: { ...block, attention }, retained };
+}
+
+/** What folding an attention layer takes. */
+export interface FoldLayerInput extends LayerContext {
+  readonly method: string;
+  readonly plan: LayerPlan;
+}
+
+/** A folded attention layer and what its bases keep. */
+export interface FoldedLayer {
+  readonly attention: AttentionWeights;
+  readonly retained: Retained;
+}
+
+/** The same for an attention layer alone. */
+export function foldLayer({ method, plan, ...context }: FoldLayerInput): FoldedLayer {
+  const { attention, positions } = context;
+  if (method === none.name) return { attention, retained: { keys: [], values: [] } };
+  const bases = chooseBases(method, plan, context);
   return {
-    weights: { ...block, attention: foldAttention(block.attention, bases, positions) },
+    attention: foldAttention(attention, bases, positions),
     retained: {
       keys: bases.keys.map(({ retained }) => retained),
       values: bases.values.map(({ retained }) => retained),
@@ -35,11 +62,16 @@ export function foldBlock(
   };
 }
 
-/** The bases of a layer, by the method of that name. */
+/** The bases of a layer, by the method of that name; its keys say where they stand to the rotation as the method does. */
 export function chooseBases(method: string, plan: LayerPlan, context: LayerContext): LayerBases {
-  const { basis, bases = (groups: readonly Group[]) => groups.map(basis) } = findMethod(method);
+  const {
+    basis,
+    bases = (groups: readonly Group[]) => groups.map(basis),
+    keysBeforeRope: beforeRope = false,
+  } = findMethod(method);
+  const keys = bases(groupsOf("keys", plan.keys, context));
   return {
-    keys: bases(groupsOf("keys", plan.keys, context)),
+    keys: beforeRope ? keys.map((key) => ({ ...key, beforeRope })) : keys,
     values: bases(groupsOf("values", plan.values, context)),
   };
 }

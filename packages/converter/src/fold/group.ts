@@ -9,6 +9,7 @@ import type { SidePlan } from "../plan/fold-plan.js";
 export interface LayerContext {
   readonly layer: number;
   readonly seed: number;
+  readonly positions: "rope" | "alibi";
   readonly attention: AttentionWeights;
   readonly moments: StageMoments;
   readonly outputBias: boolean;
@@ -16,7 +17,7 @@ export interface LayerContext {
 
 /** The groups of one side of a layer, in head order, as methods see them. */
 export function groupsOf(side: Side, plan: SidePlan, context: LayerContext): readonly Group[] {
-  const { attention, layer, seed, moments, outputBias } = context;
+  const { attention, layer, seed, positions, moments, outputBias } = context;
   const { headDim } = attention;
   const width = plan.span * headDim;
   const projection = side === "keys" ? attention.key : attention.value;
@@ -25,6 +26,7 @@ export function groupsOf(side: Side, plan: SidePlan, context: LayerContext): rea
     layer,
     index,
     seed,
+    positions,
     headDim,
     span: plan.span,
     rank: plan.rank,

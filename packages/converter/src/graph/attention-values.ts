@@ -8,7 +8,10 @@ export interface CacheNames {
   readonly presentValue: string;
 }
 
-/** What attention starts from, each `[B, S, width]`: after the rotation, before any basis. */
+/**
+ * What attention starts from, each `[B, S, width]`: after the rotation, before any basis. Where keys are cached before
+ * the rotation, both kinds of keys are the latents `keys.heads * keys.size`.
+ */
 export interface ProjectionValues {
   /** `H * d` (or `H * keys.size` where keys are folded into the weights). */
   readonly queries: string;

@@ -1,4 +1,5 @@
 import type { Emitter } from "./emitter.js";
+import { emitKeyPositions } from "./key-positions.js";
 import type { PositionNeeds, Positions } from "./positions.js";
 import { emitRopeTables } from "./rope-tables.js";
 import { emitScoreBias, INT32 } from "./score-bias.js";
@@ -19,9 +20,19 @@ export function emitDynamicPositions(root: Emitter, inputs: DecoderInputs, needs
   const plain = needs.attention === "plain";
   return {
     positionIds: needs.rope && inputs.positionIds,
+    keyPositionIds: once(() => emitKeyPositions(e.at("key"), inputs.attentionMask)),
     rope: needs.rope && emitRopeTables(e, needs.rope),
     lengths: plain ? undefined : emitLengths(e, inputs.attentionMask),
     scoreBias: plain ? emitMaskedBias(e, inputs, needs) : undefined,
+  };
+}
+
+/** Nodes that several blocks share are written by the first that asks. */
+function once(emit: () => string): () => string {
+  let value: string | undefined;
+  return () => {
+    value ??= emit();
+    return value;
   };
 }
 

@@ -3,6 +3,7 @@ import type { AttentionWeights, CacheShape, RotatedBasis } from "../model/decode
 import type { AttentionContext, AttentionValues, Projected, ProjectionValues } from "./attention-values.js";
 import { emitLinear } from "./emit-linear.js";
 import { emitPlainAttention } from "./emit-plain-attention.js";
+import { emitRotation } from "./emit-rotation.js";
 import { type Emitter, MICROSOFT } from "./emitter.js";
 import type { Positions } from "./positions.js";
 import { emitJoinHeads, emitSplitHeads } from "./split-heads.js";
@@ -14,6 +15,17 @@ export function emitAttention(
   weights: AttentionWeights,
   context: AttentionContext,
 ): AttentionValues {
+  const values = emitAttended(e, x, weights, context);
+  return { ...values, output: emitLinear(e, "o_proj", values.headOutputs, weights.output) };
+}
+
+/** The same up to the output projection. */
+export function emitAttended(
+  e: Emitter,
+  x: string,
+  weights: AttentionWeights,
+  context: AttentionContext,
+): Omit<AttentionValues, "output"> {
   const projections = emitProjections(e, x, weights, context.positions);
   const { queries, keys, values } = projections;
   const projected = { ...emitBasis(e, queries, keys, weights), value: values };
@@ -21,10 +33,13 @@ export function emitAttention(
     context.positions.lengths === undefined
       ? emitPlainAttention(e, projected, weights, context)
       : emitGroupQueryAttention(e, projected, weights, context);
-  return { ...projections, headOutputs, output: emitLinear(e, "o_proj", headOutputs, weights.output) };
+  return { ...projections, headOutputs };
 }
 
-/** Queries, keys and values of normalised hidden states, rotated where positions are rotations. */
+/**
+ * Queries, keys and values of normalised hidden states, rotated where positions are rotations; keys that are expanded
+ * at each use are rotated then.
+ */
 export function emitProjections(
   e: Emitter,
   x: string,
@@ -34,32 +49,13 @@ export function emitProjections(
   const query = emitLinear(e, "q_proj", x, weights.query);
   const keysBeforeRope = emitLinear(e, "k_proj", x, weights.key);
   return {
-    queries: emitRotation(e, "q_rotary", query, positions, weights.slots),
-    keys: emitRotation(e, "k_rotary", keysBeforeRope, positions, weights.slots),
+    queries: emitRotation(e.at("q_rotary"), query, positions, weights.slots),
+    keys: weights.expanded
+      ? keysBeforeRope
+      : emitRotation(e.at("k_rotary"), keysBeforeRope, positions, weights.slots),
     keysBeforeRope,
     values: emitLinear(e, "v_proj", x, weights.value),
   };
-}
-
-/** Rotates `[B, S, heads * d]`, half-split layout; leaves it alone where positions come in another way. */
-function emitRotation(
-  e: Emitter,
-  name: string,
-  x: string,
-  { rope, positionIds }: Positions,
-  slots: readonly number[] | undefined,
-): string {
-  if (rope === undefined) return x;
-  const part = e.at(name);
-  const table = (which: "cos" | "sin") =>
-    slots === undefined
-      ? rope[which]
-      : part.node("Gather", `${which}/Gather`, [rope[which], e.graph.int64(slots)], {
-          attributes: { axis: 1 },
-        });
-  return part.node("RotaryEmbedding", "RotaryEmbedding", [x, positionIds!, table("cos"), table("sin")], {
-    domain: MICROSOFT,
-  });
 }
 
 /** Takes rotated queries and keys into the folded basis (docs/method.md, Folding): two small products per token. */
@@ -101,7 +97,7 @@ function emitKeyBasis(
 }
 
 /** `[B, S, heads * size]` times one matrix per head `[heads, size, width]` gives `[B, S, heads * width]`. */
-function emitPerHead(
+export function emitPerHead(
   e: Emitter,
   x: string,
   { heads, size }: CacheShape,

@@ -1,5 +1,6 @@
 import type { AttentionWeights, CacheShape } from "../model/decoder-weights.js";
 import type { AttentionContext, Projected } from "./attention-values.js";
+import { emitExpandedKeys } from "./emit-expanded-keys.js";
 import type { Emitter } from "./emitter.js";
 import { FLOAT, FLOAT16 } from "./score-bias.js";
 import { emitJoinHeads, emitSplitHeads } from "./split-heads.js";
@@ -7,7 +8,8 @@ import { storedCache } from "./stored-cache.js";
 
 /**
  * Attention by MatMul and Softmax: any spans for keys and values, any score bias. Queries that share a cached head
- * are stacked, `[B, heads, G * S, size]`, so that no cached head is ever repeated. Scores and softmax are float32.
+ * are stacked, `[B, heads, G * S, size]`, so that no cached head is ever repeated. Scores and softmax are float32. Keys
+ * that were cached before the rotation are expanded first; scores are then those of the unfolded heads.
  */
 export function emitPlainAttention(
   e: Emitter,
@@ -15,9 +17,9 @@ export function emitPlainAttention(
   weights: AttentionWeights,
   { positions, cache }: AttentionContext,
 ): string {
-  const { heads, headDim, keys, values } = weights;
+  const { heads, headDim, keys, values, expanded } = weights;
   const stored = storedCache(weights);
-  const key = emitCached(
+  const cachedKey = emitCached(
     e.at("key"),
     projected.key,
     keys,
@@ -31,7 +33,12 @@ export function emitPlainAttention(
     stored.values,
     cache && [cache.pastValue, cache.presentValue],
   );
-  const query = emitStackQueries(e.at("query"), projected.query, heads, keys);
+  const key =
+    expanded === undefined
+      ? cachedKey
+      : emitExpandedKeys(e.at("k_expansion"), cachedKey, weights, expanded, positions);
+  const read: CacheShape = expanded === undefined ? keys : { heads: expanded.heads, size: headDim };
+  const query = emitStackQueries(e.at("query"), projected.query, heads, read);
   const scaled = e.node("Mul", "scale/Mul", [query, e.scalar(1 / Math.sqrt(headDim))]);
   const scores = e.node("MatMul", "scores/MatMul", [
     scaled,

@@ -8,6 +8,8 @@ import type { RopeTables } from "../model/rope-tables.js";
 export interface Positions {
   /** int64 `[B, S]`, position of each query. */
   readonly positionIds: string | undefined;
+  /** int64 `[B, T]`, position of each key, cached ones included; written when a block first asks for it. */
+  readonly keyPositionIds: () => string;
   /** `[P, d/2]` each. */
   readonly rope: { readonly cos: string; readonly sin: string } | undefined;
   /** For GroupQueryAttention: int32 `[B]`, index of the last key; int32 scalar, number of keys. */

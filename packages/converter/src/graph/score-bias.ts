@@ -1,5 +1,6 @@
 import { float32Value } from "@kvfold/onnx";
 import type { Emitter } from "./emitter.js";
+import { emitKeyPositions } from "./key-positions.js";
 import { MASKED, type PositionNeeds } from "./positions.js";
 
 /** Where each query and key stands: what a score bias is made of. */
@@ -55,13 +56,9 @@ function emitAlibi(e: Emitter, positions: ScorePositions, slopes: Float32Array):
   return part.node("Mul", "Mul", [keys, slope]);
 }
 
-/** int64 `[B, T]` with padding, else `[T]`: `(cumsum(mask) - 1) * mask`. */
-function emitKeyPosition(e: Emitter, { keyIndex, attentionMask }: ScorePositions): string {
-  if (attentionMask === undefined) return keyIndex;
-  const counted = e.node("CumSum", "CumSum", [attentionMask, e.graph.int64([1], [])]);
-  const position = e.node("Sub", "Sub", [counted, e.graph.int64([1], [])]);
-  return e.node("Mul", "position/Mul", [position, attentionMask]);
-}
+/** int64 `[B, T]` with padding, else `[T]`. */
+const emitKeyPosition = (e: Emitter, { keyIndex, attentionMask }: ScorePositions): string =>
+  attentionMask === undefined ? keyIndex : emitKeyPositions(e, attentionMask);
 
 /** `TensorProto.DataType` codes for Cast. */
 export const FLOAT = 1;

@@ -9,9 +9,11 @@ export function emitStaticPositions(root: Emitter, length: number, needs: Positi
   const e = root.at("positions");
   const range = Array.from({ length }, (_, index) => index);
   const index = e.graph.constant("positions/index", int64Value(range));
+  const ids = () => e.graph.constant("positions/ids", int64Value(range, [1, length]));
   const plain = needs.attention === "plain";
   return {
-    positionIds: needs.rope && e.graph.constant("positions/ids", int64Value(range, [1, length])),
+    positionIds: needs.rope && ids(),
+    keyPositionIds: ids,
     rope: needs.rope && emitRopeTables(e, needs.rope),
     lengths: plain ? undefined : emitLengths(e, length),
     scoreBias: plain

@@ -9,22 +9,26 @@ export interface StoredCache {
 
 /**
  * Keys and values of the same shape are stored as they are. Where spans differ (plain attention), both are stored
- * as heads of the narrower size, so that clients which assume one shape for keys and values still work.
+ * as heads of the narrower size where that divides the wider one, so that clients which assume one shape for keys and
+ * values still work.
  */
 export function storedCache({ keys, values }: Pick<AttentionWeights, "keys" | "values">): StoredCache {
   const size = Math.min(keys.size, values.size);
-  const narrow = (shape: CacheShape): CacheShape => ({ heads: (shape.heads * shape.size) / size, size });
+  const narrow = (shape: CacheShape): CacheShape =>
+    shape.size % size === 0 ? { heads: shape.heads * (shape.size / size), size } : shape;
   return { keys: narrow(keys), values: narrow(values) };
 }
 
 /** GroupQueryAttention wants heads of a multiple of eight numbers, on every execution provider. */
 const HEAD_SIZE_MULTIPLE = 8;
 
-/** The attention that fits these shapes: the fused operator wherever it can compute them. */
+/** The attention that fits: the fused operator wherever it can compute these shapes from the cache as it is. */
 export function attentionKind(
-  { keys, values }: Pick<AttentionWeights, "keys" | "values">,
+  { keys, values, expanded }: Pick<AttentionWeights, "keys" | "values" | "expanded">,
   positions: "rope" | "alibi",
 ): AttentionKind {
   const same = keys.heads === values.heads && keys.size === values.size;
-  return same && positions === "rope" && keys.size % HEAD_SIZE_MULTIPLE === 0 ? "group-query" : "plain";
+  return expanded === undefined && same && positions === "rope" && keys.size % HEAD_SIZE_MULTIPLE === 0
+    ? "group-query"
+    : "plain";
 }

@@ -33,9 +33,7 @@ export function frequencyCodes(
 }
 
 function codesOf(moment: Matrix, weights: readonly Float64Array[], headDim: number, frequency: number) {
-  const raw = weights.map((head) => head[frequency]!);
-  const floor = 1e-6 * Math.max(...raw, Number.MIN_VALUE);
-  const roots = raw.map((weight) => Math.sqrt(Math.max(weight, floor)));
+  const roots = rootWeights(weights.map((head) => head[frequency]!));
   const { real, imaginary } = hermitianMoment(moment, headDim, frequency);
   const heads = roots.length;
   const scaled = (matrix: Float64Array) =>
@@ -48,6 +46,12 @@ function codesOf(moment: Matrix, weights: readonly Float64Array[], headDim: numb
     energy: Math.max(0, value),
     totalEnergy: 0,
   }));
+}
+
+/** Roots of the heads' weights, floored as a metric's eigenvalues are; where no head is read, all count alike. */
+function rootWeights(weights: readonly number[]): readonly number[] {
+  const largest = Math.max(...weights);
+  return weights.map((weight) => (largest > 0 ? Math.sqrt(Math.max(weight, 1e-6 * largest)) : 1));
 }
 
 /** `E[conj(z_h) z_g] [s, s]` out of the real moment: `Re = aa + bb`, `Im = ab - ba`. */

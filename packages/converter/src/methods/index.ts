@@ -1,6 +1,8 @@
 import { ConverterError } from "../converter-error.js";
 import { commuting, commutingReallocated } from "./commuting.js";
+import { eigenAttention } from "./eigen-attention.js";
 import { latent } from "./latent.js";
+import { lorc } from "./lorc.js";
 import { mean } from "./mean.js";
 import type { Method } from "./method.js";
 import { none } from "./none.js";
@@ -17,6 +19,8 @@ export const methods: readonly Method[] = [
   svdW,
   svdA,
   paper,
+  lorc,
+  eigenAttention,
   commuting,
   commutingReallocated,
   latent,

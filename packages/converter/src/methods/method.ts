@@ -26,6 +26,8 @@ export interface Basis {
    * head rotates with. Such keys fold into the weights; others are folded after the rotation.
    */
   readonly slots?: readonly number[];
+  /** For key bases of methods with `keysBeforeRope`: the fold stands before the rotation, whatever it mixes. */
+  readonly beforeRope?: boolean;
   /** `[s * d]`: a constant that every decoded row lacks; only values may have one, and it becomes an output bias. */
   readonly offset?: Float64Array;
   /** Share of the energy the method looks at that the basis keeps, 0 to 1; absent where that means nothing. */
@@ -43,6 +45,7 @@ export interface Group {
   /** `r`, numbers to keep per token. */
   readonly rank: number;
   readonly seed: number;
+  readonly positions: "rope" | "alibi";
   /** The group's columns of the projection, `[D, s * d]`. */
   readonly weights: () => Matrix;
   /** Moments of the group's activations (keys after the rotation), width `s * d`. */
@@ -73,6 +76,16 @@ export interface Method {
   readonly basis: (group: Group) => Basis;
   /** In place of `basis`, where the groups of a layer must agree on something. */
   readonly bases?: (groups: readonly Group[]) => readonly Basis[];
+  /**
+   * Second moments of one side of a layer, those whose spectra a threshold on the rank goes by; each group's own
+   * activations without it.
+   */
+  readonly spectra?: (groups: readonly Group[]) => readonly Matrix[];
+  /**
+   * Keys are cached before the rotation, as latents that are expanded and rotated at each use (plain attention).
+   * Without rotation nothing is expanded: such keys fold into `W_Q` like any other.
+   */
+  readonly keysBeforeRope?: boolean;
   /** With spans equal to the shrink the result has the shape and the rotation of a plain GQA checkpoint. */
   readonly standardShape?: boolean;
 }

@@ -6,7 +6,18 @@ import { type GroupShape, randomGroup, randomRows } from "../../test/support/ran
 import { DEFAULT_METHOD, findMethod, methods } from "./index.js";
 import type { Basis, Group } from "./method.js";
 
-const names = ["none", "random", "mean", "svd-w", "svd-a", "paper", "latent", "commuting"] as const;
+const names = [
+  "none",
+  "random",
+  "mean",
+  "svd-w",
+  "svd-a",
+  "paper",
+  "lorc",
+  "eigen-attention",
+  "latent",
+  "commuting",
+] as const;
 
 const basisOf = (name: string, group: Group): Basis => findMethod(name).basis(group);
 const half: GroupShape = { span: 2, headDim: 8, rank: 8 };

@@ -1,15 +1,18 @@
 import { obliqueBasis, transposeMultiply } from "@kvfold/linalg";
-import { groupSpans, type Method } from "./method.js";
+import { type Basis, type Group, groupSpans, type Method } from "./method.js";
 
-/** Top right singular vectors of the group's stacked projection weights: no data needed. */
+/** Top right singular vectors of the group's stacked projection weights. */
+export function weightBasis({ weights, rank }: Group): Basis {
+  const stacked = weights();
+  return obliqueBasis({ covariance: transposeMultiply(stacked, stacked), rank });
+}
+
+/** SVD of the projection weights, in any span: no data needed. */
 export const svdW: Method = {
   name: "svd-w",
   summary: "SVD of the stacked projection weights (no calibration)",
   reference: "arXiv 2406.07056, baseline of table 4",
   taps: [],
   spans: groupSpans,
-  basis: ({ weights, rank }) => {
-    const stacked = weights();
-    return obliqueBasis({ covariance: transposeMultiply(stacked, stacked), rank });
-  },
+  basis: weightBasis,
 };

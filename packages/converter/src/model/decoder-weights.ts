@@ -31,6 +31,17 @@ export interface RotatedBasis {
   readonly decode: Float32Array;
 }
 
+/**
+ * How keys that enter the cache before the rotation are read: at each use a cached latent `[keys.size]` times
+ * `decode[latent]` gives the keys of its group again, `[s * d]`, and these are rotated by their own positions.
+ */
+export interface KeyExpansion {
+  /** `Hkv`, KV heads after the expansion. */
+  readonly heads: number;
+  /** `[keys.heads, keys.size, s * d]`, or `[1, keys.size, s * d]` where all latents of the layer decode alike. */
+  readonly decode: Float32Array;
+}
+
 /** Attention of one block, folded or not: the graph follows from these shapes alone. */
 export interface AttentionWeights {
   /** `H`, query heads. */
@@ -39,7 +50,7 @@ export interface AttentionWeights {
   readonly headDim: number;
   readonly keys: CacheShape;
   readonly values: CacheShape;
-  /** To `H * d` where `rotated` is present, else to `H * keys.size`. */
+  /** To `H * d` where `rotated` or `expanded` is present, else to `H * keys.size`. */
   readonly query: Linear;
   /** To the input's `Hkv * d` where `rotated` is present, else to `keys.heads * keys.size`. */
   readonly key: Linear;
@@ -49,6 +60,8 @@ export interface AttentionWeights {
   readonly output: Linear;
   /** Absent when keys enter the cache as they leave their projection or the rotation. */
   readonly rotated: RotatedBasis | undefined;
+  /** Present when keys enter the cache before the rotation; never together with `rotated`. */
+  readonly expanded?: KeyExpansion | undefined;
   /** `[keys.size / 2]`: frequency of each rotated pair, where it is not the model's own order. */
   readonly slots?: readonly number[] | undefined;
 }

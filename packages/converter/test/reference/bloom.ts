@@ -51,9 +51,12 @@ async function runAttention(
   const headDim = width / heads;
   const fused = await linear(reader, `h.${layer}.self_attention.query_key_value`, x, 3 * width);
   const queries = takePart(fused, heads, headDim, 0);
+  const unchanged = takePart(fused, heads, headDim, 1);
   const { keys, values } = hook(layer, {
     queries,
-    keys: takePart(fused, heads, headDim, 1),
+    keysBeforeRope: unchanged,
+    rotate: (rows) => rows,
+    keys: unchanged,
     values: takePart(fused, heads, headDim, 2),
   });
   const slopes = publishedSlopes(heads);

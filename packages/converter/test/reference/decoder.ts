@@ -13,8 +13,18 @@ export interface Attended {
   readonly values: Rows;
 }
 
-/** Sees what layer `layer` attends with and to, queries `[T, H * d]` after the rotation, and may replace the latter. */
-export type AttendedHook = (layer: number, attended: Attended & { readonly queries: Rows }) => Attended;
+/** What a hook sees of a layer. */
+export interface Seen extends Attended {
+  /** After the rotation, `[T, H * d]`. */
+  readonly queries: Rows;
+  /** `[T, Hkv * d]`; the keys themselves where positions are no rotations. */
+  readonly keysBeforeRope: Rows;
+  /** Rotates keys as the model does; leaves them alone where positions are no rotations. */
+  readonly rotate: (keys: Rows) => Rows;
+}
+
+/** Sees what layer `layer` attends with and to, and may replace keys and values. */
+export type AttendedHook = (layer: number, seen: Seen) => Attended;
 
 /** Where a decoder takes its tensors from, by the checkpoint's own names. */
 export interface TensorReader {

@@ -67,10 +67,14 @@ async function runAttention(
   const headDim = fields.head_dim ?? width / heads;
   const project = async (module: string, outputs: number) =>
     applyLinear(x, await readLinear(reader, `model.layers.${layer}.self_attn.${module}`, outputs, width));
-  const queries = rotateHeads(await project("q_proj", heads * headDim), headDim, fields);
+  const rotate = (rows: Rows) => rotateHeads(rows, headDim, fields);
+  const queries = rotate(await project("q_proj", heads * headDim));
+  const keysBeforeRope = await project("k_proj", kvHeads * headDim);
   const { keys, values } = hook(layer, {
     queries,
-    keys: rotateHeads(await project("k_proj", kvHeads * headDim), headDim, fields),
+    keysBeforeRope,
+    rotate,
+    keys: rotate(keysBeforeRope),
     values: await project("v_proj", kvHeads * headDim),
   });
   const window = fields.sliding_window ?? undefined;

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { attentionKind, storedCache } from "./stored-cache.js";
+
+const shape = (heads: number, size: number) => ({ heads, size });
+
+describe("storedCache", () => {
+  it("keeps shapes that are alike", () => {
+    const both = { keys: shape(4, 24), values: shape(4, 24) };
+    expect(storedCache(both)).toEqual(both);
+  });
+
+  it("stores a wide latent as heads of the narrower side's size", () => {
+    expect(storedCache({ keys: shape(1, 64), values: shape(2, 16) })).toEqual({
+      keys: shape(4, 16),
+      values: shape(2, 16),
+    });
+  });
+
+  it("leaves a latent as it is that no number of narrower heads makes up", () => {
+    const uneven = { keys: shape(3, 16), values: shape(2, 24) };
+    expect(storedCache(uneven)).toEqual(uneven);
+  });
+});
+
+describe("attentionKind", () => {
+  const alike = { keys: shape(2, 16), values: shape(2, 16) };
+
+  it("is the fused operator for shapes that are alike, under RoPE", () => {
+    expect(attentionKind(alike, "rope")).toBe("group-query");
+    expect(attentionKind(alike, "alibi")).toBe("plain");
+    expect(attentionKind({ ...alike, keys: shape(1, 32) }, "rope")).toBe("plain");
+    expect(attentionKind({ keys: shape(2, 12), values: shape(2, 12) }, "rope")).toBe("plain");
+  });
+
+  it("is plain where cached keys are expanded first", () => {
+    const expanded = { heads: 4, decode: new Float32Array(2 * 16 * 32) };
+    expect(attentionKind({ ...alike, expanded }, "rope")).toBe("plain");
+  });
+});
