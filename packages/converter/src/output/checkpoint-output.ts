@@ -45,6 +45,7 @@ export function checkpointOutput(config: ModelConfig, plan: FoldPlan, sink: Tens
     config() {
       const options = config.family.biasOptions;
       const switches = options && { [options.attention]: biases.attention, [options.mlp]: biases.mlp };
+      // All layers fold alike: planning refuses this format for any other budget.
       return { ...config.fields, num_key_value_heads: plan.layers[0]!.keys.heads, ...switches };
     },
   };

@@ -1,27 +1,23 @@
 import type { ModelConfig } from "../checkpoint/read-config.js";
 import { storedCache } from "../graph/stored-cache.js";
+import { cacheShapes } from "../plan/cache-size.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
-import { cacheShapes } from "../plan/plan-fold.js";
 import type { OnnxOutput } from "./onnx-output.js";
 
 /**
  * The `config.json` of an ONNX output: the input's fields with the KV shape of the graph, and what transformers.js
  * wants to know. Versions before 4.2 take the shape of the cache from `num_key_value_heads` and `head_dim`; later
- * ones read it off the graph.
+ * ones read it off the graph. Layers of different shapes fit no such fields: they then stay the input's, so that the
+ * file claims no shape which only some layers have, and an old version fails at its first step.
  */
 export function outputConfig(
   config: ModelConfig,
   plan: FoldPlan,
   outputs: readonly OnnxOutput[],
 ): Record<string, unknown> {
-  const stored = storedCache(cacheShapes(plan.layers[0]!));
-  const kvShape =
-    config.family.config.kvHeads === undefined
-      ? {}
-      : { num_key_value_heads: stored.keys.heads, head_dim: stored.keys.size };
   return {
     ...config.fields,
-    ...kvShape,
+    ...sharedShape(config, plan),
     "transformers.js_config": {
       // The default is a quantised file in browsers; these folders hold float files.
       dtype: plan.floatTypes[0] === "float16" ? "fp16" : "fp32",
@@ -31,4 +27,12 @@ export function outputConfig(
       ),
     },
   };
+}
+
+/** The cache's shape as config fields, where all layers have one shape and the family has a field for it. */
+function sharedShape({ family }: ModelConfig, { layers }: FoldPlan): Record<string, number> {
+  const [first, ...others] = layers.map((layer) => storedCache(cacheShapes(layer)).keys);
+  const agree = others.every(({ heads, size }) => heads === first!.heads && size === first!.size);
+  if (family.config.kvHeads === undefined || !agree) return {};
+  return { num_key_value_heads: first!.heads, head_dim: first!.size };
 }

@@ -33,6 +33,13 @@ export interface FoldPlan {
   readonly method: string;
   /** Share of the cache kept, e.g. `1/4`. */
   readonly keep: string;
+  /** How the ranks that `keep` leaves are shared out among the layers. */
+  readonly budget: string;
+  /**
+   * Whether `layers` are what the budget gives. A budget that looks at the model starts from uniform layers, which
+   * `allocateBudget` settles; until then the plan cannot be folded.
+   */
+  readonly settled: boolean;
   readonly layers: readonly LayerPlan[];
   readonly heal: Heal;
   readonly attention: AttentionKind;

@@ -35,6 +35,14 @@ describe("planFold", () => {
     });
   });
 
+  it("starts a budget from uniform layers, for allocateBudget to settle", () => {
+    const options = { keep: "1/4", method: "svd-a" } as const;
+    const uniform = planFold(llama, options);
+    expect(uniform).toMatchObject({ budget: "uniform", settled: true });
+    const plan = planFold(llama, { ...options, budget: "knapsack" });
+    expect(plan).toEqual({ ...uniform, budget: "knapsack", settled: false });
+  });
+
   it("gives the paper's spans: a whole layer's keys where they are rotated, groups elsewhere", () => {
     expect(planFold(llama, { keep: "1/2", method: "paper" }).layers[0]).toEqual({
       keys: { span: 8, heads: 1, rank: 64 },
@@ -123,6 +131,21 @@ describe("planFold refuses", () => {
       "a rank that is not whole",
       { keep: "1/3", method: "paper" },
       /--keep 1\/3: 8 heads of 16 would keep 42\.6\d* numbers, which is not whole; choose another --keep or --key-span/,
+    ],
+    [
+      "an unknown budget",
+      { keep: "1/2", budget: "greedy" },
+      /budget "greedy" is unknown; choose one of uniform, knapsack, lorc-progressive, eigen-threshold/,
+    ],
+    [
+      "different layers in a checkpoint",
+      { keep: "1/2", method: "svd-a", budget: "knapsack", formats: ["onnx", "hf"] },
+      /--budget knapsack: a Hugging Face checkpoint \(--format hf\) states one number of KV heads for all layers; use --budget uniform/,
+    ],
+    [
+      "different layers of whole heads",
+      { keep: "1/2", method: "commuting", budget: "eigen-threshold" },
+      /--budget eigen-threshold: method commuting keeps whole heads, the same number in every layer; use --budget uniform/,
     ],
     ["a share above everything", { keep: "2" }, /--keep 2/],
   ];

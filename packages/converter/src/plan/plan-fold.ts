@@ -1,3 +1,5 @@
+import type { Budget } from "../budgets/budget.js";
+import { findBudget, uniform } from "../budgets/index.js";
 import type { ModelConfig } from "../checkpoint/read-config.js";
 import { ConverterError } from "../converter-error.js";
 import type { FloatType } from "../graph/emitter.js";
@@ -5,8 +7,8 @@ import { attentionKind } from "../graph/stored-cache.js";
 import { DEFAULT_METHOD, findMethod, methods } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
 import { none } from "../methods/none.js";
-import type { CacheShape } from "../model/decoder-weights.js";
 import type { ModelShape } from "../model/model-shape.js";
+import { cacheBytes, cacheShapes } from "./cache-size.js";
 import type { FoldPlan, Format, Heal, LayerPlan, SidePlan } from "./fold-plan.js";
 import { formatKeep, type Keep, parseKeep } from "./keep.js";
 
@@ -19,6 +21,8 @@ export declare namespace planFold {
     /** Input KV heads that share one folded head; the method's own without it. */
     readonly keySpan?: number | undefined;
     readonly valueSpan?: number | undefined;
+    /** Name of a budget: how the ranks that `keep` leaves are shared out among the layers; `uniform` without it. */
+    readonly budget?: string | undefined;
     /** What is refitted after folding; the method's own choice without it. */
     readonly heal?: Heal | undefined;
     readonly formats?: readonly Format[];
@@ -29,7 +33,8 @@ export declare namespace planFold {
 }
 
 /**
- * Works out what a fold will do, without touching weights.
+ * Works out what a fold will do, without touching weights. With a budget other than `uniform` the layers are those of
+ * `uniform`, and `allocateBudget` settles them.
  *
  * @throws {ConverterError} `invalid-option` when the options do not fit the model's heads.
  */
@@ -49,27 +54,42 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
       `method none keeps everything, but --keep is ${options.keep}; use --keep 1`,
     );
   }
+  const budget = findBudget(options.budget ?? uniform.name);
+  if (budget !== uniform) requireFreeRanks(budget, method, formats);
   const defaults = method.spans({ shape, positions: family.positions, shrink: keep.denominator });
   const layer: LayerPlan = {
     keys: planSide(shape, keep, options.keySpan ?? defaults.keys, "--key-span"),
     values: planSide(shape, keep, options.valueSpan ?? defaults.values, "--value-span"),
   };
   if (formats.includes("hf")) requireStandardShape(config, method, layer);
+  const layers = Array.from({ length: shape.layers }, () => layer);
   return {
     family: family.name,
     method: method.name,
     keep: formatKeep(keep),
-    layers: Array.from({ length: shape.layers }, () => layer),
+    budget: budget.name,
+    settled: budget === uniform,
+    layers,
     heal: options.heal ?? method.heal ?? "none",
-    attention: attentionKind(cacheShapes(layer), family.positions),
+    attention: method.keysBeforeRope ? "plain" : attentionKind(cacheShapes(layer), family.positions),
     taps: method.taps,
     formats,
     bias: formats.includes("hf") && family.biasOptions === undefined ? "none" : "free",
     floatTypes,
     maxPositions,
     seed,
-    cacheBytesPerToken: cacheBytes(shape, layer, floatTypes[0] ?? "float32"),
+    cacheBytesPerToken: cacheBytes(shape, layers, floatTypes[0] ?? "float32"),
   };
+}
+
+/** Refuses, before any work starts, to give layers different ranks where they must fold alike. */
+function requireFreeRanks(budget: Budget, method: Method, formats: readonly Format[]): void {
+  const refuse = (reason: string) => {
+    throw new ConverterError("invalid-option", `--budget ${budget.name}: ${reason}; use --budget uniform`);
+  };
+  if (formats.includes("hf"))
+    refuse("a Hugging Face checkpoint (--format hf) states one number of KV heads for all layers");
+  if (method.standardShape) refuse(`method ${method.name} keeps whole heads, the same number in every layer`);
 }
 
 /** Refuses, before any work starts, what no Hugging Face checkpoint can say. */
@@ -86,7 +106,7 @@ function requireStandardShape(
     refuse(`a ${family.name} checkpoint has no field for fewer KV heads`);
   if (!method.standardShape) {
     refuse(
-      `method ${method.name} leaves products after the rotation, which plain GQA code does not have (${able.join(", ")} do without)`,
+      `method ${method.name} leaves products ${method.keysBeforeRope ? "before" : "after"} the rotation, which plain GQA code does not have (${able.join(", ")} do without)`,
     );
   }
   if (keys.rank !== shape.headDim || values.rank !== shape.headDim) {
@@ -117,17 +137,3 @@ function planSide({ kvHeads, headDim }: ModelShape, keep: Keep, span: number, op
 
 const divisors = (value: number): readonly number[] =>
   Array.from({ length: value }, (_, index) => index + 1).filter((candidate) => value % candidate === 0);
-
-/** The cache shapes of a layer plan, as graphs name them. */
-export function cacheShapes({ keys, values }: LayerPlan): {
-  readonly keys: CacheShape;
-  readonly values: CacheShape;
-} {
-  return { keys: { heads: keys.heads, size: keys.rank }, values: { heads: values.heads, size: values.rank } };
-}
-
-function cacheBytes(shape: ModelShape, { keys, values }: LayerPlan, floatType: FloatType) {
-  const bytes = (floatType === "float16" ? 2 : 4) * shape.layers;
-  const kept = keys.heads * keys.rank + values.heads * values.rank;
-  return { before: bytes * 2 * shape.kvHeads * shape.headDim, after: bytes * kept };
-}

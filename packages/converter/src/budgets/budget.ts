@@ -1,0 +1,49 @@
+import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
+import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import type { FoldPlan, LayerPlan } from "../plan/fold-plan.js";
+import type { RankGrid } from "./rank-grid.js";
+
+/** What every budget may look at to share out ranks. */
+export interface BudgetContext {
+  readonly checkpoint: Checkpoint;
+  /** The plan with uniform layers. */
+  readonly plan: FoldPlan;
+  readonly grid: RankGrid;
+  /** To be called when a layer is done with. */
+  readonly onLayer: (layer: number) => void;
+  readonly signal: AbortSignalLike | undefined;
+}
+
+/** What budgets that run the model may look at besides. */
+export interface TextBudgetContext extends BudgetContext {
+  /** Token windows of one length, at least two tokens. */
+  readonly windows: readonly Int32Array[];
+  readonly provider: SessionProvider;
+  readonly hiddenStates: HiddenStatesFactory | undefined;
+  /** Moments of the method's taps by layer, where they were measured before. */
+  readonly moments: readonly StageMoments[] | undefined;
+}
+
+interface BudgetDescription {
+  readonly name: string;
+  /** One sentence for help texts. */
+  readonly summary: string;
+  /** Where it comes from. */
+  readonly reference: string;
+}
+
+/** A budget that looks at weights alone. Its layers lie on the grid, together at most `grid.total` units. */
+export interface WeightBudget extends BudgetDescription {
+  readonly needsText: false;
+  readonly allocate: (context: BudgetContext) => Promise<readonly LayerPlan[]>;
+}
+
+/** A budget that runs the model on calibration text, whatever the method needs. */
+export interface TextBudget extends BudgetDescription {
+  readonly needsText: true;
+  readonly allocate: (context: TextBudgetContext) => Promise<readonly LayerPlan[]>;
+}
+
+/** A way to share out the ranks of all layers: one small file in this folder, and an entry in the registry. */
+export type Budget = WeightBudget | TextBudget;

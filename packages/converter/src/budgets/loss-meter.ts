@@ -1,0 +1,118 @@
+import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
+import { type ModelSource, Tensor } from "@kvfold/runtime";
+import { loadBlock, loadEmbedding, loadHead } from "../checkpoint/load-weights.js";
+import { createWindowRunner, type WindowRunner } from "../fold/window-runner.js";
+import { blockGraph, HIDDEN_IN, HIDDEN_OUT } from "../graph/calibration-graphs.js";
+import { LOSS, lossGraph, NEXT_TOKENS } from "../graph/loss-graph.js";
+import type { BlockWeights } from "../model/decoder-weights.js";
+import type { BudgetContext, TextBudgetContext } from "./budget.js";
+import type { OriginalLayer } from "./original-layers.js";
+
+/** Measures what the model loses when one of its blocks is another. */
+export interface LossMeter {
+  /** For each variant of the layer's block: mean nll in nats per token, all other blocks as they are. */
+  measure(layer: OriginalLayer, variants: readonly BlockWeights[]): Promise<readonly number[]>;
+}
+
+/**
+ * A meter that runs each variant of a block on the layer's input, and then every block behind once over the streams of
+ * all variants. In memory: one block, the head, and those streams.
+ */
+export async function createLossMeter(context: TextBudgetContext): Promise<LossMeter> {
+  const { checkpoint, provider, hiddenStates, signal } = context;
+  const { config } = checkpoint;
+  const head = lossGraph({
+    config,
+    embedding: await loadEmbedding(checkpoint),
+    head: await loadHead(checkpoint),
+    length: context.windows[0]!.length,
+  });
+  return {
+    async measure(layer, variants) {
+      const { windows } = layer;
+      // The windows of the first variant, then those of the second, and so on.
+      const repeated = variants.flatMap(() => windows);
+      const runner = createWindowRunner({ windows: repeated, provider, hiddenStates, signal });
+      const hidden = await runner.createStream(config.shape.hiddenSize);
+      const run = { runner, hidden, blockOf: blockGraphs(context, runner.length) };
+      try {
+        await runVariants(run, layer, variants);
+        await runBehind(run, context, layer.layer + 1);
+        const losses = await runHead(run, head, repeated);
+        return variants.map((_, index) =>
+          mean(losses.slice(index * windows.length, (index + 1) * windows.length)),
+        );
+      } finally {
+        await hidden.dispose();
+      }
+    },
+  };
+}
+
+interface LossRun {
+  readonly runner: WindowRunner;
+  /** One stream over the windows of all variants. */
+  readonly hidden: HiddenStates;
+  readonly blockOf: (weights: BlockWeights) => ModelSource;
+}
+
+const blockGraphs =
+  ({ checkpoint }: BudgetContext, length: number) =>
+  (weights: BlockWeights): ModelSource =>
+    blockGraph({ config: checkpoint.config, weights, length }, [], [HIDDEN_OUT]);
+
+async function runVariants(
+  { runner, hidden, blockOf }: LossRun,
+  { windows, input }: OriginalLayer,
+  variants: readonly BlockWeights[],
+): Promise<void> {
+  for (const [index, weights] of variants.entries()) {
+    await runner.run(blockOf(weights), {
+      inputs: { [HIDDEN_IN]: input },
+      outputs: { [HIDDEN_OUT]: sectionOf(hidden, index * windows.length, windows.length) },
+      limit: windows.length,
+    });
+  }
+}
+
+async function runBehind(
+  { runner, hidden, blockOf }: LossRun,
+  { checkpoint }: BudgetContext,
+  first: number,
+): Promise<void> {
+  for (let layer = first; layer < checkpoint.config.shape.layers; layer++) {
+    const graph = blockOf(await loadBlock(checkpoint, layer));
+    await runner.run(graph, { inputs: { [HIDDEN_IN]: hidden }, outputs: { [HIDDEN_OUT]: hidden } });
+  }
+}
+
+/** Mean nll of each window. */
+async function runHead(
+  { runner, hidden }: LossRun,
+  head: ModelSource,
+  windows: readonly Int32Array[],
+): Promise<readonly number[]> {
+  const { length } = runner;
+  const losses = await memoryHiddenStates(windows.length, 1);
+  const feeds = async (index: number) => {
+    const states = await hidden.read(index);
+    const next = BigInt64Array.from(windows[index]!.subarray(1), BigInt);
+    return {
+      [HIDDEN_IN]: new Tensor("float32", states, [1, length, states.length / length]),
+      [NEXT_TOKENS]: new Tensor("int64", next, [1, next.length]),
+    };
+  };
+  await runner.run(head, { feeds, outputs: { [LOSS]: losses } });
+  return Promise.all(windows.map(async (_, index) => (await losses.read(index))[0]! / (length - 1)));
+}
+
+/** Windows `[start, start + count)` of a stream as a stream of their own. */
+const sectionOf = (states: HiddenStates, start: number, count: number): HiddenStates => ({
+  windows: count,
+  read: (index) => states.read(start + index),
+  write: (index, values) => states.write(start + index, values),
+  dispose: async () => {},
+});
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((total, value) => total + value, 0) / values.length;

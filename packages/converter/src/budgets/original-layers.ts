@@ -1,0 +1,93 @@
+import { type HiddenStates, memoryHiddenStates, type StageMoments } from "@kvfold/calibration";
+import { loadBlock, loadEmbedding } from "../checkpoint/load-weights.js";
+import { type Calibrator, startCalibration } from "../fold/calibrator.js";
+import { foldLayer } from "../fold/fold-block.js";
+import type { LayerContext } from "../fold/group.js";
+import type { Tap } from "../graph/taps.js";
+import type { BlockWeights } from "../model/decoder-weights.js";
+import type { LayerPlan } from "../plan/fold-plan.js";
+import type { TextBudgetContext } from "./budget.js";
+
+/** Windows that errors and losses are measured on; moments are measured on all there are. */
+const MEASURED_WINDOWS = 4;
+
+/** One layer of the original model, as a budget sees it; moments are those of the method's taps and of others asked for. */
+export interface OriginalLayer extends LayerContext {
+  readonly block: BlockWeights;
+  /** The first few windows. */
+  readonly windows: readonly Int32Array[];
+  /** The original stream before the block, over `windows`. */
+  readonly input: HiddenStates;
+  /** The block folded by the plan's method alone, with ranks of its own. */
+  readonly fold: (plan: LayerPlan) => BlockWeights;
+}
+
+/**
+ * The layers of the original model in order, each with what folding it alone needs. In memory: one block, the stream of
+ * all windows, and the layer's input on the first few.
+ */
+export async function* originalLayers(
+  context: TextBudgetContext,
+  taps: readonly Tap[] = [],
+): AsyncGenerator<OriginalLayer> {
+  const { checkpoint, plan, moments, onLayer } = context;
+  const windows = context.windows.slice(0, MEASURED_WINDOWS);
+  const wanted = [...new Set([...plan.taps, ...taps])];
+  const calibrator = await calibrate(
+    context,
+    wanted.filter((tap) => moments?.[0]?.[tap] === undefined),
+  );
+  try {
+    for (let layer = 0; layer < plan.layers.length; layer++) {
+      const block = await loadBlock(checkpoint, layer);
+      const input = await copyStates(calibrator.hidden, windows.length);
+      const measured = { ...(await calibrator.measure(block)), ...moments?.[layer] };
+      await calibrator.advance(block);
+      const known = contextOf(context, layer, block, measured);
+      const fold = (layerPlan: LayerPlan): BlockWeights => ({
+        ...block,
+        attention: foldLayer({ ...known, method: plan.method, plan: layerPlan }).attention,
+      });
+      yield { ...known, block, windows, input, fold };
+      onLayer(layer);
+    }
+  } finally {
+    await calibrator.dispose();
+  }
+}
+
+/** The original model at its embedding; without taps it runs on the few windows alone. */
+async function calibrate(
+  { checkpoint, windows, provider, hiddenStates, signal }: TextBudgetContext,
+  taps: readonly Tap[],
+): Promise<Calibrator> {
+  return startCalibration({
+    config: checkpoint.config,
+    embedding: await loadEmbedding(checkpoint),
+    windows: taps.length > 0 ? windows : windows.slice(0, MEASURED_WINDOWS),
+    taps,
+    provider,
+    hiddenStates,
+    signal,
+  });
+}
+
+async function copyStates(states: HiddenStates, count: number): Promise<HiddenStates> {
+  const copies = await memoryHiddenStates(count, 0);
+  for (let index = 0; index < count; index++) await copies.write(index, (await states.read(index)).slice());
+  return copies;
+}
+
+const contextOf = (
+  { checkpoint, plan }: TextBudgetContext,
+  layer: number,
+  { attention }: BlockWeights,
+  moments: StageMoments,
+): LayerContext => ({
+  layer,
+  attention,
+  moments,
+  seed: plan.seed,
+  positions: checkpoint.config.family.positions,
+  outputBias: plan.bias === "free",
+});

@@ -1,0 +1,58 @@
+import { createGraphBuilder, memoryWeights } from "@kvfold/onnx";
+import type { ModelSource } from "@kvfold/runtime";
+import type { ModelConfig } from "../checkpoint/read-config.js";
+import type { EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
+import { HIDDEN_IN } from "./calibration-graphs.js";
+import { emitHead } from "./emit-embedding.js";
+import { createEmitter, type Emitter, OPSETS } from "./emitter.js";
+
+/** Names of the loss graph's input and output besides `hidden_in`. */
+export const NEXT_TOKENS = "next_tokens";
+export const LOSS = "loss";
+
+export declare namespace lossGraph {
+  interface Options {
+    readonly config: ModelConfig;
+    readonly embedding: EmbeddingWeights;
+    readonly head: HeadWeights;
+    /** Tokens of a window, at least 2. */
+    readonly length: number;
+  }
+}
+
+/**
+ * What a window's hidden states cost: `hidden_in [1, S, D]` behind the last block and int64 `next_tokens [1, S - 1]` to
+ * `loss [1]`, the sum of `-log p(next token)` in nats over the first `S - 1` positions.
+ */
+export function lossGraph({ config, embedding, head, length }: lossGraph.Options): ModelSource {
+  const { hiddenSize, vocabSize } = config.shape;
+  const weights = memoryWeights();
+  const graph = createGraphBuilder({ graphName: "loss", opsets: OPSETS, weights });
+  const e = createEmitter(graph, "float32");
+  const hidden = graph.input(HIDDEN_IN, "float32", [1, length, hiddenSize]);
+  const next = graph.input(NEXT_TOKENS, "int64", [1, length - 1]);
+  const predicting = e.node("Slice", "hidden/Slice", [
+    hidden,
+    graph.int64([0]),
+    graph.int64([length - 1]),
+    graph.int64([1]),
+  ]);
+  const table = head.table === undefined ? emitTable(e, embedding, [vocabSize, hiddenSize]) : "";
+  emitLoss(e.at("loss"), emitHead(e, predicting, table, head, config), next);
+  return { bytes: graph.toBytes(), externalData: weights.externalData };
+}
+
+const emitTable = (e: Emitter, { table }: EmbeddingWeights, dims: readonly number[]): string =>
+  e.floats("model/embed_tokens/weight", dims, table);
+
+/** Logits `[1, N, V]` and the tokens that follow `[1, N]` to the summed loss. */
+function emitLoss(e: Emitter, logits: string, next: string): void {
+  const log = e.node("LogSoftmax", "LogSoftmax", [logits], { attributes: { axis: -1 } });
+  const index = e.node("Unsqueeze", "Unsqueeze", [next, e.graph.int64([2])]);
+  const chosen = e.node("GatherElements", "GatherElements", [log, index], { attributes: { axis: 2 } });
+  const sum = e.node("ReduceSum", "ReduceSum", [chosen, e.graph.int64([1, 2])], {
+    attributes: { keepdims: 0 },
+  });
+  e.graph.nodeWithOutputs("Neg", [sum], [LOSS], { name: "/loss/Neg" });
+  e.graph.output(LOSS, "float32", [1]);
+}
