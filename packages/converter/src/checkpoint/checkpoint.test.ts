@@ -1,4 +1,4 @@
-import { bytesSource, encodeFloats, serializeSafetensors } from "@kvfold/safetensors";
+import { bytesSource, decodeFloats, encodeFloats, serializeSafetensors } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
 import {
   type Files,
@@ -58,6 +58,18 @@ describe("openCheckpoint", () => {
     expect(folder.bytesRead()).toBe(8 + headerBytes);
     await checkpoint.read(NORM, [32]);
     expect(folder.bytesRead()).toBe(8 + headerBytes + 4 * 32);
+  });
+
+  it("samples each tensor: what it is, and how it begins", async () => {
+    const checkpoint = await open(tiny(() => {}, { shards: 2 }));
+    const samples = [];
+    for await (const sample of checkpoint.samples()) samples.push(sample);
+    expect(samples.map(({ name }) => checkpoint.has(name))).toEqual(Array(21).fill(true));
+    const norm = samples.find(({ name }) => name === NORM)!;
+    expect(norm).toMatchObject({ dtype: "F32", shape: [32] });
+    expect(decodeFloats(norm.bytes, "F32")).toEqual(await checkpoint.read(NORM, [32]));
+    // The tables of 61 rows of 32 take 7808 bytes.
+    expect(Math.max(...samples.map(({ bytes }) => bytes.length))).toBe(4096);
   });
 
   it("closes its files", async () => {

@@ -26,8 +26,18 @@ export interface Checkpoint {
   has(tensor: string): boolean;
   /** Reads a tensor as float32, after checking its shape and that all values are finite. */
   read(tensor: string, shape: readonly number[]): Promise<Float32Array>;
+  /** What each tensor is and how it begins, in the order of the files: enough to tell one checkpoint from another. */
+  samples(): AsyncIterable<TensorSample>;
   close(): Promise<void>;
 }
+
+/** A tensor as its header describes it, and its first bytes. */
+export interface TensorSample extends Pick<TensorInfo, "name" | "dtype" | "shape"> {
+  readonly bytes: Uint8Array;
+}
+
+/** A page of the disk: training changes some number in every one of them. */
+const SAMPLE_BYTES = 4096;
 
 const SHARD_INDEX = "model.safetensors.index.json";
 
@@ -53,6 +63,7 @@ export async function openCheckpoint(folder: FolderSource): Promise<Checkpoint> 
     config,
     has: (tensor) => tensors.has(tensor),
     read: (tensor, shape) => readTensor(folder, tensors, tensor, shape),
+    samples: () => sampleTensors(folder, tensors),
     close,
   };
 }
@@ -106,6 +117,17 @@ async function readTensor(
     checkFinite(name, values);
     return values;
   });
+}
+
+async function* sampleTensors(
+  folder: FolderSource,
+  tensors: ReadonlyMap<string, Located>,
+): AsyncGenerator<TensorSample> {
+  for (const { file, source, info } of tensors.values()) {
+    const { name, dtype, shape, start, end } = info;
+    const read = () => source.read(start, Math.min(end, start + SAMPLE_BYTES));
+    yield { name, dtype, shape, bytes: await inFile(folder, file, read) };
+  }
 }
 
 /** Says of what goes wrong while reading a file which file it was. */

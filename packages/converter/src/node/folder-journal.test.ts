@@ -1,0 +1,259 @@
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type HiddenStates, memoryHiddenStates, type StageMoments } from "@kvfold/calibration";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
+import { randomWindows } from "../../test/support/numbers.js";
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import { loadBlock } from "../checkpoint/load-weights.js";
+import type { FinishedBlock } from "../journal/fold-journal.js";
+import { planFold } from "../plan/plan-fold.js";
+import { type FolderJournal, openJournal } from "./folder-journal.js";
+
+const windows = randomWindows(2, 4, { vocabulary: 61 });
+const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
+const plan = planFold(checkpoint.config, { keep: "1/2", method: "svd-a" });
+const fold = { checkpoint, plan, windows, version: "1" };
+
+let root: string;
+let folder: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "kvfold-journal-"));
+  folder = join(root, "journal");
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+const open = (options: Partial<openJournal.Options> = {}): Promise<FolderJournal> =>
+  openJournal({ ...fold, folder, ...options });
+
+/** Hidden states of two windows that are `value` throughout. */
+async function statesOf(value: number): Promise<HiddenStates> {
+  const states = await memoryHiddenStates(2, 8);
+  for (const index of [0, 1]) await states.write(index, new Float32Array(8).fill(value + index));
+  return states;
+}
+
+async function finishedBlock(layer: number): Promise<FinishedBlock> {
+  const retained = { keys: [0.5, undefined], values: [0.1 + 0.2, 1] };
+  return { block: await loadBlock(checkpoint, layer), retained };
+}
+
+/** Keeps what there is after a block, with streams of `layer + 1` and `-layer - 1`. */
+async function finish(journal: FolderJournal, layer: number): Promise<void> {
+  await journal.saveStream(layer, "original", await statesOf(layer + 1));
+  await journal.saveStream(layer, "folded", await statesOf(-layer - 1));
+  await journal.saveBlock(layer, await finishedBlock(layer));
+}
+
+async function restore(journal: FolderJournal, stream: "original" | "folded"): Promise<readonly number[]> {
+  const states = await memoryHiddenStates(2, 8);
+  await journal.restoreStream(stream, states);
+  return [(await states.read(0))[7]!, (await states.read(1))[0]!];
+}
+
+const failure = (code: string, message: string | RegExp) =>
+  expect.objectContaining({ code, message: expect.stringMatching(message) as string });
+
+describe("openJournal", () => {
+  it("keeps blocks and streams for another run", async () => {
+    await finish(await open(), 0);
+    const journal = await open();
+    expect(journal).toMatchObject({ name: folder, blocks: 1, plan });
+    expect(await journal.readBlock(0)).toEqual(await finishedBlock(0));
+    expect(await restore(journal, "original")).toEqual([1, 2]);
+    expect(await restore(journal, "folded")).toEqual([-1, 0]);
+  });
+
+  it("holds the streams behind the last block alone", async () => {
+    const journal = await open();
+    await finish(journal, 0);
+    await finish(journal, 1);
+    expect((await readdir(folder)).toSorted()).toEqual([
+      "block-0.safetensors",
+      "block-1.safetensors",
+      "folded-2.safetensors",
+      "journal.json",
+      "original-2.safetensors",
+    ]);
+  });
+
+  it("keeps moments where they come with a block", async () => {
+    const gram = Float64Array.of(1, 1 / 3, 1 / 3, 2);
+    const moments: StageMoments = { keys: { width: 2, count: 9, sum: Float64Array.of(-1, 1e-300), gram } };
+    const first = await open();
+    await first.saveBlock(0, { ...(await finishedBlock(0)), moments });
+    expect((await open()).hasMoments).toBe(true);
+    expect((await (await open()).readBlock(0)).moments).toEqual(moments);
+    await first.saveBlock(1, await finishedBlock(1));
+    expect((await open()).hasMoments).toBe(false);
+  });
+
+  it("keeps a settled plan before any block", async () => {
+    const journal = await open();
+    expect(existsSync(folder)).toBe(false);
+    await journal.savePlan({ ...plan, seed: 77 });
+    expect(await open()).toMatchObject({ plan: { seed: 77 }, blocks: 0 });
+  });
+
+  it("removes what is its own, and the folder with it unless there is more", async () => {
+    const journal = await open();
+    await finish(journal, 0);
+    await writeFile(join(folder, "notes.txt"), "dear to someone");
+    await journal.remove();
+    expect(await readdir(folder)).toEqual(["notes.txt"]);
+    await rm(join(folder, "notes.txt"));
+    await journal.remove();
+    expect(existsSync(folder)).toBe(false);
+    await journal.remove();
+  });
+});
+
+describe("a journal after a kill", () => {
+  it("between the streams of a block and its record is complete up to the block before", async () => {
+    const journal = await open();
+    await finish(journal, 0);
+    // A folder where the record would be written to stands for the end of the process: nothing comes after it.
+    await mkdir(join(folder, "journal.json.partial"));
+    await expect(finish(journal, 1)).rejects.toThrow(failure("write-failed", /journal\.json: /));
+    expect(journal.blocks).toBe(1);
+    await rm(join(folder, "journal.json.partial"), { recursive: true });
+    expect(await readdir(folder)).toContain("block-1.safetensors");
+
+    const again = await open();
+    expect(again.blocks).toBe(1);
+    expect(await restore(again, "original")).toEqual([1, 2]);
+    expect(await readdir(folder)).not.toContain("block-1.safetensors");
+    await finish(again, 1);
+    expect(await restore(await open(), "original")).toEqual([2, 3]);
+  });
+
+  it("in the middle of a file is as it was, without the half of the file", async () => {
+    await finish(await open(), 0);
+    const files = await readdir(folder);
+    for (const name of ["original-2.safetensors.partial", "journal.json.partial"])
+      await writeFile(join(folder, name), "half");
+    expect((await open()).blocks).toBe(1);
+    expect(await readdir(folder)).toEqual(files);
+  });
+
+  it("in the middle of its removal is none", async () => {
+    await finish(await open(), 0);
+    await rm(join(folder, "journal.json"));
+    expect((await open()).blocks).toBe(0);
+  });
+});
+
+describe("a journal on a full disk", () => {
+  it.skipIf(!existsSync("/dev/full"))("names the file, and stays as it was", async () => {
+    const journal = await open();
+    await finish(journal, 0);
+    const files = await readdir(folder);
+    await symlink("/dev/full", join(folder, "folded-2.safetensors.partial"));
+    await expect(finish(journal, 1)).rejects.toThrow(
+      failure("write-failed", /journal\/folded-2\.safetensors: .*ENOSPC.*make room/),
+    );
+    const again = await open();
+    expect(again.blocks).toBe(1);
+    expect(await readdir(folder)).toEqual(files);
+  });
+});
+
+describe("openJournal refuses", () => {
+  it.each<[string, () => Promise<Partial<openJournal.Options>>, RegExp]>([
+    [
+      "another plan",
+      async () => ({ plan: planFold(checkpoint.config, { keep: "1/4", method: "svd-a" }) }),
+      /keep was 1\/2 and is 1\/4, layers changed/,
+    ],
+    [
+      "other text",
+      async () => ({ windows: randomWindows(2, 4, { vocabulary: 61, seed: 8 }) }),
+      /\(calibration text changed\)/,
+    ],
+    [
+      "the same text cut elsewhere",
+      async () => ({ windows: recut(windows) }),
+      /\(calibration text changed\)/,
+    ],
+    ["no text", async () => ({ windows: undefined }), /\(calibration text changed\)/],
+    [
+      "moments from elsewhere",
+      async () => ({
+        moments: [{ keys: { width: 1, count: 1, sum: Float64Array.of(1), gram: Float64Array.of(1) } }],
+      }),
+      /\(measured moments changed\)/,
+    ],
+    [
+      "other weights",
+      async () => ({ checkpoint: await syntheticCheckpoint({ config: tinyLlama, seed: 2 }) }),
+      /\(checkpoint changed\)/,
+    ],
+    [
+      "one other weight",
+      async () => ({ checkpoint: await withOtherBytes("model.norm.weight") }),
+      /checkpoint/,
+    ],
+    ["another version", async () => ({ version: "2" }), /\(version of kvfold was 1 and is 2\)/],
+  ])("the journal of %s, and leaves it alone", async (_, options, reason) => {
+    await finish(await open(), 0);
+    await expect(open(await options())).rejects.toThrow(failure("unusable-journal", reason));
+    expect((await open()).blocks).toBe(1);
+  });
+
+  it("a folder that holds something else", async () => {
+    await mkdir(folder);
+    await writeFile(join(folder, "thesis.txt"), "dear to someone");
+    await expect(open()).rejects.toThrow(failure("unusable-journal", /no journal of kvfold/));
+    expect(await readdir(folder)).toEqual(["thesis.txt"]);
+  });
+
+  it.each(["{", "[]", '{"format":"kvfold-journal-2"}'])("a damaged record: %s", async (text) => {
+    await finish(await open(), 0);
+    await writeFile(join(folder, "journal.json"), text);
+    await expect(open()).rejects.toThrow(failure("unusable-journal", /journal\.json is damaged.*start over/));
+  });
+});
+
+describe("a damaged journal", () => {
+  it.each(["block-0.safetensors", "original-1.safetensors"])(
+    "says which file it is: %s cut short, of no kind, or missing",
+    async (name) => {
+      await finish(await open(), 0);
+      const path = join(folder, name);
+      const bytes = await readFile(path);
+      const read = async () => {
+        const journal = await open();
+        return name.startsWith("block") ? journal.readBlock(0) : restore(journal, "original");
+      };
+      const damaged = failure("unusable-journal", new RegExp(`${name} is missing or damaged .*start over`));
+      for (const length of [bytes.length - 1, 100, 4, 0]) {
+        await truncate(path, length);
+        await expect(read()).rejects.toThrow(damaged);
+      }
+      await writeFile(path, "not safetensors");
+      await expect(read()).rejects.toThrow(damaged);
+      await rm(path);
+      await expect(read()).rejects.toThrow(damaged);
+    },
+  );
+});
+
+/** The same tokens in windows of another length. */
+const recut = ([first, second]: readonly Int32Array[]): readonly Int32Array[] => {
+  const tokens = [...first!, ...second!];
+  return [Int32Array.from(tokens.slice(0, 2)), Int32Array.from(tokens.slice(2))];
+};
+
+/** The checkpoint with the first byte of a tensor changed. */
+async function withOtherBytes(tensor: string): Promise<Checkpoint> {
+  const changed = (bytes: Uint8Array) => Uint8Array.of(bytes[0]! ^ 1, ...bytes.subarray(1));
+  return {
+    ...checkpoint,
+    async *samples() {
+      for await (const sample of checkpoint.samples())
+        yield sample.name === tensor ? { ...sample, bytes: changed(sample.bytes) } : sample;
+    },
+  };
+}
