@@ -1,7 +1,7 @@
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  entry: ["src/index.ts", "src/node.ts"],
+  entry: { index: "src/index.ts", node: "src/node.ts", "block-math-worker": "src/node/block-math-worker.ts" },
   format: "esm",
   dts: true,
   clean: true,

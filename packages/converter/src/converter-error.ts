@@ -5,6 +5,8 @@ export type ConverterErrorCode =
   | "invalid-option"
   | "insufficient-data"
   | "output-exists"
+  | "unusable-journal"
+  | "write-failed"
   | "aborted";
 
 const marker = /*@__PURE__*/ Symbol.for("kvfold.converter.error");

@@ -5,41 +5,58 @@ import {
   embeddingGraph,
   HIDDEN_IN,
   HIDDEN_OUT,
+  mlpGraph,
   RESIDUAL_OUT,
   sensitivityGraph,
 } from "../graph/calibration-graphs.js";
 import { isAttentionTap, type Tap, tapWidth } from "../graph/taps.js";
+import type { BlockWindow } from "../graph/window-graph.js";
 import type { BlockWeights, EmbeddingWeights } from "../model/decoder-weights.js";
 import { createWindowRunner, type WindowRun, type WindowRunner } from "./window-runner.js";
 
-/** Takes a model's hidden states down its blocks and measures each block on the way. */
+/** Takes a model's hidden states down its blocks, each in two steps, and measures each block on the way. */
 export interface Calibrator {
   readonly runner: WindowRunner;
-  /** Runs the next block over all windows; blocks come in order. Returns the moments of the taps. */
+  /** Runs the attention half of the next block over all windows; returns the moments of the taps. */
   measure(block: BlockWeights): Promise<StageMoments>;
-  /** The stream behind the block measured last. */
+  /** Runs the other half of the block measured last. */
+  advance(block: BlockWeights): Promise<void>;
+  /** The stream before a block until `advance`, and behind it from then on. */
   readonly hidden: HiddenStates;
-  /** The stream between the halves of the block measured last, where it was asked for. */
-  readonly residual: HiddenStates | undefined;
+  /** The stream between the halves of the block measured last; `hidden` itself where only moments are wanted. */
+  readonly residual: HiddenStates;
   dispose(): Promise<void>;
 }
 
 /** Windows that attention taps are measured on: their statistics are a few numbers per head, and slow to get. */
-const ATTENTION_WINDOWS = 16;
+export const ATTENTION_WINDOWS = 16;
 
 export declare namespace startCalibration {
   interface Options extends WindowRun {
     readonly config: ModelConfig;
     readonly embedding: EmbeddingWeights;
     readonly taps: readonly Tap[];
-    /** What healing needs of the original model besides its moments: the streams of every block. */
+    /** What the streams are for: with `moments` alone the last block runs no further than its taps. */
     readonly streams?: "moments" | "targets";
+    /** Where an earlier calibration stopped; at the embedding without it. */
+    readonly resume?: StreamPosition | undefined;
   }
 }
 
-/** Embeds the windows. Memory from here on: one block's weights and the hidden states. */
+/** A stream behind some blocks, kept elsewhere. */
+export interface StreamPosition {
+  /** Blocks that it is behind. */
+  readonly blocks: number;
+  /** Fills `hidden` with it. */
+  readonly restore: (hidden: HiddenStates) => Promise<void>;
+}
+
+/**
+ * Embeds the windows, or goes on where an earlier calibration stopped. Memory from here on: one block's weights and the
+ * hidden states, twice for `targets`.
+ */
 export async function startCalibration(options: startCalibration.Options): Promise<Calibrator> {
-  const { config, windows, taps, streams = "moments" } = options;
+  const { config, taps, streams = "moments", resume } = options;
   const { hiddenSize, layers } = config.shape;
   const runner = createWindowRunner(options);
   const owned: HiddenStates[] = [];
@@ -53,68 +70,79 @@ export async function startCalibration(options: startCalibration.Options): Promi
   };
   try {
     const hidden = await createStream();
-    const residual = streams === "targets" ? await createStream() : undefined;
-    const embedding = embeddingGraph(config, options.embedding, runner.length);
-    await runner.run(embedding, { feeds: tokenFeeds(windows), outputs: { [HIDDEN_OUT]: hidden } });
-    let layer = 0;
-    const measure = (weights: BlockWeights) => {
-      const last = ++layer === layers && streams === "moments";
-      return measureBlock({ runner, config, weights, taps, hidden, residual, last });
+    const residual = streams === "targets" ? await createStream() : hidden;
+    await (resume === undefined ? embed(runner, options, hidden) : resume.restore(hidden));
+    let layer = (resume?.blocks ?? 0) - 1;
+    const isEnd = () => layer === layers - 1 && streams === "moments";
+    return {
+      runner,
+      hidden,
+      residual,
+      async measure(weights) {
+        layer++;
+        const window = { config, weights, length: runner.length };
+        const attention = await measureAttention(runner, window, taps, hidden);
+        return {
+          ...attention,
+          ...(await measureProjections(runner, window, taps, hidden, isEnd() ? undefined : residual)),
+        };
+      },
+      async advance(weights) {
+        if (isEnd()) return;
+        const graph = mlpGraph({ config, weights, length: runner.length });
+        await runner.run(graph, { inputs: { [HIDDEN_IN]: residual }, outputs: { [HIDDEN_OUT]: hidden } });
+      },
+      dispose,
     };
-    return { runner, hidden, residual, measure, dispose };
   } catch (error) {
     await dispose();
     throw error;
   }
 }
 
-interface BlockRun {
-  readonly runner: WindowRunner;
-  readonly config: ModelConfig;
-  readonly weights: BlockWeights;
-  readonly taps: readonly Tap[];
-  readonly hidden: HiddenStates;
-  readonly residual: HiddenStates | undefined;
-  /** Nothing follows this block, so its output is not needed. */
-  readonly last: boolean;
+async function embed(
+  runner: WindowRunner,
+  { config, embedding, windows }: startCalibration.Options,
+  hidden: HiddenStates,
+): Promise<void> {
+  const graph = embeddingGraph(config, embedding, runner.length);
+  await runner.run(graph, { feeds: tokenFeeds(windows), outputs: { [HIDDEN_OUT]: hidden } });
 }
 
-async function measureBlock({
-  runner,
-  config,
-  weights,
-  taps,
-  hidden,
-  residual,
-  last,
-}: BlockRun): Promise<StageMoments> {
-  const window = { config, weights, length: runner.length };
-  const inputs = { [HIDDEN_IN]: hidden };
-  const sizes = (names: readonly Tap[]) =>
-    names.map((name) => ({ name, size: tapWidth(name, config.shape) }));
-  const attentionTaps = taps.filter(isAttentionTap);
-  const projectionTaps = taps.filter((tap) => !isAttentionTap(tap));
-
-  const attention =
-    attentionTaps.length === 0
-      ? {}
-      : (
-          await runner.run(sensitivityGraph(window, attentionTaps), {
-            inputs,
-            moments: sizes(attentionTaps),
-            limit: ATTENTION_WINDOWS,
-          })
-        ).moments;
-  if (last && projectionTaps.length === 0) return attention;
-  const outputs = {
-    ...(last ? {} : { [HIDDEN_OUT]: hidden }),
-    ...(residual && { [RESIDUAL_OUT]: residual }),
-  };
-  const graph = blockGraph(
-    window,
-    projectionTaps,
-    Object.keys(outputs) as (typeof HIDDEN_OUT | typeof RESIDUAL_OUT)[],
-  );
-  const { moments } = await runner.run(graph, { inputs, outputs, moments: sizes(projectionTaps) });
-  return { ...moments, ...attention };
+async function measureAttention(
+  runner: WindowRunner,
+  window: BlockWindow,
+  taps: readonly Tap[],
+  hidden: HiddenStates,
+): Promise<StageMoments> {
+  const names = taps.filter(isAttentionTap);
+  if (names.length === 0) return {};
+  const { moments } = await runner.run(sensitivityGraph(window, names), {
+    inputs: { [HIDDEN_IN]: hidden },
+    moments: sizesOf(names, window),
+    limit: ATTENTION_WINDOWS,
+  });
+  return moments;
 }
+
+/** Also runs the attention half, where there is a stream for it to go to. */
+async function measureProjections(
+  runner: WindowRunner,
+  window: BlockWindow,
+  taps: readonly Tap[],
+  hidden: HiddenStates,
+  residual: HiddenStates | undefined,
+): Promise<StageMoments> {
+  const names = taps.filter((tap) => !isAttentionTap(tap));
+  if (names.length === 0 && residual === undefined) return {};
+  const graph = blockGraph(window, names, residual === undefined ? [] : [RESIDUAL_OUT]);
+  const { moments } = await runner.run(graph, {
+    inputs: { [HIDDEN_IN]: hidden },
+    outputs: residual === undefined ? {} : { [RESIDUAL_OUT]: residual },
+    moments: sizesOf(names, window),
+  });
+  return moments;
+}
+
+const sizesOf = (taps: readonly Tap[], { config }: BlockWindow) =>
+  taps.map((name) => ({ name, size: tapWidth(name, config.shape) }));

@@ -5,7 +5,8 @@ import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-c
 import { randomWindows } from "../../test/support/numbers.js";
 import type { BlockWeights } from "../model/decoder-weights.js";
 import { planFold } from "../plan/plan-fold.js";
-import { type FoldProgress, foldModel, type ModelOutput } from "./fold-model.js";
+import { foldModel, type ModelOutput } from "./fold-model.js";
+import type { FoldProgress } from "./progress.js";
 
 const windows = randomWindows(3, 12, { vocabulary: 61 });
 
@@ -48,18 +49,30 @@ describe("foldModel", () => {
     const set = await setUp({ keep: "1/2", method: "svd-a" });
     await foldModel({ ...set, windows, outputs: [], onProgress: (progress) => seen.push(progress) });
     const told = seen.map(({ step, layer, done, total }) => `${step} ${layer}: ${done}/${total}`);
-    const measured = (layer: number) => [1, 2, 3].map((done) => `measure ${layer}: ${done}/3`);
     expect(told).toEqual([
-      "embed 0: 1/3",
-      "embed 0: 2/3",
-      "embed 0: 3/3",
-      ...measured(0),
-      "fold 0: 0/2",
-      "write 0: 1/2",
-      ...measured(1),
-      "fold 1: 1/2",
-      "write 1: 2/2",
+      ...[1, 2, 3].map((done) => `embed 0: ${done}/12`),
+      // The attention half with its moments, then the other half.
+      ...[4, 5, 6, 7, 8, 9].map((done) => `measure 0: ${done}/12`),
+      // The next block is measured before this one is written.
+      ...[10, 11, 12].map((done) => `measure 1: ${done}/12`),
+      "write 0: 12/12",
+      "write 1: 12/12",
     ]);
+  });
+
+  it.each([
+    { method: "latent", heal: "both" },
+    { method: "latent", heal: "attention" },
+    { method: "svd-a", heal: "both" },
+    { method: "random", heal: "attention" },
+    { method: "mean", heal: "none" },
+  ] as const)("counts to the end with $method, heal $heal", async ({ method, heal }) => {
+    const seen: FoldProgress[] = [];
+    const set = await setUp({ keep: "1/2", method, heal });
+    await foldModel({ ...set, windows, outputs: [], onProgress: (progress) => seen.push(progress) });
+    const { done, total } = seen.at(-1)!;
+    expect(done).toBe(total);
+    expect(seen.every((progress, i) => progress.done >= (seen[i - 1]?.done ?? 0))).toBe(true);
   });
 
   it("folds alike with moments measured before", async () => {

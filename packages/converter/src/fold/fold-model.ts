@@ -2,10 +2,16 @@ import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
 import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { loadBlock, loadEmbedding, loadHead } from "../checkpoint/load-weights.js";
+import { ConverterError } from "../converter-error.js";
+import type { FoldJournal } from "../journal/fold-journal.js";
 import type { BlockWeights, EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
-import { type FoldedBlock, foldBlock } from "./fold-block.js";
+import { requireSettled } from "../plan/require-settled.js";
+import { inBackground } from "./background.js";
+import { type BlockMath, inlineBlockMath } from "./block-math.js";
+import type { FoldLayerInput, Retained } from "./fold-block.js";
 import { checkCalibration, startMeasuring } from "./measuring.js";
+import type { FoldProgress } from "./progress.js";
 
 /** Takes the folded model a block at a time; ONNX graphs and checkpoints are such outputs. */
 export interface ModelOutput {
@@ -14,17 +20,6 @@ export interface ModelOutput {
   finish(head: HeadWeights): Promise<void>;
   /** Closes what is open, in place of `finish`, when the fold failed. What is written stays: its folder is the caller's. */
   abandon(): Promise<void>;
-}
-
-/** What a fold is doing. */
-export type FoldStep = "embed" | "measure" | "fold" | "heal" | "write";
-
-/** One step forward; `done` of `total` counts windows while measuring and healing, else blocks. */
-export interface FoldProgress {
-  readonly step: FoldStep;
-  readonly layer: number;
-  readonly done: number;
-  readonly total: number;
 }
 
 export declare namespace foldModel {
@@ -41,31 +36,42 @@ export declare namespace foldModel {
     readonly hiddenStates?: HiddenStatesFactory | undefined;
     /** Sees the moments of each layer as they are measured. */
     readonly onMoments?: ((layer: number, moments: StageMoments) => void) | undefined;
+    /**
+     * Keeps what is finished, and has what an earlier run of this fold finished: the fold goes on behind it, and the
+     * outputs are as if it had never stopped.
+     */
+    readonly journal?: FoldJournal | undefined;
+    /** Where the linear algebra runs: in this thread unless given. Not disposed here. */
+    readonly math?: BlockMath | undefined;
     readonly onProgress?: ((progress: FoldProgress) => void) | undefined;
     readonly signal?: AbortSignalLike | undefined;
   }
   interface Report {
     /** By layer: share of the energy each group's basis keeps. */
-    readonly retained: readonly FoldedBlock["retained"][];
+    readonly retained: readonly Retained[];
   }
 }
 
 /**
  * Folds a checkpoint by its plan, a block at a time: load, run over the calibration windows, choose bases, fold, heal,
- * hand to the outputs, drop (docs/method.md, Block by block). Memory is one block and the hidden states, whatever the model's
- * size.
+ * hand to the outputs, drop (docs/method.md, Block by block). Memory is two blocks (the next one is measured while the
+ * last refit of this one is solved) and the hidden states, whatever the model's size.
  *
  * @throws {ConverterError} `insufficient-data` when the plan needs calibration and neither windows nor moments are
- * given.
+ * given, `invalid-option` when its budget is not settled, `unusable-journal` when `onMoments` is given and the journal
+ * was kept without.
  * @throws {RuntimeError} `aborted` when `signal` fires; outputs are then unfinished.
  */
 export async function foldModel(options: foldModel.Options): Promise<foldModel.Report> {
   const { checkpoint, outputs } = options;
+  requireSettled(options.plan);
   checkCalibration(options);
+  checkJournal(options);
   const embedding = await loadEmbedding(checkpoint);
   try {
     for (const output of outputs) await output.begin(embedding);
-    const retained = await foldBlocks(options, embedding);
+    const replayed = await replayBlocks(options);
+    const retained = [...replayed, ...(await foldBlocks(options, embedding, replayed.length))];
     const head = await loadHead(checkpoint);
     for (const output of outputs) await output.finish(head);
     return { retained };
@@ -75,21 +81,62 @@ export async function foldModel(options: foldModel.Options): Promise<foldModel.R
   }
 }
 
-async function foldBlocks(options: foldModel.Options, embedding: EmbeddingWeights) {
-  const { checkpoint, outputs, onProgress, signal } = options;
+/** Whether moments are measured, for someone who wants to see them. */
+const showsMoments = ({ plan, moments, onMoments }: foldModel.Options): boolean =>
+  plan.taps.length > 0 && moments === undefined && onMoments !== undefined;
+
+function checkJournal(options: foldModel.Options): void {
+  const { journal } = options;
+  if (journal === undefined || journal.hasMoments || !showsMoments(options)) return;
+  throw new ConverterError(
+    "unusable-journal",
+    `${journal.name} was kept without the moments of its blocks; go on without keeping moments, or remove it to start over`,
+  );
+}
+
+/** Hands what earlier runs finished to the outputs, as if it had just been folded. */
+async function replayBlocks({ journal, outputs, onMoments, signal }: foldModel.Options) {
+  const replayed: Retained[] = [];
+  for (let layer = 0; journal !== undefined && layer < journal.blocks; layer++) {
+    throwIfAborted(signal);
+    const { block, retained, moments } = await journal.readBlock(layer);
+    if (moments !== undefined) onMoments?.(layer, moments);
+    for (const output of outputs) await output.addBlock(block);
+    replayed.push(retained);
+  }
+  return replayed;
+}
+
+async function foldBlocks(options: foldModel.Options, embedding: EmbeddingWeights, first: number) {
+  const { checkpoint, outputs, journal, signal, math = inlineBlockMath } = options;
   const { layers } = checkpoint.config.shape;
+  if (first === layers) return [];
   const measuring = await startMeasuring(options, embedding);
-  const retained: FoldedBlock["retained"][] = [];
+  const { progress } = measuring;
+  const retained: Retained[] = [];
+  const prepare = async (layer: number): Promise<Prepared> => {
+    const block = await loadBlock(checkpoint, layer);
+    return { block, moments: await measuring.measure(layer, block) };
+  };
   try {
-    for (let layer = 0; layer < layers; layer++) {
+    let next = await prepare(first);
+    for (let layer = first; layer < layers; layer++) {
       throwIfAborted(signal);
-      const block = await loadBlock(checkpoint, layer);
-      const moments = await measuring.measure(layer, block);
-      const folded = foldLayer(options, layer, block, moments);
-      const healed = await measuring.heal(layer, folded.weights);
+      const { block, moments } = next;
+      const folding = inBackground(math.run("foldLayer", layerInput(options, layer, block, moments)));
+      await measuring.advance(layer, block);
+      const folded = await folding;
+      const healed = await measuring.heal(layer, { ...block, attention: folded.attention }, async () => {
+        if (layer + 1 < layers) next = await prepare(layer + 1);
+      });
       for (const output of outputs) await output.addBlock(healed);
+      await journal?.saveBlock(layer, {
+        block: healed,
+        retained: folded.retained,
+        moments: showsMoments(options) ? moments : undefined,
+      });
       retained.push(folded.retained);
-      onProgress?.({ step: "write", layer, done: layer + 1, total: layers });
+      progress.block(layer);
     }
   } finally {
     await measuring.dispose();
@@ -97,14 +144,28 @@ async function foldBlocks(options: foldModel.Options, embedding: EmbeddingWeight
   return retained;
 }
 
-function foldLayer(
-  { checkpoint, plan, onProgress }: foldModel.Options,
+/** The next block, measured. */
+interface Prepared {
+  readonly block: BlockWeights;
+  readonly moments: StageMoments;
+}
+
+function layerInput(
+  { checkpoint, plan }: foldModel.Options,
   layer: number,
-  block: BlockWeights,
+  { attention }: BlockWeights,
   moments: StageMoments,
-): FoldedBlock {
-  onProgress?.({ step: "fold", layer, done: layer, total: plan.layers.length });
+): FoldLayerInput {
+  const { method, seed, bias, layers } = plan;
   const { positions } = checkpoint.config.family;
-  const context = { layer, seed: plan.seed, moments, outputBias: plan.bias === "free" };
-  return foldBlock(block, plan.method, plan.layers[layer]!, context, positions);
+  return {
+    layer,
+    seed,
+    attention,
+    moments,
+    method,
+    plan: layers[layer]!,
+    positions,
+    outputBias: bias === "free",
+  };
 }

@@ -1,113 +1,205 @@
-import type { HiddenStates } from "@kvfold/calibration";
+import type { HiddenStates, StageResult } from "@kvfold/calibration";
 import type { ModelConfig } from "../checkpoint/read-config.js";
+import { HIDDEN_IN, HIDDEN_OUT, mlpGraph, RESIDUAL_OUT } from "../graph/calibration-graphs.js";
 import {
+  ATTENDED_IN,
+  ATTENDED_OUT,
+  attentionInputRefitGraph,
   attentionRefitGraph,
-  blockGraph,
-  HIDDEN_IN,
-  HIDDEN_OUT,
-  mlpGraph,
   mlpRefitGraph,
   REFIT,
   REFIT_CROSS,
   REFIT_TARGET,
-  RESIDUAL_OUT,
+  residualGraph,
+  residualRefitGraph,
   TARGET_IN,
-} from "../graph/calibration-graphs.js";
-import type { BlockWeights, Linear } from "../model/decoder-weights.js";
+} from "../graph/healing-graphs.js";
+import type { BlockWeights } from "../model/decoder-weights.js";
 import type { BiasPolicy, Heal } from "../plan/fold-plan.js";
-import type { Calibrator } from "./calibrator.js";
-import { refitLinear } from "./refit.js";
+import { inBackground } from "./background.js";
+import type { BlockMath } from "./block-math.js";
+import type { Calibrator, StreamPosition } from "./calibrator.js";
 
 /** Takes the folded model's hidden states down its blocks beside the original's, and refits each block on the way. */
 export interface Healer {
-  /** Refits the folded block against the original that the calibrator measured last, and runs it. */
-  heal(block: BlockWeights): Promise<BlockWeights>;
+  /** The folded model's stream: behind the block that was healed last. */
+  readonly folded: HiddenStates;
+  /** Compares what the block reads with what the original's reads; when the original is before the block. */
+  compareInputs(block: BlockWeights): Promise<void>;
+  /**
+   * Refits the folded block and runs it; when the original is behind the block. `meanwhile` is what can be done of the
+   * next block while the last refit is solved: the original's attention half.
+   */
+  heal(folded: BlockWeights, meanwhile: () => Promise<void>): Promise<BlockWeights>;
   dispose(): Promise<void>;
 }
 
 export declare namespace startHealing {
   interface Options {
     readonly config: ModelConfig;
-    /** At its embedding, with the streams that healing aims at. */
+    /** At its embedding or where it goes on, with the streams that healing aims at. */
     readonly calibrator: Calibrator;
     readonly heal: Exclude<Heal, "none">;
     readonly bias: BiasPolicy;
+    readonly math: BlockMath;
+    /** Where the folded stream goes on, when the calibrator does; behind the embedding without it. */
+    readonly resume?: StreamPosition | undefined;
   }
 }
 
-/** Starts the folded stream where the original one is: behind the embedding. */
-export async function startHealing({
-  config,
-  calibrator,
-  heal,
-  bias,
-}: startHealing.Options): Promise<Healer> {
-  const { runner, hidden } = calibrator;
-  const folded = await runner.createStream(config.shape.hiddenSize);
-  for (let index = 0; index < runner.count; index++)
-    await folded.write(index, (await hidden.read(index)).slice());
-  const run = { config, calibrator, folded, bias };
+interface HealRun extends startHealing.Options {
+  readonly folded: HiddenStates;
+}
+
+/** Starts the folded stream where the original one is: behind the embedding, or where an earlier fold stopped. */
+export async function startHealing(options: startHealing.Options): Promise<Healer> {
+  const { heal } = options;
+  const folded = await startFolded(options);
+  const run: HealRun = { ...options, folded };
+  let inputs: StageResult;
   return {
-    async heal(block) {
-      const attention = {
-        ...block,
-        attention: { ...block.attention, output: await refitAttention(run, block) },
-      };
-      return heal === "both" ? refitMlp(run, attention) : runBlock(run, attention);
+    folded,
+    async compareInputs(block) {
+      inputs = await compareInputs(run, block);
+    },
+    async heal(block, meanwhile) {
+      const half = await healAttention(run, await refitAttentionInputs(run, block, inputs));
+      const healed = heal === "both" ? await refitDown(run, half, meanwhile) : half;
+      if (heal !== "both") await meanwhile();
+      await runMlp(run, healed);
+      return healed;
     },
     dispose: () => folded.dispose(),
   };
 }
 
-interface HealRun {
-  readonly config: ModelConfig;
-  readonly calibrator: Calibrator;
-  readonly folded: HiddenStates;
-  readonly bias: BiasPolicy;
-}
-
-/** `W_O` in the folded width, against the original's stream between the halves. */
-async function refitAttention(
-  { config, calibrator, folded, bias }: HealRun,
-  weights: BlockWeights,
-): Promise<Linear> {
-  const { runner, residual } = calibrator;
-  const { output } = weights.attention;
-  const result = await runner.run(attentionRefitGraph({ config, weights, length: runner.length }), {
-    inputs: { [HIDDEN_IN]: folded, [TARGET_IN]: residual! },
-    ...regressionSizes(output),
-  });
-  return refitLinear(output, result, bias);
-}
-
-/** The MLP's last projection, against the original's stream behind the block; then on with the folded stream. */
-async function refitMlp(
-  { config, calibrator, folded, bias }: HealRun,
-  block: BlockWeights,
-): Promise<BlockWeights> {
+async function startFolded({ calibrator, config, resume }: startHealing.Options): Promise<HiddenStates> {
   const { runner, hidden } = calibrator;
-  const { length } = runner;
-  const result = await runner.run(mlpRefitGraph({ config, weights: block, length }), {
-    inputs: { [HIDDEN_IN]: folded, [TARGET_IN]: hidden },
-    outputs: { [RESIDUAL_OUT]: folded },
-    ...regressionSizes(block.mlp.down),
-  });
-  const healed = { ...block, mlp: { ...block.mlp, down: refitLinear(block.mlp.down, result, bias) } };
-  const streams = { inputs: { [HIDDEN_IN]: folded }, outputs: { [HIDDEN_OUT]: folded } };
-  await runner.run(mlpGraph({ config, weights: healed, length }), streams);
-  return healed;
+  const folded = await runner.createStream(config.shape.hiddenSize);
+  const copyHidden = async () => {
+    for (let index = 0; index < runner.count; index++)
+      await folded.write(index, (await hidden.read(index)).slice());
+  };
+  try {
+    await (resume === undefined ? copyHidden() : resume.restore(folded));
+    return folded;
+  } catch (error) {
+    await folded.dispose();
+    throw error;
+  }
 }
 
-async function runBlock(
-  { config, calibrator: { runner }, folded }: HealRun,
+const windowOf = ({ config, calibrator }: HealRun, weights: BlockWeights) => ({
+  config,
+  weights,
+  length: calibrator.runner.length,
+});
+
+function compareInputs(run: HealRun, block: BlockWeights): Promise<StageResult> {
+  const { calibrator, config, folded } = run;
+  const { hiddenSize } = config.shape;
+  return calibrator.runner.run(attentionInputRefitGraph(windowOf(run, block)), {
+    inputs: { [HIDDEN_IN]: folded, [TARGET_IN]: calibrator.hidden },
+    ...regressionSizes(hiddenSize, hiddenSize),
+  });
+}
+
+async function refitAttentionInputs(
+  { math, bias }: HealRun,
   block: BlockWeights,
+  sums: StageResult,
 ): Promise<BlockWeights> {
-  const graph = blockGraph({ config, weights: block, length: runner.length }, [], [HIDDEN_OUT]);
-  await runner.run(graph, { inputs: { [HIDDEN_IN]: folded }, outputs: { [HIDDEN_OUT]: folded } });
+  const { attention } = block;
+  const { query, key, value } = attention;
+  const [q, k, v] = await math.run("refitInputs", { linears: [query, key, value], sums, bias });
+  return { ...block, attention: { ...attention, query: q!, key: k!, value: v! } };
+}
+
+/** Refits `W_O` in the folded width and what reads the result, and takes the folded stream to between the halves. */
+async function healAttention(run: HealRun, block: BlockWeights): Promise<BlockWeights> {
+  const { inputs } = block.attention.output;
+  const attended = await run.calibrator.runner.createStream(inputs);
+  try {
+    const refitted = await refitOutput(run, block, attended);
+    return run.heal === "both"
+      ? await refitMlpInputs(run, refitted, attended)
+      : await addAttention(run, refitted, attended);
+  } finally {
+    await attended.dispose();
+  }
+}
+
+async function refitOutput(run: HealRun, block: BlockWeights, attended: HiddenStates): Promise<BlockWeights> {
+  const { calibrator, folded, math, bias } = run;
+  const { attention } = block;
+  const sums = await calibrator.runner.run(attentionRefitGraph(windowOf(run, block)), {
+    inputs: { [HIDDEN_IN]: folded, [TARGET_IN]: calibrator.residual },
+    outputs: { [ATTENDED_OUT]: attended },
+    ...regressionSizes(attention.output.inputs, attention.output.outputs),
+  });
+  const output = await math.run("refitLinear", { linear: attention.output, sums, bias });
+  return { ...block, attention: { ...attention, output } };
+}
+
+async function addAttention(
+  run: HealRun,
+  block: BlockWeights,
+  attended: HiddenStates,
+): Promise<BlockWeights> {
+  const { calibrator, folded } = run;
+  await calibrator.runner.run(residualGraph(windowOf(run, block)), {
+    inputs: { [HIDDEN_IN]: folded, [ATTENDED_IN]: attended },
+    outputs: { [RESIDUAL_OUT]: folded },
+  });
   return block;
 }
 
-const regressionSizes = ({ inputs, outputs }: Linear) => ({
+/** Adds the attention, and refits what the MLP makes of the sum. */
+async function refitMlpInputs(
+  run: HealRun,
+  block: BlockWeights,
+  attended: HiddenStates,
+): Promise<BlockWeights> {
+  const { calibrator, config, folded, math, bias } = run;
+  const { hiddenSize } = config.shape;
+  const sums = await calibrator.runner.run(residualRefitGraph(windowOf(run, block)), {
+    inputs: { [HIDDEN_IN]: folded, [ATTENDED_IN]: attended, [TARGET_IN]: calibrator.residual },
+    outputs: { [RESIDUAL_OUT]: folded },
+    ...regressionSizes(hiddenSize, hiddenSize),
+  });
+  const { gate, up } = block.mlp;
+  const linears = gate === undefined ? [up] : [up, gate];
+  const [newUp, newGate] = await math.run("refitInputs", { linears, sums, bias });
+  return { ...block, mlp: { ...block.mlp, up: newUp!, gate: newGate } };
+}
+
+/** The MLP's last projection, against the original's stream behind the block. */
+async function refitDown(
+  run: HealRun,
+  block: BlockWeights,
+  meanwhile: () => Promise<void>,
+): Promise<BlockWeights> {
+  const { calibrator, folded, math, bias } = run;
+  const { down } = block.mlp;
+  const sums = await calibrator.runner.run(mlpRefitGraph(windowOf(run, block)), {
+    inputs: { [HIDDEN_IN]: folded, [TARGET_IN]: calibrator.hidden },
+    ...regressionSizes(down.inputs, down.outputs),
+  });
+  const solving = inBackground(math.run("refitLinear", { linear: down, sums, bias }));
+  await meanwhile();
+  return { ...block, mlp: { ...block.mlp, down: await solving } };
+}
+
+/** The second half of the block: the folded stream goes on to the next. */
+async function runMlp(run: HealRun, block: BlockWeights): Promise<void> {
+  const { calibrator, folded } = run;
+  await calibrator.runner.run(mlpGraph(windowOf(run, block)), {
+    inputs: { [HIDDEN_IN]: folded },
+    outputs: { [HIDDEN_OUT]: folded },
+  });
+}
+
+const regressionSizes = (inputs: number, outputs: number) => ({
   moments: [{ name: REFIT, size: inputs }],
   sums: [
     { name: REFIT_CROSS, size: inputs * outputs },

@@ -1,27 +1,36 @@
 import type { StageMoments } from "@kvfold/calibration";
-import type { ModelConfig } from "../checkpoint/read-config.js";
 import { ConverterError } from "../converter-error.js";
+import { isAttentionTap, type Tap } from "../graph/taps.js";
 import type { BlockWeights, EmbeddingWeights } from "../model/decoder-weights.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
-import { type Calibrator, startCalibration } from "./calibrator.js";
-import type { FoldStep, foldModel } from "./fold-model.js";
+import { inlineBlockMath } from "./block-math.js";
+import { ATTENTION_WINDOWS, type Calibrator, startCalibration } from "./calibrator.js";
+import type { foldModel } from "./fold-model.js";
 import { startHealing } from "./healer.js";
+import { type KeptStreams, keptStreams } from "./kept-streams.js";
+import { countProgress, type ProgressCount } from "./progress.js";
 
-/** What a fold learns from calibration text, block by block. */
+/** What a fold learns from calibration text, block by block: `measure`, `advance`, `heal` for each. */
 export interface Measuring {
   /** The moments that the plan's method needs of the next block. */
   measure(layer: number, block: BlockWeights): Promise<StageMoments>;
-  /** The folded block, refitted as the plan says. */
-  heal(layer: number, folded: BlockWeights): Promise<BlockWeights>;
+  /** Takes the original model past the block measured last. */
+  advance(layer: number, block: BlockWeights): Promise<void>;
+  /** The folded block, refitted as the plan says; `meanwhile` may measure the next block. */
+  heal(layer: number, folded: BlockWeights, meanwhile: () => Promise<void>): Promise<BlockWeights>;
+  readonly progress: ProgressCount;
   dispose(): Promise<void>;
 }
 
-/** Sets up as much as the plan needs: nothing, moments from elsewhere, one stream of hidden states, or two. */
+/**
+ * Sets up as much as the plan needs: nothing, moments from elsewhere, one stream of hidden states, or two. With a journal
+ * it goes on behind the last finished block, and keeps the streams behind each block that it passes.
+ */
 export async function startMeasuring(
   options: foldModel.Options,
   embedding: EmbeddingWeights,
 ): Promise<Measuring> {
-  return needsText(options) ? measuring(options, embedding) : stored(options.moments ?? []);
+  return needsText(options) ? measuring(options, embedding) : stored(options);
 }
 
 /**
@@ -36,30 +45,40 @@ export function checkCalibration(options: foldModel.Options): void {
 const needsText = ({ plan, moments }: foldModel.Options): boolean =>
   plan.heal !== "none" || (plan.taps.length > 0 && moments === undefined);
 
-const stored = (moments: readonly StageMoments[]): Measuring => ({
-  measure: async (layer) => moments[layer] ?? {},
-  heal: async (_layer, folded) => folded,
+const stored = (options: foldModel.Options): Measuring => ({
+  progress: countProgress(options, 0, options.journal?.blocks),
+  measure: async (layer) => options.moments?.[layer] ?? {},
+  advance: async () => {},
+  async heal(_layer, folded, meanwhile) {
+    await meanwhile();
+    return folded;
+  },
   dispose: async () => {},
 });
 
 async function measuring(options: foldModel.Options, embedding: EmbeddingWeights): Promise<Measuring> {
   const { checkpoint, plan, moments, onMoments, hiddenStates, signal } = options;
   const { config } = checkpoint;
+  const streams = keptStreams(options);
   const { windows, provider } = requireCalibration(options);
-  const progress = windowProgress(options, windows.length);
+  const taps = moments === undefined ? plan.taps : [];
+  const runs = windowRuns(plan, taps, windows.length);
+  const progress = countProgress(options, runs.total, runs.behind(streams.blocks));
   const calibrator = await startCalibration({
     config,
     embedding,
     windows,
-    taps: moments === undefined ? plan.taps : [],
+    taps,
     streams: plan.heal === "none" ? "moments" : "targets",
+    resume: streams.resume("original"),
     provider,
     hiddenStates,
-    onWindow: () => progress.count(),
+    onWindow: () => progress.window(),
     signal,
   });
-  const healer = await startHealer(plan, calibrator, config);
+  const healer = await startHealer(options, calibrator, streams);
   return {
+    progress,
     async measure(layer, block) {
       progress.start("measure", layer);
       const measured = await calibrator.measure(block);
@@ -67,9 +86,21 @@ async function measuring(options: foldModel.Options, embedding: EmbeddingWeights
       onMoments?.(layer, measured);
       return measured;
     },
-    async heal(layer, folded) {
+    async advance(layer, block) {
+      progress.start("measure", layer);
+      await healer?.compareInputs(block);
+      await calibrator.advance(block);
+      await streams.save(layer, "original", calibrator.hidden);
+    },
+    async heal(layer, folded, meanwhile) {
       progress.start("heal", layer);
-      return healer === undefined ? folded : healer.heal(folded);
+      if (healer === undefined) {
+        await meanwhile();
+        return folded;
+      }
+      const healed = await healer.heal(folded, meanwhile);
+      await streams.save(layer, "folded", healer.folded);
+      return healed;
     },
     async dispose() {
       await healer?.dispose();
@@ -78,10 +109,16 @@ async function measuring(options: foldModel.Options, embedding: EmbeddingWeights
   };
 }
 
-async function startHealer({ heal, bias }: FoldPlan, calibrator: Calibrator, config: ModelConfig) {
+async function startHealer(
+  { checkpoint, plan, math = inlineBlockMath }: foldModel.Options,
+  calibrator: Calibrator,
+  streams: KeptStreams,
+) {
+  const { heal, bias } = plan;
   if (heal === "none") return undefined;
   try {
-    return await startHealing({ config, calibrator, heal, bias });
+    const resume = streams.resume("folded");
+    return await startHealing({ config: checkpoint.config, calibrator, heal, bias, math, resume });
   } catch (error) {
     await calibrator.dispose();
     throw error;
@@ -95,20 +132,16 @@ function requireCalibration({ plan, windows, provider }: foldModel.Options) {
   throw new ConverterError("insufficient-data", `${purpose} needs calibration text; give token windows`);
 }
 
-/** Counts windows of whatever runs over them, under the step and layer that were started last. */
-function windowProgress({ onProgress }: foldModel.Options, total: number) {
-  let step: FoldStep = "embed";
-  let layer = 0;
-  let done = 0;
-  return {
-    start(next: FoldStep, at: number) {
-      step = next;
-      layer = at;
-      done = 0;
-    },
-    count() {
-      done++;
-      onProgress?.({ step, layer, done, total: Math.max(total, done) });
-    },
-  };
+/** How often a fold runs a window through a graph, with its embedding: in all, and up to the end of some blocks. */
+function windowRuns({ layers, heal }: FoldPlan, taps: readonly Tap[], windows: number) {
+  const sensitivity = taps.some(isAttentionTap) ? Math.min(ATTENTION_WINDOWS, windows) : 0;
+  const perLayer = sensitivity + windows * (2 + HEALING_RUNS[heal]);
+  const projections = taps.some((tap) => !isAttentionTap(tap));
+  // The last block runs no further than to its taps where nothing is healed.
+  const spared = heal === "none" ? windows * (projections ? 1 : 2) : 0;
+  const behind = (blocks: number) => (blocks === 0 ? 0 : windows + blocks * perLayer);
+  return { total: behind(layers.length) - spared, behind };
 }
+
+/** Graphs that healing runs over every window of a block (healer.ts). */
+const HEALING_RUNS = { none: 0, attention: 4, both: 5 } as const;

@@ -1,10 +1,10 @@
 import type { StageResult } from "@kvfold/calibration";
 import { describe, expect, it } from "vitest";
 import { largestDifference } from "../../test/support/numbers.js";
-import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/calibration-graphs.js";
+import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/healing-graphs.js";
 import { gaussians } from "../methods/random-numbers.js";
 import type { Linear } from "../model/decoder-weights.js";
-import { refitLinear } from "./refit.js";
+import { refitInputs, refitLinear } from "./refit.js";
 
 const COUNT = 200;
 const INPUTS = 3;
@@ -12,20 +12,21 @@ const OUTPUTS = 2;
 
 /** Sums over rows `z` that `target` is computed from. */
 function regression(target: (z: readonly number[]) => readonly number[], count = COUNT): StageResult {
+  const outputs = target(Array.from({ length: INPUTS }, () => 0)).length;
   const next = gaussians(3);
   const sum = new Float64Array(INPUTS);
   const gram = new Float64Array(INPUTS * INPUTS);
-  const cross = new Float64Array(INPUTS * OUTPUTS);
-  const targets = new Float64Array(OUTPUTS);
+  const cross = new Float64Array(INPUTS * outputs);
+  const targets = new Float64Array(outputs);
   for (let row = 0; row < count; row++) {
     const z = Array.from({ length: INPUTS }, (_, i) => next() + i);
     const y = target(z);
     for (let i = 0; i < INPUTS; i++) {
       sum[i]! += z[i]!;
       for (let j = 0; j < INPUTS; j++) gram[i * INPUTS + j]! += z[i]! * z[j]!;
-      for (let j = 0; j < OUTPUTS; j++) cross[i * OUTPUTS + j]! += z[i]! * y[j]!;
+      for (let j = 0; j < outputs; j++) cross[i * outputs + j]! += z[i]! * y[j]!;
     }
-    for (let j = 0; j < OUTPUTS; j++) targets[j]! += y[j]!;
+    for (let j = 0; j < outputs; j++) targets[j]! += y[j]!;
   }
   return {
     moments: { [REFIT]: { width: INPUTS, count, sum, gram } },
@@ -47,14 +48,14 @@ const apply = (z: readonly number[], constant: readonly number[]) =>
 describe("refitLinear", () => {
   it("leaves weights that fit already as they are, whatever the ridge", () => {
     const result = regression((z) => apply(z, [2, -1]));
-    const refitted = refitLinear(linear(truth, [2, -1]), result, "free");
+    const refitted = refitLinear({ linear: linear(truth, [2, -1]), sums: result, bias: "free" });
     expect(largestDifference(refitted.weight, truth)).toBeLessThan(1e-6);
     expect(largestDifference(refitted.bias!, [2, -1])).toBeLessThan(1e-6);
   });
 
   it("finds the weights and the bias behind data", () => {
     const result = regression((z) => apply(z, [2, -1]));
-    const refitted = refitLinear(linear([0, 0, 0, 0, 0, 0]), result, "free");
+    const refitted = refitLinear({ linear: linear([0, 0, 0, 0, 0, 0]), sums: result, bias: "free" });
     // The ridge of 1e-3 draws towards the zeros it started from.
     expect(largestDifference(refitted.weight, truth)).toBeLessThan(2e-2);
     expect(largestDifference(refitted.bias!, [2, -1])).toBeLessThan(5e-2);
@@ -62,7 +63,7 @@ describe("refitLinear", () => {
 
   it("gives no bias where there is no place for one", () => {
     const result = regression((z) => apply(z, [0, 0]));
-    const refitted = refitLinear(linear([0, 0, 0, 0, 0, 0]), result, "none");
+    const refitted = refitLinear({ linear: linear([0, 0, 0, 0, 0, 0]), sums: result, bias: "none" });
     expect(refitted.bias).toBeUndefined();
     expect(largestDifference(refitted.weight, truth)).toBeLessThan(2e-2);
   });
@@ -73,8 +74,41 @@ describe("refitLinear", () => {
     // Input 2 is always zero.
     for (let i = 0; i < INPUTS; i++) gram[i * INPUTS + 2] = gram[2 * INPUTS + i] = 0;
     sum[2] = 0;
-    const refitted = refitLinear(linear(truth), { moments, sums }, "free");
+    const refitted = refitLinear({ linear: linear(truth), sums: { moments, sums }, bias: "free" });
     expect([...refitted.weight.subarray(4)]).toEqual(truth.slice(4));
     expect(Math.abs(refitted.weight[0]!)).toBeLessThan(0.1);
+  });
+});
+
+describe("refitInputs", () => {
+  it("puts the map from folded to original inputs in front of what reads them", () => {
+    // The original inputs are `z A + a`, exactly.
+    const map = [1, 0.5, 0, 0, 2, 0, -1, 0, 1];
+    const sums = regression((z) =>
+      [0, 1, 2].map((j) => z.reduce((total, x, i) => total + x * map[i * INPUTS + j]!, j)),
+    );
+    const [refitted] = refitInputs({ linears: [linear(truth, [2, -1])], sums, bias: "free" });
+    const read = (z: readonly number[]) =>
+      apply(
+        [0, 1, 2].map((j) => z.reduce((total, x, i) => total + x * map[i * INPUTS + j]!, j)),
+        [2, -1],
+      );
+    for (const z of [
+      [0, 0, 0],
+      [1, -2, 3],
+    ]) {
+      const found = [0, 1].map((j) =>
+        z.reduce((total, x, i) => total + x * refitted!.weight[i * OUTPUTS + j]!, refitted!.bias![j]!),
+      );
+      // The ridge of 1e-3 draws the map towards the identity.
+      expect(largestDifference(found, read(z))).toBeLessThan(1e-1);
+    }
+  });
+
+  it("changes nothing where folded and original inputs agree, and makes no bias where none is allowed", () => {
+    const sums = regression((z) => z);
+    const [refitted] = refitInputs({ linears: [linear(truth)], sums, bias: "none" });
+    expect(largestDifference(refitted!.weight, truth)).toBeLessThan(1e-6);
+    expect(refitted!.bias).toBeUndefined();
   });
 });

@@ -1,14 +1,18 @@
 import type { StageResult } from "@kvfold/calibration";
 import {
+  add,
   createMatrix,
   fromFloat32,
+  identity,
   type Matrix,
+  multiply,
   ridgeSolve,
+  slice,
   stackRows,
   toFloat32,
   trace,
 } from "@kvfold/linalg";
-import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/calibration-graphs.js";
+import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/healing-graphs.js";
 import type { Linear } from "../model/decoder-weights.js";
 import type { BiasPolicy } from "../plan/fold-plan.js";
 
@@ -18,33 +22,83 @@ import type { BiasPolicy } from "../plan/fold-plan.js";
  */
 const RIDGE = 1e-3;
 
+/** Sums over the calibration windows (`healing-graphs.ts`), and whether the result may have a bias. */
+interface RefitInput {
+  readonly sums: StageResult;
+  readonly bias: BiasPolicy;
+}
+
+/** A projection to refit. */
+export interface RefitLinearInput extends RefitInput {
+  readonly linear: Linear;
+}
+
+/** Projections that read the same inputs. */
+export interface RefitInputsInput extends RefitInput {
+  readonly linears: readonly Linear[];
+}
+
 /**
  * Refits a projection by least squares: `min Σ |z W + b - target|^2` with a ridge that draws towards the present
  * weights, so that directions the data does not show stay as they are (docs/method.md, Healing).
  *
  * Numerics: sums of float32 products in float64; the ridge keeps the system positive definite.
  */
-export function refitLinear(linear: Linear, { moments, sums }: StageResult, bias: BiasPolicy): Linear {
-  const inputs = moments[REFIT]!;
-  const { width, count } = inputs;
-  const cross = createMatrix(width, linear.outputs, sums[REFIT_CROSS]!);
-  const target = createMatrix(1, linear.outputs, sums[REFIT_TARGET]!);
-  const gram = createMatrix(width, width, inputs.gram);
+export function refitLinear({ linear, sums, bias }: RefitLinearInput): Linear {
+  const { weight, offset } = affine(linear);
+  const fit = regress(sums, { weight, offset: bias === "free" ? offset : undefined });
+  const refitted = { ...linear, weight: toFloat32(fit.weight) };
+  return fit.offset === undefined ? refitted : { ...refitted, bias: toFloat32(fit.offset) };
+}
+
+/**
+ * Corrects what projections read in common: the inputs `z` of the folded model go to the best affine guess `z A + a` of
+ * the original's, drawn to `z` itself, and the projections take it in: `W' = A W`, `b' = b + a W`.
+ */
+export function refitInputs({ linears, sums, bias }: RefitInputsInput): readonly Linear[] {
+  const width = linears[0]!.inputs;
+  const offset = bias === "free" ? createMatrix(1, width) : undefined;
+  const guess = regress(sums, { weight: identity(width), offset });
+  return linears.map((linear) => behind(guess, linear));
+}
+
+/** `z W + b`; without an offset there is none, and none may be made. */
+interface Affine {
+  readonly weight: Matrix;
+  readonly offset: Matrix | undefined;
+}
+
+const affine = ({ inputs, outputs, weight, bias }: Linear) => ({
+  weight: fromFloat32(inputs, outputs, weight),
+  offset: fromFloat32(1, outputs, bias ?? new Float32Array(outputs)),
+});
+
+function behind({ weight, offset }: Affine, linear: Linear): Linear {
+  const own = affine(linear);
+  const moved = { ...linear, weight: toFloat32(multiply(weight, own.weight)) };
+  if (offset === undefined) return moved;
+  return { ...moved, bias: toFloat32(add(own.offset, multiply(offset, own.weight))) };
+}
+
+/** The ridge regression of a target on inputs, drawn to `prior`. */
+function regress({ moments, sums }: StageResult, prior: Affine): Affine {
+  const { width, count, gram: products, sum } = moments[REFIT]!;
+  const outputs = prior.weight.cols;
+  const gram = createMatrix(width, width, products);
+  const cross = createMatrix(width, outputs, sums[REFIT_CROSS]!);
   const lambda = (RIDGE * trace(gram)) / width;
-  const weight = fromFloat32(width, linear.outputs, linear.weight);
-  if (bias === "none")
-    return { ...linear, weight: toFloat32(ridgeSolve({ gram, cross, lambda, prior: weight })) };
-  const prior = stackRows([
-    weight,
-    fromFloat32(1, linear.outputs, linear.bias ?? new Float32Array(linear.outputs)),
-  ]);
+  if (prior.offset === undefined)
+    return { weight: ridgeSolve({ gram, cross, lambda, prior: prior.weight }), offset: undefined };
   const solution = ridgeSolve({
-    gram: bordered(gram, inputs.sum, count),
-    cross: stackRows([cross, target]),
+    gram: bordered(gram, sum, count),
+    cross: stackRows([cross, createMatrix(1, outputs, sums[REFIT_TARGET]!)]),
     lambda,
-    prior,
+    prior: stackRows([prior.weight, prior.offset]),
   });
-  return splitBias(linear, solution);
+  return {
+    weight: slice(solution, { rows: [0, width] }),
+    offset: slice(solution, { rows: [width, width + 1] }),
+  };
 }
 
 /** `[[G, s], [sᵀ, n]]`: the gram of the inputs with a constant 1 appended. */
@@ -58,10 +112,4 @@ function bordered({ rows, data }: Matrix, sum: Float64Array, count: number): Mat
   result.set(sum, rows * size);
   result[size * size - 1] = count;
   return createMatrix(size, size, result);
-}
-
-function splitBias(linear: Linear, solution: Matrix): Linear {
-  const values = toFloat32(solution);
-  const split = linear.inputs * linear.outputs;
-  return { ...linear, weight: values.slice(0, split), bias: values.slice(split) };
 }

@@ -11,8 +11,6 @@ export interface BlockValues {
   readonly attention: AttentionValues;
   /** The residual stream between the two halves, `[B, S, D]`. */
   readonly attentionResidual: string;
-  /** What the last projection of the MLP reads, `[B, S, I]`. */
-  readonly mlpActivations: string;
   /** The residual stream behind the block, `[B, S, D]`. */
   readonly output: string;
 }
@@ -26,8 +24,7 @@ export function emitBlock(
   context: AttentionContext,
 ): BlockValues {
   const half = emitAttentionHalf(e, x, weights, config, context);
-  const { mlpActivations, output } = emitMlpHalf(e, half.attentionResidual, weights, config);
-  return { ...half, mlpActivations, output };
+  return { ...half, output: emitMlpHalf(e, half.attentionResidual, weights, config) };
 }
 
 /** `x + attention(norm(x))`. */
@@ -58,13 +55,17 @@ export function emitAttentionInput(
 }
 
 /** `x + mlp(norm(x))`. */
-export function emitMlpHalf(
+export function emitMlpHalf(e: Emitter, x: string, weights: BlockWeights, config: ModelConfig): string {
+  const output = emitMlp(e.at("mlp"), emitMlpInput(e, x, weights, config), weights.mlp, config.activation);
+  return e.node("Add", "mlp/residual/Add", [x, output]);
+}
+
+/** The normalised hidden states that the MLP reads. */
+export function emitMlpInput(
   e: Emitter,
   x: string,
   weights: BlockWeights,
-  { family, shape, activation }: ModelConfig,
-): Pick<BlockValues, "mlpActivations" | "output"> {
-  const input = emitNorm(e, "post_attention_layernorm", x, family.norm, weights.mlpNorm, shape.normEpsilon);
-  const mlp = emitMlp(e.at("mlp"), input, weights.mlp, activation);
-  return { mlpActivations: mlp.activations, output: e.node("Add", "mlp/residual/Add", [x, mlp.output]) };
+  { family, shape }: ModelConfig,
+): string {
+  return emitNorm(e, "post_attention_layernorm", x, family.norm, weights.mlpNorm, shape.normEpsilon);
 }

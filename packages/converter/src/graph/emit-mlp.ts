@@ -3,20 +3,17 @@ import type { MlpWeights } from "../model/decoder-weights.js";
 import { emitLinear } from "./emit-linear.js";
 import { type Emitter, MICROSOFT } from "./emitter.js";
 
-/** The feed-forward half of a block, and the activations `[B, S, I]` that its last projection reads. */
-export interface MlpValues {
-  readonly activations: string;
-  readonly output: string;
+/** `down(act(gate(x)) * up(x))` where there is a gate, else `down(act(up(x)))`. */
+export function emitMlp(e: Emitter, x: string, mlp: MlpWeights, activation: Activation): string {
+  return emitLinear(e, "down_proj", emitMlpActivations(e, x, mlp, activation), mlp.down);
 }
 
-/** `down(act(gate(x)) * up(x))` where there is a gate, else `down(act(up(x)))`. */
-export function emitMlp(e: Emitter, x: string, mlp: MlpWeights, activation: Activation): MlpValues {
+/** What the last projection of an MLP reads, `[B, S, I]`. */
+export function emitMlpActivations(e: Emitter, x: string, mlp: MlpWeights, activation: Activation): string {
   const up = emitLinear(e, "up_proj", x, mlp.up);
-  const activations =
-    mlp.gate === undefined
-      ? emitActivation(e, up, activation)
-      : e.node("Mul", "Mul", [emitActivation(e, emitLinear(e, "gate_proj", x, mlp.gate), activation), up]);
-  return { activations, output: emitLinear(e, "down_proj", activations, mlp.down) };
+  if (mlp.gate === undefined) return emitActivation(e, up, activation);
+  const gate = emitLinear(e, "gate_proj", x, mlp.gate);
+  return e.node("Mul", "Mul", [emitActivation(e, gate, activation), up]);
 }
 
 function emitActivation(e: Emitter, x: string, activation: Activation): string {

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readModel } from "@kvfold/onnx";
-import { createCausalLM } from "@kvfold/runtime";
+import { createCausalLM, readCacheLayout } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -58,7 +58,7 @@ describe("writeModel", () => {
         to,
         record: ({ retained }) => ({ retained }),
       });
-      expect(await readJson(join(to, "kvfold.json"))).toEqual({ format: "kvfold-1", plan, ...report });
+      expect(await readJson(join(to, "kvfold.json"))).toEqual({ format: "kvfold-1", ...report });
     });
     expect((await readdir(to)).toSorted()).toEqual(["config.json", "kvfold.json", "onnx", "tokenizer.json"]);
     expect((await readdir(join(to, "onnx"))).toSorted()).toEqual([
@@ -80,6 +80,25 @@ describe("writeModel", () => {
     });
     const session = await nodeProvider().createSession({ path: join(to, "onnx", "model.onnx") });
     expect((await createCausalLM(session).forward([1, 2, 3])).rows).toBe(3);
+    await session.dispose();
+  });
+
+  it("settles a budget first, and claims no shape that only some layers have", async () => {
+    const to = join(root, "folded");
+    await withCheckpoint({ config: tinyLlama }, async (checkpoint, from) => {
+      const options = { keep: "1/2", method: "svd-w", budget: "lorc-progressive" };
+      const plan = planFold(checkpoint.config, { ...options, keySpan: 4, valueSpan: 4 });
+      const report = await writeModel({ checkpoint, plan, from, to, record: () => ({}) });
+      expect(report.plan).toMatchObject({ settled: true, cacheBytesPerToken: plan.cacheBytesPerToken });
+      expect(await readJson(join(to, "kvfold.json"))).toEqual({ format: "kvfold-1", plan: report.plan });
+    });
+    expect(await readJson(join(to, "config.json"))).toMatchObject(tinyLlama);
+    const session = await nodeProvider().createSession({ path: join(to, "onnx", "model.onnx") });
+    const sizes = readCacheLayout(session).layers.map(({ key, value }) => [key.heads, key.size, value.size]);
+    expect(sizes).toEqual([
+      [1, 56, 56],
+      [1, 8, 8],
+    ]);
     await session.dispose();
   });
 

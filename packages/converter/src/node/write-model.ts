@@ -1,12 +1,14 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileSink } from "@kvfold/onnx/node";
+import { allocateBudget } from "../budgets/allocate-budget.js";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { foldModel, type ModelOutput } from "../fold/fold-model.js";
 import { checkpointOutput } from "../output/checkpoint-output.js";
 import { onnxOutput } from "../output/onnx-output.js";
 import { outputConfig } from "../output/output-config.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
+import type { FolderJournal } from "./folder-journal.js";
 import { spooledSafetensors } from "./spooled-safetensors.js";
 
 /** Files of a checkpoint that go into the output unchanged, where they exist. */
@@ -27,29 +29,43 @@ export declare namespace writeModel {
     /** An empty folder to write to. */
     readonly to: string;
     /** Goes into `kvfold.json` beside the plan: what was done, with what, and figures. */
-    readonly record: (report: foldModel.Report) => Readonly<Record<string, unknown>>;
+    readonly record: (report: Report) => Readonly<Record<string, unknown>>;
+    readonly onBudget?: allocateBudget.Options["onBudget"];
+    /** Of this fold; its settled plan, where it has one, spares the budget's measurements. */
+    readonly journal?: FolderJournal | undefined;
+  }
+  interface Report extends foldModel.Report {
+    /** The plan that was carried out, with the layers that its budget gave. */
+    readonly plan: FoldPlan;
   }
 }
 
 /**
- * Folds a checkpoint into a folder: for format `onnx` what transformers.js and ONNX Runtime load (`config.json`,
+ * Settles the plan's budget and folds a checkpoint into a folder: for format `onnx` what transformers.js and ONNX Runtime load (`config.json`,
  * tokenizer files, `onnx/model*.onnx` with external data), for format `hf` a checkpoint (`config.json`, tokenizer
  * files, `model.safetensors`), and `kvfold.json` for both. With both formats the checkpoint lies in `hf/`, since its
  * `config.json` differs.
  */
-export async function writeModel(options: writeModel.Options): Promise<foldModel.Report> {
-  const { checkpoint, plan, from, to, record } = options;
+export async function writeModel(options: writeModel.Options): Promise<writeModel.Report> {
+  const { checkpoint, from, to, record } = options;
+  const plan = await settlePlan(options);
   const formats = await Promise.all(plan.formats.map((format) => openFormat(format, checkpoint, plan, to)));
-  const report = await foldModel({
-    ...options,
-    outputs: formats.flatMap<ModelOutput>(({ outputs }) => outputs),
-  });
+  const outputs = formats.flatMap<ModelOutput>((format) => format.outputs);
+  const report = { plan, ...(await foldModel({ ...options, plan, outputs })) };
   for (const { folder, config } of formats) {
     await writeJson(join(folder, "config.json"), config());
     await copyCompanions(from, folder);
   }
   await writeJson(join(to, "kvfold.json"), { format: "kvfold-1", plan, ...record(report) });
   return report;
+}
+
+async function settlePlan(options: writeModel.Options): Promise<FoldPlan> {
+  const { journal } = options;
+  const asked = journal?.plan ?? options.plan;
+  const plan = await allocateBudget({ ...options, plan: asked });
+  if (plan !== asked) await journal?.savePlan(plan);
+  return plan;
 }
 
 async function openFormat(

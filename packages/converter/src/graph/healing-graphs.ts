@@ -1,0 +1,114 @@
+import type { ModelSource } from "@kvfold/runtime";
+import type { Linear } from "../model/decoder-weights.js";
+import { HIDDEN_IN, RESIDUAL_OUT } from "./calibration-graphs.js";
+import { emitAttended } from "./emit-attention.js";
+import { emitAttentionInput, emitMlpInput } from "./emit-block.js";
+import { emitDecodedAttention } from "./emit-decoded-attention.js";
+import { emitLinear } from "./emit-linear.js";
+import { emitMlpActivations } from "./emit-mlp.js";
+import { emitCross, emitMoments, emitRows } from "./emit-moments.js";
+import type { Emitter } from "./emitter.js";
+import { type BlockWindow, type WindowGraph, windowContext, windowGraph } from "./window-graph.js";
+
+/** What the folded stream is refitted to: the original's stream at the same place, `[1, S, D]`. */
+export const TARGET_IN = "target_in";
+/** Outputs of the folded attention heads side by side, `[1, S, H * values.size]`. */
+export const ATTENDED_IN = "attended_in";
+export const ATTENDED_OUT = "attended_out";
+
+/** Names of the sums that a refit needs: moments of its inputs, cross moment with the target, sum of the target. */
+export const REFIT = "inputs";
+export const REFIT_CROSS = "cross";
+export const REFIT_TARGET = "target.sum";
+
+/** What the first projections of a half read: `hidden_in` of the folded stream against `target_in`, both normalised. */
+export function attentionInputRefitGraph({ config, weights, length }: BlockWindow): ModelSource {
+  return windowGraph(config, length, ({ e, input }) => {
+    const [folded, original] = [HIDDEN_IN, TARGET_IN].map((name) =>
+      emitAttentionInput(e.at(name), input(name), weights, config),
+    );
+    const width = config.shape.hiddenSize;
+    emitRegression(e, [folded!, width], [original!, width]);
+  });
+}
+
+/**
+ * What refitting `W_O` needs: the folded attention runs on `hidden_in`, and its head outputs (`attended_out`) are set
+ * against `target_in - hidden_in`, what attention should have added (docs/method.md, Healing).
+ */
+export function attentionRefitGraph(window: BlockWindow): ModelSource {
+  const { config, weights, length } = window;
+  const width = weights.attention.output.inputs;
+  return windowGraph(config, length, ({ e, input, output }) => {
+    const x = input(HIDDEN_IN);
+    const missing = e.node("Sub", "target/Sub", [input(TARGET_IN), x]);
+    const normed = emitAttentionInput(e, x, weights, config);
+    const attended = emitHeads(e.at("attn"), normed, window);
+    emitRegression(e, [attended, width], [missing, config.shape.hiddenSize]);
+    output(ATTENDED_OUT, attended, width);
+  });
+}
+
+function emitHeads(e: Emitter, x: string, window: BlockWindow): string {
+  const { attention } = window.weights;
+  const { rotated, keys, headDim } = attention;
+  if (rotated !== undefined && keys.size > headDim)
+    return emitDecodedAttention(e, x, attention, rotated, windowContext(e, window, "plain"));
+  return emitAttended(e, x, attention, windowContext(e, window)).headOutputs;
+}
+
+/** Adds the refitted attention to the folded stream: `hidden_in` and `attended_in` to `residual_out`. */
+export function residualGraph({ config, weights, length }: BlockWindow): ModelSource {
+  return windowGraph(config, length, (graph) => {
+    graph.output(RESIDUAL_OUT, emitResidual(graph, weights.attention.output));
+  });
+}
+
+/** The same, and what the MLP's first projections read of it against the original's, `target_in` between the halves. */
+export function residualRefitGraph({ config, weights, length }: BlockWindow): ModelSource {
+  const width = config.shape.hiddenSize;
+  return windowGraph(config, length, (graph) => {
+    const { e, input, output } = graph;
+    const residual = emitResidual(graph, weights.attention.output);
+    const folded = emitMlpInput(e.at("folded"), residual, weights, config);
+    const original = emitMlpInput(e.at("original"), input(TARGET_IN), weights, config);
+    emitRegression(e, [folded, width], [original, width]);
+    output(RESIDUAL_OUT, residual);
+  });
+}
+
+function emitResidual({ e, input }: WindowGraph, projection: Linear): string {
+  const added = emitLinear(e, "o_proj", input(ATTENDED_IN, projection.inputs), projection);
+  return e.node("Add", "residual/Add", [input(HIDDEN_IN), added]);
+}
+
+/** The refit of the MLP's last projection: the stream between the halves, `hidden_in`, to the one behind the block. */
+export function mlpRefitGraph({ config, weights, length }: BlockWindow): ModelSource {
+  const { mlp } = weights;
+  return windowGraph(config, length, ({ e, input }) => {
+    const residual = input(HIDDEN_IN);
+    const missing = e.node("Sub", "target/Sub", [input(TARGET_IN), residual]);
+    const normed = emitMlpInput(e, residual, weights, config);
+    const activations = emitMlpActivations(e.at("mlp"), normed, mlp, config.activation);
+    emitRegression(e, [activations, mlp.down.inputs], [missing, config.shape.hiddenSize]);
+  });
+}
+
+/** Sums for least squares of `target` on `inputs`, each a value and its width. */
+function emitRegression(
+  e: Emitter,
+  inputs: readonly [string, number],
+  target: readonly [string, number],
+): void {
+  emitMoments(e.at(REFIT), REFIT, ...inputs);
+  emitCross(e.at(REFIT_CROSS), REFIT_CROSS, inputs, target);
+  const [value, width] = target;
+  const sum = e.node(
+    "ReduceSum",
+    "target/ReduceSum",
+    [emitRows(e.at("target"), value, width), e.graph.int64([0])],
+    { attributes: { keepdims: 0 } },
+  );
+  e.graph.nodeWithOutputs("Identity", [sum], [REFIT_TARGET], { name: "/target/Identity" });
+  e.graph.output(REFIT_TARGET, "float32", [width]);
+}

@@ -1,0 +1,58 @@
+import { createGraphBuilder, type GraphBuilder, memoryWeights } from "@kvfold/onnx";
+import type { ModelSource } from "@kvfold/runtime";
+import type { ModelConfig } from "../checkpoint/read-config.js";
+import type { BlockWeights } from "../model/decoder-weights.js";
+import { positionEncoding } from "../model/position-encoding.js";
+import type { AttentionContext } from "./attention-values.js";
+import { createEmitter, type Emitter, OPSETS } from "./emitter.js";
+import type { AttentionKind } from "./positions.js";
+import { emitStaticPositions } from "./static-positions.js";
+import { attentionKind } from "./stored-cache.js";
+
+/** A block and the windows it runs over. */
+export interface BlockWindow {
+  readonly config: ModelConfig;
+  readonly weights: BlockWeights;
+  /** Tokens of a window. */
+  readonly length: number;
+}
+
+/** What a graph over windows is written with. */
+export interface WindowGraph {
+  readonly e: Emitter;
+  /** Declares an input `[1, S, width]`; the width is that of hidden states unless said otherwise. */
+  readonly input: (name: string, width?: number) => string;
+  /** Makes `value [1, S, width]` an output. */
+  readonly output: (name: string, value: string, width?: number) => void;
+}
+
+/** A graph in memory over one calibration window of `length` tokens, all float32. */
+export function windowGraph(
+  { shape }: ModelConfig,
+  length: number,
+  emit: (graph: WindowGraph) => void,
+): ModelSource {
+  const weights = memoryWeights();
+  const graph: GraphBuilder = createGraphBuilder({ graphName: "calibration", opsets: OPSETS, weights });
+  emit({
+    e: createEmitter(graph, "float32"),
+    input: (name, width = shape.hiddenSize) => graph.input(name, "float32", [1, length, width]),
+    output(name, value, width = shape.hiddenSize) {
+      graph.nodeWithOutputs("Identity", [value], [name], { name: `/${name}/Identity` });
+      graph.output(name, "float32", [1, length, width]);
+    },
+  });
+  return { bytes: graph.toBytes(), externalData: weights.externalData };
+}
+
+/** What attention over a whole window needs besides weights; `kind` is the block's own unless given. */
+export function windowContext(
+  e: Emitter,
+  { config, weights, length }: BlockWindow,
+  kind: AttentionKind = attentionKind(weights.attention, config.family.positions),
+): AttentionContext {
+  const { slidingWindow } = config.shape;
+  const encoding = positionEncoding(config, length);
+  const positions = emitStaticPositions(e, length, { ...encoding, slidingWindow, attention: kind });
+  return { positions, cache: undefined, slidingWindow };
+}

@@ -1,0 +1,64 @@
+import { nodeProvider } from "@kvfold/runtime-node";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
+import { randomWindows } from "../../test/support/numbers.js";
+import type { BlockMath } from "../fold/block-math.js";
+import { foldModel } from "../fold/fold-model.js";
+import type { BlockWeights } from "../model/decoder-weights.js";
+import { planFold } from "../plan/plan-fold.js";
+import { workerBlockMath } from "./worker-block-math.js";
+
+describe("workerBlockMath", () => {
+  let math: BlockMath;
+  // Node cannot run TypeScript in a worker: the thread is the built one (npm run build).
+  beforeAll(() => {
+    math = workerBlockMath();
+  });
+  afterAll(() => math.dispose());
+
+  it("folds to the same bits as the caller's thread", async () => {
+    const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
+    const plan = planFold(checkpoint.config, { keep: "1/2", method: "latent" });
+    const windows = randomWindows(3, 12, { vocabulary: 61 });
+    const fold = async (where?: BlockMath) => {
+      const blocks: BlockWeights[] = [];
+      const output = {
+        begin: async () => {},
+        addBlock: async (block: BlockWeights) => void blocks.push(block),
+        finish: async () => {},
+        abandon: async () => {},
+      };
+      await foldModel({
+        checkpoint,
+        plan,
+        windows,
+        provider: nodeProvider(),
+        outputs: [output],
+        math: where,
+      });
+      return blocks;
+    };
+    expect(await fold(math)).toEqual(await fold());
+  });
+
+  it("brings errors back as what they were", async () => {
+    const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
+    const { layers } = planFold(checkpoint.config, { keep: "1/2", method: "svd-a" });
+    const attention = { heads: 8, headDim: 16 } as BlockWeights["attention"];
+    const input = { layer: 0, seed: 0, moments: {}, outputBias: true, positions: "rope" } as const;
+    const folding = (method: string) =>
+      math.run("foldLayer", { ...input, method, attention, plan: layers[0]! });
+    await expect(folding("pca")).rejects.toThrow(
+      expect.objectContaining({ name: "ConverterError", code: "invalid-option" }),
+    );
+  });
+
+  it("fails tasks that its thread can no longer do", async () => {
+    const ended = workerBlockMath();
+    await ended.dispose();
+    const sums = { moments: {}, sums: {} };
+    await expect(ended.run("refitInputs", { linears: [], sums, bias: "free" })).rejects.toThrow(
+      "the thread for linear algebra has ended",
+    );
+  });
+});

@@ -1,0 +1,54 @@
+import { Worker } from "node:worker_threads";
+import type { BlockMath } from "../fold/block-math.js";
+import { reviveFailure, type TaskReply, type TaskRequest } from "./worker-protocol.js";
+
+export declare namespace workerBlockMath {
+  interface Options {
+    /** The worker's script; `@kvfold/converter/block-math-worker` unless given, for bundles say. */
+    readonly script?: URL;
+  }
+}
+
+interface Pending {
+  readonly resolve: (result: never) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Runs the linear algebra of a fold in a thread of its own, so that it overlaps with the model's runs. Results are those
+ * of `inlineBlockMath`, to the bit. Dispose it when the fold is over: its thread keeps a process alive.
+ */
+export function workerBlockMath({
+  script = new URL(import.meta.resolve("@kvfold/converter/block-math-worker")),
+}: workerBlockMath.Options = {}): BlockMath {
+  // The host's flags are not for published JavaScript: conditions, say, may lead to sources.
+  const worker = new Worker(script, { execArgv: [] });
+  const pending = new Map<number, Pending>();
+  let ids = 0;
+  let broken: Error | undefined;
+  const fail = (error: Error) => {
+    broken = error;
+    for (const { reject } of pending.values()) reject(error);
+    pending.clear();
+  };
+  worker.on("error", fail);
+  worker.on("exit", () => fail(broken ?? new Error("the thread for linear algebra has ended")));
+  worker.on("message", (reply: TaskReply) => {
+    const task = pending.get(reply.id);
+    pending.delete(reply.id);
+    if ("failure" in reply) task?.reject(reviveFailure(reply.failure));
+    else task?.resolve(reply.result as never);
+  });
+  return {
+    run: (task, input) =>
+      new Promise((resolve, reject) => {
+        if (broken !== undefined) return reject(broken);
+        const id = ids++;
+        pending.set(id, { resolve, reject });
+        worker.postMessage({ id, task, input } satisfies TaskRequest);
+      }),
+    async dispose() {
+      await worker.terminate();
+    },
+  };
+}
