@@ -1,13 +1,12 @@
+import type { StageMoments } from "@kvfold/calibration";
 import { describe, expect, it } from "vitest";
 import type { Checkpoint, Linear } from "../src/index.js";
 import { loadBlock } from "../src/index.js";
-import { type AttendedHook, referenceLogits } from "./reference/decoder.js";
+import { referenceLogits, type Seen } from "./reference/decoder.js";
 import type { Rows } from "./reference/layers.js";
 import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
 import { foldInMemory } from "./support/fold-in-memory.js";
 import { largestDifference, randomWindows } from "./support/numbers.js";
-
-type Seen = Parameters<AttendedHook>[1];
 
 /** What the layers of a checkpoint attend with and to, `[window][layer]`. */
 async function observe(checkpoint: Checkpoint, windows: readonly Int32Array[]): Promise<Seen[][]> {
@@ -56,9 +55,11 @@ describe("moments of projections", () => {
     const windows = randomWindows(3, 20, { vocabulary: 61 });
     const seen = await observe(checkpoint, windows);
     const { moments } = await foldInMemory(checkpoint, { keep: "1/2", method: "latent", windows });
+    const early = await foldInMemory(checkpoint, { keep: "1/2", method: "eigen-attention", windows });
     expect(moments).toHaveLength(2);
-    for (const [layer, stage] of moments.entries()) {
-      for (const tap of ["queries", "keys", "values"] as const) {
+    for (const layer of moments.keys()) {
+      const stage: StageMoments = { ...early.moments[layer], ...moments[layer] };
+      for (const tap of ["queries", "keys", "keysBeforeRope", "values"] as const) {
         const expected = sums(seen.map((layers) => layers[layer]![tap]));
         expect(stage[tap]!.count).toBe(60);
         expect(relativeDifference(stage[tap]!.sum, expected.sum)).toBeLessThan(1e-5);

@@ -30,6 +30,8 @@ describe("decoding a token at a time equals one run", () => {
   const windows = randomWindows(4, 40, { vocabulary: 61, seed: 8 });
   const bloom = () => syntheticCheckpoint({ config: tinyBloom });
   const llama = () => syntheticCheckpoint({ config: tinyLlama });
+  const qwen2 = () =>
+    syntheticCheckpoint({ config: { ...tinyLlama, model_type: "qwen2", num_key_value_heads: 2 } });
   const mistral = () =>
     syntheticCheckpoint({ config: { ...tinyLlama, model_type: "mistral", sliding_window: 7 } });
 
@@ -52,6 +54,12 @@ describe("decoding a token at a time equals one run", () => {
     ["Llama grouped", llama, { keep: "1/2", method: "svd-a" }],
     ["Llama with the paper's spans", llama, { keep: "1/2", method: "paper" }],
     ["Mistral in its window, the paper's spans", mistral, { keep: "1/2", method: "paper" }],
+    ["Llama, lorc", llama, { keep: "1/2", method: "lorc" }],
+    ["Llama, lorc, wide values", llama, { keep: "1/2", method: "lorc", keySpan: 2, valueSpan: 4 }],
+    ["Llama, eigen-attention", llama, { keep: "3/16", method: "eigen-attention" }],
+    ["Qwen2 with query groups, eigen-attention", qwen2, { keep: "1/2", method: "eigen-attention" }],
+    ["Mistral in its window, lorc", mistral, { keep: "1/2", method: "lorc" }],
+    ["BLOOM, eigen-attention", bloom, { keep: "1/2", method: "eigen-attention" }],
     ["BLOOM unfolded", bloom, { keep: "1" }],
     ["BLOOM folded", bloom, { keep: "1/2", method: "paper" }],
     ["BLOOM with wide keys", bloom, { keep: "1/2", method: "svd-a", keySpan: 6, valueSpan: 2 }],
@@ -63,6 +71,7 @@ describe("decoding a token at a time equals one run", () => {
 
   it.each([
     ["prose-6m", { keep: "1/2", method: "svd-w" }],
+    ["prose-6m", { keep: "1/2", method: "lorc" }],
     ["prose-bloom-6m", { keep: "1/2", method: "svd-w" }],
   ] as const)("%s, past the first 256 tokens", async (name, options) => {
     const [long] = await readWindows({ text: "validation", count: 1, length: 280 });
@@ -71,10 +80,12 @@ describe("decoding a token at a time equals one run", () => {
   });
 
   it.each([
-    ["Llama", llama],
-    ["Mistral in its window", mistral],
-  ] as const)("%s, a prompt in chunks", async (_, open) => {
-    const folded = await foldInMemory(await open(), { windows, keep: "1/2", method: "svd-a" });
+    ["Llama", llama, "svd-a"],
+    ["Llama, lorc", llama, "lorc"],
+    ["Mistral in its window", mistral, "svd-a"],
+    ["Mistral in its window, eigen-attention", mistral, "eigen-attention"],
+  ] as const)("%s, a prompt in chunks", async (_, open, method) => {
+    const folded = await foldInMemory(await open(), { windows, keep: "1/2", method });
     const difference = await decodingDifference(folded, tokens!, { prompt: 30, prefillChunk: 8 });
     expect(difference).toBeLessThan(LOGIT_TOLERANCE);
   });
@@ -85,6 +96,7 @@ describe("decoding a token at a time equals one run", () => {
     const grouped = await foldInMemory(await llama(), { keep: "1/2", method: "svd-w" });
     expect(await kind(grouped)).toBe("in-place");
     expect(await kind(await foldInMemory(await bloom(), { keep: "1" }))).toBe("growing");
+    expect(await kind(await foldInMemory(await llama(), { keep: "1/2", method: "lorc" }))).toBe("growing");
     const spans = { keySpan: 4, valueSpan: 2 };
     expect(await kind(await foldInMemory(await llama(), { keep: "1/2", method: "svd-w", ...spans }))).toBe(
       "growing",

@@ -9,13 +9,20 @@ const HALF = "model_fp16.onnx";
 const floatTypes = ["float32", "float16"] as const;
 
 describe.each([
-  ["prose-6m", { keep: "1/2", method: "svd-a", floatTypes }],
-  ["prose-bloom-6m", { keep: "1/2", method: "paper", floatTypes }],
-] as const)("float16 of %s, folded", (name, options) => {
+  ["prose-6m", "svd-a", 2e-2],
+  // Expansion and late rotation round keys twice more: an rms of 1.8e-3 where svd-a's is 1.4e-3.
+  ["prose-6m", "eigen-attention", 4e-2],
+  ["prose-bloom-6m", "paper", 2e-2],
+] as const)("float16 of %s, folded by %s", (name, method, tolerance) => {
   let folded: Folded;
   beforeAll(async () => {
     const windows = await readWindows({ text: "calibration", count: 2, length: 256 });
-    folded = await foldInMemory(await openModel(name), { windows, ...options });
+    folded = await foldInMemory(await openModel(name), {
+      windows,
+      keep: "1/2",
+      method,
+      floatTypes,
+    });
   });
 
   it("is half as large", () => {
@@ -24,11 +31,11 @@ describe.each([
     expect(bytes(`${HALF}_data`) / bytes("model.onnx_data")).toBeCloseTo(0.5, 1);
   });
 
-  it("has the logits of float32 within 2e-2", async () => {
+  it(`has the logits of float32 within ${tolerance}`, async () => {
     const [tokens] = await readWindows({ text: "validation", count: 1, length: 64 });
     const [single, half] = [await foldedLogits(folded, tokens!), await foldedLogits(folded, tokens!, HALF)];
     // Weights and activations of 11 bits: 2^-11 of logits of about 15, a few times over.
-    expect(largestDifference(half, single)).toBeLessThan(2e-2);
+    expect(largestDifference(half, single)).toBeLessThan(tolerance);
     expect(largestDifference(half, single)).toBeGreaterThan(0);
   });
 

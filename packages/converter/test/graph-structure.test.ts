@@ -2,6 +2,7 @@ import { type GraphView, readModel } from "@kvfold/onnx";
 import { describe, expect, it } from "vitest";
 import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
 import { foldInMemory } from "./support/fold-in-memory.js";
+import { randomWindows } from "./support/numbers.js";
 
 const open = (config: Readonly<Record<string, unknown>>) => () => syntheticCheckpoint({ config });
 const llama = open(tinyLlama);
@@ -15,6 +16,7 @@ const spans: Fold = [
   llama,
   { keep: "1/2", method: "svd-w", keySpan: 4, valueSpan: 2 },
 ];
+const expanded: Fold = ["Llama by lorc", llama, { keep: "1/2", method: "lorc" }];
 const folds: readonly Fold[] = [
   ["Llama unfolded", llama, { keep: "1" }],
   grouped,
@@ -22,6 +24,8 @@ const folds: readonly Fold[] = [
   ["Llama grouped, float16", llama, { keep: "1/2", method: "svd-w", floatTypes: ["float16"] }],
   ["Mistral with a window", mistral, { keep: "1/2", method: "svd-w" }],
   ["BLOOM folded", bloom, { keep: "1/2", method: "svd-w" }],
+  expanded,
+  ["Llama by lorc, float16", llama, { keep: "1/2", method: "lorc", floatTypes: ["float16"] }],
 ];
 
 async function graphOf([, openCheckpoint, options]: Fold): Promise<GraphView> {
@@ -145,6 +149,47 @@ describe("the cache", () => {
   it("of grouped heads is plain GQA's", async () => {
     for (const [, dims] of cacheDims(await graphOf(grouped)))
       expect(dims).toEqual(["batch_size", 2, "cache_length", 16]);
+  });
+});
+
+describe("keys cached before the rotation", () => {
+  const windows = randomWindows(2, 20, { vocabulary: 61 });
+  const eigen: Fold = ["", llama, { keep: "1/2", method: "eigen-attention", windows }];
+  const rotations = ({ nodes }: GraphView) => nodes.filter(({ operator }) => operator === "RotaryEmbedding");
+
+  it("enter the cache as they leave their projection, which gives the latent", async () => {
+    const graph = await graphOf(expanded);
+    expect(cacheDims(graph)[0]![1]).toEqual(["batch_size", 1, "past_sequence_length", 32]);
+    expect(graph.initializers.get("model.layers.0.attn.k_proj.MatMul.weight")!.dims).toEqual([32, 32]);
+    expect(attentionNodes(graph)).toEqual([]);
+  });
+
+  it("are expanded by one matrix for each latent, or one for all that decode alike", async () => {
+    const dims = async (fold: Fold) =>
+      (await graphOf(fold)).initializers.get("model.layers.0.attn.k_expansion.decode")!.dims;
+    expect(await dims(expanded)).toEqual([1, 32, 4 * 16]);
+    expect(await dims(["", llama, { keep: "1/2", method: "lorc", keySpan: 2 }])).toEqual([2, 16, 2 * 16]);
+    expect(await dims(eigen)).toEqual([1, 8, 16]);
+  });
+
+  it("are rotated by positions counted once from the attention mask, queries by position_ids", async () => {
+    for (const fold of [expanded, eigen]) {
+      const graph = await graphOf(fold);
+      const ids = rotations(graph).map(({ inputs }) => inputs[1]!);
+      expect(ids).toHaveLength(4);
+      const [query, key] = ids;
+      expect(ids).toEqual([query, key, query, key]);
+      expect(query).toBe("position_ids");
+      expect(graph.nodes.filter(({ operator }) => operator === "CumSum")).toHaveLength(1);
+    }
+  });
+
+  it("leave no trace in graphs that rotate keys on their way in, and none in BLOOM's", async () => {
+    const names = async (fold: Fold) => [...(await graphOf(fold)).initializers.keys()];
+    const unrotated: Fold = ["", bloom, { keep: "1/2", method: "lorc" }];
+    expect((await names(unrotated)).filter((name) => /expansion|_basis/.test(name))).toEqual([]);
+    const { nodes } = await graphOf(spans);
+    expect(nodes.filter(({ operator }) => operator === "CumSum")).toEqual([]);
   });
 });
 

@@ -36,9 +36,9 @@ describe("healing", () => {
 
   const windows = randomWindows(4, 40, { vocabulary: 61 });
 
-  it("changes nothing where nothing was lost", async () => {
+  it.each(["svd-a", "lorc", "eigen-attention"])("changes nothing where %s lost nothing", async (method) => {
     const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
-    const folded = await foldInMemory(checkpoint, { windows, keep: "1", method: "svd-a", heal: "both" });
+    const folded = await foldInMemory(checkpoint, { windows, keep: "1", method, heal: "both" });
     const expected = await referenceLogits(checkpoint, windows[0]!);
     const difference = largestDifference(await foldedLogits(folded, windows[0]!), expected.data);
     // Refits of float32 sums: ten times the rounding of the graph itself.

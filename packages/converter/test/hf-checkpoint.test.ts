@@ -95,6 +95,11 @@ describe("--format hf refuses", () => {
       /method svd-a leaves products after the rotation/,
     ],
     [
+      "methods that expand keys before the rotation",
+      { keep: "1/2", method: "lorc" },
+      /method lorc leaves products before the rotation/,
+    ],
+    [
       "heads of another size",
       { keep: "1/2", method: "commuting", keySpan: 4, valueSpan: 4 },
       /--format hf: spans of 4 and 4 give heads of 32/,

@@ -79,6 +79,9 @@ describe("full rank", () => {
     ["random", 2, 2],
     ["svd-w", 2, 2],
     ["mean", undefined, undefined],
+    ["lorc", undefined, undefined],
+    ["lorc", 2, 1],
+    ["eigen-attention", undefined, undefined],
   ] as const;
 
   it.each(spans)("of %s with spans %s and %s reproduces Llama", async (method, keySpan, valueSpan) => {
@@ -89,6 +92,17 @@ describe("full rank", () => {
     expect(difference).toBeLessThan(LOGIT_TOLERANCE);
   });
 
+  it.each(["lorc", "eigen-attention"])("of %s reproduces Qwen2 and BLOOM", async (method) => {
+    const windows = randomWindows(4, 40, { vocabulary: 61 });
+    const qwen2 = { ...tinyLlama, model_type: "qwen2", num_key_value_heads: 2 };
+    for (const config of [qwen2, tinyBloom]) {
+      const checkpoint = await syntheticCheckpoint({ config });
+      const options = { keep: "1", method, windows };
+      const difference = await differenceFromReference(checkpoint, windows[0]!, options);
+      expect(difference).toBeLessThan(LOGIT_TOLERANCE);
+    }
+  });
+
   it.each([1, 2, 6])("of svd-a with span %s reproduces BLOOM", async (span) => {
     const checkpoint = await syntheticCheckpoint({ config: tinyBloom });
     const windows = randomWindows(4, 40, { vocabulary: 61 });
@@ -97,7 +111,7 @@ describe("full rank", () => {
     expect(difference).toBeLessThan(LOGIT_TOLERANCE);
   });
 
-  it.each(["svd-a", "paper"])("of %s reproduces prose-6m", async (method) => {
+  it.each(["svd-a", "paper", "lorc", "eigen-attention"])("of %s reproduces prose-6m", async (method) => {
     const windows = await readWindows({ text: "calibration", count: 2, length: 128 });
     const tokens = windows[0]!.slice(0, 32);
     const difference = await differenceFromReference(await openModel("prose-6m"), tokens, {

@@ -40,6 +40,12 @@ describe("a padded batch equals its sequences alone", () => {
 
   it.each([
     ["Llama with the paper's spans", tinyLlama, { keep: "1/2", method: "svd-w", keySpan: 4, valueSpan: 2 }],
+    ["Llama, lorc, whose keys are rotated late", tinyLlama, { keep: "1/2", method: "lorc" }],
+    [
+      "Qwen2 with query groups, eigen-attention",
+      { ...tinyLlama, model_type: "qwen2", num_key_value_heads: 2 },
+      { keep: "1/2", method: "eigen-attention", windows: randomWindows(4, 20, { vocabulary: VOCABULARY }) },
+    ],
     ["BLOOM, whose positions count real tokens", tinyBloom, { keep: "1/2", method: "svd-w" }],
   ] as const)("on the left: %s", async (_, config, options) => {
     const folded = await foldInMemory(await syntheticCheckpoint({ config }), options);
@@ -52,9 +58,12 @@ describe("a padded batch equals its sequences alone", () => {
     expect(largestDifference(row(batch, 23), row(alone[1]!, 7))).toBeLessThan(LOGIT_TOLERANCE);
   });
 
-  it("on the right: Llama grouped, whose operator knows no other", async () => {
+  it.each([
+    ["Llama grouped, whose operator knows no other", "svd-w"],
+    ["Llama, lorc", "lorc"],
+  ])("on the right: %s", async (_, method) => {
     const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
-    const folded = await foldInMemory(checkpoint, { keep: "1/2", method: "svd-w" });
+    const folded = await foldInMemory(checkpoint, { keep: "1/2", method });
     const masks = [Array(12).fill(1), [...Array(8).fill(1), ...padding]];
     const batch = await withSession(folded, (session) =>
       batchLogits(session, [long!, [...real, ...padding]], masks),

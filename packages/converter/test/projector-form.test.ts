@@ -38,12 +38,24 @@ const folds: readonly [name: string, open: () => Promise<Checkpoint>, options: f
   ["Qwen2, the paper's spans", qwen2, { keep: "1/2", method: "paper" }],
   ["Mistral, in its window", mistral, { keep: "1/2", method: "svd-a" }],
   ["Mistral, in its window, the paper's spans", mistral, { keep: "1/2", method: "paper" }],
+  ["Llama, lorc", llama, { keep: "1/2", method: "lorc" }],
+  ["Llama, lorc, spans of its own", llama, { keep: "1/4", method: "lorc", keySpan: 2, valueSpan: 4 }],
+  ["Qwen2, lorc, with biases", qwen2, { keep: "1/2", method: "lorc" }],
+  ["Mistral, in its window, lorc", mistral, { keep: "1/2", method: "lorc" }],
+  ["BLOOM, lorc", bloom, { keep: "1/2", method: "lorc" }],
+  ["Llama, eigen-attention", llama, { keep: "1/2", method: "eigen-attention" }],
+  ["Llama, eigen-attention, an odd rank", llama, { keep: "3/16", method: "eigen-attention" }],
+  ["Llama, eigen-attention, heads in pairs", llama, { keep: "1/2", method: "eigen-attention", keySpan: 2 }],
+  ["Qwen2, eigen-attention, with biases", qwen2, { keep: "1/2", method: "eigen-attention" }],
+  ["Mistral, in its window, eigen-attention", mistral, { keep: "1/2", method: "eigen-attention" }],
+  ["BLOOM, eigen-attention", bloom, { keep: "1/2", method: "eigen-attention" }],
   ["BLOOM, svd-a", bloom, { keep: "1/2", method: "svd-a" }],
   ["BLOOM, the paper's spans", bloom, { keep: "1/3", method: "paper" }],
+  ["BLOOM, spans that do not divide", bloom, { keep: "1/2", method: "svd-a", keySpan: 2, valueSpan: 3 }],
   ["BLOOM, wide keys", bloom, { keep: "1/2", method: "svd-a", keySpan: 6, valueSpan: 2 }],
 ];
 
-describe("a folded graph attends to K P and V P", () => {
+describe("a folded graph attends to K P and V P, keys after the rotation or before it as the method says", () => {
   it.each(folds)("%s", async (_, open, options) => {
     const windows = randomWindows(4, 40, { vocabulary: 61 });
     const folded = await foldInMemory(await open(), { windows, ...options });
@@ -55,7 +67,10 @@ describe("a folded graph attends to K P and V P", () => {
   it.each([
     ["prose-6m", "svd-a"],
     ["prose-6m", "paper"],
+    ["prose-6m", "lorc"],
+    ["prose-6m", "eigen-attention"],
     ["prose-bloom-6m", "paper"],
+    ["prose-bloom-6m", "eigen-attention"],
   ] as const)("%s, %s", async (name, method) => {
     const windows = await readWindows({ text: "calibration", count: 2, length: 128 });
     const folded = await foldInMemory(await openModel(name), { windows, keep: "1/2", method });

@@ -10,14 +10,15 @@ const mistral = (window: number | null) =>
   syntheticCheckpoint({ config: { ...tinyLlama, model_type: "mistral", sliding_window: window } });
 const [tokens] = randomWindows(1, 32, { vocabulary: 61 });
 
-/** The fused operator, and plain attention (which spans that differ ask for) at full rank. */
+/** The fused operator, and plain attention (which spans that differ or late rotation ask for) at full rank. */
 const attentions = [
   ["group-query", { keep: "1" }],
   ["plain", { keep: "1", method: "svd-w", keySpan: 4, valueSpan: 1 }],
+  ["plain", { keep: "1", method: "lorc" }],
 ] as const;
 
 /** Hugging Face's Mistral: a query sees `sliding_window` keys, its own included. */
-describe.each(attentions)("sliding window, %s attention", (attention, options) => {
+describe.each(attentions)("sliding window, %s attention, %o", (attention, options) => {
   it("is Hugging Face's in a prompt", async () => {
     const checkpoint = await mistral(WINDOW);
     const folded = await foldInMemory(checkpoint, options);

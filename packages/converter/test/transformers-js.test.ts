@@ -83,6 +83,13 @@ describe("transformers.js continues a prompt as kvfold's runtime does", () => {
     ["prose-6m, unfolded", "prose-6m", { keep: "1" }],
     ["prose-6m, grouped", "prose-6m", { keep: "1/2", method: "svd-a" }],
     ["prose-6m, the paper's spans", "prose-6m", { keep: "1/2", method: "paper" }],
+    ["prose-6m, lorc", "prose-6m", { keep: "1/2", method: "lorc" }],
+    ["prose-6m, eigen-attention", "prose-6m", { keep: "1/2", method: "eigen-attention" }],
+    [
+      "prose-6m, layers of different ranks",
+      "prose-6m",
+      { keep: "1/2", method: "svd-a", budget: "lorc-progressive" },
+    ],
     ["prose-bloom-6m, folded", "prose-bloom-6m", { keep: "1/2", method: "paper" }],
     ["prose-6m, grouped, float16", "prose-6m", { keep: "1/2", method: "svd-a", floatTypes: ["float16"] }],
   ] as const)("%s", async (_, name, options) => {

@@ -1,7 +1,14 @@
 import type { StageMoments } from "@kvfold/calibration";
 import { createCausalLM, type ModelSource, type Session } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
-import { type Checkpoint, type FoldPlan, foldModel, onnxOutput, planFold } from "../../src/index.js";
+import {
+  allocateBudget,
+  type Checkpoint,
+  type FoldPlan,
+  foldModel,
+  onnxOutput,
+  planFold,
+} from "../../src/index.js";
 import { memorySink } from "./memory-sink.js";
 
 /** A fold that lives in memory: files by name, what was measured, and the plan. */
@@ -25,13 +32,14 @@ export async function foldInMemory(
   checkpoint: Checkpoint,
   { windows, moments, ...options }: foldInMemory.Options,
 ): Promise<Folded> {
-  const plan = planFold(checkpoint.config, options);
+  const provider = nodeProvider();
+  const planned = planFold(checkpoint.config, options);
+  const plan = await allocateBudget({ checkpoint, plan: planned, provider, windows, moments });
   const files = new Map<string, Uint8Array>();
   const measured: StageMoments[] = [];
   const outputs = plan.floatTypes.map((floatType) =>
     onnxOutput({ config: checkpoint.config, plan, floatType, open: memorySink(files) }),
   );
-  const provider = nodeProvider();
   const onMoments = (layer: number, stage: StageMoments) => {
     measured[layer] = stage;
   };
@@ -40,7 +48,7 @@ export async function foldInMemory(
 }
 
 /** The graph of a fold, as a session takes it. */
-function modelSource({ files }: Folded, fileName = "model.onnx"): ModelSource {
+export function modelSource({ files }: Pick<Folded, "files">, fileName = "model.onnx"): ModelSource {
   const externalData = [...files]
     .filter(([name]) => name.startsWith(`${fileName}_data`))
     .map(([path, data]) => ({ path, data }));

@@ -1,17 +1,21 @@
 import { type Matrix, projector } from "@kvfold/linalg";
-import { type Basis, chooseBases, loadBlock } from "../../src/index.js";
+import { type Basis, chooseBases, findMethod, loadBlock } from "../../src/index.js";
 import { type AttendedHook, referenceLogits } from "../reference/decoder.js";
 import type { Rows } from "../reference/layers.js";
 import type { Folded } from "./fold-in-memory.js";
 
 /**
  * What a fold must compute, by its definition: the unfolded model in float64 loops, attending to `K P` and `V P + c`
- * with the projectors `P = encode decode` and the constants of the fold's bases.
+ * with the projectors `P = encode decode` and the constants of the fold's bases. Keys are projected after the rotation,
+ * or before it where the fold's method says so.
  */
 export async function projectorLogits(folded: Folded, tokens: ArrayLike<number>): Promise<Float64Array> {
   const projectors = await chooseProjectors(folded);
-  const hook: AttendedHook = (layer, { keys, values }) => ({
-    keys: projectGroups(keys, projectors[layer]!.keys),
+  const beforeRope = findMethod(folded.plan.method).keysBeforeRope === true;
+  const hook: AttendedHook = (layer, { keys, keysBeforeRope, rotate, values }) => ({
+    keys: beforeRope
+      ? rotate(projectGroups(keysBeforeRope, projectors[layer]!.keys))
+      : projectGroups(keys, projectors[layer]!.keys),
     values: projectGroups(values, projectors[layer]!.values),
   });
   return (await referenceLogits(folded.checkpoint, tokens, hook)).data;
@@ -19,9 +23,11 @@ export async function projectorLogits(folded: Folded, tokens: ArrayLike<number>)
 
 async function chooseProjectors({ checkpoint, plan, moments }: Folded) {
   const layers = [];
+  const { positions } = checkpoint.config.family;
+  const shared = { seed: plan.seed, positions, outputBias: true };
   for (const [layer, layerPlan] of plan.layers.entries()) {
     const { attention } = await loadBlock(checkpoint, layer);
-    const context = { layer, seed: plan.seed, attention, moments: moments[layer] ?? {}, outputBias: true };
+    const context = { ...shared, layer, attention, moments: moments[layer] ?? {} };
     const bases = chooseBases(plan.method, layerPlan, context);
     layers.push({ keys: bases.keys.map(toAffine), values: bases.values.map(toAffine) });
   }
