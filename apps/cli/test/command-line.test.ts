@@ -186,6 +186,30 @@ describe.skipIf(!isBuilt)("kvfold", () => {
     expect(await readdir(temporary)).toEqual([]);
   });
 
+  it("goes on after an interrupt with the same command, to the same bytes", async () => {
+    const place = await temporaryFolder();
+    const journal = join(place, ".half.kvfold-journal");
+    const settings = "--keep 1/2 --method svd-a --heal attention --windows 2 --window 128 --resume";
+    const args = (name: string) => {
+      const paths = ["fold", ROPE_MODEL, "-o", join(place, name), "--calibration", CALIBRATION_TOKENS];
+      return [...paths, ...settings.split(" ")];
+    };
+    const child = start(process.execPath, [main, ...args("half")], place);
+    const outcome = outcomeOf(child);
+    while (!existsSync(join(journal, "journal.json"))) await wait(20);
+    child.kill("SIGINT");
+    const { code, stderr } = await outcome;
+    expect(code).toBe(130);
+    expect(stderr).toContain(`finished blocks are kept in ${journal}, continue with the same command`);
+    expect(await readdir(place)).toEqual([".half.kvfold-journal"]);
+
+    expect(await kvfold(args("half"))).toMatchObject({ code: 0 });
+    expect(await readdir(place)).toEqual(["half"]);
+    expect(await kvfold(args("whole"))).toMatchObject({ code: 0 });
+    const weights = (name: string) => readFile(join(place, name, "onnx", "model.onnx_data"));
+    expect((await weights("half")).equals(await weights("whole"))).toBe(true);
+  });
+
   it("removes the export of a checkpoint when it is interrupted", async () => {
     const temporary = await temporaryFolder();
     const child = start(

@@ -1,10 +1,14 @@
+import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { foldCheckpoint } from "../src/jobs/fold.js";
-import { quietContext } from "../src/jobs/job.js";
+import { inspectModel } from "../src/jobs/inspect.js";
+import { type Progress, quietContext } from "../src/jobs/job.js";
 import { planCheckpoint } from "../src/jobs/plan.js";
+import { renderInspection } from "../src/render/inspection.js";
 import { tokenFile } from "../src/tokens/read-tokens.js";
+import { coloursFor } from "../src/ui/terminal.js";
 import { abortingContext, CALIBRATION_TOKENS, failureOf, ROPE_MODEL, temporaryFolder } from "./support.js";
 
 const calibration = { files: [tokenFile(CALIBRATION_TOKENS)], windows: 2, window: 128 };
@@ -82,6 +86,30 @@ describe("foldCheckpoint", () => {
     expect(error.message).toContain("6 layers, but the model has 5");
   });
 
+  it("settles a budget, and says and writes which ranks it gave", async () => {
+    const output = join(await temporaryFolder(), "half");
+    const result = await fold({ ...half, output, method: "svd-w", budget: "lorc-progressive" });
+    expect(result.plan).toMatchObject({ budget: "lorc-progressive", settled: true });
+    expect(result.cacheBytesPerToken).toEqual({ before: 12_288, after: 6144 });
+    expect(new Set(result.plan.layers.map(({ keys }) => keys.rank)).size).toBeGreaterThan(1);
+    const record = JSON.parse(await readFile(join(output, "kvfold.json"), "utf8")) as { plan: unknown };
+    expect(record.plan).toEqual(result.plan);
+    const inspected = await inspectModel({ model: output }, quietContext);
+    expect(inspected).toMatchObject({ kvHeads: 4, headDim: null, cache: { bytesPerToken: 6144 } });
+    expect(renderInspection(inspected, coloursFor({ isTTY: false }))).toContain(
+      "4 KV heads of various sizes",
+    );
+  });
+
+  it("asks for text where the budget needs it", async () => {
+    const output = join(await temporaryFolder(), "half");
+    const options = { ...half, output, method: "svd-w", budget: "knapsack" };
+    const error = await failureOf(fold(options));
+    expect(error.code).toBe("calibration-missing");
+    expect(error.message).toMatch(/budget knapsack runs the model on text: .* or leave it out with --budget/);
+    expect((await fold({ ...options, calibration })).plan.settled).toBe(true);
+  });
+
   it("asks for text where the method needs it", async () => {
     const output = join(await temporaryFolder(), "half");
     const error = await failureOf(fold({ ...half, output, method: "svd-a" }));
@@ -140,6 +168,29 @@ describe("foldCheckpoint", () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  it("goes on where an earlier run was stopped, and writes what one that was not writes", async () => {
+    const folder = await temporaryFolder();
+    const [whole, output, journal] = [join(folder, "whole"), join(folder, "half"), join(folder, ".journal")];
+    const options = { ...half, method: "svd-a", heal: "attention", calibration } as const;
+    await fold({ ...options, output: whole });
+    // Two reports for the embedding, then 12 a block; two of the next one's come before a block is written.
+    const stopped = foldCheckpoint({ ...options, output, journal }, abortingContext(34));
+    expect(await failureOf(stopped)).toMatchObject({ code: "aborted" });
+    expect(await readdir(folder)).toEqual([".journal", "whole"]);
+
+    const other = await failureOf(fold({ ...options, keep: "1/4", output, journal }));
+    expect(other).toMatchObject({
+      code: "unusable-journal",
+      message: expect.stringContaining("keep was 1/2 and is 1/4") as string,
+    });
+    const labels = new Set<string>();
+    const onProgress = ({ label }: Progress) => void labels.add(label);
+    await foldCheckpoint({ ...options, output, journal }, { ...quietContext, onProgress });
+    expect([...labels][0]).toBe("layer 3/6: measure");
+    expect((await readdir(folder)).toSorted()).toEqual(["half", "whole"]);
+    expect(await contentOf(output)).toEqual(await contentOf(whole));
+  });
+
   it("refuses an ONNX export and a folder that is no model", async () => {
     const folder = await temporaryFolder();
     const output = join(folder, "half");
@@ -173,6 +224,19 @@ describe("planCheckpoint", () => {
     },
   );
 });
+
+/** What a fold wrote, but for the time. */
+async function contentOf(output: string) {
+  const read = (path: string) => readFile(join(output, path));
+  const record = JSON.parse((await read("kvfold.json")).toString("utf8")) as Record<string, unknown>;
+  const files = ["config.json", "onnx/model.onnx", "onnx/model.onnx_data"];
+  const digests = files.map(async (path) =>
+    createHash("sha256")
+      .update(await read(path))
+      .digest("hex"),
+  );
+  return { record: { ...record, created: "", seconds: 0 }, digests: await Promise.all(digests) };
+}
 
 /** The model with some fields of its config changed. */
 async function copyWithConfig(folder: string, fields: Record<string, unknown>): Promise<string> {

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { CommanderError } from "commander";
@@ -50,6 +50,7 @@ describe("kvfold fold", () => {
           output: "out",
           keep: "1/4",
           method: "svd-a",
+          budget: "uniform",
           heal: "both",
           keySpan: 8,
           valueSpan: 8,
@@ -68,10 +69,35 @@ describe("kvfold fold", () => {
           },
           moments: undefined,
           saveMoments: "m",
+          journal: undefined,
         },
       },
     ]);
     expect(output).toEqual(["{}\n"]);
+  });
+
+  it("knows the budgets, and no others", async () => {
+    const { calls } = await run("fold", "m", "--keep", "1/2", "--budget", "knapsack", "--dry-run", "--json");
+    expect(calls).toMatchObject([{ options: { budget: "knapsack" } }]);
+    await expect(run("fold", "m", "--keep", "1/2", "--budget", "greedy")).rejects.toThrow(
+      /Allowed choices are uniform, knapsack, lorc-progressive, eigen-threshold/,
+    );
+  });
+
+  it("keeps a journal beside the output, and says so after an interrupt once there is one", async () => {
+    const place = await temporaryFolder();
+    const journal = join(place, ".half.kvfold-journal");
+    const args = ["fold", "m", "-o", join(place, "half"), "--keep", "1/2", "--resume"];
+    expect((await run(...args, "--json")).calls).toMatchObject([{ options: { journal } }]);
+    const interrupted = new CliError("interrupted", "interrupted; nothing was written");
+    const host = { ...recordingHost().host, run: () => Promise.reject(interrupted) };
+    const failing = () => failureOf(createProgram(host).parseAsync(args, { from: "user" }));
+    expect(await failing()).toBe(interrupted);
+    await mkdir(journal);
+    expect(await failing()).toMatchObject({
+      code: "interrupted",
+      message: `interrupted; finished blocks are kept in ${journal}, continue with the same command`,
+    });
   });
 
   it("plans without an output", async () => {
@@ -92,6 +118,30 @@ describe("kvfold eval", () => {
       files: [{ path: "ids.bin", format: "uint16" }],
       windows: 4,
     });
+  });
+
+  it("probes copying, with or without text", async () => {
+    const bare = await run(
+      "eval",
+      "a",
+      "--probe",
+      "copy",
+      "--distances",
+      "64,128",
+      "--length",
+      "16",
+      "--json",
+    );
+    expect(bare.calls).toMatchObject([
+      {
+        name: "probeCopying",
+        options: { models: ["a"], files: [], distances: [64, 128], length: 16, seed: 0 },
+      },
+    ]);
+    const text = await run("eval", "a", "--probe", "copy", "--text", "x.txt", "--repeat", "tokens", "--json");
+    expect(text.calls).toMatchObject([
+      { name: "probeCopying", options: { files: [{ path: "x.txt", format: "text" }], repeat: "tokens" } },
+    ]);
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { median } from "../src/jobs/median.js";
 import { planCheckpoint } from "../src/jobs/plan.js";
 import { renderBench } from "../src/render/bench.js";
+import { renderCopying } from "../src/render/copying.js";
 import { formatBytes, formatRatio, formatSeconds } from "../src/render/format.js";
 import { renderPlan } from "../src/render/plan.js";
 import { renderTable } from "../src/render/table.js";
@@ -46,6 +47,24 @@ describe("renderPlan", () => {
     const text = renderPlan(plan, plain);
     expect(text).toContain("12.0 KiB -> 3.0 KiB");
     expect(text).toContain("0-5     span 8: 1 head of 64  span 4: 2 heads of 32");
+    expect(text).toContain("budget                 uniform\n");
+  });
+
+  it("says that a budget settles ranks by measurement, and shows them settled", async () => {
+    const plan = await planCheckpoint({
+      model: ROPE_MODEL,
+      keep: "1/2",
+      method: "svd-w",
+      budget: "knapsack",
+    });
+    const open = renderPlan(plan, plain);
+    expect(open).toContain("knapsack: folding settles the ranks by measurement; those below are uniform");
+    expect(open).toContain("measures what the knapsack budget compares");
+    const [layer] = plan.layers;
+    const last = { ...layer!, keys: { ...layer!.keys, rank: 8 } };
+    const settled = renderPlan({ ...plan, layers: [layer!, layer!, last], settled: true }, plain);
+    expect(settled).toContain("budget                 knapsack\n");
+    expect(settled).toMatch(/\n0-1 .*\n2 .*heads of 8 /);
   });
 });
 
@@ -70,6 +89,23 @@ describe("renderBench", () => {
     );
     expect(text.split("\n")[1]).toBe("     64  m      64.0 KiB           50.0  1.5000          50.0      -");
     expect(text).toContain("skipped m at 2048: its context ends at 1024");
+  });
+});
+
+describe("renderCopying", () => {
+  it("shows what the first occurrence is worth, models in turn at each distance", () => {
+    const score = { accuracy: 0.5, control: { nll: 3.5, accuracy: 0.25 }, tokens: 62 };
+    const near = { ...score, distance: 32, nll: 2.5, gain: 1, gainError: 0.125, ratio: 1 };
+    const far = { ...score, distance: 512, nll: 3.25, gain: 0.25, gainError: undefined, ratio: 0.5 };
+    const model = (path: string) => ({ path, distances: [near, far], cacheBytesPerToken: 1024 });
+    const text = renderCopying({ repeat: "passages", models: [model("m"), model("half")] }, plain);
+    expect(text.split("\n").slice(0, 5)).toEqual([
+      "distance  model  nll unseen   seen           gain  ratio  accuracy unseen    seen",
+      "      32  m           3.500  2.500  1.000 ± 0.125   1.00           25.0 %  50.0 %",
+      "      32  half        3.500  2.500  1.000 ± 0.125   1.00           25.0 %  50.0 %",
+      "     512  m           3.500  3.250          0.250   0.50           25.0 %  50.0 %",
+      "     512  half        3.500  3.250          0.250   0.50           25.0 %  50.0 %",
+    ]);
   });
 });
 

@@ -176,14 +176,39 @@ async function continueWithTransformers(model: string, prompt: string, count: nu
 }
 
 describe("probeCopying", () => {
-  it("measures copying at each distance, on the same sequences for all models", async () => {
-    const options = { models: [folded, folded], distances: [32, 48], sequences: 1 };
-    const { models } = await probeCopying(options, quietContext);
-    expect(models[0]!.distances.map(({ distance, tokens }) => [distance, tokens])).toEqual([
-      [32, 31],
-      [48, 31],
+  it("measures passages at each distance, on the same sequences for all models", async () => {
+    const options = { models: [ROPE_MODEL, folded, folded], files, distances: [32, 48], sequences: 2 };
+    const { repeat, models } = await probeCopying(options, quietContext);
+    expect(repeat).toBe("passages");
+    const [original, half] = models;
+    expect(half!.distances.map(({ distance, tokens }) => [distance, tokens])).toEqual([
+      [32, 62],
+      [48, 62],
     ]);
-    expect(models[1]).toEqual(models[0]);
-    expect(models[0]!.cacheBytesPerToken).toBe(6144);
+    expect(models[2]).toEqual(half);
+    expect(half!.cacheBytesPerToken).toBe(6144);
+    expect(original!.distances[0]!.ratio).toBe(1);
+    expect(half!.distances[1]!.ratio).toBe(half!.distances[1]!.gain / original!.distances[1]!.gain);
+    // The original copies prose: 0.8 nats a token at distance 32 over many sequences.
+    expect(original!.distances[0]!.gain).toBeGreaterThan(0.2);
+  });
+
+  it("draws random tokens from a text, or from the vocabulary", async () => {
+    const options = { models: [folded], distances: [8], length: 8, sequences: 4 };
+    const drawn = await probeCopying(options, quietContext);
+    const ofText = await probeCopying({ ...options, files, repeat: "tokens" }, quietContext);
+    expect([drawn.repeat, ofText.repeat]).toEqual(["tokens", "tokens"]);
+    // Tokens of prose are better foreseen than tokens of the vocabulary: 10 nats against 13 in the original.
+    expect(drawn.models[0]!.distances[0]!.control.nll).toBeGreaterThan(
+      ofText.models[0]!.distances[0]!.control.nll + 1,
+    );
+  });
+
+  it("asks for text to take passages from", async () => {
+    const { code, message } = await failureOf(
+      probeCopying({ models: [folded], repeat: "passages" }, quietContext),
+    );
+    expect(code).toBe("usage");
+    expect(message).toContain("--text");
   });
 });

@@ -1,7 +1,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createRandom } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import { readCalibrationText } from "../src/tokens/calibration-windows.js";
+import { openCopySource } from "../src/tokens/copy-source.js";
 import { readTokens, tokenFile, type Vocabulary } from "../src/tokens/read-tokens.js";
 import { loadTokenizer } from "../src/tokens/text-tokenizer.js";
 import { tokenizeDocument } from "../src/tokens/tokenize-document.js";
@@ -87,6 +89,26 @@ describe("loadTokenizer", () => {
   it("gives text back", async () => {
     const { encode, decode } = await loadTokenizer(ROPE_MODEL);
     expect(decode(encode("It was a dark night — naïve."))).toBe("It was a dark night — naïve.");
+  });
+});
+
+describe("openCopySource", () => {
+  const model = { path: "m", folder: ROPE_MODEL, vocabulary };
+  const options: openCopySource.Options = { files: [], repeat: "tokens", model, signal };
+
+  it("draws every token of the vocabulary but the special one", async () => {
+    const source = await openCopySource(options);
+    // Each of 4095 tokens 20 times: one is missing with a probability of e^-20 each.
+    const drawn = new Set(source(20 * 4095, createRandom(1)));
+    expect(drawn.size).toBe(4095);
+    expect(drawn.has(0)).toBe(false);
+  });
+
+  it("needs to know the vocabulary", async () => {
+    const unknown = { ...model, vocabulary: { ...vocabulary, vocabSize: Number.POSITIVE_INFINITY } };
+    const { code, message } = await failureOf(openCopySource({ ...options, model: unknown }));
+    expect(code).toBe("unsupported-model");
+    expect(message).toContain("--text");
   });
 });
 

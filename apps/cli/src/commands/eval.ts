@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { renderCopying } from "../render/copying.js";
 import { renderEvaluation } from "../render/evaluation.js";
+import type { RepeatedTokens } from "../tokens/copy-source.js";
 import { type TokenFile, tokenFile } from "../tokens/read-tokens.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber, wholeNumbers } from "./options.js";
@@ -14,12 +15,14 @@ interface EvalFlags extends CommonOptions {
   readonly window?: number;
   readonly dtype?: FloatType;
   readonly probe?: "copy";
+  readonly repeat?: RepeatedTokens;
   readonly distances?: readonly number[];
+  readonly length?: number;
   readonly sequences?: number;
   readonly seed: number;
 }
 
-/** `kvfold eval`: perplexity of models on the same text. */
+/** `kvfold eval`: perplexity of models on the same text, or how well they copy. */
 export const createEvalCommand = (host: CommandHost): Command =>
   addCommonOptions(
     new Command("eval")
@@ -43,16 +46,23 @@ export const createEvalCommand = (host: CommandHost): Command =>
       .addOption(
         new Option(
           "--probe <name>",
-          "measure this in place of perplexity: copy (repeated random tokens)",
+          "measure this in place of perplexity: copy (what comes again after a gap)",
         ).choices(["copy"]),
+      )
+      .addOption(
+        new Option(
+          "--repeat <what>",
+          "copy: passages of the text (default with one), or random tokens of it or of the vocabulary",
+        ).choices(["passages", "tokens"]),
       )
       .option(
         "--distances <list>",
-        "copy: tokens between the occurrences (default: 32,64,128,256,512)",
+        "copy: tokens from the first occurrence to the second (default: 32,64,128,256,512)",
         wholeNumbers(2),
       )
-      .option("--sequences <count>", "copy: sequences for each distance (default: 8)", wholeNumber(1))
-      .option("--seed <number>", "copy: seed of the random tokens", wholeNumber(0), 0)
+      .option("--length <tokens>", "copy: tokens that come again (default: 32)", wholeNumber(2))
+      .option("--sequences <count>", "copy: sequences for each distance (default: 16)", wholeNumber(1))
+      .option("--seed <number>", "copy: seed of what is drawn", wholeNumber(0), 0)
       .addOption(dtypeOption())
       .addHelpText("after", HELP)
       .action((models: readonly string[], flags: EvalFlags) => runEval(host, models, flags)),
@@ -61,19 +71,35 @@ export const createEvalCommand = (host: CommandHost): Command =>
 const HELP = `
 Example:
   kvfold eval ./model ./model-half --text book.txt --windows 64
-  kvfold eval ./model ./model-half --probe copy`;
+  kvfold eval ./model ./model-half --probe copy --text book.txt`;
 
 async function runEval(host: CommandHost, models: readonly string[], flags: EvalFlags): Promise<void> {
   if (flags.probe === "copy") return runCopyProbe(host, models, flags);
   const { windows, window, dtype } = flags;
-  const options = { models, files: filesOf(flags), windows, window, floatType: dtype };
+  const files = filesOf(flags);
+  if (files.length === 0) {
+    throw new CliError(
+      "usage",
+      "give text to predict with --text FILE…, or token ids with --tokens FILE.u16",
+    );
+  }
+  const options = { models, files, windows, window, floatType: dtype };
   const result = await host.run("evaluate", options, flags);
   printResult(host, flags, result, (evaluation) => renderEvaluation(evaluation, host.colours));
 }
 
 async function runCopyProbe(host: CommandHost, models: readonly string[], flags: EvalFlags): Promise<void> {
-  const { distances, sequences, seed, dtype } = flags;
-  const options = { models, distances, sequences, seed, floatType: dtype };
+  const { repeat, distances, length, sequences, seed, dtype } = flags;
+  const options = {
+    models,
+    files: filesOf(flags),
+    repeat,
+    distances,
+    length,
+    sequences,
+    seed,
+    floatType: dtype,
+  };
   printResult(host, flags, await host.run("probeCopying", options, flags), (result) =>
     renderCopying(result, host.colours),
   );
@@ -81,6 +107,5 @@ async function runCopyProbe(host: CommandHost, models: readonly string[], flags:
 
 function filesOf({ text, tokens }: EvalFlags): readonly TokenFile[] {
   if (tokens !== undefined) return [{ path: tokens, format: "uint16" }];
-  if (text !== undefined) return text.map(tokenFile);
-  throw new CliError("usage", "give text to predict with --text FILE…, or token ids with --tokens FILE.u16");
+  return text?.map(tokenFile) ?? [];
 }

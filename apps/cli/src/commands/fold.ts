@@ -1,6 +1,8 @@
-import { DEFAULT_METHOD, type FloatType, type FoldPlan, methods } from "@kvfold/converter";
+import { existsSync } from "node:fs";
+import { budgets, DEFAULT_METHOD, type FloatType, type FoldPlan, methods } from "@kvfold/converter";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { CliError } from "../cli-error.js";
+import { journalFolder } from "../files/journal-folder.js";
 import { renderFold } from "../render/fold.js";
 import { renderPlan } from "../render/plan.js";
 import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
@@ -17,6 +19,7 @@ interface FoldFlags extends CalibrationFlags, CommonOptions {
   readonly output?: string;
   readonly keep: string;
   readonly method?: string;
+  readonly budget: string;
   readonly heal?: Heal;
   readonly span?: number;
   readonly keySpan?: number;
@@ -27,6 +30,7 @@ interface FoldFlags extends CalibrationFlags, CommonOptions {
   readonly maxPositions?: number;
   readonly moments?: string;
   readonly saveMoments?: string;
+  readonly resume?: boolean;
   readonly force?: boolean;
   readonly dryRun?: boolean;
 }
@@ -42,6 +46,7 @@ export function createFoldCommand(host: CommandHost): Command {
     .option("-o, --output <folder>", "where the folded model goes")
     .requiredOption("--keep <share>", "share of the KV cache to keep: 1/2, 1/4, 0.5 …")
     .addOption(methodOption())
+    .addOption(budgetOption())
     .option("--span <heads>", "KV heads that share one folded head (default: the method's)", wholeNumber(1))
     .addOption(spanOption("--key-span <heads>", "the same for keys alone"))
     .addOption(spanOption("--value-span <heads>", "the same for values alone"))
@@ -54,6 +59,7 @@ export function createFoldCommand(host: CommandHost): Command {
     )
     .option("--moments <file>", "reuse measurements; text then serves healing alone")
     .addOption(new Option("--save-moments <file>", "keep the measurements").conflicts("moments"))
+    .option("--resume", "keep finished blocks while folding, and go on from those of a stopped fold")
     .option("--force", "replace an earlier output")
     .option("--dry-run", "print the plan and write nothing")
     .addHelpText("after", HELP)
@@ -66,6 +72,11 @@ const methodOption = (): Option =>
     "--method <name>",
     `how heads are folded (default: ${DEFAULT_METHOD}, or none with --keep 1)`,
   ).choices(methods.map(({ name }) => name));
+
+const budgetOption = (): Option =>
+  new Option("--budget <name>", "how the ranks that --keep leaves are shared out among the layers")
+    .choices(budgets.map(({ name }) => name))
+    .default("uniform");
 
 const spanOption = (flags: string, description: string): Option =>
   new Option(flags, description).argParser(wholeNumber(1)).conflicts("span");
@@ -90,25 +101,42 @@ const HELP = `
 Methods:
 ${methods.map(({ name, summary }) => `  ${name.padEnd(21)} ${summary}`).join("\n")}
 
+Budgets:
+${budgets.map(({ name, summary }) => `  ${name.padEnd(21)} ${summary}`).join("\n")}
+
 Examples:
   kvfold fold ./model -o ./model-half --keep 1/2 --calibration text.txt
   kvfold fold ./model -o ./model-gqa --keep 1/2 --method commuting --format hf --calibration text.txt
+  kvfold fold ./model -o ./model-quarter --keep 1/4 --budget knapsack --calibration text.txt --resume
   kvfold fold ./model --keep 1/4 --dry-run`;
 
 async function runFold(host: CommandHost, model: string, flags: FoldFlags): Promise<void> {
-  const { keep, method, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
+  const { keep, method, budget, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
   const { format: formats, dtype: floatTypes } = flags;
-  const planned = { model, keep, method, heal, keySpan, valueSpan, formats, floatTypes, seed, maxPositions };
+  const spans = { keySpan, valueSpan };
+  const planned = { model, keep, method, budget, heal, ...spans, formats, floatTypes, seed, maxPositions };
   if (flags.dryRun) {
     const plan = await host.run("plan", planned, flags);
     return printResult(host, flags, plan, (found) => renderPlan(found, host.colours));
   }
-  const { output, moments, saveMoments, force } = flags;
+  const { output, moments, saveMoments, resume, force } = flags;
   if (output === undefined) throw new CliError("usage", "name the output with -o FOLDER, or add --dry-run");
   const existing = force ? "replace" : "refuse";
   const calibration = calibrationOf(flags);
-  const options = { ...planned, output, existing, calibration, moments, saveMoments } as const;
-  printResult(host, flags, await host.run("fold", options, flags), (result) =>
-    renderFold(result, host.colours),
+  const journal = resume ? journalFolder(output) : undefined;
+  const options = { ...planned, output, existing, calibration, moments, saveMoments, journal } as const;
+  const result = await host.run("fold", options, flags).catch((error: unknown) => {
+    throw journal === undefined ? error : withJournal(error, journal);
+  });
+  printResult(host, flags, result, (folded) => renderFold(folded, host.colours));
+}
+
+/** Says after an interrupt what is left of the work, if anything is. */
+function withJournal(error: unknown, journal: string): unknown {
+  if (!CliError.isInstance(error) || error.code !== "interrupted" || !existsSync(journal)) return error;
+  return new CliError(
+    "interrupted",
+    `interrupted; finished blocks are kept in ${journal}, continue with the same command`,
+    { cause: error },
   );
 }

@@ -3,12 +3,17 @@ import type { StageMoments } from "@kvfold/calibration";
 import {
   type Checkpoint,
   type FoldPlan,
+  findBudget,
   findMethod,
-  type foldModel,
   type planFold as plan,
   planFold,
 } from "@kvfold/converter";
-import { createPendingFolder } from "@kvfold/converter/node";
+import {
+  createPendingFolder,
+  type FolderJournal,
+  openJournal,
+  type writeModel,
+} from "@kvfold/converter/node";
 import { throwIfAborted } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import { checkOutputFolder } from "../files/output-folder.js";
@@ -37,6 +42,11 @@ export declare namespace foldCheckpoint {
     readonly moments?: string | undefined;
     /** A file to keep the measured moments in. */
     readonly saveMoments?: string | undefined;
+    /**
+     * A folder to keep finished blocks in, and to go on from where an earlier run of the same fold was stopped. Gone once
+     * the output is there.
+     */
+    readonly journal?: string | undefined;
   }
   interface Result {
     readonly output: string;
@@ -52,7 +62,8 @@ export declare namespace foldCheckpoint {
  * Folds a checkpoint into a folder that appears complete or not at all.
  *
  * @throws {CliError} `calibration-missing` when the method measures activations and there is no text, `output-exists`
- * when something would be lost; and the errors of the packages that do the work.
+ * when something would be lost; `unusable-journal` when the journal is of another fold; and the errors of the packages
+ * that do the work.
  */
 export async function foldCheckpoint(
   options: foldCheckpoint.Options,
@@ -65,8 +76,7 @@ export async function foldCheckpoint(
   if (saveMoments !== undefined) await checkFileTarget(saveMoments, existing);
   const plan = await withCheckpoint(model, async (checkpoint) => {
     const planned = planFold(checkpoint.config, options);
-    await writeOutput({ ...options, existing }, { checkpoint, plan: planned, started }, context);
-    return planned;
+    return foldWithJournal({ ...options, existing }, { checkpoint, plan: planned, started }, context);
   });
   return {
     output,
@@ -83,18 +93,33 @@ interface FoldWork {
   readonly started: number;
 }
 
-async function writeOutput(
+/** Folds with a journal if one is wanted, and returns the plan that was carried out. */
+async function foldWithJournal(
   options: foldCheckpoint.Options & { readonly existing: Existing },
   work: FoldWork,
   context: JobContext,
-): Promise<void> {
+): Promise<FoldPlan> {
   const source = await findMoments(options, work, context);
+  const journal = await findJournal(options, work, source);
+  const plan = await writeOutput(options, work, { ...source, journal }, context);
+  await journal?.remove();
+  return plan;
+}
+
+/** Writes the output and returns the plan that was carried out. */
+async function writeOutput(
+  options: foldCheckpoint.Options & { readonly existing: Existing },
+  work: FoldWork,
+  source: FoldSource,
+  context: JobContext,
+): Promise<FoldPlan> {
   const folder = await createPendingFolder(options.output, { existing: options.existing });
   context.onTemporary(folder.path);
   try {
-    await writeFolded(options, work, { ...source, to: folder.path }, context);
+    const plan = await writeFolded(options, work, { ...source, to: folder.path }, context);
     throwIfAborted(context.signal);
     await folder.commit();
+    return plan;
   } catch (error) {
     await folder.discard();
     throw error;
@@ -105,6 +130,21 @@ async function writeOutput(
 interface MomentSource {
   readonly text?: CalibrationText;
   readonly moments?: readonly StageMoments[];
+}
+
+/** The same, and what an earlier run of the same fold finished. */
+interface FoldSource extends MomentSource {
+  readonly journal: FolderJournal | undefined;
+}
+
+async function findJournal(
+  { journal }: foldCheckpoint.Options,
+  { checkpoint, plan }: FoldWork,
+  { text, moments }: MomentSource,
+): Promise<FolderJournal | undefined> {
+  if (journal === undefined) return undefined;
+  const windows = text?.windows;
+  return openJournal({ folder: journal, checkpoint, plan, windows, moments, version: readVersion() });
 }
 
 async function findMoments(
@@ -118,35 +158,50 @@ async function findMoments(
   if (saveMoments !== undefined && !measures) {
     throw new CliError("usage", `--save-moments: method ${plan.method} measures nothing; leave it out`);
   }
-  if (!measures && plan.heal === "none") return reused;
+  const runs = measures || plan.heal !== "none" || findBudget(plan.budget).needsText;
+  if (!runs) return reused;
   if (calibration === undefined) throw calibrationMissing(plan, measures);
   const vocabulary = await checkpointVocabulary(model, checkpoint);
   const { maxPositions } = checkpoint.config.shape;
   return { ...reused, text: await readCalibrationText(calibration, vocabulary, { maxPositions, signal }) };
 }
 
-function calibrationMissing({ method, heal }: FoldPlan, measures: boolean): CliError {
-  const purpose = measures
-    ? `method ${method} measures activations`
-    : `healing (${heal}) runs the model on text`;
-  const otherwise = measures
-    ? "reuse measurements with --moments FILE, or choose --method svd-w, which needs none"
-    : "or leave it out with --heal none";
+function calibrationMissing(plan: FoldPlan, measures: boolean): CliError {
+  const { purpose, otherwise } = measures ? measuringText(plan) : runningText(plan);
   return new CliError(
     "calibration-missing",
-    `${purpose}: give some with --calibration FILE.txt (about 1 MB of what the model is for), ${otherwise}`,
+    `${purpose}: give some with --calibration FILE.txt (about 1 MB of what the model is for), or ${otherwise}`,
   );
 }
+
+/** What text is for, and what to do without it. */
+interface TextPurpose {
+  readonly purpose: string;
+  readonly otherwise: string;
+}
+
+const measuringText = ({ method }: FoldPlan): TextPurpose => ({
+  purpose: `method ${method} measures activations`,
+  otherwise: "reuse measurements with --moments FILE, or choose --method svd-w, which needs none",
+});
+
+const runningText = ({ heal, budget }: FoldPlan): TextPurpose =>
+  heal === "none"
+    ? { purpose: `budget ${budget} runs the model on text`, otherwise: "leave it out with --budget uniform" }
+    : { purpose: `healing (${heal}) runs the model on text`, otherwise: "leave it out with --heal none" };
 
 async function writeFolded(
   { model, saveMoments, existing }: foldCheckpoint.Options & { readonly existing: Existing },
   { checkpoint, plan, started }: FoldWork,
-  { text, moments, to }: MomentSource & { readonly to: string },
+  { text, moments, journal, to }: FoldSource & { readonly to: string },
   context: JobContext,
-): Promise<void> {
+): Promise<FoldPlan> {
   const measured: StageMoments[] = [];
-  const record = (report: foldModel.Report) => createRecord({ model, plan, text, report, started });
-  await writeFolder(
+  const keep = (layer: number, stage: StageMoments) => {
+    measured[layer] = stage;
+  };
+  const record = (report: writeModel.Report) => createRecord({ model, text, report, started });
+  const report = await writeFolder(
     {
       checkpoint,
       plan,
@@ -155,25 +210,26 @@ async function writeFolded(
       record,
       windows: text?.windows,
       moments,
-      onMoments: (layer, stage) => {
-        if (saveMoments !== undefined) measured[layer] = stage;
-      },
+      journal,
+      onMoments: saveMoments === undefined ? undefined : keep,
     },
     context,
   );
-  if (saveMoments === undefined || measured.length === 0) return;
-  await checkFileTarget(saveMoments, existing);
-  await writeMoments(saveMoments, measured, { model: nameOf(model), ...(text && describeAsText(text)) });
+  if (saveMoments !== undefined && measured.length > 0) {
+    await checkFileTarget(saveMoments, existing);
+    await writeMoments(saveMoments, measured, { model: nameOf(model), ...(text && describeAsText(text)) });
+  }
+  return report.plan;
 }
 
 /** What `kvfold.json` holds beside the plan. */
-function createRecord({ model, plan, text, report, started }: RecordParts): Record<string, unknown> {
+function createRecord({ model, text, report, started }: RecordParts): Record<string, unknown> {
   return {
     kvfold: readVersion(),
     model: nameOf(model),
     created: new Date().toISOString(),
     seconds: secondsSince(started),
-    reference: findMethod(plan.method).reference,
+    reference: findMethod(report.plan.method).reference,
     calibration: text === undefined ? null : describeText(text),
     retained: report.retained,
   };
@@ -181,9 +237,8 @@ function createRecord({ model, plan, text, report, started }: RecordParts): Reco
 
 interface RecordParts {
   readonly model: string;
-  readonly plan: FoldPlan;
   readonly text: CalibrationText | undefined;
-  readonly report: foldModel.Report;
+  readonly report: writeModel.Report;
   readonly started: number;
 }
 

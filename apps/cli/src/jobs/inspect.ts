@@ -23,9 +23,10 @@ export declare namespace inspectModel {
     readonly layers: number;
     /** Query heads; `null` where a graph does not say. */
     readonly heads: number | null;
-    readonly kvHeads: number;
-    /** Numbers per KV head and token. */
-    readonly headDim: number;
+    /** `null` where layers differ. */
+    readonly kvHeads: number | null;
+    /** Numbers per KV head and token; `null` where layers differ. */
+    readonly headDim: number | null;
     /** Longest context in tokens; `null` where nothing limits it. */
     readonly maxPositions: number | null;
     readonly cache: Cache;
@@ -112,23 +113,27 @@ async function inspectGraph(
   const { modelType = "unknown", maxPositions = null, heads } = await readFolderConfig(folder);
   const layout = await readGraphCache(graph);
   const bytesPerToken = cacheBytesPerToken(layout);
-  const { heads: kvHeads, size, type }: CacheSlot = layout.layers[0]!.key;
+  const keys = layout.layers.map(({ key }): CacheSlot => key);
   return {
     path,
     kind: "onnx",
     family: modelType,
     layers: layout.layers.length,
     heads: heads ?? null,
-    kvHeads,
-    headDim: size,
+    kvHeads: shared(keys.map((slot) => slot.heads)),
+    headDim: shared(keys.map((slot) => slot.size)),
     maxPositions,
     cache: {
-      type,
+      type: keys[0]!.type,
       bytesPerToken,
       bytesAtFullContext: maxPositions === null ? null : bytesPerToken * maxPositions,
     },
   };
 }
+
+/** The one value of all layers. */
+const shared = (values: readonly number[]): number | null =>
+  values.every((value) => value === values[0]) ? values[0]! : null;
 
 async function readGraphCache(graph: string): Promise<ReturnType<typeof readCacheLayout>> {
   // Only the declared inputs and outputs are of interest: weights stay in the file.

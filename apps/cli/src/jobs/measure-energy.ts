@@ -57,7 +57,9 @@ async function measureLayers(
     const energies: LayerEnergy[] = [];
     for (let layer = 0; layer < layers; layer++) {
       throwIfAborted(signal);
-      energies.push(layerEnergy(layer, await calibrator.measure(await loadBlock(checkpoint, layer))));
+      const block = await loadBlock(checkpoint, layer);
+      energies.push(layerEnergy(layer, await calibrator.measure(block)));
+      await calibrator.advance(block);
     }
     return energies;
   } finally {

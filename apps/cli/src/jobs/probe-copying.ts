@@ -1,63 +1,96 @@
 import type { FloatType } from "@kvfold/converter";
 import { type CopyScore, cacheBytesPerToken, copyProbe } from "@kvfold/runtime";
-import { CliError } from "../cli-error.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
-import { ordinaryTokens } from "../tokens/text-tokenizer.js";
+import { openCopySource, type RepeatedTokens } from "../tokens/copy-source.js";
+import type { TokenFile } from "../tokens/read-tokens.js";
 import type { JobContext } from "./job.js";
 
 export declare namespace probeCopying {
   interface Options {
+    /** The first is what the others are compared to. */
     readonly models: readonly string[];
+    /** Text to draw from; the vocabulary without it. */
+    readonly files?: readonly TokenFile[];
+    /** What is repeated: passages where there is text, or else random tokens. */
+    readonly repeat?: RepeatedTokens | undefined;
     readonly distances?: readonly number[] | undefined;
+    /** Tokens that are repeated. */
+    readonly length?: number | undefined;
     /** Sequences for each distance. */
     readonly sequences?: number | undefined;
-    readonly seed?: number;
+    readonly seed?: number | undefined;
     readonly floatType?: FloatType | undefined;
+  }
+  interface Score extends CopyScore {
+    /** Gain over that of the first model: how much of its copying is left. */
+    readonly ratio: number;
   }
   interface Probe {
     readonly path: string;
-    readonly distances: readonly CopyScore[];
+    readonly distances: readonly Score[];
     readonly cacheBytesPerToken: number;
   }
   interface Result {
+    readonly repeat: RepeatedTokens;
     readonly models: readonly Probe[];
   }
 }
 
-/** Measures how well models copy random tokens from further back in their context, all on the same sequences. */
+/**
+ * Measures how well models copy what they saw further back in their context. Models with the same tokenizer are
+ * measured on the same sequences.
+ *
+ * @throws {CliError} `usage` for passages without text; `unsupported-model` when random tokens are asked for and nothing
+ *   tells the vocabulary's size.
+ */
 export async function probeCopying(
-  { models, floatType, ...options }: probeCopying.Options,
+  options: probeCopying.Options,
   context: JobContext,
 ): Promise<probeCopying.Result> {
-  const probes: probeCopying.Probe[] = [];
+  const { models, files = [], repeat = files.length > 0 ? "passages" : "tokens", floatType } = options;
+  const probes: Measured[] = [];
   for (const [index, path] of models.entries()) {
     const label = `${path} (${index + 1}/${models.length})`;
-    probes.push(
-      await withModels([path], { floatType }, context, ([model]) => probe(model!, label, options, context)),
-    );
+    const measure = ([model]: readonly OpenedModel[]) =>
+      probe(model!, { ...options, files, repeat, label }, context);
+    probes.push(await withModels([path], { floatType }, context, measure));
   }
-  return { models: probes };
+  return { repeat, models: probes.map((measured) => compare(measured, probes[0]!)) };
+}
+
+interface Measured extends Omit<probeCopying.Probe, "distances"> {
+  readonly distances: readonly CopyScore[];
+}
+
+interface ProbeOptions extends probeCopying.Options {
+  readonly files: readonly TokenFile[];
+  readonly repeat: RepeatedTokens;
+  readonly label: string;
 }
 
 async function probe(
-  { path, folder, lm, vocabulary }: OpenedModel,
-  label: string,
-  { distances, sequences, seed = 0 }: Pick<probeCopying.Options, "distances" | "sequences" | "seed">,
+  model: OpenedModel,
+  { files, repeat, label, distances, length, sequences, seed }: ProbeOptions,
   { onProgress, signal }: JobContext,
-): Promise<probeCopying.Probe> {
-  if (!Number.isFinite(vocabulary.vocabSize)) {
-    throw new CliError(
-      "unsupported-model",
-      `${path}: neither the graph nor config.json tells the vocabulary's size`,
-    );
-  }
+): Promise<Measured> {
+  const { path, lm, vocabulary } = model;
   const scores = await copyProbe(lm, {
-    vocabulary: await ordinaryTokens(folder, vocabulary.vocabSize),
+    source: await openCopySource({ files, repeat, model, signal }),
+    distances,
+    length,
+    sequences,
     seed,
+    bosToken: vocabulary.bosToken,
     signal,
     onSequence: (done, total) => onProgress({ label, done, total }),
-    ...(distances && { distances }),
-    ...(sequences && { sequences }),
   });
   return { path, distances: scores, cacheBytesPerToken: cacheBytesPerToken(lm.cacheLayout) };
 }
+
+const compare = ({ distances, ...rest }: Measured, first: Measured): probeCopying.Probe => ({
+  ...rest,
+  distances: distances.map((score, index) => ({
+    ...score,
+    ratio: score.gain / first.distances[index]!.gain,
+  })),
+});

@@ -10,7 +10,10 @@ export function renderFold(
 ): string {
   const { before, after } = cacheBytesPerToken;
   const pairs = renderPairs([
-    ["method", `${plan.method}, keep ${plan.keep}`],
+    [
+      "method",
+      `${plan.method}, keep ${plan.keep}${plan.budget === "uniform" ? "" : `, budget ${plan.budget}`}`,
+    ],
     ["cache per token", `${formatBytes(before)} -> ${formatBytes(after)}`],
     ["time", formatSeconds(seconds)],
     ["peak memory", formatBytes(peakBytes)],

@@ -21,7 +21,7 @@ function describe({ kind, cache, ...model }: inspectModel.Result): readonly (rea
     ["kind", kind === "onnx" ? "ONNX graph" : "Hugging Face checkpoint"],
     ["family", model.family],
     ["layers", String(model.layers)],
-    ["heads", `${queryHeads}${model.kvHeads} KV heads of ${model.headDim}`],
+    ["heads", `${queryHeads}${model.kvHeads ?? "various"} KV heads of ${model.headDim ?? "various sizes"}`],
     ["context", model.maxPositions === null ? "unlimited" : `${model.maxPositions} tokens`],
     ["cache per token", `${formatBytes(bytesPerToken)} (${type})`],
     ["cache at full context", bytesAtFullContext === null ? "unlimited" : formatBytes(bytesAtFullContext)],

@@ -1,4 +1,4 @@
-import type { FoldPlan, SidePlan } from "@kvfold/converter";
+import { type FoldPlan, findBudget, type SidePlan } from "@kvfold/converter";
 import type { Colours } from "../ui/terminal.js";
 import { formatBytes } from "./format.js";
 import { renderPairs, renderTable } from "./table.js";
@@ -10,8 +10,9 @@ export function renderPlan(plan: FoldPlan, colours: Colours): string {
     ["family", plan.family],
     ["method", plan.method],
     ["keep", plan.keep],
+    ["budget", describeBudget(plan)],
     ["healing", plan.heal],
-    ["calibration", plan.taps.length === 0 ? "not needed" : `measures ${plan.taps.join(", ")}`],
+    ["calibration", describeCalibration(plan)],
     [
       "attention",
       plan.attention === "group-query" ? "GroupQueryAttention, cache in place" : "MatMul and Softmax",
@@ -34,6 +35,14 @@ export function renderPlan(plan: FoldPlan, colours: Colours): string {
     colours,
   );
   return `${summary}\n\n${layers}`;
+}
+
+const describeBudget = ({ budget, settled }: FoldPlan): string =>
+  settled ? budget : `${budget}: folding settles the ranks by measurement; those below are uniform`;
+
+function describeCalibration({ taps, budget }: FoldPlan): string {
+  const measured = [...taps, ...(findBudget(budget).needsText ? [`what the ${budget} budget compares`] : [])];
+  return measured.length === 0 ? "not needed" : `measures ${measured.join(", ")}`;
 }
 
 const describeSide = ({ span, heads, rank }: SidePlan): string =>

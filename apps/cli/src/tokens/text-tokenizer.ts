@@ -32,14 +32,14 @@ export async function loadTokenizer(folder: string): Promise<TextTokenizer> {
 }
 
 /**
- * Token ids that stand for text: the vocabulary without the special tokens that `tokenizer.json` lists.
+ * Tells token ids that stand for text from the special tokens that `tokenizer.json` lists.
  *
  * @throws {CliError} `malformed-file` when `tokenizer.json` is not JSON.
  */
-export async function ordinaryTokens(folder: string, vocabSize: number): Promise<readonly number[]> {
+export async function ordinaryTokens(folder: string): Promise<(id: number) => boolean> {
   const definition = (await readUtf8(join(folder, "tokenizer.json"))) ?? "{}";
   const special = new Set(specialTokens(folder, definition));
-  return Array.from({ length: vocabSize }, (_, id) => id).filter((id) => !special.has(id));
+  return (id) => !special.has(id);
 }
 
 function specialTokens(folder: string, definition: string): readonly number[] {
