@@ -6,7 +6,7 @@
  *   [--windows 128] [--draws 1] [--dtype fp16] [--out docs/results.json]`
  *
  * Calibration: the first 128 windows of assets/text/calibration.u16; draw k starts at window 64 k. Perplexity: the
- * first 64 windows of validation.u16. Copy probe: 8 sequences for each distance, seed 0.
+ * first 64 windows of validation.u16. Copy probe: passages of validation.u16, 64 sequences for each distance, seed 0.
  */
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -27,7 +27,10 @@ disableTelemetry();
 const list = (name, fallback) => textOption(name, fallback).split(",");
 const models = list("only", "prose-27m,prose-6m,prose-bloom-6m");
 const keeps = list("keeps", "1/2,1/4,1/8");
-const methods = list("methods", "random,mean,svd-w,svd-a,paper,commuting,commuting-reallocated,latent");
+const methods = list(
+  "methods",
+  "random,mean,svd-w,svd-a,paper,lorc,eigen-attention,commuting,commuting-reallocated,latent",
+);
 const windows = Number(textOption("windows", "128"));
 const draws = Number(textOption("draws", "1"));
 const floatType = textOption("dtype", "fp32") === "fp16" ? "float16" : "float32";
@@ -100,7 +103,8 @@ async function measureRow(key, foldOptions) {
   const files = [tokenFile(assetPath("text/validation.u16"))];
   const [figures] = (await evaluateModels({ models: [output], files, windows: 64, floatType }, quietContext))
     .models;
-  const [copy] = (await probeCopying({ models: [output], floatType }, quietContext)).models;
+  const [copy] = (await probeCopying({ models: [output], files, sequences: 64, floatType }, quietContext))
+    .models;
   const base =
     key.keep === "1"
       ? figures.perplexity
@@ -113,14 +117,14 @@ async function measureRow(key, foldOptions) {
     spans: [plan.layers[0].keys.span, plan.layers[0].values.span],
     perplexity: figures.perplexity,
     ratio: figures.perplexity / base,
-    copy: copy.distances.map(({ distance, accuracy, nll }) => ({ distance, accuracy, nll })),
+    copy: copy.distances.map(({ distance, accuracy, gain }) => ({ distance, accuracy, gain })),
     cacheBytesPerToken: cacheBytesPerToken.after,
     seconds,
   });
   await writeFile(out, `${JSON.stringify(rows, null, 1)}\n`);
-  const accuracy = copy.distances.map((score) => (100 * score.accuracy).toFixed(0)).join(" ");
+  const gains = copy.distances.map(({ gain }) => gain.toFixed(2)).join(" ");
   console.error(
-    `${model} ${method} ${keep} draw ${key.draw}: ratio ${(figures.perplexity / base).toFixed(4)}, copy ${accuracy} %, ${seconds.toFixed(1)} s`,
+    `${model} ${method} ${keep} draw ${key.draw}: ratio ${(figures.perplexity / base).toFixed(4)}, copy gain ${gains} nats, ${seconds.toFixed(1)} s`,
   );
   await rm(output, { recursive: true });
 }

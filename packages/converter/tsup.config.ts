@@ -1,7 +1,11 @@
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  entry: { index: "src/index.ts", node: "src/node.ts", "block-math-worker": "src/node/block-math-worker.ts" },
+  entry: {
+    index: "src/index.ts",
+    node: "src/node.ts",
+    "node/block-math-worker": "src/node/block-math-worker.ts",
+  },
   format: "esm",
   dts: true,
   clean: true,

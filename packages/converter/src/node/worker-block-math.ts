@@ -4,7 +4,7 @@ import { reviveFailure, type TaskReply, type TaskRequest } from "./worker-protoc
 
 export declare namespace workerBlockMath {
   interface Options {
-    /** The worker's script; `@kvfold/converter/block-math-worker` unless given, for bundles say. */
+    /** The worker's script; `@kvfold/converter/node/block-math-worker` unless given, for bundles say. */
     readonly script?: URL;
   }
 }
@@ -19,7 +19,7 @@ interface Pending {
  * of `inlineBlockMath`, to the bit. Dispose it when the fold is over: its thread keeps a process alive.
  */
 export function workerBlockMath({
-  script = new URL(import.meta.resolve("@kvfold/converter/block-math-worker")),
+  script = new URL(import.meta.resolve("@kvfold/converter/node/block-math-worker")),
 }: workerBlockMath.Options = {}): BlockMath {
   // The host's flags are not for published JavaScript: conditions, say, may lead to sources.
   const worker = new Worker(script, { execArgv: [] });
