@@ -1,6 +1,7 @@
 /**
  * Calibration plus folding of prose-27m as a ratio to one plain forward of the exported whole model over the same
- * windows, in one process, interleaved. `node bench/fold-cost.mjs [--windows 128] [--repeats 3] [--methods paper]`
+ * windows, in one process, interleaved.
+ * `node bench/fold-cost.mjs [--windows 128] [--repeats 3] [--methods paper] [--heals both] [--keep 1/4]`
  */
 import { join } from "node:path";
 import { createCausalLM } from "@kvfold/runtime";
@@ -18,7 +19,8 @@ import {
 const model = modelFolder("prose-27m");
 const windows = await calibrationWindows(option("windows", 128));
 const methods = textOption("methods", "svd-a,paper,latent").split(",");
-const heals = { latent: ["none", "both"] };
+const heals = { latent: textOption("heals", "none,both").split(",") };
+const keep = textOption("keep", "1/4");
 
 await withTemporaryFolder(async (folder) => {
   await fold(model, join(folder, "whole"), { keep: "1" });
@@ -32,9 +34,7 @@ await withTemporaryFolder(async (folder) => {
   for (let repeat = 0; repeat < option("repeats", 3); repeat++) {
     for (const one of cases) {
       const plain = await seconds(forward);
-      const folding = await seconds(() =>
-        fold(model, join(folder, "folded"), { keep: "1/4", ...one }, { windows }),
-      );
+      const folding = await seconds(() => fold(model, join(folder, "folded"), { keep, ...one }, { windows }));
       ratios.get(one).push(folding / plain);
       console.error(
         `${one.method}, heal ${one.heal}: fold ${folding.toFixed(1)} s, forward ${plain.toFixed(1)} s`,
@@ -42,7 +42,7 @@ await withTemporaryFolder(async (folder) => {
     }
   }
   await session.dispose();
-  console.log(`prose-27m, ${windows.length} windows of 1024; ${machine()}`);
+  console.log(`prose-27m to ${keep}, ${windows.length} windows of 1024; ${machine()}`);
   for (const [{ method, heal }, values] of ratios) {
     console.log(
       `${method}, heal ${heal}: calibration + folding is ${median(values).toFixed(2)} x one forward (${values.map((v) => v.toFixed(2)).join(", ")})`,

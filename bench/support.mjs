@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseTokenBytes, tokenWindows } from "@kvfold/calibration";
 import { openCheckpoint, planFold } from "@kvfold/converter";
-import { directorySource, writeModel } from "@kvfold/converter/node";
+import { directorySource, workerBlockMath, writeModel } from "@kvfold/converter/node";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { assetPath, textOption } from "./paths.mjs";
 
@@ -22,6 +22,7 @@ export const calibrationWindows = async (count, first = 0) =>
 /** Folds a model into a new folder and returns its path and the report. */
 export async function fold(from, to, planOptions, foldOptions = {}) {
   const checkpoint = await openCheckpoint(await directorySource(from));
+  const math = workerBlockMath();
   try {
     const plan = planFold(checkpoint.config, planOptions);
     await rm(to, { recursive: true, force: true });
@@ -29,6 +30,7 @@ export async function fold(from, to, planOptions, foldOptions = {}) {
       checkpoint,
       plan,
       provider,
+      math,
       from,
       to,
       record: () => ({}),
@@ -36,6 +38,7 @@ export async function fold(from, to, planOptions, foldOptions = {}) {
     });
     return { plan, report };
   } finally {
+    await math.dispose();
     await checkpoint.close();
   }
 }
