@@ -1,4 +1,4 @@
-import { ConverterError } from "../converter-error.js";
+import { findNamed } from "../find-named.js";
 import type { Budget } from "./budget.js";
 import { eigenThreshold } from "./eigen-threshold.js";
 import { knapsack } from "./knapsack.js";
@@ -15,12 +15,4 @@ export const budgets: readonly Budget[] = [uniform, knapsack, lorcProgressive, e
  *
  * @throws {ConverterError} `invalid-option` when there is none.
  */
-export function findBudget(name: string): Budget {
-  const budget = budgets.find((candidate) => candidate.name === name);
-  if (budget !== undefined) return budget;
-  const known = budgets.map((candidate) => candidate.name).join(", ");
-  throw new ConverterError(
-    "invalid-option",
-    `budget ${JSON.stringify(name)} is unknown; choose one of ${known}`,
-  );
-}
+export const findBudget = (name: string): Budget => findNamed("budget", budgets, name);

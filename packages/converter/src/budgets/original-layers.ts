@@ -1,8 +1,9 @@
-import { type HiddenStates, memoryHiddenStates, type StageMoments } from "@kvfold/calibration";
+import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
 import { loadBlock, loadEmbedding } from "../checkpoint/load-weights.js";
 import { type Calibrator, startCalibration } from "../fold/calibrator.js";
+import { copyStates } from "../fold/copy-states.js";
 import { foldLayer } from "../fold/fold-block.js";
-import type { LayerContext } from "../fold/group.js";
+import { type LayerContext, layerContext } from "../fold/group.js";
 import type { Tap } from "../graph/taps.js";
 import type { BlockWeights } from "../model/decoder-weights.js";
 import type { LayerPlan } from "../plan/fold-plan.js";
@@ -40,10 +41,11 @@ export async function* originalLayers(
   try {
     for (let layer = 0; layer < plan.layers.length; layer++) {
       const block = await loadBlock(checkpoint, layer);
-      const input = await copyStates(calibrator.hidden, windows.length);
+      const input = await memoryHiddenStates(windows.length, 0);
+      await copyStates(calibrator.hidden, input);
       const measured = { ...(await calibrator.measure(block)), ...moments?.[layer] };
       await calibrator.advance(block);
-      const known = contextOf(context, layer, block, measured);
+      const known = layerContext(checkpoint, plan, { layer, attention: block.attention, moments: measured });
       const fold = (layerPlan: LayerPlan): BlockWeights => ({
         ...block,
         attention: foldLayer({ ...known, method: plan.method, plan: layerPlan }).attention,
@@ -71,23 +73,3 @@ async function calibrate(
     signal,
   });
 }
-
-async function copyStates(states: HiddenStates, count: number): Promise<HiddenStates> {
-  const copies = await memoryHiddenStates(count, 0);
-  for (let index = 0; index < count; index++) await copies.write(index, (await states.read(index)).slice());
-  return copies;
-}
-
-const contextOf = (
-  { checkpoint, plan }: TextBudgetContext,
-  layer: number,
-  { attention }: BlockWeights,
-  moments: StageMoments,
-): LayerContext => ({
-  layer,
-  attention,
-  moments,
-  seed: plan.seed,
-  positions: checkpoint.config.family.positions,
-  outputBias: plan.bias === "free",
-});

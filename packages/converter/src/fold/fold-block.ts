@@ -1,7 +1,7 @@
 import { findMethod } from "../methods/index.js";
 import type { Group } from "../methods/method.js";
 import { none } from "../methods/none.js";
-import type { AttentionWeights, BlockWeights } from "../model/decoder-weights.js";
+import type { AttentionWeights } from "../model/decoder-weights.js";
 import type { LayerPlan } from "../plan/fold-plan.js";
 import { foldAttention, type LayerBases } from "./fold-attention.js";
 import { groupsOf, type LayerContext } from "./group.js";
@@ -10,30 +10,6 @@ import { groupsOf, type LayerContext } from "./group.js";
 export interface Retained {
   readonly keys: readonly (number | undefined)[];
   readonly values: readonly (number | undefined)[];
-}
-
-/** A folded block and what its bases keep. */
-export interface FoldedBlock {
-  readonly weights: BlockWeights;
-  readonly retained: Retained;
-}
-
-/** Chooses the bases of one block with the method of that name, and folds the block with them. */
-export function foldBlock(
-  block: BlockWeights,
-  method: string,
-  plan: LayerPlan,
-  context: Omit<LayerContext, "attention" | "positions">,
-  positions: "rope" | "alibi",
-): FoldedBlock {
-  const { attention, retained } = foldLayer({
-    ...context,
-    attention: block.attention,
-    method,
-    plan,
-    positions,
-  });
-  return { weights: { ...block, attention }, retained };
 }
 
 /** What folding an attention layer takes. */
@@ -48,7 +24,7 @@ export interface FoldedLayer {
   readonly retained: Retained;
 }
 
-/** The same for an attention layer alone. */
+/** Chooses the bases of an attention layer with the method of that name, and folds the layer with them. */
 export function foldLayer({ method, plan, ...context }: FoldLayerInput): FoldedLayer {
   const { attention, positions } = context;
   if (method === none.name) return { attention, retained: { keys: [], values: [] } };

@@ -9,7 +9,8 @@ import type { FoldPlan } from "../plan/fold-plan.js";
 import { requireSettled } from "../plan/require-settled.js";
 import { inBackground } from "./background.js";
 import { type BlockMath, inlineBlockMath } from "./block-math.js";
-import type { FoldLayerInput, Retained } from "./fold-block.js";
+import type { Retained } from "./fold-block.js";
+import { layerContext } from "./group.js";
 import { checkCalibration, startMeasuring } from "./measuring.js";
 import type { FoldProgress } from "./progress.js";
 
@@ -108,7 +109,7 @@ async function replayBlocks({ journal, outputs, onMoments, signal }: foldModel.O
 }
 
 async function foldBlocks(options: foldModel.Options, embedding: EmbeddingWeights, first: number) {
-  const { checkpoint, outputs, journal, signal, math = inlineBlockMath } = options;
+  const { checkpoint, plan, outputs, journal, signal, math = inlineBlockMath } = options;
   const { layers } = checkpoint.config.shape;
   if (first === layers) return [];
   const measuring = await startMeasuring(options, embedding);
@@ -123,7 +124,12 @@ async function foldBlocks(options: foldModel.Options, embedding: EmbeddingWeight
     for (let layer = first; layer < layers; layer++) {
       throwIfAborted(signal);
       const { block, moments } = next;
-      const folding = inBackground(math.run("foldLayer", layerInput(options, layer, block, moments)));
+      const { attention } = block;
+      const context = layerContext(checkpoint, plan, { layer, attention, moments });
+      const layerPlan = plan.layers[layer]!;
+      const folding = inBackground(
+        math.run("foldLayer", { ...context, method: plan.method, plan: layerPlan }),
+      );
       await measuring.advance(layer, block);
       const folded = await folding;
       const healed = await measuring.heal(layer, { ...block, attention: folded.attention }, async () => {
@@ -148,24 +154,4 @@ async function foldBlocks(options: foldModel.Options, embedding: EmbeddingWeight
 interface Prepared {
   readonly block: BlockWeights;
   readonly moments: StageMoments;
-}
-
-function layerInput(
-  { checkpoint, plan }: foldModel.Options,
-  layer: number,
-  { attention }: BlockWeights,
-  moments: StageMoments,
-): FoldLayerInput {
-  const { method, seed, bias, layers } = plan;
-  const { positions } = checkpoint.config.family;
-  return {
-    layer,
-    seed,
-    attention,
-    moments,
-    method,
-    plan: layers[layer]!,
-    positions,
-    outputBias: bias === "free",
-  };
 }

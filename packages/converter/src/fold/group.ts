@@ -1,9 +1,10 @@
 import type { StageMoments } from "@kvfold/calibration";
 import { createMatrix, type Matrix, sliceMoments } from "@kvfold/linalg";
+import type { ModelConfig } from "../checkpoint/read-config.js";
 import { ConverterError } from "../converter-error.js";
 import type { Group, Side } from "../methods/method.js";
 import type { AttentionWeights, Linear } from "../model/decoder-weights.js";
-import type { SidePlan } from "../plan/fold-plan.js";
+import type { FoldPlan, SidePlan } from "../plan/fold-plan.js";
 
 /** What is known of one layer when its bases are chosen. */
 export interface LayerContext {
@@ -13,6 +14,22 @@ export interface LayerContext {
   readonly attention: AttentionWeights;
   readonly moments: StageMoments;
   readonly outputBias: boolean;
+}
+
+/** That of one layer of a model: what its plan and its family say of it, with what was loaded and measured. */
+export function layerContext(
+  { config }: { readonly config: ModelConfig },
+  { seed, bias }: FoldPlan,
+  { layer, attention, moments }: Pick<LayerContext, "layer" | "attention" | "moments">,
+): LayerContext {
+  return {
+    layer,
+    attention,
+    moments,
+    seed,
+    positions: config.family.positions,
+    outputBias: bias === "free",
+  };
 }
 
 /** The groups of one side of a layer, in head order, as methods see them. */

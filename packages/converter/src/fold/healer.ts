@@ -19,6 +19,7 @@ import type { BiasPolicy, Heal } from "../plan/fold-plan.js";
 import { inBackground } from "./background.js";
 import type { BlockMath } from "./block-math.js";
 import type { Calibrator, StreamPosition } from "./calibrator.js";
+import { copyStates } from "./copy-states.js";
 
 /** Takes the folded model's hidden states down its blocks beside the original's, and refits each block on the way. */
 export interface Healer {
@@ -63,9 +64,9 @@ export async function startHealing(options: startHealing.Options): Promise<Heale
       inputs = await compareInputs(run, block);
     },
     async heal(block, meanwhile) {
-      const half = await healAttention(run, await refitAttentionInputs(run, block, inputs));
-      const healed = heal === "both" ? await refitDown(run, half, meanwhile) : half;
-      if (heal !== "both") await meanwhile();
+      let healed = await healAttention(run, await refitAttentionInputs(run, block, inputs));
+      if (heal === "both") healed = await refitDown(run, healed, meanwhile);
+      else await meanwhile();
       await runMlp(run, healed);
       return healed;
     },
@@ -76,12 +77,8 @@ export async function startHealing(options: startHealing.Options): Promise<Heale
 async function startFolded({ calibrator, config, resume }: startHealing.Options): Promise<HiddenStates> {
   const { runner, hidden } = calibrator;
   const folded = await runner.createStream(config.shape.hiddenSize);
-  const copyHidden = async () => {
-    for (let index = 0; index < runner.count; index++)
-      await folded.write(index, (await hidden.read(index)).slice());
-  };
   try {
-    await (resume === undefined ? copyHidden() : resume.restore(folded));
+    await (resume === undefined ? copyStates(hidden, folded) : resume.restore(folded));
     return folded;
   } catch (error) {
     await folded.dispose();

@@ -1,12 +1,4 @@
-import {
-  createMatrix,
-  fromFloat32,
-  type Matrix,
-  multiply,
-  stackColumns,
-  toFloat32,
-  transpose,
-} from "@kvfold/linalg";
+import { fromFloat32, type Matrix, multiply, stackColumns, toFloat32, transpose } from "@kvfold/linalg";
 import type { AttentionWeights, CacheShape, RotatedBasis } from "../model/decoder-weights.js";
 import type { AttentionContext } from "./attention-values.js";
 import { emitPerHead, emitProjections } from "./emit-attention.js";
@@ -77,7 +69,7 @@ function groupDecode(
     Array.from({ length: span }, (_, index) => {
       const head = (group * span + index) * readers;
       const values = decode.subarray(head * size, (head + 1) * size);
-      return transpose(createMatrix(headDim, keys.size, Float64Array.from(values)));
+      return transpose(fromFloat32(headDim, keys.size, values));
     }),
   );
 }

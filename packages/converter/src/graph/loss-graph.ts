@@ -1,10 +1,10 @@
-import { createGraphBuilder, memoryWeights } from "@kvfold/onnx";
 import type { ModelSource } from "@kvfold/runtime";
 import type { ModelConfig } from "../checkpoint/read-config.js";
 import type { EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
 import { HIDDEN_IN } from "./calibration-graphs.js";
 import { emitHead } from "./emit-embedding.js";
-import { createEmitter, type Emitter, OPSETS } from "./emitter.js";
+import type { Emitter } from "./emitter.js";
+import { windowGraph } from "./window-graph.js";
 
 /** Names of the loss graph's input and output besides `hidden_in`. */
 export const NEXT_TOKENS = "next_tokens";
@@ -26,20 +26,18 @@ export declare namespace lossGraph {
  */
 export function lossGraph({ config, embedding, head, length }: lossGraph.Options): ModelSource {
   const { hiddenSize, vocabSize } = config.shape;
-  const weights = memoryWeights();
-  const graph = createGraphBuilder({ graphName: "loss", opsets: OPSETS, weights });
-  const e = createEmitter(graph, "float32");
-  const hidden = graph.input(HIDDEN_IN, "float32", [1, length, hiddenSize]);
-  const next = graph.input(NEXT_TOKENS, "int64", [1, length - 1]);
-  const predicting = e.node("Slice", "hidden/Slice", [
-    hidden,
-    graph.int64([0]),
-    graph.int64([length - 1]),
-    graph.int64([1]),
-  ]);
-  const table = head.table === undefined ? emitTable(e, embedding, [vocabSize, hiddenSize]) : "";
-  emitLoss(e.at("loss"), emitHead(e, predicting, table, head, config), next);
-  return { bytes: graph.toBytes(), externalData: weights.externalData };
+  return windowGraph(config, length, ({ e, input }) => {
+    const hidden = input(HIDDEN_IN);
+    const next = e.graph.input(NEXT_TOKENS, "int64", [1, length - 1]);
+    const predicting = e.node("Slice", "hidden/Slice", [
+      hidden,
+      e.graph.int64([0]),
+      e.graph.int64([length - 1]),
+      e.graph.int64([1]),
+    ]);
+    const table = head.table === undefined ? emitTable(e, embedding, [vocabSize, hiddenSize]) : "";
+    emitLoss(e.at("loss"), emitHead(e, predicting, table, head, config), next);
+  });
 }
 
 const emitTable = (e: Emitter, { table }: EmbeddingWeights, dims: readonly number[]): string =>

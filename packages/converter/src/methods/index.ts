@@ -1,4 +1,4 @@
-import { ConverterError } from "../converter-error.js";
+import { findNamed } from "../find-named.js";
 import { commuting, commutingReallocated } from "./commuting.js";
 import { eigenAttention } from "./eigen-attention.js";
 import { latent } from "./latent.js";
@@ -34,12 +34,4 @@ export const DEFAULT_METHOD: string = latent.name;
  *
  * @throws {ConverterError} `invalid-option` when there is none.
  */
-export function findMethod(name: string): Method {
-  const method = methods.find((candidate) => candidate.name === name);
-  if (method !== undefined) return method;
-  const known = methods.map((candidate) => candidate.name).join(", ");
-  throw new ConverterError(
-    "invalid-option",
-    `method ${JSON.stringify(name)} is unknown; choose one of ${known}`,
-  );
-}
+export const findMethod = (name: string): Method => findNamed("method", methods, name);
