@@ -3,7 +3,10 @@
  * stopped; `render-quality.mjs` makes docs/results.md and its picture of it. The rows come from the CLI's own jobs.
  *
  * `npm run bench:quality -- [--models FOLDER] [--only prose-27m,prose-6m] [--methods latent,paper] [--keeps 1/2,1/4]
- *   [--windows 128] [--draws 1] [--dtype fp16] [--out docs/results.json]`
+ *   [--windows 128] [--draws 0,1,2] [--dtype fp32,fp16] [--out docs/results.json]`
+ *
+ * A method may carry a budget: `latent+knapsack`. Folding time is given in forward passes of the original model over the
+ * calibration windows, as its evaluation in the same process took: seconds mean nothing on another machine.
  *
  * Calibration: the first 128 windows of assets/text/calibration.u16; draw k starts at window 64 k. Perplexity: the
  * first 64 windows of validation.u16. Copy probe: passages of validation.u16, 64 sequences for each distance, seed 0.
@@ -32,8 +35,8 @@ const methods = list(
   "random,mean,svd-w,svd-a,paper,lorc,eigen-attention,commuting,commuting-reallocated,latent",
 );
 const windows = Number(textOption("windows", "128"));
-const draws = Number(textOption("draws", "1"));
-const floatType = textOption("dtype", "fp32") === "fp16" ? "float16" : "float32";
+const draws = list("draws", "0").map(Number);
+const floatTypes = list("dtype", "fp32").map((name) => (name === "fp16" ? "float16" : "float32"));
 const out = textOption("out", repositoryPath("docs/results.json"));
 
 /** Rotations do not concern BLOOM, and its keys are grouped in the paper as they are in svd-a. */
@@ -42,30 +45,23 @@ const applies = (model, method) =>
 
 const rows = existsSync(out) ? JSON.parse(await readFile(out, "utf8")) : [];
 const folder = await mkdtemp(join(tmpdir(), "kvfold-quality-"));
+const files = [tokenFile(assetPath("text/validation.u16"))];
+const output = join(folder, "output");
+
+const findRow = (key, floatType) =>
+  rows.find(
+    (row) =>
+      Object.entries(key).every(([name, value]) => row[name] === value) &&
+      row.windows === windows &&
+      row.floatType === floatType,
+  );
 
 async function measureModel(model, draw) {
   const calibration = await calibrationFile(draw);
-  const moments = join(folder, `${model}-${draw}.moments.safetensors`);
-  await measureRow({ model, method: "none", keep: "1", draw }, {});
-  for (const keep of keeps) {
-    for (const method of methods.filter((candidate) => applies(model, candidate))) {
-      const known = existsSync(moments) ? { moments } : {};
-      if (!existsSync(moments) && !isMeasured({ model, method, keep, draw }))
-        await measureMoments(model, moments, calibration);
-      await measureRow(
-        { model, method, keep, draw },
-        { ...known, ...(existsSync(moments) && { moments }), calibration },
-      );
-    }
-  }
-}
-
-/** All taps at once, by a fold with the method that needs them all. */
-async function measureMoments(model, saveMoments, calibration) {
-  const output = join(folder, "moments-only");
-  const options = { model: modelFolder(model), output, keep: "1/2", method: "latent", heal: "none" };
-  await foldCheckpoint({ ...options, existing: "replace", calibration, saveMoments }, quietContext);
-  await rm(output, { recursive: true });
+  await measureFold({ model, method: "none", keep: "1", draw }, calibration);
+  for (const keep of keeps)
+    for (const method of methods.filter((candidate) => applies(model, candidate)))
+      await measureFold({ model, method, keep, draw }, calibration);
 }
 
 async function calibrationFile(draw) {
@@ -75,62 +71,54 @@ async function calibrationFile(draw) {
   return { files: [tokenFile(path)], windows };
 }
 
-const sameRow = (key) => (row) =>
-  row.model === key.model &&
-  row.method === key.method &&
-  row.keep === key.keep &&
-  row.draw === key.draw &&
-  row.windows === windows &&
-  row.floatType === floatType;
-const isMeasured = (key) => rows.some(sameRow(key));
-
-async function measureRow(key, foldOptions) {
-  if (isMeasured(key)) return;
-  const output = join(folder, "output");
-  const { model, method, keep } = key;
-  const options = {
-    model: modelFolder(model),
-    output,
-    existing: "replace",
-    keep,
-    method,
-    floatTypes: [floatType],
-  };
-  const { seconds, cacheBytesPerToken, plan } = await foldCheckpoint(
-    { ...options, ...foldOptions },
+/** One fold, written in every float type that is asked for. */
+async function measureFold(key, calibration) {
+  if (floatTypes.every((floatType) => findRow(key, floatType))) return;
+  const [method, budget] = key.method.split("+");
+  const report = await foldCheckpoint(
+    {
+      ...{ model: modelFolder(key.model), output, existing: "replace", floatTypes },
+      ...{ keep: key.keep, method, calibration, ...(budget && { budget }) },
+    },
     quietContext,
   );
-  const files = [tokenFile(assetPath("text/validation.u16"))];
-  const [figures] = (await evaluateModels({ models: [output], files, windows: 64, floatType }, quietContext))
-    .models;
-  const [copy] = (await probeCopying({ models: [output], files, sequences: 64, floatType }, quietContext))
-    .models;
-  const base =
-    key.keep === "1"
-      ? figures.perplexity
-      : rows.find(sameRow({ ...key, method: "none", keep: "1" })).perplexity;
-  rows.push({
-    ...key,
-    windows,
-    floatType,
-    heal: plan.heal,
-    spans: [plan.layers[0].keys.span, plan.layers[0].values.span],
-    perplexity: figures.perplexity,
-    ratio: figures.perplexity / base,
-    copy: copy.distances.map(({ distance, accuracy, gain }) => ({ distance, accuracy, gain })),
-    cacheBytesPerToken: cacheBytesPerToken.after,
-    seconds,
-  });
-  await writeFile(out, `${JSON.stringify(rows, null, 1)}\n`);
-  const gains = copy.distances.map(({ gain }) => gain.toFixed(2)).join(" ");
-  console.error(
-    `${model} ${method} ${keep} draw ${key.draw}: ratio ${(figures.perplexity / base).toFixed(4)}, copy gain ${gains} nats, ${seconds.toFixed(1)} s`,
-  );
+  for (const floatType of floatTypes) await measureRow(key, floatType, report);
   await rm(output, { recursive: true });
 }
 
+async function measureRow(key, floatType, { seconds, cacheBytesPerToken, plan }) {
+  if (findRow(key, floatType)) return;
+  const start = performance.now();
+  const options = { models: [output], files, floatType };
+  const { perplexity } = (await evaluateModels({ ...options, windows: 64 }, quietContext)).models[0];
+  const forwardSeconds = ((performance.now() - start) / 1000) * (windows / 64);
+  const copy = floatType === "float32" && { copy: await measureCopying(options) };
+  const base = findRow({ ...key, method: "none", keep: "1" }, floatType) ?? { perplexity, forwardSeconds };
+  rows.push({
+    ...{ ...key, windows, floatType, heal: plan.heal },
+    spans: [plan.layers[0].keys.span, plan.layers[0].values.span],
+    ...{ perplexity, ratio: perplexity / base.perplexity },
+    ...copy,
+    cacheBytesPerToken: cacheBytesPerToken.after,
+    ...(key.keep === "1" ? { forwardSeconds } : { forwards: seconds / base.forwardSeconds }),
+  });
+  await writeFile(out, `${JSON.stringify(rows, null, 1)}\n`);
+  console.error(describe(rows.at(-1)));
+}
+
+async function measureCopying(options) {
+  const { distances } = (await probeCopying({ ...options, sequences: 64 }, quietContext)).models[0];
+  return distances.map(({ distance, accuracy, gain }) => ({ distance, accuracy, gain }));
+}
+
+function describe({ model, method, keep, draw, floatType, ratio, copy = [], forwards = 0 }) {
+  const gains = copy.map(({ gain }) => gain.toFixed(2)).join(" ");
+  const time = `${forwards.toFixed(1)} forwards`;
+  return `${model} ${method} ${keep} draw ${draw} ${floatType}: ratio ${ratio.toFixed(4)}, copy gain ${gains} nats, ${time}`;
+}
+
 try {
-  for (const model of models) for (let draw = 0; draw < draws; draw++) await measureModel(model, draw);
+  for (const model of models) for (const draw of draws) await measureModel(model, draw);
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

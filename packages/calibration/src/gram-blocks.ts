@@ -1,5 +1,5 @@
 /** Columns of a block: wide enough that its products run at full speed, narrow enough to skip much of the other half. */
-const BLOCK_WIDTH = 512;
+const BLOCK_WIDTH = 256;
 
 /** A block row of a gram's upper half: rows `[start, end)`, columns `[start, width)`. */
 export interface GramBlock {
@@ -9,7 +9,7 @@ export interface GramBlock {
 
 /**
  * How graphs put out a gram `[width, width]`: by the block rows of its upper half, one behind the other, since the
- * lower half says the same. Up to a width of 512 that is the whole gram, beyond it goes down to half of it.
+ * lower half says the same. Up to a width of 256 that is the whole gram, beyond it goes down to half of it.
  */
 export function gramBlocks(width: number): readonly GramBlock[] {
   return Array.from({ length: Math.ceil(width / BLOCK_WIDTH) }, (_, index) => ({

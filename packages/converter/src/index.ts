@@ -13,7 +13,7 @@ export { type ModelConfig, readConfig } from "./checkpoint/read-config.js";
 export { ConverterError, type ConverterErrorCode } from "./converter-error.js";
 export type { Family } from "./families/family.js";
 export { families } from "./families/index.js";
-export { type BlockMath, type BlockTasks, inlineBlockMath } from "./fold/block-math.js";
+export { type BlockMath, type BlockTasks, createBlockMath, inlineBlockMath } from "./fold/block-math.js";
 export { type Calibrator, startCalibration } from "./fold/calibrator.js";
 export { foldAttention, type LayerBases } from "./fold/fold-attention.js";
 export { chooseBases, type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold/fold-block.js";

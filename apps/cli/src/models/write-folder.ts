@@ -13,7 +13,7 @@ export async function writeFolder(
   { onProgress, signal }: JobContext,
 ): Promise<writeModel.Report> {
   const { layers } = options.checkpoint.config.shape;
-  const math = workerBlockMath();
+  const math = workerBlockMath({ script: new URL("./block-math-worker.js", import.meta.url) });
   try {
     return await writeModel({
       ...options,

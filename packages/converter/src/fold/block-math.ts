@@ -1,15 +1,14 @@
+import { type MatrixProducts, plainProducts } from "@kvfold/linalg";
 import type { Linear } from "../model/decoder-weights.js";
 import { type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold-block.js";
 import { type RefitInputsInput, type RefitLinearInput, refitInputs, refitLinear } from "./refit.js";
 
 /** The linear algebra of a fold, block by block: pure functions of plain data, which any thread can run. */
 export interface BlockTasks {
-  foldLayer(input: FoldLayerInput): FoldedLayer;
-  refitInputs(input: RefitInputsInput): readonly Linear[];
-  refitLinear(input: RefitLinearInput): Linear;
+  foldLayer(input: FoldLayerInput): Promise<FoldedLayer>;
+  refitInputs(input: RefitInputsInput): Promise<readonly Linear[]>;
+  refitLinear(input: RefitLinearInput): Promise<Linear>;
 }
-
-const blockTasks: BlockTasks = { foldLayer, refitInputs, refitLinear };
 
 /**
  * Runs the linear algebra of a fold. In a thread of its own, a task goes on while the fold runs the model over its
@@ -19,21 +18,25 @@ export interface BlockMath {
   run<N extends keyof BlockTasks>(
     task: N,
     input: Parameters<BlockTasks[N]>[0],
-  ): Promise<ReturnType<BlockTasks[N]>>;
+  ): Promise<Awaited<ReturnType<BlockTasks[N]>>>;
   dispose(): Promise<void>;
 }
 
-/** Runs tasks in the caller's thread, at once. */
-export const inlineBlockMath: BlockMath = {
-  run: async (task, input) => runTask(task, input),
-  dispose: async () => {},
-};
-
-/** Runs one task. */
-export function runTask<N extends keyof BlockTasks>(
-  task: N,
-  input: Parameters<BlockTasks[N]>[0],
-): ReturnType<BlockTasks[N]> {
-  const work = blockTasks[task] as (given: typeof input) => ReturnType<BlockTasks[N]>;
-  return work(input);
+/** Runs tasks in the caller's thread, their large products where the port makes them. */
+export function createBlockMath(products: MatrixProducts): BlockMath {
+  const tasks: BlockTasks = {
+    foldLayer: async (input) => foldLayer(input),
+    refitInputs: (input) => refitInputs(input, products),
+    refitLinear: (input) => refitLinear(input, products),
+  };
+  return {
+    run<N extends keyof BlockTasks>(task: N, input: Parameters<BlockTasks[N]>[0]) {
+      const work = tasks[task] as (given: typeof input) => Promise<Awaited<ReturnType<BlockTasks[N]>>>;
+      return work(input);
+    },
+    dispose: async () => {},
+  };
 }
+
+/** Runs tasks in the caller's thread, in JavaScript. */
+export const inlineBlockMath: BlockMath = createBlockMath(plainProducts);

@@ -2,10 +2,13 @@ import type { HiddenStates, StageResult } from "@kvfold/calibration";
 import type { ModelConfig } from "../checkpoint/read-config.js";
 import { HIDDEN_IN, HIDDEN_OUT, mlpGraph, RESIDUAL_OUT } from "../graph/calibration-graphs.js";
 import {
+  ACTIVATIONS_IN,
+  ACTIVATIONS_OUT,
   ATTENDED_IN,
   ATTENDED_OUT,
   attentionInputRefitGraph,
   attentionRefitGraph,
+  downGraph,
   mlpRefitGraph,
   REFIT,
   REFIT_CROSS,
@@ -64,9 +67,9 @@ export async function startHealing(options: startHealing.Options): Promise<Heale
       inputs = await compareInputs(run, block);
     },
     async heal(block, meanwhile) {
-      let healed = await healAttention(run, await refitAttentionInputs(run, block, inputs));
-      if (heal === "both") healed = await refitDown(run, healed, meanwhile);
-      else await meanwhile();
+      const healed = await healAttention(run, await refitAttentionInputs(run, block, inputs));
+      if (heal === "both") return healMlp(run, healed, meanwhile);
+      await meanwhile();
       await runMlp(run, healed);
       return healed;
     },
@@ -170,16 +173,34 @@ async function refitMlpInputs(
   return { ...block, mlp: { ...block.mlp, up: newUp!, gate: newGate } };
 }
 
-/** The MLP's last projection, against the original's stream behind the block. */
+/** Refits the MLP's last projection against the original's stream behind the block, and takes the folded one there. */
+async function healMlp(
+  run: HealRun,
+  block: BlockWeights,
+  meanwhile: () => Promise<void>,
+): Promise<BlockWeights> {
+  const { inputs } = block.mlp.down;
+  const activations = await run.calibrator.runner.createStream(inputs);
+  try {
+    const healed = await refitDown(run, block, activations, meanwhile);
+    await addMlp(run, healed, activations);
+    return healed;
+  } finally {
+    await activations.dispose();
+  }
+}
+
 async function refitDown(
   run: HealRun,
   block: BlockWeights,
+  activations: HiddenStates,
   meanwhile: () => Promise<void>,
 ): Promise<BlockWeights> {
   const { calibrator, folded, math, bias } = run;
   const { down } = block.mlp;
   const sums = await calibrator.runner.run(mlpRefitGraph(windowOf(run, block)), {
     inputs: { [HIDDEN_IN]: folded, [TARGET_IN]: calibrator.hidden },
+    outputs: { [ACTIVATIONS_OUT]: activations },
     ...regressionSizes(down.inputs, down.outputs),
   });
   const solving = inBackground(math.run("refitLinear", { linear: down, sums, bias }));
@@ -187,7 +208,15 @@ async function refitDown(
   return { ...block, mlp: { ...block.mlp, down: await solving } };
 }
 
-/** The second half of the block: the folded stream goes on to the next. */
+async function addMlp(run: HealRun, block: BlockWeights, activations: HiddenStates): Promise<void> {
+  const { calibrator, folded } = run;
+  await calibrator.runner.run(downGraph(windowOf(run, block)), {
+    inputs: { [HIDDEN_IN]: folded, [ACTIVATIONS_IN]: activations },
+    outputs: { [HIDDEN_OUT]: folded },
+  });
+}
+
+/** The second half of a block whose MLP is not healed. */
 async function runMlp(run: HealRun, block: BlockWeights): Promise<void> {
   const { calibrator, folded } = run;
   await calibrator.runner.run(mlpGraph(windowOf(run, block)), {

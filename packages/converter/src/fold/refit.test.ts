@@ -1,4 +1,5 @@
 import type { StageResult } from "@kvfold/calibration";
+import { plainProducts } from "@kvfold/linalg";
 import { describe, expect, it } from "vitest";
 import { largestDifference } from "../../test/support/numbers.js";
 import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/healing-graphs.js";
@@ -46,48 +47,63 @@ const apply = (z: readonly number[], constant: readonly number[]) =>
   constant.map((value, j) => z.reduce((sum, x, i) => sum + x * truth[i * OUTPUTS + j]!, value));
 
 describe("refitLinear", () => {
-  it("leaves weights that fit already as they are, whatever the ridge", () => {
+  it("leaves weights that fit already as they are, whatever the ridge", async () => {
     const result = regression((z) => apply(z, [2, -1]));
-    const refitted = refitLinear({ linear: linear(truth, [2, -1]), sums: result, bias: "free" });
+    const refitted = await refitLinear(
+      { linear: linear(truth, [2, -1]), sums: result, bias: "free" },
+      plainProducts,
+    );
     expect(largestDifference(refitted.weight, truth)).toBeLessThan(1e-6);
     expect(largestDifference(refitted.bias!, [2, -1])).toBeLessThan(1e-6);
   });
 
-  it("finds the weights and the bias behind data", () => {
+  it("finds the weights and the bias behind data", async () => {
     const result = regression((z) => apply(z, [2, -1]));
-    const refitted = refitLinear({ linear: linear([0, 0, 0, 0, 0, 0]), sums: result, bias: "free" });
+    const refitted = await refitLinear(
+      { linear: linear([0, 0, 0, 0, 0, 0]), sums: result, bias: "free" },
+      plainProducts,
+    );
     // The ridge of 1e-3 draws towards the zeros it started from.
     expect(largestDifference(refitted.weight, truth)).toBeLessThan(2e-2);
     expect(largestDifference(refitted.bias!, [2, -1])).toBeLessThan(5e-2);
   });
 
-  it("gives no bias where there is no place for one", () => {
+  it("gives no bias where there is no place for one", async () => {
     const result = regression((z) => apply(z, [0, 0]));
-    const refitted = refitLinear({ linear: linear([0, 0, 0, 0, 0, 0]), sums: result, bias: "none" });
+    const refitted = await refitLinear(
+      { linear: linear([0, 0, 0, 0, 0, 0]), sums: result, bias: "none" },
+      plainProducts,
+    );
     expect(refitted.bias).toBeUndefined();
     expect(largestDifference(refitted.weight, truth)).toBeLessThan(2e-2);
   });
 
-  it("keeps the weights of what the data does not show", () => {
+  it("keeps the weights of what the data does not show", async () => {
     const { moments, sums } = regression(() => [0, 0]);
     const { gram, sum } = moments[REFIT]!;
     // Input 2 is always zero.
     for (let i = 0; i < INPUTS; i++) gram[i * INPUTS + 2] = gram[2 * INPUTS + i] = 0;
     sum[2] = 0;
-    const refitted = refitLinear({ linear: linear(truth), sums: { moments, sums }, bias: "free" });
+    const refitted = await refitLinear(
+      { linear: linear(truth), sums: { moments, sums }, bias: "free" },
+      plainProducts,
+    );
     expect([...refitted.weight.subarray(4)]).toEqual(truth.slice(4));
     expect(Math.abs(refitted.weight[0]!)).toBeLessThan(0.1);
   });
 });
 
 describe("refitInputs", () => {
-  it("puts the map from folded to original inputs in front of what reads them", () => {
+  it("puts the map from folded to original inputs in front of what reads them", async () => {
     // The original inputs are `z A + a`, exactly.
     const map = [1, 0.5, 0, 0, 2, 0, -1, 0, 1];
     const sums = regression((z) =>
       [0, 1, 2].map((j) => z.reduce((total, x, i) => total + x * map[i * INPUTS + j]!, j)),
     );
-    const [refitted] = refitInputs({ linears: [linear(truth, [2, -1])], sums, bias: "free" });
+    const [refitted] = await refitInputs(
+      { linears: [linear(truth, [2, -1])], sums, bias: "free" },
+      plainProducts,
+    );
     const read = (z: readonly number[]) =>
       apply(
         [0, 1, 2].map((j) => z.reduce((total, x, i) => total + x * map[i * INPUTS + j]!, j)),
@@ -105,9 +121,9 @@ describe("refitInputs", () => {
     }
   });
 
-  it("changes nothing where folded and original inputs agree, and makes no bias where none is allowed", () => {
+  it("changes nothing where folded and original inputs agree, and makes no bias where none is allowed", async () => {
     const sums = regression((z) => z);
-    const [refitted] = refitInputs({ linears: [linear(truth)], sums, bias: "none" });
+    const [refitted] = await refitInputs({ linears: [linear(truth)], sums, bias: "none" }, plainProducts);
     expect(largestDifference(refitted!.weight, truth)).toBeLessThan(1e-6);
     expect(refitted!.bias).toBeUndefined();
   });

@@ -5,8 +5,9 @@ import {
   fromFloat32,
   identity,
   type Matrix,
+  type MatrixProducts,
   multiply,
-  ridgeSolve,
+  ridgeSolveAsync,
   slice,
   stackRows,
   toFloat32,
@@ -44,9 +45,12 @@ export interface RefitInputsInput extends RefitInput {
  *
  * Numerics: sums of float32 products in float64; the ridge keeps the system positive definite.
  */
-export function refitLinear({ linear, sums, bias }: RefitLinearInput): Linear {
+export async function refitLinear(
+  { linear, sums, bias }: RefitLinearInput,
+  products: MatrixProducts,
+): Promise<Linear> {
   const { weight, offset } = affine(linear);
-  const fit = regress(sums, { weight, offset: bias === "free" ? offset : undefined });
+  const fit = await regress(sums, { weight, offset: bias === "free" ? offset : undefined }, products);
   const refitted = { ...linear, weight: toFloat32(fit.weight) };
   return fit.offset === undefined ? refitted : { ...refitted, bias: toFloat32(fit.offset) };
 }
@@ -55,11 +59,16 @@ export function refitLinear({ linear, sums, bias }: RefitLinearInput): Linear {
  * Corrects what projections read in common: the inputs `z` of the folded model go to the best affine guess `z A + a` of
  * the original's, drawn to `z` itself, and the projections take it in: `W' = A W`, `b' = b + a W`.
  */
-export function refitInputs({ linears, sums, bias }: RefitInputsInput): readonly Linear[] {
+export async function refitInputs(
+  { linears, sums, bias }: RefitInputsInput,
+  products: MatrixProducts,
+): Promise<readonly Linear[]> {
   const width = linears[0]!.inputs;
   const offset = bias === "free" ? createMatrix(1, width) : undefined;
-  const guess = regress(sums, { weight: identity(width), offset });
-  return linears.map((linear) => behind(guess, linear));
+  const guess = await regress(sums, { weight: identity(width), offset }, products);
+  const moved: Linear[] = [];
+  for (const linear of linears) moved.push(await behind(guess, linear, products));
+  return moved;
 }
 
 /** `z W + b`; without an offset there is none, and none may be made. */
@@ -73,23 +82,31 @@ const affine = ({ inputs, outputs, weight, bias }: Linear) => ({
   offset: fromFloat32(1, outputs, bias ?? new Float32Array(outputs)),
 });
 
-function behind({ weight, offset }: Affine, linear: Linear): Linear {
+async function behind({ weight, offset }: Affine, linear: Linear, products: MatrixProducts): Promise<Linear> {
   const own = affine(linear);
-  const moved = { ...linear, weight: toFloat32(multiply(weight, own.weight)) };
+  const moved = { ...linear, weight: toFloat32(await products.multiply(weight, own.weight)) };
   if (offset === undefined) return moved;
   return { ...moved, bias: toFloat32(add(own.offset, multiply(offset, own.weight))) };
 }
 
 /** The ridge regression of a target on inputs, drawn to `prior`. */
-function regress({ moments, sums }: StageResult, prior: Affine): Affine {
-  const { width, count, gram: products, sum } = moments[REFIT]!;
+async function regress(
+  { moments, sums }: StageResult,
+  prior: Affine,
+  products: MatrixProducts,
+): Promise<Affine> {
+  const { width, count, gram: squares, sum } = moments[REFIT]!;
   const outputs = prior.weight.cols;
-  const gram = createMatrix(width, width, products);
+  const gram = createMatrix(width, width, squares);
   const cross = createMatrix(width, outputs, sums[REFIT_CROSS]!);
   const lambda = (RIDGE * trace(gram)) / width;
   if (prior.offset === undefined)
-    return { weight: ridgeSolve({ gram, cross, lambda, prior: prior.weight }), offset: undefined };
-  const solution = ridgeSolve({
+    return {
+      weight: await ridgeSolveAsync({ gram, cross, lambda, prior: prior.weight, products }),
+      offset: undefined,
+    };
+  const solution = await ridgeSolveAsync({
+    products,
     gram: bordered(gram, sum, count),
     cross: stackRows([cross, createMatrix(1, outputs, sums[REFIT_TARGET]!)]),
     lambda,

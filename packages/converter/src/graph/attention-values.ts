@@ -32,6 +32,14 @@ export interface AttentionContext {
   readonly positions: Positions;
   readonly cache: CacheNames | undefined;
   readonly slidingWindow: number | undefined;
+  /** Runs of queries to attend with one after the other, where a whole window of known length is run at once. */
+  readonly queryBlocks?: readonly QueryBlock[] | undefined;
+}
+
+/** Queries `[start, end)` of a window. */
+export interface QueryBlock {
+  readonly start: number;
+  readonly end: number;
 }
 
 /** Queries, keys and values as attention reads them: `[B, S, heads * size]` each. */

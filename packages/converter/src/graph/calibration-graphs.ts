@@ -4,9 +4,10 @@ import type { EmbeddingWeights } from "../model/decoder-weights.js";
 import { emitProjections } from "./emit-attention.js";
 import { emitAttentionHalf, emitAttentionInput, emitMlpHalf } from "./emit-block.js";
 import { emitEmbedding } from "./emit-embedding.js";
-import { emitColumnMoments, emitMoments } from "./emit-moments.js";
+import { emitColumnMoments, emitMoments, emitTurnedRows } from "./emit-moments.js";
 import { emitSensitivity } from "./emit-sensitivity.js";
-import { type AttentionTap, type ProjectionTap, tapWidth } from "./taps.js";
+import type { Emitter } from "./emitter.js";
+import { type AttentionTap, type ProjectionTap, type Tap, tapWidth } from "./taps.js";
 import { type BlockWindow, windowContext, windowGraph } from "./window-graph.js";
 
 /** Names of the inputs and outputs of calibration graphs, hidden states `[1, S, D]` each. */
@@ -42,10 +43,10 @@ export function blockGraph(
   const { config, weights, length } = window;
   return windowGraph(config, length, ({ e, input, output }) => {
     const x = input(HIDDEN_IN);
-    const context = windowContext(e, window);
+    const context = windowContext(e, window, "plain");
     const block = e.at("block");
     const measure = (values: Readonly<Record<ProjectionTap, string>>) => {
-      for (const tap of taps) emitMoments(e.at(tap), tap, values[tap], tapWidth(tap, config.shape));
+      for (const tap of taps) emitTapMoments(e, tap, values[tap], config);
     };
     if (outputs.length === 0) {
       const normed = emitAttentionInput(block, x, weights, config);
@@ -76,9 +77,14 @@ export function sensitivityGraph(window: BlockWindow, taps: readonly AttentionTa
     const normed = emitAttentionInput(block, input(HIDDEN_IN), weights, config);
     const projections = emitProjections(block.at("attn"), normed, weights.attention, positions);
     const values = emitSensitivity(e.at("sensitivity"), projections, weights.attention, positions.scoreBias!);
-    for (const tap of taps) {
-      const emit = tap === "attentionWeights" ? emitColumnMoments : emitMoments;
-      emit(e.at(tap), tap, values[tap], tapWidth(tap, config.shape));
-    }
+    for (const tap of taps) emitTapMoments(e, tap, values[tap], config);
   });
+}
+
+/** `<tap>.gram` and `<tap>.sum`; attention weights lie in columns, all other taps in rows. */
+function emitTapMoments(root: Emitter, tap: Tap, value: string, { shape }: ModelConfig): void {
+  const e = root.at(tap);
+  const width = tapWidth(tap, shape);
+  if (tap === "attentionWeights") emitColumnMoments(e, tap, value, width);
+  else emitMoments(e, tap, emitTurnedRows(e, value, width));
 }

@@ -1,18 +1,63 @@
-import { gramBlocks } from "@kvfold/calibration";
+import { type GramBlock, gramBlocks } from "@kvfold/calibration";
+import { emitSlice } from "./emit-slice.js";
 import type { Emitter } from "./emitter.js";
 
-/**
- * Outputs `<name>.gram = YᵀY`, by the block rows of its upper half (`gramBlocks`), and `<name>.sum = Σ y [W]` over the
- * rows `y` of `value [..., W]`.
- */
-export function emitMoments(e: Emitter, name: string, value: string, width: number): void {
-  const rows = emitRows(e, value, width);
-  emitOutput(e, `${name}.gram`, ["gram_size"], emitGram(e, rows, width));
-  const sum = e.node("ReduceSum", "ReduceSum", [rows, e.graph.int64([0])], { attributes: { keepdims: 0 } });
-  emitOutput(e, `${name}.sum`, [width], sum);
+/** A value `[..., W]` as rows `[rows, W]`. */
+export interface Rows {
+  readonly rows: string;
+  readonly width: number;
 }
 
-/** The same for values that lie in columns, `[W, columns]`; W at most the width of one block. */
+/** Rows `Y`, and the columns of each gram block turned: `Y[:, start:end]ᵀ`. */
+export interface TurnedRows extends Rows {
+  readonly blocks: readonly (GramBlock & { readonly turned: string })[];
+}
+
+/** `[..., W]` to `[rows, W]`. */
+export const emitRows = (e: Emitter, value: string, width: number): Rows => ({
+  rows: e.reshape("Reshape", value, [-1, width]),
+  width,
+});
+
+/** The same, made ready for products over the rows. */
+export function emitTurnedRows(e: Emitter, value: string, width: number): TurnedRows {
+  const { rows } = emitRows(e, value, width);
+  const turned = e.transpose("Transpose", rows, [1, 0]);
+  const blocks = gramBlocks(width).map((block, index) => ({
+    ...block,
+    turned:
+      block.end === width && index === 0 ? turned : emitTurnedBlock(e.at(`turned.${index}`), turned, block),
+  }));
+  return { rows, width, blocks };
+}
+
+/** The slice also keeps ONNX Runtime from fusing the transpose into a product that is slower for it. */
+const emitTurnedBlock = (e: Emitter, turned: string, { start, end }: GramBlock): string =>
+  emitSlice(e, turned, 0, start, end);
+
+/** Outputs `<name>.gram = YᵀY`, by the block rows of its upper half (`gramBlocks`), and `<name>.sum = Σ y [W]`. */
+export function emitMoments(e: Emitter, name: string, { rows, width, blocks }: TurnedRows): void {
+  const parts = blocks.map(({ start, turned }, index) => {
+    const block = e.at(`block.${index}`);
+    const columns = start === 0 ? rows : emitSlice(block.at("columns"), rows, 1, start, width);
+    return block.reshape("flat/Reshape", block.node("MatMul", "MatMul", [turned, columns]), [-1]);
+  });
+  emitOutput(e, `${name}.gram`, ["gram_size"], emitStacked(e, parts));
+  emitSum(e, `${name}.sum`, { rows, width });
+}
+
+/** Outputs `<name> = Σ y [W]`. */
+export function emitSum(e: Emitter, name: string, { rows, width }: Rows): void {
+  const axis = e.graph.int64([0]);
+  emitOutput(
+    e,
+    name,
+    [width],
+    e.node("ReduceSum", "ReduceSum", [rows, axis], { attributes: { keepdims: 0 } }),
+  );
+}
+
+/** Moments as above of values that lie in columns, `[W, columns]`; W at most the width of one block. */
 export function emitColumnMoments(e: Emitter, name: string, columns: string, width: number): void {
   const gram = e.node("Gemm", "Gemm", [columns, columns], { attributes: { transB: 1 } });
   emitOutput(e, `${name}.gram`, [width, width], gram);
@@ -22,42 +67,16 @@ export function emitColumnMoments(e: Emitter, name: string, columns: string, wid
   emitOutput(e, `${name}.sum`, [width], sum);
 }
 
-/** Outputs `<name> = YᵀZ [W, V]` for values `Y [..., W]` and `Z [..., V]`. */
-export function emitCross(
-  e: Emitter,
-  name: string,
-  [y, yWidth]: readonly [string, number],
-  [z, zWidth]: readonly [string, number],
-): void {
-  const product = emitProduct(e, emitRows(e.at("first"), y, yWidth), emitRows(e.at("second"), z, zWidth));
-  emitOutput(e, name, [yWidth, zWidth], product);
+/** Outputs `<name> = YᵀZ [W, V]`. */
+export function emitCross(e: Emitter, name: string, { width, blocks }: TurnedRows, z: Rows): void {
+  const parts = blocks.map(({ turned }, index) =>
+    e.at(`block.${index}`).node("MatMul", "MatMul", [turned, z.rows]),
+  );
+  emitOutput(e, name, [width, z.width], emitStacked(e, parts));
 }
 
-/** `[..., W]` to `[rows, W]`. */
-export const emitRows = (e: Emitter, value: string, width: number): string =>
-  e.reshape("Reshape", value, [-1, width]);
-
-function emitGram(e: Emitter, rows: string, width: number): string {
-  const blocks = gramBlocks(width);
-  if (blocks.length === 1) return e.reshape("flat/Reshape", emitProduct(e, rows, rows), [-1]);
-  const turned = e.transpose("Transpose", rows, [1, 0]);
-  const parts = blocks.map(({ start, end }, index) => {
-    const block = e.at(`block.${index}`);
-    const product = block.node("MatMul", "MatMul", [
-      emitSlice(block.at("rows"), turned, 0, start, end),
-      emitSlice(block.at("columns"), rows, 1, start, width),
-    ]);
-    return block.reshape("flat/Reshape", product, [-1]);
-  });
-  return e.node("Concat", "Concat", parts, { attributes: { axis: 0 } });
-}
-
-const emitSlice = (e: Emitter, value: string, axis: number, start: number, end: number): string =>
-  e.node("Slice", "Slice", [value, ...[start, end, axis].map((number) => e.graph.int64([number]))]);
-
-/** `YᵀZ`; the transpose costs less than a product that has to turn its left side. */
-const emitProduct = (e: Emitter, y: string, z: string): string =>
-  e.node("MatMul", "MatMul", [e.transpose("Transpose", y, [1, 0]), z]);
+const emitStacked = (e: Emitter, parts: readonly string[]): string =>
+  parts.length === 1 ? parts[0]! : e.node("Concat", "Concat", parts, { attributes: { axis: 0 } });
 
 function emitOutput(e: Emitter, name: string, dims: readonly (number | string)[], value: string): void {
   e.graph.nodeWithOutputs("Identity", [value], [name], { name: `/${name}/Identity` });

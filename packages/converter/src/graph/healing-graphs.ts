@@ -1,12 +1,12 @@
 import type { ModelSource } from "@kvfold/runtime";
 import type { Linear } from "../model/decoder-weights.js";
-import { HIDDEN_IN, RESIDUAL_OUT } from "./calibration-graphs.js";
+import { HIDDEN_IN, HIDDEN_OUT, RESIDUAL_OUT } from "./calibration-graphs.js";
 import { emitAttended } from "./emit-attention.js";
 import { emitAttentionInput, emitMlpInput } from "./emit-block.js";
 import { emitDecodedAttention } from "./emit-decoded-attention.js";
 import { emitLinear } from "./emit-linear.js";
 import { emitMlpActivations } from "./emit-mlp.js";
-import { emitCross, emitMoments, emitRows } from "./emit-moments.js";
+import { emitCross, emitMoments, emitRows, emitSum, emitTurnedRows } from "./emit-moments.js";
 import type { Emitter } from "./emitter.js";
 import { type BlockWindow, type WindowGraph, windowContext, windowGraph } from "./window-graph.js";
 
@@ -15,6 +15,9 @@ export const TARGET_IN = "target_in";
 /** Outputs of the folded attention heads side by side, `[1, S, H * values.size]`. */
 export const ATTENDED_IN = "attended_in";
 export const ATTENDED_OUT = "attended_out";
+/** What the MLP's last projection reads, `[1, S, I]`. */
+export const ACTIVATIONS_IN = "activations_in";
+export const ACTIVATIONS_OUT = "activations_out";
 
 /** Names of the sums that a refit needs: moments of its inputs, cross moment with the target, sum of the target. */
 export const REFIT = "inputs";
@@ -82,33 +85,41 @@ function emitResidual({ e, input }: WindowGraph, projection: Linear): string {
   return e.node("Add", "residual/Add", [input(HIDDEN_IN), added]);
 }
 
-/** The refit of the MLP's last projection: the stream between the halves, `hidden_in`, to the one behind the block. */
+/**
+ * The refit of the MLP's last projection: its inputs (`activations_out`) of the stream between the halves, `hidden_in`,
+ * against what the MLP should add, `target_in - hidden_in` with the original's stream behind the block.
+ */
 export function mlpRefitGraph({ config, weights, length }: BlockWindow): ModelSource {
   const { mlp } = weights;
-  return windowGraph(config, length, ({ e, input }) => {
+  const width = mlp.down.inputs;
+  return windowGraph(config, length, ({ e, input, output }) => {
     const residual = input(HIDDEN_IN);
     const missing = e.node("Sub", "target/Sub", [input(TARGET_IN), residual]);
     const normed = emitMlpInput(e, residual, weights, config);
     const activations = emitMlpActivations(e.at("mlp"), normed, mlp, config.activation);
-    emitRegression(e, [activations, mlp.down.inputs], [missing, config.shape.hiddenSize]);
+    emitRegression(e, [activations, width], [missing, config.shape.hiddenSize]);
+    output(ACTIVATIONS_OUT, activations, width);
+  });
+}
+
+/** Adds the refitted MLP to the folded stream: `hidden_in` and `activations_in` to `hidden_out`. */
+export function downGraph({ config, weights, length }: BlockWindow): ModelSource {
+  const { down } = weights.mlp;
+  return windowGraph(config, length, ({ e, input, output }) => {
+    const added = emitLinear(e, "down_proj", input(ACTIVATIONS_IN, down.inputs), down);
+    output(HIDDEN_OUT, e.node("Add", "residual/Add", [input(HIDDEN_IN), added]));
   });
 }
 
 /** Sums for least squares of `target` on `inputs`, each a value and its width. */
 function emitRegression(
   e: Emitter,
-  inputs: readonly [string, number],
-  target: readonly [string, number],
+  inputs: readonly [value: string, width: number],
+  target: readonly [value: string, width: number],
 ): void {
-  emitMoments(e.at(REFIT), REFIT, ...inputs);
-  emitCross(e.at(REFIT_CROSS), REFIT_CROSS, inputs, target);
-  const [value, width] = target;
-  const sum = e.node(
-    "ReduceSum",
-    "target/ReduceSum",
-    [emitRows(e.at("target"), value, width), e.graph.int64([0])],
-    { attributes: { keepdims: 0 } },
-  );
-  e.graph.nodeWithOutputs("Identity", [sum], [REFIT_TARGET], { name: "/target/Identity" });
-  e.graph.output(REFIT_TARGET, "float32", [width]);
+  const from = emitTurnedRows(e.at(REFIT), ...inputs);
+  const to = emitRows(e.at("target"), ...target);
+  emitMoments(e.at(REFIT), REFIT, from);
+  emitCross(e.at(REFIT_CROSS), REFIT_CROSS, from, to);
+  emitSum(e.at("target"), REFIT_TARGET, to);
 }

@@ -3,7 +3,7 @@ import type { ModelSource } from "@kvfold/runtime";
 import type { ModelConfig } from "../checkpoint/read-config.js";
 import type { BlockWeights } from "../model/decoder-weights.js";
 import { positionEncoding } from "../model/position-encoding.js";
-import type { AttentionContext } from "./attention-values.js";
+import type { AttentionContext, QueryBlock } from "./attention-values.js";
 import { createEmitter, type Emitter, OPSETS } from "./emitter.js";
 import type { AttentionKind } from "./positions.js";
 import { emitStaticPositions } from "./static-positions.js";
@@ -54,5 +54,16 @@ export function windowContext(
   const { slidingWindow } = config.shape;
   const encoding = positionEncoding(config, length);
   const positions = emitStaticPositions(e, length, { ...encoding, slidingWindow, attention: kind });
-  return { positions, cache: undefined, slidingWindow };
+  return { positions, cache: undefined, slidingWindow, queryBlocks: queryBlocks(length) };
+}
+
+/** Queries that attend at once: their scores stay in the processor's cache, and what no query sees is not computed. */
+const BLOCK_QUERIES = 256;
+
+function queryBlocks(length: number): readonly QueryBlock[] | undefined {
+  if (length <= BLOCK_QUERIES) return undefined;
+  return Array.from({ length: Math.ceil(length / BLOCK_QUERIES) }, (_, index) => ({
+    start: index * BLOCK_QUERIES,
+    end: Math.min(length, (index + 1) * BLOCK_QUERIES),
+  }));
 }

@@ -1,10 +1,10 @@
 import { Worker } from "node:worker_threads";
 import type { BlockMath } from "../fold/block-math.js";
-import { reviveFailure, type TaskReply, type TaskRequest } from "./worker-protocol.js";
+import { END, reviveFailure, type TaskReply, type TaskRequest } from "./worker-protocol.js";
 
 export declare namespace workerBlockMath {
   interface Options {
-    /** The worker's script; `@kvfold/converter/node/block-math-worker` unless given, for bundles say. */
+    /** The worker's script, a module that calls `serveBlockMath`; `@kvfold/converter/node/block-math-worker` unless given. */
     readonly script?: URL;
   }
 }
@@ -16,7 +16,8 @@ interface Pending {
 
 /**
  * Runs the linear algebra of a fold in a thread of its own, so that it overlaps with the model's runs. Results are those
- * of `inlineBlockMath`, to the bit. Dispose it when the fold is over: its thread keeps a process alive.
+ * of `inlineBlockMath`, to the bit; those of a script with other products differ by roundings of float64. Dispose it when
+ * the fold is over: its thread keeps a process alive.
  */
 export function workerBlockMath({
   script = new URL(import.meta.resolve("@kvfold/converter/node/block-math-worker")),
@@ -32,7 +33,12 @@ export function workerBlockMath({
     pending.clear();
   };
   worker.on("error", fail);
-  worker.on("exit", () => fail(broken ?? new Error("the thread for linear algebra has ended")));
+  const ended = new Promise<void>((resolve) => {
+    worker.on("exit", () => {
+      fail(broken ?? new Error("the thread for linear algebra has ended"));
+      resolve();
+    });
+  });
   worker.on("message", (reply: TaskReply) => {
     const task = pending.get(reply.id);
     pending.delete(reply.id);
@@ -48,7 +54,8 @@ export function workerBlockMath({
         worker.postMessage({ id, task, input } satisfies TaskRequest);
       }),
     async dispose() {
-      await worker.terminate();
+      worker.postMessage(END);
+      await ended;
     },
   };
 }

@@ -9,6 +9,9 @@ export interface TaskRequest {
   readonly input: Parameters<BlockTasks[keyof BlockTasks]>[0];
 }
 
+/** Tells the thread to end when it has done what it was given. */
+export const END = "end";
+
 /** What became of it. */
 export type TaskReply =
   | { readonly id: number; readonly result: unknown }

@@ -1,0 +1,98 @@
+import type { CacheShape } from "../model/decoder-weights.js";
+import type { QueryBlock } from "./attention-values.js";
+import { emitSlice } from "./emit-slice.js";
+import type { Emitter } from "./emitter.js";
+import { FLOAT, FLOAT16 } from "./score-bias.js";
+import { emitJoinHeads } from "./split-heads.js";
+
+/** `query [B, H, S, size]`, `key` and `value [B, heads, T, size]`, and the score bias `[.., S, T]`. */
+export interface ScoreParts {
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+  readonly bias: string;
+}
+
+export interface ScoreShape {
+  /** Query heads, and the size of an unfolded one: scores are scaled by its root whatever the folded size. */
+  readonly heads: number;
+  readonly headDim: number;
+  readonly keys: CacheShape;
+  readonly values: CacheShape;
+}
+
+/**
+ * Scores, softmax and the values they weigh: `[B, S, H * values.size]`. Queries that share a cached head are stacked,
+ * `[B, heads, G * S, size]`, so that no cached head is ever repeated. Scores and softmax are float32.
+ */
+export function emitScored(
+  e: Emitter,
+  { query, key, value, bias }: ScoreParts,
+  { heads, headDim, keys, values }: ScoreShape,
+): string {
+  const stacked = e.reshape("query/stack/Reshape", query, [0, keys.heads, -1, keys.size]);
+  const scaled = e.node("Mul", "scale/Mul", [stacked, e.scalar(1 / Math.sqrt(headDim))]);
+  const scores = e.node("MatMul", "scores/MatMul", [
+    scaled,
+    e.transpose("scores/Transpose", key, [0, 1, 3, 2]),
+  ]);
+  const shares = emitSoftmax(e.at("softmax"), scores, heads, values.heads, bias);
+  return emitUnstack(e.at("output"), e.node("MatMul", "output/MatMul", [shares, value]), heads, values);
+}
+
+/** The same a run of queries at a time, each with the keys up to its last query: causal attention needs no others. */
+export function emitBlocks(
+  e: Emitter,
+  parts: ScoreParts,
+  shape: ScoreShape,
+  blocks: readonly QueryBlock[],
+): string {
+  const outputs = blocks.map((block, index) => {
+    const part = e.at(`block.${index}`);
+    return emitScored(part, emitBlockParts(part, parts, block), shape);
+  });
+  return e.node("Concat", "Concat", outputs, { attributes: { axis: 1 } });
+}
+
+function emitBlockParts(
+  e: Emitter,
+  { query, key, value, bias }: ScoreParts,
+  { start, end }: QueryBlock,
+): ScoreParts {
+  const rows = emitSlice(e.at("bias/queries"), bias, -2, start, end);
+  return {
+    query: emitSlice(e.at("query"), query, 2, start, end),
+    key: emitSlice(e.at("key"), key, 2, 0, end),
+    value: emitSlice(e.at("value"), value, 2, 0, end),
+    bias: emitSlice(e.at("bias/keys"), rows, -1, 0, end),
+  };
+}
+
+/** Softmax of `scores [B, keys.heads, G * S, T]` plus bias, stacked for the value heads. */
+function emitSoftmax(e: Emitter, scores: string, heads: number, valueHeads: number, bias: string): string {
+  // [B, H, S, T]: S follows from the rest, T from the bias's last dimension, so Reshape needs both spelt out.
+  const perHead = e.node("Reshape", "split/Reshape", [scores, emitScoreShape(e, scores, heads)]);
+  const half = e.floatType === "float16";
+  const wide = half ? e.node("Cast", "Cast_to_float", [perHead], { attributes: { to: FLOAT } }) : perHead;
+  const biased = e.node("Add", "Add", [wide, bias]);
+  const softmax = e.node("Softmax", "Softmax", [biased], { attributes: { axis: -1 } });
+  const narrow = half ? e.node("Cast", "Cast_to_half", [softmax], { attributes: { to: FLOAT16 } }) : softmax;
+  return e.node("Reshape", "stack/Reshape", [narrow, emitScoreShape(e.at("stack"), scores, valueHeads)]);
+}
+
+/** int64 `[4]`: `[B, heads, rest, T]` for a value with the size of `scores`. */
+function emitScoreShape(e: Emitter, scores: string, heads: number): string {
+  const total = e.node("Shape", "total/Shape", [scores], { attributes: { start: 3, end: 4 } });
+  return e.node("Concat", "shape/Concat", [e.graph.int64([0, heads, -1]), total], {
+    attributes: { axis: 0 },
+  });
+}
+
+/** `[B, values.heads, G * S, size]` to `[B, S, H * size]`. */
+function emitUnstack(e: Emitter, outputs: string, heads: number, values: CacheShape): string {
+  return emitJoinHeads(
+    e,
+    e.reshape("unstack/Reshape", outputs, [0, heads, -1, values.size]),
+    heads * values.size,
+  );
+}
