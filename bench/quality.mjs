@@ -3,10 +3,10 @@
  * stopped; `render-quality.mjs` makes docs/results.md and its picture of it. The rows come from the CLI's own jobs.
  *
  * `npm run bench:quality -- [--models FOLDER] [--only prose-27m,prose-6m] [--methods latent,paper] [--keeps 1/2,1/4]
- *   [--windows 128] [--draws 0,1,2] [--dtype fp32,fp16] [--out docs/results.json]`
+ *   [--windows 128] [--draws 0,1,2] [--dtype fp32,fp16] [--copy no] [--out docs/results.json]`
  *
  * A method may carry a budget: `latent+knapsack`. Folding time is given in forward passes of the original model over the
- * calibration windows, as its evaluation in the same process took: seconds mean nothing on another machine.
+ * calibration windows, measured in the same process: seconds mean nothing on another machine.
  *
  * Calibration: the first 128 windows of assets/text/calibration.u16; draw k starts at window 64 k. Perplexity: the
  * first 64 windows of validation.u16. Copy probe: passages of validation.u16, 64 sequences for each distance, seed 0.
@@ -15,6 +15,8 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createCausalLM } from "@kvfold/runtime";
+import { nodeProvider } from "@kvfold/runtime-node";
 import {
   disableTelemetry,
   evaluateModels,
@@ -24,6 +26,7 @@ import {
   tokenFile,
 } from "kvfold/jobs";
 import { assetPath, machine, modelFolder, repositoryPath, textOption } from "./paths.mjs";
+import { calibrationWindows, seconds } from "./support.mjs";
 
 disableTelemetry();
 
@@ -37,6 +40,7 @@ const methods = list(
 const windows = Number(textOption("windows", "128"));
 const draws = list("draws", "0").map(Number);
 const floatTypes = list("dtype", "fp32").map((name) => (name === "fp16" ? "float16" : "float32"));
+const probes = textOption("copy", "yes") === "yes";
 const out = textOption("out", repositoryPath("docs/results.json"));
 
 /** Rotations do not concern BLOOM, and its keys are grouped in the paper as they are in svd-a. */
@@ -86,24 +90,42 @@ async function measureFold(key, calibration) {
   await rm(output, { recursive: true });
 }
 
-async function measureRow(key, floatType, { seconds, cacheBytesPerToken, plan }) {
+async function measureRow(key, floatType, { seconds: foldSeconds, cacheBytesPerToken, plan }) {
   if (findRow(key, floatType)) return;
-  const start = performance.now();
   const options = { models: [output], files, floatType };
   const { perplexity } = (await evaluateModels({ ...options, windows: 64 }, quietContext)).models[0];
-  const forwardSeconds = ((performance.now() - start) / 1000) * (windows / 64);
-  const copy = floatType === "float32" && { copy: await measureCopying(options) };
-  const base = findRow({ ...key, method: "none", keep: "1" }, floatType) ?? { perplexity, forwardSeconds };
+  const copy = probes && floatType === "float32" && { copy: await measureCopying(options) };
+  const isOriginal = key.keep === "1";
+  const base = isOriginal
+    ? { perplexity }
+    : (findRow({ ...key, method: "none", keep: "1" }, floatType) ??
+      findRow({ model: key.model, method: "none", keep: "1" }, "float32"));
   rows.push({
     ...{ ...key, windows, floatType, heal: plan.heal },
     spans: [plan.layers[0].keys.span, plan.layers[0].values.span],
     ...{ perplexity, ratio: perplexity / base.perplexity },
     ...copy,
     cacheBytesPerToken: cacheBytesPerToken.after,
-    ...(key.keep === "1" ? { forwardSeconds } : { forwards: seconds / base.forwardSeconds }),
+    ...(isOriginal
+      ? { forwardSeconds: windows * (await measureForward()) }
+      : { forwards: foldSeconds / base.forwardSeconds }),
   });
   await writeFile(out, `${JSON.stringify(rows, null, 1)}\n`);
   console.error(describe(rows.at(-1)));
+}
+
+/** Seconds of one forward pass over a window of 1024 tokens, of the original that was just written. */
+async function measureForward() {
+  const file = floatTypes[0] === "float16" ? "model_fp16.onnx" : "model.onnx";
+  const session = await nodeProvider().createSession({ path: join(output, "onnx", file) });
+  const whole = createCausalLM(session, { prefillChunk: 1024 });
+  const some = await calibrationWindows(8);
+  await whole.forward(some[0]);
+  const taken = await seconds(async () => {
+    for (const window of some) await whole.forward(window);
+  });
+  await session.dispose();
+  return taken / some.length;
 }
 
 async function measureCopying(options) {

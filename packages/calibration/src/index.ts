@@ -1,5 +1,5 @@
 export { CalibrationError, type CalibrationErrorCode } from "./calibration-error.js";
-export { type GramBlock, gramBlocks } from "./gram-blocks.js";
+export { type GramBlock, gramBlocks, gramBlocksSize } from "./gram-blocks.js";
 export { type HiddenStates, type HiddenStatesFactory, memoryHiddenStates } from "./hidden-states.js";
 export { loadMoments, type ModelMoments, mergeModelMoments, saveMoments } from "./moments-file.js";
 export {
@@ -10,4 +10,5 @@ export {
   streamFeeds,
   tokenFeeds,
 } from "./run-stage.js";
+export { soFar } from "./running-totals.js";
 export { parseTokenBytes, type Tokens, tokenWindows } from "./token-windows.js";

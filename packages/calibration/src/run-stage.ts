@@ -2,6 +2,7 @@ import type { Moments } from "@kvfold/linalg";
 import { type AbortSignalLike, type Session, Tensor, throwIfAborted } from "@kvfold/runtime";
 import { gramBlocksSize, unpackGram } from "./gram-blocks.js";
 import type { HiddenStates } from "./hidden-states.js";
+import { createRunningTotals } from "./running-totals.js";
 
 /** Moments of one stage by name, e.g. `keys`. */
 export type StageMoments = Readonly<Record<string, Moments>>;
@@ -42,55 +43,49 @@ export declare namespace runStage {
 
 /**
  * Runs one stage of a model (its embedding, a block, a part of one) over all windows: hidden states go on to
- * `outputs`, moments and other sums add up in float64 over float32 sums of one window each (relative error about
- * 1e-6).
+ * `outputs`, moments and other sums add up in float64 over float32 sums of one window each, or of eight where the graph
+ * adds them itself ({@link soFar}); relative error about 1e-6 either way.
  *
  * @throws {RuntimeError} `aborted` when `signal` fires between two windows.
  */
 export async function runStage(options: runStage.Options): Promise<StageResult> {
-  const { session, windows, feeds, outputs = {}, length, onWindow, signal } = options;
-  const totals = createTotals(options);
+  const { session, windows, feeds, outputs = {}, onWindow, signal } = options;
+  const totals = createRunningTotals(session, sizesOf(options));
   const fetches = session.outputs.map(({ name }) => name);
   for (let index = 0; index < windows; index++) {
     throwIfAborted(signal);
-    const results = await session.run(await feeds(index), fetches);
+    const results = await session.run({ ...(await feeds(index)), ...totals.feeds() }, fetches);
     for (const [name, stream] of Object.entries(outputs)) await stream.write(index, floats(results, name));
-    totals.add(results, length);
+    totals.add(results);
     onWindow?.(index);
   }
-  return totals.result();
+  return toResult(options, totals.result());
 }
 
-function createTotals({ moments = [], sums = [] }: Pick<runStage.Options, "moments" | "sums">) {
-  const outputs = [
-    ...moments.flatMap(({ name, size }) => [
-      { name: `${name}.gram`, size: gramBlocksSize(size) },
-      { name: `${name}.sum`, size },
+/** Elements of each output that is summed. */
+const sizesOf = ({ moments = [], sums = [] }: runStage.Options): ReadonlyMap<string, number> =>
+  new Map([
+    ...moments.flatMap(({ name, size }): [string, number][] => [
+      [`${name}.gram`, gramBlocksSize(size)],
+      [`${name}.sum`, size],
     ]),
-    ...sums,
-  ];
-  const totals = new Map(outputs.map(({ name, size }) => [name, new Float64Array(size)]));
-  let count = 0;
+    ...sums.map(({ name, size }): [string, number] => [name, size]),
+  ]);
+
+function toResult(
+  { moments = [], sums = [], windows, length }: runStage.Options,
+  totals: ReadonlyMap<string, Float64Array>,
+): StageResult {
   const momentsOf = ({ name, size }: runStage.NamedSize): Moments => ({
     width: size,
-    count,
+    count: windows * length,
     sum: totals.get(`${name}.sum`)!,
     gram: unpackGram(totals.get(`${name}.gram`)!, size),
   });
   return {
-    add(results: Readonly<Record<string, Tensor>>, tokens: number): void {
-      for (const [name, total] of totals) addInto(total, floats(results, name));
-      count += tokens;
-    },
-    result: (): StageResult => ({
-      moments: Object.fromEntries(moments.map((moment) => [moment.name, momentsOf(moment)])),
-      sums: Object.fromEntries(sums.map(({ name }) => [name, totals.get(name)!])),
-    }),
+    moments: Object.fromEntries(moments.map((moment) => [moment.name, momentsOf(moment)])),
+    sums: Object.fromEntries(sums.map(({ name }) => [name, totals.get(name)!])),
   };
-}
-
-function addInto(total: Float64Array, window: Float32Array): void {
-  for (let i = 0; i < total.length; i++) total[i]! += window[i]!;
 }
 
 const floats = (results: Readonly<Record<string, Tensor>>, name: string): Float32Array =>

@@ -34,7 +34,9 @@ export type {
   Linear,
 } from "./model/decoder-weights.js";
 export type { ModelShape } from "./model/model-shape.js";
+export type { ModelTarget } from "./output/model-target.js";
 export { type OnnxOutput, onnxOutput } from "./output/onnx-output.js";
+export { type PlanJournal, writeFiles } from "./output/write-files.js";
 export type { FoldPlan, LayerPlan, SidePlan } from "./plan/fold-plan.js";
 export { planFold } from "./plan/plan-fold.js";
 export { type OnnxProducts, onnxProducts } from "./products/onnx-products.js";

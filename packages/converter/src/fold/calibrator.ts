@@ -17,8 +17,12 @@ import { createWindowRunner, type WindowRun, type WindowRunner } from "./window-
 /** Takes a model's hidden states down its blocks, each in two steps, and measures each block on the way. */
 export interface Calibrator {
   readonly runner: WindowRunner;
-  /** Runs the attention half of the next block over all windows; returns the moments of the taps. */
+  /** Measures the next block: both steps below. */
   measure(block: BlockWeights): Promise<StageMoments>;
+  /** Measures what the next block's attention itself says, on a few windows; writes no stream. */
+  measureAttention(block: BlockWeights): Promise<StageMoments>;
+  /** Runs the attention half of that block over all windows; returns the moments of its projections. */
+  measureProjections(block: BlockWeights): Promise<StageMoments>;
   /** Runs the other half of the block measured last. */
   advance(block: BlockWeights): Promise<void>;
   /** The stream before a block until `advance`, and behind it from then on. */
@@ -74,19 +78,19 @@ export async function startCalibration(options: startCalibration.Options): Promi
     await (resume === undefined ? embed(runner, options, hidden) : resume.restore(hidden));
     let layer = (resume?.blocks ?? 0) - 1;
     const isEnd = () => layer === layers - 1 && streams === "moments";
+    const windowOf = (weights: BlockWeights) => ({ config, weights, length: runner.length });
+    const attentionOf = (weights: BlockWeights) => measureAttention(runner, windowOf(weights), taps, hidden);
+    const projectionsOf = async (weights: BlockWeights) => {
+      layer++;
+      return measureProjections(runner, windowOf(weights), taps, hidden, isEnd() ? undefined : residual);
+    };
     return {
       runner,
       hidden,
       residual,
-      async measure(weights) {
-        layer++;
-        const window = { config, weights, length: runner.length };
-        const attention = await measureAttention(runner, window, taps, hidden);
-        return {
-          ...attention,
-          ...(await measureProjections(runner, window, taps, hidden, isEnd() ? undefined : residual)),
-        };
-      },
+      measure: async (weights) => ({ ...(await attentionOf(weights)), ...(await projectionsOf(weights)) }),
+      measureAttention: attentionOf,
+      measureProjections: projectionsOf,
       async advance(weights) {
         if (isEnd()) return;
         const graph = mlpGraph({ config, weights, length: runner.length });

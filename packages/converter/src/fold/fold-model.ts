@@ -115,12 +115,16 @@ async function foldBlocks(options: foldModel.Options, embedding: EmbeddingWeight
   const measuring = await startMeasuring(options, embedding);
   const { progress } = measuring;
   const retained: Retained[] = [];
-  const prepare = async (layer: number): Promise<Prepared> => {
+  const glimpse = async (layer: number): Promise<Glimpse> => {
     const block = await loadBlock(checkpoint, layer);
-    return { block, moments: await measuring.measure(layer, block) };
+    return { block, attention: await measuring.measureAttention(layer, block) };
   };
+  const prepare = async (layer: number, { block, attention }: Glimpse): Promise<Prepared> => ({
+    block,
+    moments: await measuring.measureProjections(layer, block, attention),
+  });
   try {
-    let next = await prepare(first);
+    let next = await prepare(first, await glimpse(first));
     for (let layer = first; layer < layers; layer++) {
       throwIfAborted(signal);
       const { block, moments } = next;
@@ -132,9 +136,19 @@ async function foldBlocks(options: foldModel.Options, embedding: EmbeddingWeight
       );
       await measuring.advance(layer, block);
       const folded = await folding;
-      const healed = await measuring.heal(layer, { ...block, attention: folded.attention }, async () => {
-        if (layer + 1 < layers) next = await prepare(layer + 1);
-      });
+      let ahead: Glimpse | undefined;
+      const healed = await measuring.heal(
+        layer,
+        { ...block, attention: folded.attention },
+        {
+          measureAttention: async () => {
+            if (layer + 1 < layers) ahead = await glimpse(layer + 1);
+          },
+          measureProjections: async () => {
+            if (ahead !== undefined) next = await prepare(layer + 1, ahead);
+          },
+        },
+      );
       for (const output of outputs) await output.addBlock(healed);
       await journal?.saveBlock(layer, {
         block: healed,
@@ -148,6 +162,12 @@ async function foldBlocks(options: foldModel.Options, embedding: EmbeddingWeight
     await measuring.dispose();
   }
   return retained;
+}
+
+/** The next block, its attention measured. */
+interface Glimpse {
+  readonly block: BlockWeights;
+  readonly attention: StageMoments;
 }
 
 /** The next block, measured. */

@@ -23,6 +23,7 @@ import { inBackground } from "./background.js";
 import type { BlockMath } from "./block-math.js";
 import type { Calibrator, StreamPosition } from "./calibrator.js";
 import { copyStates } from "./copy-states.js";
+import type { Meanwhile } from "./meanwhile.js";
 
 /** Takes the folded model's hidden states down its blocks beside the original's, and refits each block on the way. */
 export interface Healer {
@@ -31,10 +32,10 @@ export interface Healer {
   /** Compares what the block reads with what the original's reads; when the original is before the block. */
   compareInputs(block: BlockWeights): Promise<void>;
   /**
-   * Refits the folded block and runs it; when the original is behind the block. `meanwhile` is what can be done of the
-   * next block while the last refit is solved: the original's attention half.
+   * Refits the folded block and runs it; when the original is behind the block. `meanwhile` is done while the two large
+   * refits are solved.
    */
-  heal(folded: BlockWeights, meanwhile: () => Promise<void>): Promise<BlockWeights>;
+  heal(folded: BlockWeights, meanwhile: Meanwhile): Promise<BlockWeights>;
   dispose(): Promise<void>;
 }
 
@@ -67,9 +68,10 @@ export async function startHealing(options: startHealing.Options): Promise<Heale
       inputs = await compareInputs(run, block);
     },
     async heal(block, meanwhile) {
-      const healed = await healAttention(run, await refitAttentionInputs(run, block, inputs));
+      const prepared = await refitAttentionInputs(run, block, inputs);
+      const healed = await healAttention(run, prepared, meanwhile);
       if (heal === "both") return healMlp(run, healed, meanwhile);
-      await meanwhile();
+      await meanwhile.measureProjections();
       await runMlp(run, healed);
       return healed;
     },
@@ -116,11 +118,11 @@ async function refitAttentionInputs(
 }
 
 /** Refits `W_O` in the folded width and what reads the result, and takes the folded stream to between the halves. */
-async function healAttention(run: HealRun, block: BlockWeights): Promise<BlockWeights> {
+async function healAttention(run: HealRun, block: BlockWeights, meanwhile: Meanwhile): Promise<BlockWeights> {
   const { inputs } = block.attention.output;
   const attended = await run.calibrator.runner.createStream(inputs);
   try {
-    const refitted = await refitOutput(run, block, attended);
+    const refitted = await refitOutput(run, block, attended, meanwhile);
     return run.heal === "both"
       ? await refitMlpInputs(run, refitted, attended)
       : await addAttention(run, refitted, attended);
@@ -129,7 +131,12 @@ async function healAttention(run: HealRun, block: BlockWeights): Promise<BlockWe
   }
 }
 
-async function refitOutput(run: HealRun, block: BlockWeights, attended: HiddenStates): Promise<BlockWeights> {
+async function refitOutput(
+  run: HealRun,
+  block: BlockWeights,
+  attended: HiddenStates,
+  { measureAttention }: Meanwhile,
+): Promise<BlockWeights> {
   const { calibrator, folded, math, bias } = run;
   const { attention } = block;
   const sums = await calibrator.runner.run(attentionRefitGraph(windowOf(run, block)), {
@@ -137,8 +144,9 @@ async function refitOutput(run: HealRun, block: BlockWeights, attended: HiddenSt
     outputs: { [ATTENDED_OUT]: attended },
     ...regressionSizes(attention.output.inputs, attention.output.outputs),
   });
-  const output = await math.run("refitLinear", { linear: attention.output, sums, bias });
-  return { ...block, attention: { ...attention, output } };
+  const solving = inBackground(math.run("refitLinear", { linear: attention.output, sums, bias }));
+  await measureAttention();
+  return { ...block, attention: { ...attention, output: await solving } };
 }
 
 async function addAttention(
@@ -174,11 +182,7 @@ async function refitMlpInputs(
 }
 
 /** Refits the MLP's last projection against the original's stream behind the block, and takes the folded one there. */
-async function healMlp(
-  run: HealRun,
-  block: BlockWeights,
-  meanwhile: () => Promise<void>,
-): Promise<BlockWeights> {
+async function healMlp(run: HealRun, block: BlockWeights, meanwhile: Meanwhile): Promise<BlockWeights> {
   const { inputs } = block.mlp.down;
   const activations = await run.calibrator.runner.createStream(inputs);
   try {
@@ -194,7 +198,7 @@ async function refitDown(
   run: HealRun,
   block: BlockWeights,
   activations: HiddenStates,
-  meanwhile: () => Promise<void>,
+  { measureProjections }: Meanwhile,
 ): Promise<BlockWeights> {
   const { calibrator, folded, math, bias } = run;
   const { down } = block.mlp;
@@ -204,7 +208,7 @@ async function refitDown(
     ...regressionSizes(down.inputs, down.outputs),
   });
   const solving = inBackground(math.run("refitLinear", { linear: down, sums, bias }));
-  await meanwhile();
+  await measureProjections();
   return { ...block, mlp: { ...block.mlp, down: await solving } };
 }
 

@@ -8,16 +8,22 @@ import { ATTENTION_WINDOWS, type Calibrator, startCalibration } from "./calibrat
 import type { foldModel } from "./fold-model.js";
 import { startHealing } from "./healer.js";
 import { type KeptStreams, keptStreams } from "./kept-streams.js";
+import type { Meanwhile } from "./meanwhile.js";
 import { countProgress, type ProgressCount } from "./progress.js";
 
-/** What a fold learns from calibration text, block by block: `measure`, `advance`, `heal` for each. */
+/**
+ * What a fold learns from calibration text, block by block: `measureAttention`, `measureProjections`, `advance`, `heal` for
+ * each.
+ */
 export interface Measuring {
-  /** The moments that the plan's method needs of the next block. */
-  measure(layer: number, block: BlockWeights): Promise<StageMoments>;
+  /** The moments that the plan's method needs of the next block's attention itself. */
+  measureAttention(layer: number, block: BlockWeights): Promise<StageMoments>;
+  /** All moments that it needs of the block, those of its attention among them. */
+  measureProjections(layer: number, block: BlockWeights, attention: StageMoments): Promise<StageMoments>;
   /** Takes the original model past the block measured last. */
   advance(layer: number, block: BlockWeights): Promise<void>;
-  /** The folded block, refitted as the plan says; `meanwhile` may measure the next block. */
-  heal(layer: number, folded: BlockWeights, meanwhile: () => Promise<void>): Promise<BlockWeights>;
+  /** The folded block, refitted as the plan says. */
+  heal(layer: number, folded: BlockWeights, meanwhile: Meanwhile): Promise<BlockWeights>;
   readonly progress: ProgressCount;
   dispose(): Promise<void>;
 }
@@ -47,14 +53,21 @@ const needsText = ({ plan, moments }: foldModel.Options): boolean =>
 
 const stored = (options: foldModel.Options): Measuring => ({
   progress: countProgress(options, 0, options.journal?.blocks),
-  measure: async (layer) => options.moments?.[layer] ?? {},
+  measureAttention: async () => ({}),
+  measureProjections: async (layer) => options.moments?.[layer] ?? {},
   advance: async () => {},
-  async heal(_layer, folded, meanwhile) {
-    await meanwhile();
-    return folded;
-  },
+  heal: (_layer, folded, meanwhile) => withoutHealing(folded, meanwhile),
   dispose: async () => {},
 });
+
+async function withoutHealing(
+  folded: BlockWeights,
+  { measureAttention, measureProjections }: Meanwhile,
+): Promise<BlockWeights> {
+  await measureAttention();
+  await measureProjections();
+  return folded;
+}
 
 async function measuring(options: foldModel.Options, embedding: EmbeddingWeights): Promise<Measuring> {
   const { checkpoint, plan, moments, onMoments, hiddenStates, signal } = options;
@@ -79,9 +92,13 @@ async function measuring(options: foldModel.Options, embedding: EmbeddingWeights
   const healer = await startHealer(options, calibrator, streams);
   return {
     progress,
-    async measure(layer, block) {
+    async measureAttention(layer, block) {
       progress.start("measure", layer);
-      const measured = await calibrator.measure(block);
+      return calibrator.measureAttention(block);
+    },
+    async measureProjections(layer, block, attention) {
+      progress.start("measure", layer);
+      const measured = { ...attention, ...(await calibrator.measureProjections(block)) };
       if (moments !== undefined) return moments[layer] ?? {};
       onMoments?.(layer, measured);
       return measured;
@@ -94,10 +111,7 @@ async function measuring(options: foldModel.Options, embedding: EmbeddingWeights
     },
     async heal(layer, folded, meanwhile) {
       progress.start("heal", layer);
-      if (healer === undefined) {
-        await meanwhile();
-        return folded;
-      }
+      if (healer === undefined) return withoutHealing(folded, meanwhile);
       const healed = await healer.heal(folded, meanwhile);
       await streams.save(layer, "folded", healer.folded);
       return healed;

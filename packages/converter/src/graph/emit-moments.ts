@@ -1,4 +1,4 @@
-import { type GramBlock, gramBlocks } from "@kvfold/calibration";
+import { type GramBlock, gramBlocks, gramBlocksSize, soFar } from "@kvfold/calibration";
 import { emitSlice } from "./emit-slice.js";
 import type { Emitter } from "./emitter.js";
 
@@ -42,29 +42,24 @@ export function emitMoments(e: Emitter, name: string, { rows, width, blocks }: T
     const columns = start === 0 ? rows : emitSlice(block.at("columns"), rows, 1, start, width);
     return block.reshape("flat/Reshape", block.node("MatMul", "MatMul", [turned, columns]), [-1]);
   });
-  emitOutput(e, `${name}.gram`, ["gram_size"], emitStacked(e, parts));
+  emitTotal(e, `${name}.gram`, gramBlocksSize(width), emitStacked(e, parts));
   emitSum(e, `${name}.sum`, { rows, width });
 }
 
 /** Outputs `<name> = Σ y [W]`. */
 export function emitSum(e: Emitter, name: string, { rows, width }: Rows): void {
   const axis = e.graph.int64([0]);
-  emitOutput(
-    e,
-    name,
-    [width],
-    e.node("ReduceSum", "ReduceSum", [rows, axis], { attributes: { keepdims: 0 } }),
-  );
+  emitTotal(e, name, width, e.node("ReduceSum", "ReduceSum", [rows, axis], { attributes: { keepdims: 0 } }));
 }
 
 /** Moments as above of values that lie in columns, `[W, columns]`; W at most the width of one block. */
 export function emitColumnMoments(e: Emitter, name: string, columns: string, width: number): void {
   const gram = e.node("Gemm", "Gemm", [columns, columns], { attributes: { transB: 1 } });
-  emitOutput(e, `${name}.gram`, [width, width], gram);
+  emitTotal(e, `${name}.gram`, width * width, gram);
   const sum = e.node("ReduceSum", "ReduceSum", [columns, e.graph.int64([1])], {
     attributes: { keepdims: 0 },
   });
-  emitOutput(e, `${name}.sum`, [width], sum);
+  emitTotal(e, `${name}.sum`, width, sum);
 }
 
 /** Outputs `<name> = YᵀZ [W, V]`. */
@@ -72,13 +67,16 @@ export function emitCross(e: Emitter, name: string, { width, blocks }: TurnedRow
   const parts = blocks.map(({ turned }, index) =>
     e.at(`block.${index}`).node("MatMul", "MatMul", [turned, z.rows]),
   );
-  emitOutput(e, name, [width, z.width], emitStacked(e, parts));
+  emitTotal(e, name, width * z.width, emitStacked(e, parts));
 }
 
 const emitStacked = (e: Emitter, parts: readonly string[]): string =>
   parts.length === 1 ? parts[0]! : e.node("Concat", "Concat", parts, { attributes: { axis: 0 } });
 
-function emitOutput(e: Emitter, name: string, dims: readonly (number | string)[], value: string): void {
-  e.graph.nodeWithOutputs("Identity", [value], [name], { name: `/${name}/Identity` });
-  e.graph.output(name, "float32", dims);
+/** Outputs `<name> [size]`: the sum over the windows before (`soFar`), and `value` added to it. */
+function emitTotal(e: Emitter, name: string, size: number, value: string): void {
+  const before = e.graph.input(soFar(name), "float32", [size]);
+  const flat = e.at(name).reshape("flat/Reshape", value, [-1]);
+  e.graph.nodeWithOutputs("Add", [before, flat], [name], { name: `/${name}/Add` });
+  e.graph.output(name, "float32", [size]);
 }

@@ -1,0 +1,51 @@
+import { signal } from "@preact/signals";
+import type { PreparedModel } from "../fold/fold-state.js";
+import { readTokenizer } from "../models/text-tokenizer.js";
+import { messageOf } from "../ui/format.js";
+import { continueText, emptyContinuation } from "./continuation.js";
+import { loadedModel } from "./loaded-models.js";
+
+const MAX_NEW_TOKENS = 96;
+
+/** What the two columns show. */
+export const comparison = {
+  original: emptyContinuation(),
+  folded: emptyContinuation(),
+  originalBytes: signal<number | undefined>(undefined),
+  foldedBytes: signal<number | undefined>(undefined),
+  busy: signal(false),
+  status: signal(""),
+};
+
+let stop = new AbortController();
+
+export const stopBoth = (): void => stop.abort();
+
+export interface ComparisonRequest {
+  readonly original: PreparedModel;
+  readonly folded: PreparedModel;
+  readonly prompt: string;
+}
+
+/** Lets both models go on with a prompt, one after the other: side by side they would share the machine's speed. */
+export async function continueBoth({ original, folded, prompt }: ComparisonRequest): Promise<void> {
+  stop = new AbortController();
+  comparison.busy.value = true;
+  comparison.status.value = "loading both models";
+  try {
+    const tokenizer = await readTokenizer(original.result.files);
+    const [first, second] = [await loadedModel(original), await loadedModel(folded)];
+    comparison.originalBytes.value = first.cacheBytesPerToken;
+    comparison.foldedBytes.value = second.cacheBytesPerToken;
+    comparison.status.value = `on ${first.provider}: ${first.reason}`;
+    const { bosToken } = tokenizer;
+    const ids = [...(bosToken === undefined ? [] : [bosToken]), ...tokenizer.encode(prompt)];
+    const options = { maxNewTokens: MAX_NEW_TOKENS, stop: stop.signal };
+    await continueText(comparison.original, first, tokenizer, ids, options);
+    await continueText(comparison.folded, second, tokenizer, ids, options);
+  } catch (error) {
+    comparison.status.value = messageOf(error);
+  } finally {
+    comparison.busy.value = false;
+  }
+}

@@ -1,0 +1,48 @@
+import { type Signal, signal } from "@preact/signals";
+import type { TextTokenizer } from "../models/text-tokenizer.js";
+import { messageOf } from "../ui/format.js";
+import type { RunningModel } from "./running-model.js";
+
+/** What one column shows while its model writes. */
+export interface Continuation {
+  readonly tokens: readonly number[];
+  readonly text: string;
+  /** Decoded tokens a second, from the second token on: the first one waits for the prompt. */
+  readonly tokensPerSecond: number | undefined;
+  /** Tokens in the cache: prompt and continuation. */
+  readonly cachedTokens: number;
+  readonly problem: string | undefined;
+}
+
+const EMPTY: Continuation = { tokens: [], text: "", tokensPerSecond: undefined, cachedTokens: 0, problem: undefined };
+
+export const emptyContinuation = (): Signal<Continuation> => signal(EMPTY);
+
+/** Lets a model go on with a prompt and shows each token as it comes; ends without complaint when `stop` fires. */
+export async function continueText(
+  into: Signal<Continuation>,
+  model: RunningModel,
+  tokenizer: TextTokenizer,
+  prompt: readonly number[],
+  { maxNewTokens, stop }: { readonly maxNewTokens: number; readonly stop: AbortSignal },
+): Promise<void> {
+  into.value = EMPTY;
+  const tokens: number[] = [];
+  let first = 0;
+  try {
+    for await (const token of model.generate(prompt, maxNewTokens, stop)) {
+      tokens.push(token);
+      if (tokens.length === 1) first = performance.now();
+      const seconds = (performance.now() - first) / 1000;
+      into.value = {
+        tokens: [...tokens],
+        text: tokenizer.decode(tokens),
+        tokensPerSecond: tokens.length > 1 ? (tokens.length - 1) / seconds : undefined,
+        cachedTokens: prompt.length + tokens.length,
+        problem: undefined,
+      };
+    }
+  } catch (error) {
+    if (!stop.aborted) into.value = { ...into.value, problem: messageOf(error) };
+  }
+}

@@ -1,0 +1,80 @@
+import { type StageMoments, tokenWindows } from "@kvfold/calibration";
+import {
+  type Checkpoint,
+  createBlockMath,
+  type FoldProgress,
+  onnxProducts,
+  openCheckpoint,
+  planFold,
+  writeFiles,
+} from "@kvfold/converter";
+import { energyShares, secondMoment, symmetricEigen } from "@kvfold/linalg";
+import type { SessionProvider } from "@kvfold/runtime";
+import { blobFolder } from "../models/blob-folder.js";
+import { memoryTarget } from "../models/memory-target.js";
+import { readTokenizer, tokenizeDocument } from "../models/text-tokenizer.js";
+import type { FoldRequest, FoldResult, LayerEnergy } from "./fold-request.js";
+
+const FRACTIONS = [0.125, 0.25, 0.5];
+/** Full decompositions of more than this take minutes, and a picture is not worth them. */
+const MAX_ENERGY_WIDTH = 1024;
+
+export interface FoldWatcher {
+  readonly onProgress: (progress: FoldProgress, layers: number) => void;
+  readonly onEnergy: (layer: number, energy: LayerEnergy) => void;
+}
+
+/** Folds a checkpoint into the files of an ONNX model, all in memory. */
+export async function foldFiles(
+  request: FoldRequest,
+  provider: SessionProvider,
+  { onProgress, onEnergy }: FoldWatcher,
+): Promise<FoldResult> {
+  const started = performance.now();
+  const source = blobFolder(request.name, request.files);
+  const checkpoint = await openCheckpoint(source);
+  const { keep, method } = request;
+  const plan = planFold(checkpoint.config, { keep, ...(method && { method }), formats: ["onnx"] });
+  const windows = await calibrationWindows(request, checkpoint);
+  const { target, files } = memoryTarget();
+  const energy: LayerEnergy[] = [];
+  const products = await onnxProducts(provider);
+  try {
+    const report = await writeFiles({
+      ...{ checkpoint, plan, source, target, provider, windows },
+      math: createBlockMath(products),
+      record: () => ({ model: request.name, windows: windows?.length ?? 0 }),
+      onProgress: (progress) => onProgress(progress, checkpoint.config.shape.layers),
+      onMoments: (layer, moments) => {
+        const shares = layerEnergy(moments);
+        if (shares === undefined) return;
+        energy[layer] = shares;
+        onEnergy(layer, shares);
+      },
+    });
+    return { files: files(), plan: report.plan, energy, seconds: (performance.now() - started) / 1000 };
+  } finally {
+    await products.dispose();
+    await checkpoint.close();
+  }
+}
+
+async function calibrationWindows(
+  { files, calibration }: FoldRequest,
+  { config }: Checkpoint,
+): Promise<readonly Int32Array[] | undefined> {
+  if (calibration === undefined) return undefined;
+  const { text, windows: count } = calibration;
+  const length = Math.min(calibration.length, config.shape.maxPositions);
+  const tokens = tokenizeDocument(await readTokenizer(files), text, count * (length + 1));
+  const available = Math.min(count, Math.floor(tokens.length / (length + 1)));
+  const cut = tokenWindows(tokens, { length: length + 1, count: Math.max(1, available), source: "the calibration text" });
+  return cut.map((ids) => ids.subarray(0, length));
+}
+
+function layerEnergy({ keys, values }: StageMoments): LayerEnergy | undefined {
+  if (keys === undefined || values === undefined || keys.width > MAX_ENERGY_WIDTH) return undefined;
+  const shares = (moments: StageMoments[string]) =>
+    energyShares(symmetricEigen(secondMoment(moments)).values, FRACTIONS);
+  return { keys: shares(keys), values: shares(values) };
+}

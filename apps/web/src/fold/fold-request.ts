@@ -1,0 +1,48 @@
+import type { FoldPlan, FoldProgress } from "@kvfold/converter";
+import type { ModelFiles } from "../models/model-files.js";
+
+/** A fold that the page asks its worker for. */
+export interface FoldRequest {
+  readonly name: string;
+  readonly files: ModelFiles;
+  /** Share of the cache to keep, such as `1/2`; `1` exports the model as it is. */
+  readonly keep: string;
+  readonly method?: string;
+  /** Where ONNX Runtime's files are. */
+  readonly runtimeUrl: string;
+  readonly calibration?: Calibration;
+}
+
+export interface Calibration {
+  readonly text: string;
+  readonly windows: number;
+  /** Tokens of a window. */
+  readonly length: number;
+}
+
+/** Share of the energy in the top eighth, quarter and half of the directions of one layer (arXiv 2406.07056, Figure 1). */
+export interface LayerEnergy {
+  readonly keys: readonly number[];
+  readonly values: readonly number[];
+}
+
+export interface FoldResult {
+  /** The folder that transformers.js loads. */
+  readonly files: ModelFiles;
+  readonly plan: FoldPlan;
+  /** By layer; empty where nothing was measured. */
+  readonly energy: readonly LayerEnergy[];
+  readonly seconds: number;
+}
+
+/** An error as data: classes do not cross between threads. */
+export interface FoldFailure {
+  readonly code: string;
+  readonly message: string;
+}
+
+export type FoldMessage =
+  | { readonly type: "progress"; readonly progress: FoldProgress; readonly layers: number }
+  | { readonly type: "energy"; readonly layer: number; readonly energy: LayerEnergy }
+  | { readonly type: "done"; readonly result: FoldResult }
+  | { readonly type: "failed"; readonly failure: FoldFailure };

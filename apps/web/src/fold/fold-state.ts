@@ -1,0 +1,86 @@
+import { signal } from "@preact/signals";
+import { calibrationText } from "../models/embedded-model.js";
+import type { PickedFolder } from "../models/dropped-folder.js";
+import { messageOf } from "../ui/format.js";
+import type { FoldRequest, FoldResult, LayerEnergy } from "./fold-request.js";
+import { FoldError, type RunningFold, startFold } from "./start-fold.js";
+
+/** What the fold section shows. */
+export type FoldState =
+  | { readonly kind: "idle" }
+  | { readonly kind: "running"; readonly label: string; readonly share: number; readonly layers: number; readonly layer: number }
+  | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "done"; readonly keep: string; readonly seconds: number };
+
+/** A model made ready to run: the checkpoint as it is (`keep` 1), or folded. */
+export interface PreparedModel {
+  readonly keep: string;
+  readonly result: FoldResult;
+}
+
+export const foldState = signal<FoldState>({ kind: "idle" });
+export const originalModel = signal<PreparedModel | undefined>(undefined);
+export const foldedModels = signal<readonly PreparedModel[]>([]);
+export const measuredEnergy = signal<readonly LayerEnergy[]>([]);
+
+const runtimeUrl = new URL("ort/", document.baseURI).href;
+
+let running: RunningFold | undefined;
+
+export interface FoldChoice {
+  readonly keep: string;
+  readonly windows: number;
+  /** Calibration text; a book that comes with the page without it. */
+  readonly text?: string | undefined;
+}
+
+/** Exports the model as it is, folds it, and keeps both; a failure keeps what was there before. */
+export async function foldChosen(folder: PickedFolder, choice: FoldChoice): Promise<void> {
+  foldState.value = { kind: "running", label: "reading text", share: 0, layer: 0, layers: 0 };
+  try {
+    const text = choice.text?.trim() ? choice.text : await calibrationText();
+    if (originalModel.value?.result.plan === undefined || originalOf !== folder) await prepareOriginal(folder);
+    const calibration = { text, windows: choice.windows, length: 512 };
+    const result = await run({ ...requestOf(folder), keep: choice.keep, calibration });
+    foldedModels.value = [...foldedModels.value.filter(({ keep }) => keep !== choice.keep), { keep: choice.keep, result }];
+    foldState.value = { kind: "done", keep: choice.keep, seconds: result.seconds };
+  } catch (error) {
+    foldState.value =
+      error instanceof FoldError && error.code === "cancelled"
+        ? { kind: "idle" }
+        : { kind: "failed", message: messageOf(error) };
+  } finally {
+    running = undefined;
+  }
+}
+
+export const cancelFold = (): void => running?.cancel();
+
+/** The folder that `originalModel` was made of. */
+let originalOf: PickedFolder | undefined;
+
+async function prepareOriginal(folder: PickedFolder): Promise<void> {
+  originalModel.value = undefined;
+  foldedModels.value = [];
+  measuredEnergy.value = [];
+  const result = await run({ ...requestOf(folder), keep: "1" });
+  originalModel.value = { keep: "1", result };
+  originalOf = folder;
+}
+
+const requestOf = ({ name, files }: PickedFolder): Omit<FoldRequest, "keep"> => ({ name, files, runtimeUrl });
+
+function run(request: FoldRequest): Promise<FoldResult> {
+  running = startFold(request, (message) => {
+    if (message.type === "energy") {
+      const known = [...measuredEnergy.value];
+      known[message.layer] = message.energy;
+      measuredEnergy.value = known;
+      return;
+    }
+    const { step, layer, done, total } = message.progress;
+    const label = step === "embed" ? "reading" : `layer ${layer + 1} of ${message.layers}: ${step}`;
+    foldState.value = { kind: "running", label, share: total > 0 ? done / total : 0, layer, layers: message.layers };
+  });
+  return running.result;
+}

@@ -1,0 +1,107 @@
+import { useSignal } from "@preact/signals";
+import { chosenModel } from "../models/chosen-model.js";
+import { formatBytes } from "../ui/format.js";
+import { downloadFolder } from "./download.js";
+import { cancelFold, foldChosen, foldedModels, foldState, type PreparedModel } from "./fold-state.js";
+
+const KEEPS = ["1/2", "1/4", "1/8"];
+const WINDOWS = [4, 8, 16, 32];
+
+/** Chooses the cache size, folds with progress by block, and offers the result for download. */
+export function FoldView() {
+  const keep = useSignal("1/4");
+  const windows = useSignal(8);
+  const text = useSignal("");
+  const model = chosenModel.value;
+  const running = foldState.value.kind === "running";
+  const start = (event: Event) => {
+    event.preventDefault();
+    if (model) void foldChosen(model, { keep: keep.value, windows: windows.value, text: text.value });
+  };
+  return (
+    <section aria-labelledby="fold-title">
+      <h2 id="fold-title">2. Fold it in this tab</h2>
+      <form onSubmit={start}>
+        <fieldset disabled={running || model === undefined}>
+          <div class="row">
+            <label>
+              Cache to keep{" "}
+              <select value={keep.value} onChange={({ currentTarget }) => (keep.value = currentTarget.value)}>
+                {KEEPS.map((value) => (
+                  <option key={value}>{value}</option>
+                ))}
+              </select>
+            </label>
+            <label>
+              Calibration windows{" "}
+              <select
+                value={windows.value}
+                onChange={({ currentTarget }) => (windows.value = Number(currentTarget.value))}
+              >
+                {WINDOWS.map((value) => (
+                  <option key={value}>{value}</option>
+                ))}
+              </select>
+            </label>
+            <button type="submit">Fold</button>
+          </div>
+          <details>
+            <summary>Calibrate on a text of your own</summary>
+            <textarea
+              aria-label="Calibration text"
+              rows={4}
+              placeholder="Text like that which the model will read. Empty: a book that comes with the page."
+              value={text.value}
+              onInput={({ currentTarget }) => (text.value = currentTarget.value)}
+            />
+          </details>
+        </fieldset>
+      </form>
+      <FoldProgressBar />
+      <ul class="results">
+        {foldedModels.value.map((prepared) => (
+          <FoldedItem key={prepared.keep} name={model?.name ?? "model"} prepared={prepared} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function FoldProgressBar() {
+  const state = foldState.value;
+  if (state.kind === "failed")
+    return (
+      <p role="alert" class="problem">
+        {state.message}
+      </p>
+    );
+  if (state.kind === "done")
+    return (
+      <p role="status">
+        Folded to {state.keep} in {state.seconds.toFixed(1)} s.
+      </p>
+    );
+  if (state.kind === "idle") return <p role="status" />;
+  return (
+    <div class="row">
+      <progress aria-label="Folding" max={1} value={state.share} />
+      <span role="status">{state.label}</span>
+      <button type="button" onClick={cancelFold}>
+        Cancel
+      </button>
+    </div>
+  );
+}
+
+function FoldedItem({ name, prepared }: { readonly name: string; readonly prepared: PreparedModel }) {
+  const { keep, result } = prepared;
+  const { before, after } = result.plan.cacheBytesPerToken;
+  return (
+    <li>
+      <strong>{keep}</strong>: {formatBytes(after)} of cache per token instead of {formatBytes(before)}{" "}
+      <button type="button" onClick={() => void downloadFolder(`${name}-${keep.replace("/", "-")}`, result.files)}>
+        Download for transformers.js
+      </button>
+    </li>
+  );
+}

@@ -1,0 +1,55 @@
+import { Tokenizer } from "@huggingface/tokenizers";
+import { ConverterError } from "@kvfold/converter";
+import type { ModelFiles } from "./model-files.js";
+
+/** Text to token ids and back. */
+export interface TextTokenizer {
+  readonly encode: (text: string) => readonly number[];
+  readonly decode: (tokens: readonly number[]) => string;
+  /** The token that begins every document, if the model knows one. */
+  readonly bosToken: number | undefined;
+}
+
+/**
+ * Reads the tokenizer of a model's folder.
+ *
+ * @throws {ConverterError} `malformed-checkpoint` when there is none, or it is broken.
+ */
+export async function readTokenizer(files: ModelFiles): Promise<TextTokenizer> {
+  const [definition, settings, config] = await Promise.all(
+    ["tokenizer.json", "tokenizer_config.json", "config.json"].map((path) => readJson(files, path)),
+  );
+  if (definition === undefined)
+    throw new ConverterError(
+      "malformed-checkpoint",
+      "tokenizer.json: missing; text cannot become tokens without it",
+    );
+  const tokenizer = new Tokenizer(definition, settings ?? {});
+  const bosToken = config?.["bos_token_id"];
+  return {
+    encode: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,
+    decode: (tokens) =>
+      tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
+    bosToken: typeof bosToken === "number" ? bosToken : undefined,
+  };
+}
+
+/** Tokens of at most `limit`, a paragraph at a time: tokenising takes time that grows with the square of the length. */
+export function tokenizeDocument({ encode, bosToken }: TextTokenizer, text: string, limit: number): Int32Array {
+  const tokens: number[] = bosToken === undefined ? [] : [bosToken];
+  for (const paragraph of text.replaceAll("\r\n", "\n").split(/\n\s*\n/)) {
+    if (tokens.length >= limit) break;
+    if (paragraph.trim() !== "") tokens.push(...encode(`${paragraph.trim()}\n\n`));
+  }
+  return Int32Array.from(tokens.slice(0, limit));
+}
+
+async function readJson(files: ModelFiles, path: string): Promise<Record<string, unknown> | undefined> {
+  const blob = files.get(path);
+  if (blob === undefined) return undefined;
+  try {
+    return JSON.parse(await blob.text()) as Record<string, unknown>;
+  } catch (cause) {
+    throw new ConverterError("malformed-checkpoint", `${path} is not JSON`, { cause });
+  }
+}

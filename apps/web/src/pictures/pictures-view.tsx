@@ -1,0 +1,31 @@
+import { measuredEnergy } from "../fold/fold-state.js";
+import { EnergyChart } from "./energy-chart.js";
+import { QualityChart } from "./quality-chart.js";
+import { qualityPoints } from "./quality-points.js";
+
+/** The two pictures that explain why folding works, and what it costs. */
+export function PicturesView() {
+  return (
+    <section aria-labelledby="pictures-title">
+      <h2 id="pictures-title">4. Look</h2>
+      <div class="columns">
+        <figure>
+          <figcaption>Energy in the top quarter of the directions of a layer's keys and values</figcaption>
+          {measuredEnergy.value.length > 0 ? (
+            <EnergyChart energy={measuredEnergy.value} />
+          ) : (
+            <p class="hint">Appears while a model is folded.</p>
+          )}
+        </figure>
+        <figure>
+          <figcaption>Perplexity, relative to the original, by cache bytes per token</figcaption>
+          {qualityPoints.value.length > 0 ? (
+            <QualityChart points={qualityPoints.value} />
+          ) : (
+            <p class="hint">Measure the perplexity of a folded model; each size adds a point.</p>
+          )}
+        </figure>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,18 @@
+import { signal } from "@preact/signals";
+
+/** Perplexity of a folded model, relative to the original, at its cache size. */
+export interface QualityPoint {
+  readonly keep: string;
+  /** Cache bytes per token. */
+  readonly bytes: number;
+  readonly ratio: number;
+}
+
+export const qualityPoints = signal<readonly QualityPoint[]>([]);
+
+/** Adds a point in place of an earlier one of that size. */
+export function addQualityPoint(point: QualityPoint): void {
+  qualityPoints.value = [...qualityPoints.value.filter(({ keep }) => keep !== point.keep), point].sort(
+    (a, b) => a.bytes - b.bytes,
+  );
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from "vite";
+import { crossOriginIsolation, demoAssets, runtimeFiles } from "./build/plugins.js";
+
+export default defineConfig({
+  base: "./",
+  plugins: [demoAssets(), runtimeFiles(), crossOriginIsolation()],
+  resolve: {
+    // ONNX Runtime's own files are served beside the bundle instead of inside it.
+    conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser", "import", "default"],
+  },
+  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  worker: { format: "es" },
+  build: { target: "es2022" },
+});

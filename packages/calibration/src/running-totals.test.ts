@@ -1,0 +1,49 @@
+import { Tensor } from "@kvfold/runtime";
+import { describe, expect, it } from "vitest";
+import { createRunningTotals, soFar } from "./running-totals.js";
+
+const tensor = (...values: number[]): Tensor =>
+  new Tensor("float32", Float32Array.from(values), [values.length]);
+
+describe("createRunningTotals", () => {
+  it("feeds the sum so far to a graph that adds it, and starts anew after eight windows", () => {
+    const inputs = [{ name: soFar("a"), type: "float32", shape: [2] } as const];
+    const totals = createRunningTotals({ inputs }, new Map([["a", 2]]));
+    const fed: number[] = [];
+    for (let window = 1; window <= 20; window++) {
+      const before = totals.feeds()[soFar("a")]!.data as Float32Array;
+      fed.push(before[0]!);
+      totals.add({ a: tensor(before[0]! + window, before[1]! + 1) });
+    }
+    expect(fed.slice(0, 10)).toEqual([0, 1, 3, 6, 10, 15, 21, 28, 0, 9]);
+    expect(totals.result().get("a")).toEqual(Float64Array.of(210, 20));
+  });
+
+  it("keeps in float64 what float32 would lose over many windows", () => {
+    const inputs = [{ name: soFar("a"), type: "float32", shape: [1] } as const];
+    const totals = createRunningTotals({ inputs }, new Map([["a", 1]]));
+    const add = (value: number) =>
+      totals.add({ a: tensor(Math.fround((totals.feeds()[soFar("a")]!.data as Float32Array)[0]! + value)) });
+    add(2 ** 24);
+    for (let window = 1; window < 8; window++) add(0);
+    for (let window = 0; window < 8; window++) add(1);
+    // 2^24 + 1 is no float32, so that a sum of float32 alone would stay at 2^24.
+    expect(totals.result().get("a")![0]).toBe(2 ** 24 + 8);
+  });
+
+  it("adds up what the graph does not, and both side by side", () => {
+    const inputs = [{ name: soFar("a"), type: "float32", shape: [1] } as const];
+    const sizes = new Map([
+      ["a", 1],
+      ["b", 1],
+    ]);
+    const totals = createRunningTotals({ inputs }, sizes);
+    expect(Object.keys(totals.feeds())).toEqual([soFar("a")]);
+    totals.add({ a: tensor(1), b: tensor(5) });
+    totals.add({ a: tensor(3), b: tensor(6) });
+    expect([...totals.result()]).toEqual([
+      ["a", Float64Array.of(3)],
+      ["b", Float64Array.of(11)],
+    ]);
+  });
+});

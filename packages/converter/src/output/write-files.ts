@@ -1,0 +1,134 @@
+import { allocateBudget } from "../budgets/allocate-budget.js";
+import type { Checkpoint, FolderSource } from "../checkpoint/checkpoint.js";
+import { ConverterError } from "../converter-error.js";
+import { foldModel, type ModelOutput } from "../fold/fold-model.js";
+import type { FoldJournal } from "../journal/fold-journal.js";
+import type { FoldPlan } from "../plan/fold-plan.js";
+import { checkpointOutput } from "./checkpoint-output.js";
+import { type ModelTarget, writeBytes } from "./model-target.js";
+import { onnxOutput } from "./onnx-output.js";
+import { outputConfig } from "./output-config.js";
+
+/** Files of a checkpoint that go into the output unchanged, where they exist. */
+const COMPANIONS = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "generation_config.json",
+  "chat_template.jinja",
+  "vocab.json",
+  "merges.txt",
+];
+
+/** A journal that also keeps the plan its budget settled. */
+export interface PlanJournal extends FoldJournal {
+  readonly plan: FoldPlan | undefined;
+  savePlan(plan: FoldPlan): Promise<void>;
+}
+
+export declare namespace writeFiles {
+  interface Options extends Omit<foldModel.Options, "outputs"> {
+    /** The checkpoint's folder, for tokenizer files. */
+    readonly source: FolderSource;
+    /** An empty folder to write to. */
+    readonly target: ModelTarget;
+    /** Goes into `kvfold.json` beside the plan: what was done, with what, and figures. */
+    readonly record: (report: Report) => Readonly<Record<string, unknown>>;
+    readonly onBudget?: allocateBudget.Options["onBudget"];
+    /** Of this fold; its settled plan, where it has one, spares the budget's measurements. */
+    readonly journal?: PlanJournal | undefined;
+  }
+  interface Report extends foldModel.Report {
+    /** The plan that was carried out, with the layers that its budget gave. */
+    readonly plan: FoldPlan;
+  }
+}
+
+/**
+ * Settles the plan's budget and folds a checkpoint into the files of a folder: for format `onnx` what transformers.js
+ * and ONNX Runtime load (`config.json`, tokenizer files, `onnx/model*.onnx` with external data), for format `hf` a
+ * checkpoint (`config.json`, tokenizer files, `model.safetensors`), and `kvfold.json` for both. With both formats the
+ * checkpoint lies in `hf/`, since its `config.json` differs.
+ *
+ * @throws {ConverterError} `invalid-option` when the plan has format `hf` and the target takes no checkpoints; and as
+ * `foldModel`.
+ */
+export async function writeFiles(options: writeFiles.Options): Promise<writeFiles.Report> {
+  const { checkpoint, source, target, record } = options;
+  const plan = await settlePlan(options);
+  const formats = await Promise.all(
+    plan.formats.map((format) => openFormat(format, checkpoint, plan, target)),
+  );
+  const outputs = formats.flatMap<ModelOutput>((format) => format.outputs);
+  const report = { plan, ...(await foldModel({ ...options, plan, outputs })) };
+  for (const { folder, config } of formats) {
+    await writeJson(target, `${folder}config.json`, config());
+    await copyCompanions(source, target, folder);
+  }
+  await writeJson(target, "kvfold.json", { format: "kvfold-1", plan, ...record(report) });
+  return report;
+}
+
+async function settlePlan(options: writeFiles.Options): Promise<FoldPlan> {
+  const { journal } = options;
+  const asked = journal?.plan ?? options.plan;
+  const plan = await allocateBudget({ ...options, plan: asked });
+  if (plan !== asked) await journal?.savePlan(plan);
+  return plan;
+}
+
+async function openFormat(
+  format: FoldPlan["formats"][number],
+  checkpoint: Checkpoint,
+  plan: FoldPlan,
+  target: ModelTarget,
+) {
+  const { config } = checkpoint;
+  if (format === "onnx") {
+    const outputs = onnxOutputs(checkpoint, plan, target);
+    return { folder: "", outputs, config: () => outputConfig(config, plan, outputs) };
+  }
+  const folder = plan.formats.length > 1 ? "hf/" : "";
+  const dtype = plan.floatTypes[0] === "float16" ? "F16" : "F32";
+  const output = checkpointOutput(
+    config,
+    plan,
+    await openTensors(target, `${folder}model.safetensors`, dtype),
+  );
+  const torchType = dtype === "F16" ? "float16" : "float32";
+  return { folder, outputs: [output], config: () => ({ ...output.config(), torch_dtype: torchType }) };
+}
+
+async function openTensors(target: ModelTarget, path: string, dtype: "F32" | "F16") {
+  if (target.openTensors !== undefined) return target.openTensors(path, dtype);
+  throw new ConverterError(
+    "invalid-option",
+    `${path}: no checkpoint can be written here; choose format onnx`,
+  );
+}
+
+const onnxOutputs = (checkpoint: Checkpoint, plan: FoldPlan, target: ModelTarget) =>
+  plan.floatTypes.map((floatType) =>
+    onnxOutput({
+      config: checkpoint.config,
+      plan,
+      floatType,
+      open: (fileName) => target.open(`onnx/${fileName}`),
+      metadata: { kvfold: `method ${plan.method}, keep ${plan.keep}` },
+    }),
+  );
+
+const writeJson = (target: ModelTarget, path: string, value: unknown): Promise<void> =>
+  writeBytes(target, path, new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`));
+
+async function copyCompanions(source: FolderSource, target: ModelTarget, folder: string): Promise<void> {
+  for (const file of COMPANIONS) {
+    const bytes = await source.openBytes(file);
+    if (bytes === undefined) continue;
+    try {
+      await writeBytes(target, `${folder}${file}`, await bytes.read(0, bytes.byteLength));
+    } finally {
+      await bytes.close?.();
+    }
+  }
+}
