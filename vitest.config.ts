@@ -11,6 +11,7 @@ const folders = ["packages", "apps", "tooling"].flatMap((parent) =>
     .map((name) => `${parent}/${name}`)
     .filter((folder) => existsSync(new URL(`./${folder}/package.json`, import.meta.url))),
 );
+folders.push("examples");
 
 export default defineConfig({
   resolve: { conditions },
@@ -25,7 +26,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: folders.map((root) => ({
       extends: true as const,
-      test: { name: root.split("/")[1]!, root, include: ["{src,test}/**/*.test.ts"] },
+      test: { name: root.split("/").at(-1)!, root, include: ["{src,test}/**/*.test.ts"] },
     })),
   },
 });

@@ -5,45 +5,115 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { repositoryPath } from "./paths.mjs";
 
-const rows = JSON.parse(await readFile(repositoryPath("docs/results.json"), "utf8")).filter(
-  (row) => row.draw === 0,
-);
+const all = JSON.parse(await readFile(repositoryPath("docs/results.json"), "utf8"));
+const rows = all.filter((row) => row.draw === 0 && row.floatType === "float32");
 const models = ["prose-27m", "prose-6m", "prose-bloom-6m"];
 const folded = rows.filter(({ method }) => method !== "none");
+const originals = new Map(rows.filter(({ method }) => method === "none").map((row) => [row.model, row]));
 const keeps = [...new Set(folded.map(({ keep }) => keep))].sort(
   (a, b) => Number(a.slice(2)) - Number(b.slice(2)),
 );
-const methods = ["random", "mean", "svd-w", "svd-a", "paper", "commuting", "commuting-reallocated", "latent"];
+const methods = [
+  ...["random", "mean", "svd-w", "svd-a", "paper", "lorc", "eigen-attention"],
+  ...["commuting", "commuting-reallocated", "latent", "latent+knapsack"],
+];
+/** Tokens between a passage and its repetition whose gain stands in the table. */
+const COPY_DISTANCE = 128;
 
 const page = repositoryPath("docs/results.md");
-const text = await readFile(page, "utf8");
-await writeFile(
-  page,
-  text.replace(/<!-- table -->[\s\S]*<!-- \/table -->/, `<!-- table -->\n${table()}\n<!-- /table -->`),
-);
+const tables = { table: qualityTable(), sizes: sizeTable(), draws: drawTable(), halves: halfTable() };
+let text = await readFile(page, "utf8");
+for (const [name, table] of Object.entries(tables))
+  text = text.replace(
+    new RegExp(`<!-- ${name} -->[\\s\\S]*<!-- /${name} -->`),
+    `<!-- ${name} -->\n${table}\n<!-- /${name} -->`,
+  );
+await writeFile(page, text);
 await writeFile(repositoryPath("docs/results.svg"), picture());
 
-function table() {
-  const head = ["cache", "method", "heal", ...models, "spans (keys, values)"];
-  const lines = keeps.flatMap((keep) => methods.map((method) => tableRow(keep, method)).filter(Boolean));
+function markdown(head, lines) {
   const line = (cells) => `| ${cells.join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...lines.map(line)].join("\n");
 }
 
-function tableRow(keep, method) {
+function qualityTable() {
+  const head = ["cache", "method", "heal", ...models, "spans (keys, values)"];
+  return markdown(
+    head,
+    keeps.flatMap((keep) => methods.map((method) => qualityLine(keep, method)).filter(Boolean)),
+  );
+}
+
+function qualityLine(keep, method) {
   const found = models.map((model) =>
     folded.find((row) => row.model === model && row.keep === keep && row.method === method),
   );
   const any = found.find(Boolean);
   if (any === undefined) return undefined;
-  return [
-    keep,
-    `\`${method}\``,
-    any.heal,
-    ...found.map((row) => row?.ratio.toFixed(4) ?? ""),
-    any.spans.join(", "),
-  ];
+  return [keep, `\`${method}\``, any.heal, ...found.map(qualityCell), any.spans.join(", ")];
 }
+
+/** The perplexity ratio, and the share of the original's gain from copying that is left. */
+function qualityCell(row) {
+  if (row === undefined) return "";
+  const ratio = row.ratio.toFixed(4);
+  return row.copy === undefined
+    ? ratio
+    : `${ratio} (${(gainOf(row) / gainOf(originals.get(row.model))).toFixed(2)})`;
+}
+
+const gainOf = ({ copy }) => copy.find(({ distance }) => distance === COPY_DISTANCE).gain;
+
+/** Cache bytes per token, float32. */
+function sizeTable() {
+  const bytesAt = (model, keep) =>
+    folded.find((row) => row.model === model && row.keep === keep)?.cacheBytesPerToken ?? "";
+  const lines = models
+    .filter((model) => originals.has(model))
+    .map((model) => [
+      model,
+      originals.get(model).cacheBytesPerToken,
+      ...keeps.map((keep) => bytesAt(model, keep)),
+    ]);
+  return markdown(["model", "original", ...keeps], lines);
+}
+
+/** What three draws of calibration text make of `latent`. */
+function drawTable() {
+  const lines = models.flatMap((model) => keeps.map((keep) => drawLine(model, keep)).filter(Boolean));
+  return markdown(["model", "cache", "draws", "spread"], lines);
+}
+
+function drawLine(model, keep) {
+  const ratios = all
+    .filter(
+      (row) =>
+        row.model === model && row.keep === keep && row.method === "latent" && row.floatType === "float32",
+    )
+    .map(({ ratio }) => ratio);
+  if (ratios.length < 2) return undefined;
+  const spread = (100 * (Math.max(...ratios) - Math.min(...ratios))) / Math.min(...ratios);
+  return [model, keep, ratios.map((ratio) => ratio.toFixed(4)).join(", "), `${spread.toFixed(2)} %`];
+}
+
+/** What float16 output changes. */
+function halfTable() {
+  const lines = all
+    .filter((row) => row.floatType === "float16" && row.method !== "none")
+    .map((half) => [half, folded.find((row) => sameFold(row, half))])
+    .filter(([, full]) => full !== undefined)
+    .map(([half, full]) => [
+      half.model,
+      `\`${half.method}\``,
+      half.keep,
+      full.perplexity.toFixed(4),
+      half.perplexity.toFixed(4),
+      `${(100 * (half.perplexity / full.perplexity - 1)).toFixed(3)} %`,
+    ]);
+  return markdown(["model", "method", "cache", "float32", "float16", "change"], lines);
+}
+
+const sameFold = (a, b) => a.model === b.model && a.method === b.method && a.keep === b.keep;
 
 /** Ratio against cache bytes, one panel a model, all methods in it; the ratio's axis is logarithmic. */
 function picture() {
@@ -52,10 +122,10 @@ function picture() {
   const legend = methods
     .map(
       (method, index) =>
-        `<circle cx="${48 + index * 112}" cy="318" r="4" fill="${colour(method)}"/><text x="${56 + index * 112}" y="322">${method === "commuting-reallocated" ? "reallocated" : method}</text>`,
+        `<circle cx="${48 + (index % 6) * 150}" cy="${314 + 18 * Math.floor(index / 6)}" r="4" fill="${colour(method)}"/><text x="${56 + (index % 6) * 150}" y="${318 + 18 * Math.floor(index / 6)}">${method}</text>`,
     )
     .join("");
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${60 + panels.length * 300} 336" font-family="sans-serif" font-size="11"><title>Perplexity ratio by cache size</title><rect width="100%" height="100%" fill="#fff"/>\n${body}\n${legend}</svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${60 + panels.length * 300} 352" font-family="sans-serif" font-size="11"><title>Perplexity ratio by cache size</title><rect width="100%" height="100%" fill="#fff"/>\n${body}\n${legend}</svg>\n`;
 }
 
 function panel(model, left) {
@@ -87,6 +157,9 @@ function panel(model, left) {
 }
 
 function colour(method) {
-  const colours = ["#999999", "#b07aa1", "#e15759", "#f28e2b", "#edc948", "#76b7b2", "#59a14f", "#4e79a7"];
+  const colours = [
+    ...["#999999", "#b07aa1", "#e15759", "#f28e2b", "#edc948", "#9c755f", "#ff9da7"],
+    ...["#76b7b2", "#59a14f", "#4e79a7", "#2b4a6f"],
+  ];
   return colours[methods.indexOf(method)];
 }

@@ -1,6 +1,6 @@
 /**
  * The commands of this repository, for a machine that has Node and npm only:
- * `npm run demo`, `npm test`, `npm run build`, `npm run kvfold -- ARGUMENTS`.
+ * `npm run demo`, `npm run web`, `npm test`, `npm run build`, `npm run kvfold -- ARGUMENTS`.
  */
 
 import { runChecks } from "./run/checks.mjs";
@@ -14,6 +14,7 @@ const commands = {
   demo: (args) => runApp("apps/demo", args),
   kvfold: (args) => runApp("apps/cli", args),
   test: runChecks,
+  web: serveWeb,
 };
 
 /** Builds an app where needed and runs it in the folder from which npm was called. @param {string} folder @param {string[]} args */
@@ -22,6 +23,15 @@ async function runApp(folder, args) {
   if (!ready || stopCode() !== undefined) return stopCode() ?? 1;
   const cwd = process.env.INIT_CWD ?? process.cwd();
   return runProgram(process.execPath, [`${root}/${folder}/dist/main.js`, ...args], { cwd });
+}
+
+/** Builds the web app and serves it on this machine until stopped. @param {string[]} args */
+async function serveWeb(args) {
+  const folder = "apps/web";
+  const ready = (await prepareWorkspace()) && (await buildFolder(folder));
+  if (!ready || stopCode() !== undefined) return stopCode() ?? 1;
+  const cwd = `${root}/${folder}`;
+  return runProgram(`${cwd}/node_modules/.bin/vite`, ["preview", ...args], { cwd });
 }
 
 async function buildAll() {

@@ -9,9 +9,9 @@ export const App = () => (
     <header>
       <h1>kvfold</h1>
       <p>
-        A language model keeps keys and values of every token it has read. Their heads repeat each other, so they
-        can be <em>folded</em> into fewer: the cache shrinks, the answers stay nearly the same. All of this happens
-        in this tab; nothing is sent anywhere.
+        A language model keeps keys and values of every token it has read. Their heads repeat each other, so
+        they can be <em>folded</em> into fewer: the cache shrinks, the answers stay nearly the same. All of
+        this happens in this tab; nothing is sent anywhere.
       </p>
     </header>
     <main>

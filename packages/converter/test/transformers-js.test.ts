@@ -1,6 +1,9 @@
+import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { AutoModelForCausalLM, AutoTokenizer, env, LogLevel, Tensor } from "@huggingface/transformers";
 import { createCausalLM, generate } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
@@ -77,6 +80,28 @@ async function continueWithKvfold(
     await session.dispose();
   }
 }
+
+/** Version 3 takes the cache's shape from `config.json`, where version 4 reads it off the graph. */
+async function continueWithVersion3(folder: string, prompt: readonly number[]): Promise<number[]> {
+  const script = fileURLToPath(new URL("support/continue-with-transformers-v3.mjs", import.meta.url));
+  const args = [script, folder, String(NEW_TOKENS), prompt.join(",")];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  return JSON.parse(stdout) as number[];
+}
+
+describe("transformers.js 3.8.1 continues a prompt as kvfold's runtime does", () => {
+  it.each([
+    ["prose-6m, unfolded", "prose-6m", { keep: "1" }],
+    ["prose-6m, latent", "prose-6m", { keep: "1/4" }],
+    ["prose-bloom-6m, folded", "prose-bloom-6m", { keep: "1/2", method: "svd-a" }],
+  ] as const)("%s", async (_, name, options) => {
+    const folder = await writeFolder(name, options);
+    const prompt = [0, 11, 350, 7, 1024, 99];
+    const all = await continueWithVersion3(folder, prompt);
+    expect(all).toHaveLength(prompt.length + NEW_TOKENS);
+    expect(await continueWithKvfold(folder, "model.onnx", prompt)).toEqual(all);
+  });
+});
 
 describe("transformers.js continues a prompt as kvfold's runtime does", () => {
   it.each([

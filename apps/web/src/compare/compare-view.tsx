@@ -55,7 +55,11 @@ export function CompareView() {
       {!ready && <p class="hint">Fold a model first.</p>}
       <div class="columns">
         <Column title="Original" text={comparison.original.value} bytes={comparison.originalBytes.value} />
-        <Column title={`Folded to ${folded?.keep ?? "…"}`} text={comparison.folded.value} bytes={comparison.foldedBytes.value} />
+        <Column
+          title={`Folded to ${folded?.keep ?? "…"}`}
+          text={comparison.folded.value}
+          bytes={comparison.foldedBytes.value}
+        />
       </div>
       <AgreementLine />
       <p role="status" class="hint">
@@ -104,8 +108,8 @@ function AgreementLine() {
     () =>
       compared === 0 ? null : (
         <p>
-          The two texts agree for the first <strong>{prefix}</strong> of {compared} tokens; {formatShare(share)} of
-          all positions hold the same token.
+          The two texts agree for the first <strong>{prefix}</strong> of {compared} tokens;{" "}
+          {formatShare(share)} of all positions hold the same token.
         </p>
       ),
     [compared, prefix, share],

@@ -14,7 +14,13 @@ export interface Continuation {
   readonly problem: string | undefined;
 }
 
-const EMPTY: Continuation = { tokens: [], text: "", tokensPerSecond: undefined, cachedTokens: 0, problem: undefined };
+const EMPTY: Continuation = {
+  tokens: [],
+  text: "",
+  tokensPerSecond: undefined,
+  cachedTokens: 0,
+  problem: undefined,
+};
 
 export const emptyContinuation = (): Signal<Continuation> => signal(EMPTY);
 

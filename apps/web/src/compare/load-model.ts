@@ -14,7 +14,8 @@ export async function loadModel(files: ModelFiles): Promise<RunningModel> {
     const info = await channel.first<LoadedInfo>({ type: "load", files, runtimeUrl });
     return {
       ...info,
-      generate: (prompt, maxNewTokens, signal) => channel.tokens({ type: "generate", prompt, maxNewTokens }, signal),
+      generate: (prompt, maxNewTokens, signal) =>
+        channel.tokens({ type: "generate", prompt, maxNewTokens }, signal),
       perplexity: (tokens) => channel.first<number>({ type: "perplexity", tokens }),
       dispose: async () => worker.terminate(),
     };

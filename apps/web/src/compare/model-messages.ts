@@ -3,7 +3,12 @@ import type { ModelFiles } from "../models/model-files.js";
 /** What the page asks a model's worker. Each request has an id that its answers carry. */
 export type ModelRequest =
   | { readonly id: number; readonly type: "load"; readonly files: ModelFiles; readonly runtimeUrl: string }
-  | { readonly id: number; readonly type: "generate"; readonly prompt: readonly number[]; readonly maxNewTokens: number }
+  | {
+      readonly id: number;
+      readonly type: "generate";
+      readonly prompt: readonly number[];
+      readonly maxNewTokens: number;
+    }
   | { readonly id: number; readonly type: "perplexity"; readonly tokens: Int32Array }
   /** Ends the generation of that id between two tokens. */
   | { readonly id: number; readonly type: "stop" };

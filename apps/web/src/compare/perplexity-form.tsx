@@ -19,17 +19,20 @@ interface Props {
 /** Perplexity of both models on a text that the user pastes. */
 export function PerplexityForm({ original, folded }: Props) {
   const text = useSignal("");
-  const outcome = useSignal("");
+  const outcome = useSignal<Outcome | undefined>(undefined);
+  const note = useSignal("");
   const busy = useSignal(false);
   useEffect(() => void validationText(SAMPLE_CHARACTERS).then((sample) => (text.value ||= sample)), [text]);
   const measure = async (event: Event) => {
     event.preventDefault();
     busy.value = true;
-    outcome.value = "measuring";
+    outcome.value = undefined;
+    note.value = "measuring";
     try {
       outcome.value = await measureBoth(original, folded, text.value);
+      note.value = outcome.value === undefined ? "paste a sentence or more" : "";
     } catch (error) {
-      outcome.value = messageOf(error);
+      note.value = messageOf(error);
     } finally {
       busy.value = false;
     }
@@ -38,23 +41,49 @@ export function PerplexityForm({ original, folded }: Props) {
     <form onSubmit={(event) => void measure(event)}>
       <label>
         Perplexity on a text
-        <textarea rows={4} value={text.value} onInput={({ currentTarget }) => (text.value = currentTarget.value)} />
+        <textarea
+          rows={4}
+          value={text.value}
+          onInput={({ currentTarget }) => (text.value = currentTarget.value)}
+        />
       </label>
       <div class="row">
         <button type="submit" disabled={busy.value}>
           Measure both
         </button>
-        <span role="status">{outcome.value}</span>
+        <span role="status">
+          {note.value}
+          {outcome.value && <OutcomeLine {...outcome.value} />}
+        </span>
       </div>
     </form>
   );
 }
 
-async function measureBoth(original: PreparedModel, folded: PreparedModel, text: string): Promise<string> {
+interface Outcome {
+  readonly keep: string;
+  readonly tokens: number;
+  readonly before: number;
+  readonly after: number;
+}
+
+const OutcomeLine = ({ keep, tokens, before, after }: Outcome) => (
+  <>
+    original <data value={before}>{before.toFixed(2)}</data>, folded to {keep}{" "}
+    <data value={after}>{after.toFixed(2)}</data> ({(after / before).toFixed(3)} times), on {tokens} tokens
+  </>
+);
+
+async function measureBoth(
+  original: PreparedModel,
+  folded: PreparedModel,
+  text: string,
+): Promise<Outcome | undefined> {
   const tokens = tokenizeDocument(await readTokenizer(original.result.files), text, MAX_TOKENS);
-  if (tokens.length < 2) return "paste a sentence or more";
+  if (tokens.length < 2) return undefined;
   const before = await (await loadedModel(original)).perplexity(tokens);
   const after = await (await loadedModel(folded)).perplexity(tokens);
-  addQualityPoint({ keep: folded.keep, bytes: folded.result.plan.cacheBytesPerToken.after, ratio: after / before });
-  return `original ${before.toFixed(2)}, folded to ${folded.keep} ${after.toFixed(2)} (${(after / before).toFixed(3)} times), on ${tokens.length} tokens`;
+  const { keep, result } = folded;
+  addQualityPoint({ keep, bytes: result.plan.cacheBytesPerToken.after, ratio: after / before });
+  return { keep, tokens: tokens.length, before, after };
 }

@@ -68,7 +68,11 @@ async function calibrationWindows(
   const length = Math.min(calibration.length, config.shape.maxPositions);
   const tokens = tokenizeDocument(await readTokenizer(files), text, count * (length + 1));
   const available = Math.min(count, Math.floor(tokens.length / (length + 1)));
-  const cut = tokenWindows(tokens, { length: length + 1, count: Math.max(1, available), source: "the calibration text" });
+  const cut = tokenWindows(tokens, {
+    length: length + 1,
+    count: Math.max(1, available),
+    source: "the calibration text",
+  });
   return cut.map((ids) => ids.subarray(0, length));
 }
 

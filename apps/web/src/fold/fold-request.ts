@@ -41,8 +41,14 @@ export interface FoldFailure {
   readonly message: string;
 }
 
+export interface FoldProgressMessage {
+  readonly type: "progress";
+  readonly progress: FoldProgress;
+  readonly layers: number;
+}
+
 export type FoldMessage =
-  | { readonly type: "progress"; readonly progress: FoldProgress; readonly layers: number }
+  | FoldProgressMessage
   | { readonly type: "energy"; readonly layer: number; readonly energy: LayerEnergy }
   | { readonly type: "done"; readonly result: FoldResult }
   | { readonly type: "failed"; readonly failure: FoldFailure };

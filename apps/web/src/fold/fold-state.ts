@@ -1,14 +1,18 @@
 import { signal } from "@preact/signals";
-import { calibrationText } from "../models/embedded-model.js";
 import type { PickedFolder } from "../models/dropped-folder.js";
+import { calibrationText } from "../models/embedded-model.js";
 import { messageOf } from "../ui/format.js";
-import type { FoldRequest, FoldResult, LayerEnergy } from "./fold-request.js";
-import { FoldError, type RunningFold, startFold } from "./start-fold.js";
+import type { FoldProgressMessage, FoldRequest, FoldResult, LayerEnergy } from "./fold-request.js";
+import { CANCELLED, FoldError, type RunningFold, startFold } from "./start-fold.js";
 
 /** What the fold section shows. */
 export type FoldState =
   | { readonly kind: "idle" }
-  | { readonly kind: "running"; readonly label: string; readonly share: number; readonly layers: number; readonly layer: number }
+  | {
+      readonly kind: "running";
+      readonly label: string;
+      readonly share: number;
+    }
   | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "done"; readonly keep: string; readonly seconds: number };
 
@@ -26,6 +30,8 @@ export const measuredEnergy = signal<readonly LayerEnergy[]>([]);
 const runtimeUrl = new URL("ort/", document.baseURI).href;
 
 let running: RunningFold | undefined;
+/** Also between the two runs of a fold, when there is nothing to end. */
+let cancelled = false;
 
 export interface FoldChoice {
   readonly keep: string;
@@ -36,17 +42,22 @@ export interface FoldChoice {
 
 /** Exports the model as it is, folds it, and keeps both; a failure keeps what was there before. */
 export async function foldChosen(folder: PickedFolder, choice: FoldChoice): Promise<void> {
-  foldState.value = { kind: "running", label: "reading text", share: 0, layer: 0, layers: 0 };
+  foldState.value = { kind: "running", label: "reading text", share: 0 };
+  cancelled = false;
   try {
     const text = choice.text?.trim() ? choice.text : await calibrationText();
-    if (originalModel.value?.result.plan === undefined || originalOf !== folder) await prepareOriginal(folder);
+    if (originalModel.value?.result.plan === undefined || originalOf !== folder)
+      await prepareOriginal(folder);
     const calibration = { text, windows: choice.windows, length: 512 };
     const result = await run({ ...requestOf(folder), keep: choice.keep, calibration });
-    foldedModels.value = [...foldedModels.value.filter(({ keep }) => keep !== choice.keep), { keep: choice.keep, result }];
+    foldedModels.value = [
+      ...foldedModels.value.filter(({ keep }) => keep !== choice.keep),
+      { keep: choice.keep, result },
+    ];
     foldState.value = { kind: "done", keep: choice.keep, seconds: result.seconds };
   } catch (error) {
     foldState.value =
-      error instanceof FoldError && error.code === "cancelled"
+      error instanceof FoldError && error.code === CANCELLED.code
         ? { kind: "idle" }
         : { kind: "failed", message: messageOf(error) };
   } finally {
@@ -54,7 +65,10 @@ export async function foldChosen(folder: PickedFolder, choice: FoldChoice): Prom
   }
 }
 
-export const cancelFold = (): void => running?.cancel();
+export function cancelFold(): void {
+  cancelled = true;
+  running?.cancel();
+}
 
 /** The folder that `originalModel` was made of. */
 let originalOf: PickedFolder | undefined;
@@ -70,7 +84,8 @@ async function prepareOriginal(folder: PickedFolder): Promise<void> {
 
 const requestOf = ({ name, files }: PickedFolder): Omit<FoldRequest, "keep"> => ({ name, files, runtimeUrl });
 
-function run(request: FoldRequest): Promise<FoldResult> {
+async function run(request: FoldRequest): Promise<FoldResult> {
+  if (cancelled) throw new FoldError(CANCELLED);
   running = startFold(request, (message) => {
     if (message.type === "energy") {
       const known = [...measuredEnergy.value];
@@ -78,9 +93,15 @@ function run(request: FoldRequest): Promise<FoldResult> {
       measuredEnergy.value = known;
       return;
     }
-    const { step, layer, done, total } = message.progress;
-    const label = step === "embed" ? "reading" : `layer ${layer + 1} of ${message.layers}: ${step}`;
-    foldState.value = { kind: "running", label, share: total > 0 ? done / total : 0, layer, layers: message.layers };
+    const { done, total } = message.progress;
+    const share = total > 0 ? done / total : 0;
+    foldState.value = { kind: "running", label: describeStep(request, message), share };
   });
   return running.result;
+}
+
+function describeStep({ keep }: FoldRequest, { progress, layers }: FoldProgressMessage): string {
+  const { step, layer } = progress;
+  if (keep === "1") return `original: layer ${layer + 1} of ${layers}`;
+  return step === "embed" ? "embedding the text" : `layer ${layer + 1} of ${layers}: ${step}`;
 }

@@ -99,7 +99,10 @@ function FoldedItem({ name, prepared }: { readonly name: string; readonly prepar
   return (
     <li>
       <strong>{keep}</strong>: {formatBytes(after)} of cache per token instead of {formatBytes(before)}{" "}
-      <button type="button" onClick={() => void downloadFolder(`${name}-${keep.replace("/", "-")}`, result.files)}>
+      <button
+        type="button"
+        onClick={() => void downloadFolder(`${name}-${keep.replace("/", "-")}`, result.files)}
+      >
         Download for transformers.js
       </button>
     </li>

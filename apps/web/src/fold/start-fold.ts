@@ -11,9 +11,12 @@ export class FoldError extends Error {
   }
 }
 
+/** How a fold ends that the user stopped. */
+export const CANCELLED: FoldFailure = { code: "cancelled", message: "cancelled; nothing was kept" };
+
 export interface RunningFold {
   readonly result: Promise<FoldResult>;
-  /** Ends the worker, and with it all memory it holds; `result` then fails with code `cancelled`. */
+  /** Ends the worker, and with it all memory it holds; `result` then fails with `CANCELLED`. */
   readonly cancel: () => void;
 }
 
@@ -40,7 +43,7 @@ export function startFold(request: FoldRequest, onMessage: (message: Progress) =
   worker.postMessage(request);
   return {
     result: promise,
-    cancel: () => fail({ code: "cancelled", message: "cancelled; nothing was kept" }),
+    cancel: () => fail(CANCELLED),
   };
 }
 

@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { type PickedFolder } from "./dropped-folder.js";
+import type { PickedFolder } from "./dropped-folder.js";
 import { embeddedModel } from "./embedded-model.js";
 
 /** The checkpoint that the page works on. */

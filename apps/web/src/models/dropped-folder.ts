@@ -31,7 +31,9 @@ export function pickedFolder(list: FileList): PickedFolder {
 async function collect(entry: FileSystemEntry, folder: string, files: Map<string, Blob>): Promise<void> {
   const path = folder + entry.name;
   if (entry.isFile) files.set(path, await fileOf(entry as FileSystemFileEntry));
-  else for (const child of await childrenOf(entry as FileSystemDirectoryEntry)) await collect(child, `${path}/`, files);
+  else
+    for (const child of await childrenOf(entry as FileSystemDirectoryEntry))
+      await collect(child, `${path}/`, files);
 }
 
 const fileOf = (entry: FileSystemFileEntry): Promise<File> =>

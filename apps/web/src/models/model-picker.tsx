@@ -38,7 +38,9 @@ export function ModelPicker() {
           Open a folder …
           <input class="visually-hidden" type="file" multiple ref={pickFolders} onChange={pick} />
         </label>
-        <span class="hint">or drop a Hugging Face folder (Llama, Mistral, Qwen2, BLOOM; safetensors) here</span>
+        <span class="hint">
+          or drop a Hugging Face folder (Llama, Mistral, Qwen2, BLOOM; safetensors) here
+        </span>
       </div>
       <p role="status">
         {chosenModel.value && (

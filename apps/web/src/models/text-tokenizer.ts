@@ -25,7 +25,7 @@ export async function readTokenizer(files: ModelFiles): Promise<TextTokenizer> {
       "tokenizer.json: missing; text cannot become tokens without it",
     );
   const tokenizer = new Tokenizer(definition, settings ?? {});
-  const bosToken = config?.["bos_token_id"];
+  const bosToken = config?.bos_token_id;
   return {
     encode: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,
     decode: (tokens) =>
@@ -35,7 +35,11 @@ export async function readTokenizer(files: ModelFiles): Promise<TextTokenizer> {
 }
 
 /** Tokens of at most `limit`, a paragraph at a time: tokenising takes time that grows with the square of the length. */
-export function tokenizeDocument({ encode, bosToken }: TextTokenizer, text: string, limit: number): Int32Array {
+export function tokenizeDocument(
+  { encode, bosToken }: TextTokenizer,
+  text: string,
+  limit: number,
+): Int32Array {
   const tokens: number[] = bosToken === undefined ? [] : [bosToken];
   for (const paragraph of text.replaceAll("\r\n", "\n").split(/\n\s*\n/)) {
     if (tokens.length >= limit) break;

@@ -14,7 +14,11 @@ export function EnergyChart({ energy }: { readonly energy: readonly LayerEnergy[
   const step = (WIDTH - PAD.left - PAD.right) / Math.max(1, energy.length - 1);
   const x = (layer: number) => PAD.left + layer * step;
   return (
-    <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label="Energy in the top quarter of the directions, by layer">
+    <svg
+      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      role="img"
+      aria-label="Energy in the top quarter of the directions, by layer"
+    >
       {[0, 0.5, 0.75, 0.9, 1].map((share) => (
         <g key={share}>
           <line class="grid" x1={PAD.left} x2={WIDTH - PAD.right} y1={y(share)} y2={y(share)} />

@@ -10,7 +10,8 @@ export function QualityChart({ points }: { readonly points: readonly QualityPoin
   const most = Math.max(1.1, ...points.map(({ ratio }) => ratio));
   const widest = Math.max(...points.map(({ bytes }) => bytes));
   const x = (bytes: number) => PAD.left + (bytes / widest) * (WIDTH - PAD.left - PAD.right);
-  const y = (ratio: number) => HEIGHT - PAD.bottom - ((ratio - 1) / (most - 1)) * (HEIGHT - PAD.top - PAD.bottom);
+  const y = (ratio: number) =>
+    HEIGHT - PAD.bottom - ((ratio - 1) / (most - 1)) * (HEIGHT - PAD.top - PAD.bottom);
   return (
     <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label="Perplexity ratio by cache bytes per token">
       {[1, (1 + most) / 2, most].map((ratio) => (

@@ -1,0 +1,104 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { type Browser, chromium } from "playwright-core";
+import { createServer, type Plugin, type ViteDevServer } from "vite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { CHROMIUM_FLAGS, chromiumPath } from "../../tooling/testing/chromium.js";
+
+const examples = fileURLToPath(new URL("..", import.meta.url));
+const assets = join(examples, "../assets");
+const PROMPT = "It was a dark and stormy night";
+
+/** Runs an example as a user does, on the built packages, and returns what it prints. */
+async function run(name: string, ...args: string[]): Promise<string> {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(examples, name), ...args]);
+  expect(stderr).toBe("");
+  return stdout;
+}
+
+let root: string;
+let folded: string;
+let streamed: string;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "kvfold-examples-"));
+  folded = join(root, "folded");
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+it("fold-in-node.mjs folds to a quarter", async () => {
+  const text = join(assets, "text/the-thirty-nine-steps.txt");
+  expect(await run("fold-in-node.mjs", join(assets, "models/prose-6m"), text, folded, "4")).toBe(
+    `${folded}: 3072 bytes of cache per token instead of 12288\n`,
+  );
+  expect(JSON.parse(await readFile(join(folded, "kvfold.json"), "utf8"))).toMatchObject({ text });
+});
+
+it("stream-in-node.mjs goes on with a prompt", async () => {
+  streamed = await run("stream-in-node.mjs", folded, PROMPT, "24");
+  expect(streamed.startsWith(`${PROMPT} `) || streamed.startsWith(`${PROMPT},`)).toBe(true);
+});
+
+it("transformers-pipeline.mjs writes the same with nothing of kvfold", async () => {
+  expect(await run("transformers-pipeline.mjs", folded, PROMPT, "24")).toBe(streamed);
+});
+
+it("rope-alone.mjs moves keys", async () => {
+  const [, difference] = (await run("rope-alone.mjs")).split(": ");
+  // Two roundings of float32 for numbers up to 1.5.
+  expect(Number(difference)).toBeLessThan(3e-7);
+});
+
+describe.skipIf(chromiumPath === undefined)(
+  "in Chromium (skipped where none is found: set CHROME_PATH)",
+  () => {
+    let server: ViteDevServer;
+    let browser: Browser;
+    beforeAll(async () => {
+      server = await createServer({
+        root: join(examples, "stream-in-page"),
+        configFile: false,
+        logLevel: "silent",
+        plugins: [serve("/model/", folded), serve("/ort/", runtimeFolder())],
+        resolve: {
+          conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser", "import", "default"],
+        },
+        optimizeDeps: { noDiscovery: true },
+        server: { host: "127.0.0.1", port: 0, fs: { allow: [join(examples, "..")] } },
+      });
+      await server.listen();
+      browser = await chromium.launch({ executablePath: chromiumPath!, args: [...CHROMIUM_FLAGS] });
+    });
+    afterAll(async () => {
+      await browser?.close();
+      await server?.close();
+    });
+
+    it("stream-in-page writes what Node writes", async () => {
+      const page = await browser.newPage();
+      await page.goto(`${server.resolvedUrls!.local[0]}?prompt=${encodeURIComponent(PROMPT)}`);
+      await page.locator("#text[data-done]").waitFor();
+      expect(await page.locator("#text").textContent()).toContain(streamed.trimEnd());
+    });
+  },
+);
+
+const runtimeFolder = (): string => dirname(createRequire(import.meta.url).resolve("onnxruntime-web/wasm"));
+
+/** The files of a folder under a path, as any static server gives them. */
+const serve = (prefix: string, folder: string): Plugin => ({
+  name: `serve ${prefix}`,
+  configureServer({ middlewares }) {
+    middlewares.use(prefix, (request, response, next) => {
+      const path = new URL(request.url!, "http://page").pathname;
+      if (path.endsWith(".mjs")) response.setHeader("content-type", "text/javascript");
+      if (path.endsWith(".wasm")) response.setHeader("content-type", "application/wasm");
+      readFile(join(folder, path)).then((bytes) => response.end(bytes), next);
+    });
+  },
+});
