@@ -81,8 +81,14 @@ async function measureFold(key, calibration) {
   const [method, budget] = key.method.split("+");
   const report = await foldCheckpoint(
     {
-      ...{ model: modelFolder(key.model), output, existing: "replace", floatTypes },
-      ...{ keep: key.keep, method, calibration, ...(budget && { budget }) },
+      model: modelFolder(key.model),
+      output,
+      existing: "replace",
+      floatTypes,
+      keep: key.keep,
+      method,
+      calibration,
+      ...(budget && { budget }),
     },
     quietContext,
   );
@@ -101,9 +107,13 @@ async function measureRow(key, floatType, { seconds: foldSeconds, cacheBytesPerT
     : (findRow({ ...key, method: "none", keep: "1" }, floatType) ??
       findRow({ model: key.model, method: "none", keep: "1" }, "float32"));
   rows.push({
-    ...{ ...key, windows, floatType, heal: plan.heal },
+    ...key,
+    windows,
+    floatType,
+    heal: plan.heal,
     spans: [plan.layers[0].keys.span, plan.layers[0].values.span],
-    ...{ perplexity, ratio: perplexity / base.perplexity },
+    perplexity,
+    ratio: perplexity / base.perplexity,
     ...copy,
     cacheBytesPerToken: cacheBytesPerToken.after,
     ...(isOriginal

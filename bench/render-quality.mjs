@@ -14,8 +14,17 @@ const keeps = [...new Set(folded.map(({ keep }) => keep))].sort(
   (a, b) => Number(a.slice(2)) - Number(b.slice(2)),
 );
 const methods = [
-  ...["random", "mean", "svd-w", "svd-a", "paper", "lorc", "eigen-attention"],
-  ...["commuting", "commuting-reallocated", "latent", "latent+knapsack"],
+  "random",
+  "mean",
+  "svd-w",
+  "svd-a",
+  "paper",
+  "lorc",
+  "eigen-attention",
+  "commuting",
+  "commuting-reallocated",
+  "latent",
+  "latent+knapsack",
 ];
 /** Tokens between a passage and its repetition whose gain stands in the table. */
 const COPY_DISTANCE = 128;
@@ -158,8 +167,17 @@ function panel(model, left) {
 
 function colour(method) {
   const colours = [
-    ...["#999999", "#b07aa1", "#e15759", "#f28e2b", "#edc948", "#9c755f", "#ff9da7"],
-    ...["#76b7b2", "#59a14f", "#4e79a7", "#2b4a6f"],
+    "#999999",
+    "#b07aa1",
+    "#e15759",
+    "#f28e2b",
+    "#edc948",
+    "#9c755f",
+    "#ff9da7",
+    "#76b7b2",
+    "#59a14f",
+    "#4e79a7",
+    "#2b4a6f",
   ];
   return colours[methods.indexOf(method)];
 }

@@ -53,7 +53,7 @@ describe.skipIf(chromiumPath === undefined)(
       await page.goto(server.resolvedUrls!.local[0]!);
       return async () => {
         await page.close();
-        expect(problems).toEqual([]);
+        if (problems.length > 0) throw new Error(`the page complained: ${problems.join("; ")}`);
       };
     });
 

@@ -41,7 +41,12 @@ export async function foldFiles(
   const products = await onnxProducts(provider);
   try {
     const report = await writeFiles({
-      ...{ checkpoint, plan, source, target, provider, windows },
+      checkpoint,
+      plan,
+      source,
+      target,
+      provider,
+      windows,
       math: createBlockMath(products),
       record: () => ({ model: request.name, windows: windows?.length ?? 0 }),
       onProgress: (progress) => onProgress(progress, checkpoint.config.shape.layers),
