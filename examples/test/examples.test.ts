@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { type Browser, chromium } from "playwright-core";
 import { createServer, type Plugin, type ViteDevServer } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CHROMIUM_FLAGS, chromiumPath } from "../../tooling/testing/chromium.js";
+import { findChromium, HEADLESS_FLAGS } from "../../tooling/run/chromium.mjs";
 
 const examples = fileURLToPath(new URL("..", import.meta.url));
 const assets = join(examples, "../assets");
@@ -55,6 +55,8 @@ it("rope-alone.mjs moves keys", async () => {
   expect(Number(difference)).toBeLessThan(3e-7);
 });
 
+const chromiumPath = findChromium();
+
 describe.skipIf(chromiumPath === undefined)(
   "in Chromium (skipped where none is found: set CHROME_PATH)",
   () => {
@@ -73,7 +75,7 @@ describe.skipIf(chromiumPath === undefined)(
         server: { host: "127.0.0.1", port: 0, fs: { allow: [join(examples, "..")] } },
       });
       await server.listen();
-      browser = await chromium.launch({ executablePath: chromiumPath!, args: [...CHROMIUM_FLAGS] });
+      browser = await chromium.launch({ executablePath: chromiumPath!, args: HEADLESS_FLAGS });
     });
     afterAll(async () => {
       await browser?.close();

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { captureProgram } from "./child.mjs";
 
 const candidates = [
+  process.env.CHROME_PATH,
   process.env.KVFOLD_CHROMIUM,
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
@@ -9,6 +10,17 @@ const candidates = [
   "/usr/bin/google-chrome-stable",
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
   "/Applications/Chromium.app/Contents/MacOS/Chromium",
+];
+
+/** Without a GPU or a sandbox, as in a container, and without requests of the browser's own. */
+export const HEADLESS_FLAGS = [
+  "--headless=new",
+  "--no-sandbox",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
 ];
 
 /** A mirror out of reach must not hold up the tests. */
@@ -29,7 +41,8 @@ export async function ensureChromium() {
   return findChromium();
 }
 
-const findChromium = () => candidates.find((path) => path !== undefined && existsSync(path));
+/** The browser that tests drive, if there is one. */
+export const findChromium = () => candidates.find((path) => path !== undefined && existsSync(path));
 
 /** @param {string[]} args */
 async function aptGet(...args) {

@@ -9,7 +9,7 @@ import { nodeProvider } from "@kvfold/runtime-node";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { type PreviewServer, preview } from "vite";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { CHROMIUM_FLAGS, chromiumPath } from "../../../tooling/testing/chromium.js";
+import { findChromium, HEADLESS_FLAGS } from "../../../tooling/run/chromium.mjs";
 import { foldFiles } from "../src/fold/fold-files.js";
 import type { FoldRequest } from "../src/fold/fold-request.js";
 import { readTokenizer, tokenizeDocument } from "../src/models/text-tokenizer.js";
@@ -19,6 +19,8 @@ const app = fileURLToPath(new URL("..", import.meta.url));
 const assets = join(app, "../../assets");
 const modelFolder = join(assets, "models/prose-6m");
 const asset = (path: string): Promise<string> => readFile(join(assets, path), "utf8");
+
+const chromiumPath = findChromium();
 
 describe.skipIf(chromiumPath === undefined)(
   "the page in Chromium (skipped where none is found: set CHROME_PATH)",
@@ -34,7 +36,7 @@ describe.skipIf(chromiumPath === undefined)(
         throw new Error("apps/web/dist: missing; run `npm run build`");
       folder = await mkdtemp(join(tmpdir(), "kvfold-page-"));
       server = await preview({ root: app, logLevel: "silent", preview: { host: "127.0.0.1", port: 0 } });
-      browser = await chromium.launch({ executablePath: chromiumPath!, args: [...CHROMIUM_FLAGS] });
+      browser = await chromium.launch({ executablePath: chromiumPath!, args: HEADLESS_FLAGS });
     });
     afterAll(async () => {
       await browser?.close();
