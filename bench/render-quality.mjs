@@ -71,7 +71,9 @@ function qualityCell(row) {
     : `${ratio} (${(gainOf(row) / gainOf(originals.get(row.model))).toFixed(2)})`;
 }
 
-const gainOf = ({ copy }) => copy.find(({ distance }) => distance === COPY_DISTANCE).gain;
+function gainOf({ copy }) {
+  return copy.find(({ distance }) => distance === COPY_DISTANCE).gain;
+}
 
 /** Cache bytes per token, float32. */
 function sizeTable() {
@@ -122,7 +124,9 @@ function halfTable() {
   return markdown(["model", "method", "cache", "float32", "float16", "change"], lines);
 }
 
-const sameFold = (a, b) => a.model === b.model && a.method === b.method && a.keep === b.keep;
+function sameFold(a, b) {
+  return a.model === b.model && a.method === b.method && a.keep === b.keep;
+}
 
 /** Ratio against cache bytes, one panel a model, all methods in it; the ratio's axis is logarithmic. */
 function picture() {
