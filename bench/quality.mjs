@@ -37,6 +37,8 @@ const methods = list(
 const windows = Number(textOption("windows", "128"));
 const draws = list("draws", "0").map(Number);
 const floatTypes = list("dtype", "fp32").map((name) => (name === "fp16" ? "float16" : "float32"));
+/** What the command line calls a float type. */
+const dtypeOf = (floatType) => (floatType === "float16" ? "fp16" : "fp32");
 const out = textOption("out", repositoryPath("docs/results.json"));
 
 /** Rotations do not concern BLOOM, and its keys are grouped in the paper as they are in svd-a. */
@@ -77,7 +79,7 @@ async function measureFold(key, calibration) {
   const [method, budget] = key.method.split("+");
   const report = await foldCheckpoint(
     {
-      ...{ model: modelFolder(key.model), output, existing: "replace", floatTypes },
+      ...{ model: modelFolder(key.model), output, existing: "replace", dtypes: floatTypes.map(dtypeOf) },
       ...{ keep: key.keep, method, calibration, ...(budget && { budget }) },
     },
     quietContext,
@@ -89,7 +91,7 @@ async function measureFold(key, calibration) {
 async function measureRow(key, floatType, { seconds, cacheBytesPerToken, plan }) {
   if (findRow(key, floatType)) return;
   const start = performance.now();
-  const options = { models: [output], files, floatType };
+  const options = { models: [output], files, dtype: dtypeOf(floatType) };
   const { perplexity } = (await evaluateModels({ ...options, windows: 64 }, quietContext)).models[0];
   const forwardSeconds = ((performance.now() - start) / 1000) * (windows / 64);
   const copy = floatType === "float32" && { copy: await measureCopying(options) };

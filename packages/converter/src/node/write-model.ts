@@ -4,6 +4,7 @@ import { fileSink } from "@kvfold/onnx/node";
 import { allocateBudget } from "../budgets/allocate-budget.js";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { foldModel, type ModelOutput } from "../fold/fold-model.js";
+import { floatDtype } from "../graph/dtype.js";
 import { checkpointOutput } from "../output/checkpoint-output.js";
 import { onnxOutput } from "../output/onnx-output.js";
 import { outputConfig } from "../output/output-config.js";
@@ -82,7 +83,7 @@ async function openFormat(
   }
   const folder = plan.formats.length > 1 ? join(to, "hf") : to;
   await mkdir(folder, { recursive: true });
-  const dtype = plan.floatTypes[0] === "float16" ? "F16" : "F32";
+  const dtype = floatDtype(plan.dtypes) === "fp16" ? "F16" : "F32";
   const output = checkpointOutput(
     config,
     plan,
@@ -93,11 +94,11 @@ async function openFormat(
 }
 
 const onnxOutputs = (checkpoint: Checkpoint, plan: FoldPlan, folder: string) =>
-  plan.floatTypes.map((floatType) =>
+  plan.dtypes.map((dtype) =>
     onnxOutput({
       config: checkpoint.config,
       plan,
-      floatType,
+      dtype,
       open: (fileName) => fileSink(join(folder, fileName)),
       metadata: { kvfold: `method ${plan.method}, keep ${plan.keep}` },
     }),
