@@ -84,7 +84,7 @@ await withTemporaryFolder(async (folder) => {
     fold(
       join(folder, "model"),
       join(folder, "folded"),
-      { keep: "1/2", method: "svd-a", floatTypes: ["float16"] },
+      { keep: "1/2", method: "svd-a", dtypes: ["fp16"] },
       { windows, hiddenStates: spillingHiddenStates({ folder, memoryBytes: 64 * 2 ** 20 }) },
     ),
   );

@@ -41,6 +41,8 @@ const windows = Number(textOption("windows", "128"));
 const draws = list("draws", "0").map(Number);
 const floatTypes = list("dtype", "fp32").map((name) => (name === "fp16" ? "float16" : "float32"));
 const probes = textOption("copy", "yes") === "yes";
+/** What the command line calls a float type. */
+const dtypeOf = (floatType) => (floatType === "float16" ? "fp16" : "fp32");
 const out = textOption("out", repositoryPath("docs/results.json"));
 
 /** Rotations do not concern BLOOM, and its keys are grouped in the paper as they are in svd-a. */
@@ -84,7 +86,7 @@ async function measureFold(key, calibration) {
       model: modelFolder(key.model),
       output,
       existing: "replace",
-      floatTypes,
+      dtypes: floatTypes.map(dtypeOf),
       keep: key.keep,
       method,
       calibration,
@@ -98,7 +100,7 @@ async function measureFold(key, calibration) {
 
 async function measureRow(key, floatType, { seconds: foldSeconds, cacheBytesPerToken, plan }) {
   if (findRow(key, floatType)) return;
-  const options = { models: [output], files, floatType };
+  const options = { models: [output], files, dtype: dtypeOf(floatType) };
   const { perplexity } = (await evaluateModels({ ...options, windows: 64 }, quietContext)).models[0];
   const copy = probes && floatType === "float32" && { copy: await measureCopying(options) };
   const isOriginal = key.keep === "1";

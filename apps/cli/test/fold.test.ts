@@ -25,7 +25,7 @@ describe("foldCheckpoint", () => {
       output,
       method: "paper",
       calibration,
-      floatTypes: ["float32", "float16"],
+      dtypes: ["fp32", "fp16", "q4"],
     });
     expect(Object.keys(result)).toEqual(["output", "plan", "seconds", "peakBytes", "cacheBytesPerToken"]);
     expect(result.cacheBytesPerToken).toEqual({ before: 12_288, after: 6144 });
@@ -42,6 +42,8 @@ describe("foldCheckpoint", () => {
       "model.onnx_data",
       "model_fp16.onnx",
       "model_fp16.onnx_data",
+      "model_q4.onnx",
+      "model_q4.onnx_data",
     ]);
     const record = JSON.parse(await readFile(join(output, "kvfold.json"), "utf8")) as Record<string, unknown>;
     expect(record).toMatchObject({

@@ -38,7 +38,7 @@ describe("kvfold fold", () => {
       ..."fold model -o out --keep 1/4 --method svd-a --heal both --span 8 --calibration a.txt b.u16 --windows 16".split(
         " ",
       ),
-      ..."--window 512 --dtype fp32,fp16 --seed 3 --max-positions 2048 --save-moments m --force --json".split(
+      ..."--window 512 --dtype fp32,fp16,q4 --seed 3 --max-positions 2048 --save-moments m --force --json".split(
         " ",
       ),
     );
@@ -55,7 +55,7 @@ describe("kvfold fold", () => {
           keySpan: 8,
           valueSpan: 8,
           formats: ["onnx"],
-          floatTypes: ["float32", "float16"],
+          dtypes: ["fp32", "fp16", "q4"],
           seed: 3,
           maxPositions: 2048,
           existing: "replace",

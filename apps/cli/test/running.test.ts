@@ -38,7 +38,7 @@ beforeAll(async () => {
   await mkdir(temporary);
   vi.stubEnv("TMPDIR", temporary);
   const options = { model: ROPE_MODEL, output: folded, keep: "1/2", method: "svd-w" } as const;
-  await foldCheckpoint({ ...options, floatTypes: ["float32", "float16"] }, quietContext);
+  await foldCheckpoint({ ...options, dtypes: ["fp32", "fp16", "q4"] }, quietContext);
   return () => {
     vi.unstubAllEnvs();
     return removeFolder(folder);
@@ -67,9 +67,8 @@ describe("evaluateModels", () => {
     const graph = join(folded, "onnx", "model.onnx");
     const options = { files, windows: 1, window: 64 };
     const [fromFile] = (await evaluateModels({ models: [graph], ...options }, quietContext)).models;
-    const [half] = (
-      await evaluateModels({ models: [folded], floatType: "float16", ...options }, quietContext)
-    ).models;
+    const [half] = (await evaluateModels({ models: [folded], dtype: "fp16", ...options }, quietContext))
+      .models;
     expect(half!.cacheBytesPerToken).toBe(3072);
     // Float16 keeps three digits.
     expect(Math.abs(half!.nll - fromFile!.nll)).toBeLessThan(2e-3);

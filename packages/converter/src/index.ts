@@ -20,7 +20,8 @@ export { chooseBases, type FoldedLayer, type FoldLayerInput, foldLayer } from ".
 export { foldModel, type ModelOutput } from "./fold/fold-model.js";
 export type { FoldProgress, FoldStep } from "./fold/progress.js";
 export { createDecoderGraph, type DecoderGraph } from "./graph/decoder-graph.js";
-export type { FloatType } from "./graph/emitter.js";
+export { type Dtype, type DtypeTraits, dtypes } from "./graph/dtype.js";
+export type { FloatType, ProjectionFormat } from "./graph/emitter.js";
 export type { Tap } from "./graph/taps.js";
 export type { FinishedBlock, FoldJournal, JournalStream } from "./journal/fold-journal.js";
 export { DEFAULT_METHOD, findMethod, methods } from "./methods/index.js";

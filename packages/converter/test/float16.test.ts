@@ -6,7 +6,7 @@ import { type Folded, foldedLogits, foldInMemory, withSession } from "./support/
 import { largestDifference } from "./support/numbers.js";
 
 const HALF = "model_fp16.onnx";
-const floatTypes = ["float32", "float16"] as const;
+const dtypes = ["fp32", "fp16"] as const;
 
 describe.each([
   ["prose-6m", "svd-a", 2e-2],
@@ -21,7 +21,7 @@ describe.each([
       windows,
       keep: "1/2",
       method,
-      floatTypes,
+      dtypes,
     });
   });
 
@@ -56,7 +56,7 @@ it("float16 alone is a plan of its own", async () => {
   const { files, plan } = await foldInMemory(checkpoint, {
     keep: "1/2",
     method: "svd-w",
-    floatTypes: ["float16"],
+    dtypes: ["fp16"],
   });
   expect([...files.keys()]).toEqual([`${HALF}_data`, HALF]);
   // 2 layers x 2 sides x 4 heads of 16 x 2 bytes, and half of it.

@@ -1,5 +1,6 @@
 import { type GraphView, readModel } from "@kvfold/onnx";
 import { describe, expect, it } from "vitest";
+import { dtypes } from "../src/index.js";
 import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
 import { foldInMemory } from "./support/fold-in-memory.js";
 import { randomWindows } from "./support/numbers.js";
@@ -21,16 +22,17 @@ const folds: readonly Fold[] = [
   ["Llama unfolded", llama, { keep: "1" }],
   grouped,
   spans,
-  ["Llama grouped, float16", llama, { keep: "1/2", method: "svd-w", floatTypes: ["float16"] }],
+  ["Llama grouped, float16", llama, { keep: "1/2", method: "svd-w", dtypes: ["fp16"] }],
   ["Mistral with a window", mistral, { keep: "1/2", method: "svd-w" }],
   ["BLOOM folded", bloom, { keep: "1/2", method: "svd-w" }],
   expanded,
-  ["Llama by lorc, float16", llama, { keep: "1/2", method: "lorc", floatTypes: ["float16"] }],
+  ["Llama grouped, four bits", llama, { keep: "1/2", method: "svd-w", dtypes: ["q4"] }],
+  ["Llama by lorc, float16", llama, { keep: "1/2", method: "lorc", dtypes: ["fp16"] }],
 ];
 
 async function graphOf([, openCheckpoint, options]: Fold): Promise<GraphView> {
   const { files } = await foldInMemory(await openCheckpoint(), options);
-  return readModel((files.get("model.onnx") ?? files.get("model_fp16.onnx"))!);
+  return readModel(files.get(dtypes[options.dtypes?.[0] ?? "fp32"].fileName)!);
 }
 
 const attentionNodes = ({ nodes }: GraphView) =>
@@ -52,7 +54,7 @@ describe.each(folds)("the graph of %s", (...fold) => {
   it("uses operators that every execution provider has", async () => {
     const graph = await graphOf(fold);
     const microsoft = graph.nodes.filter(({ domain }) => domain === "com.microsoft");
-    const known = ["GroupQueryAttention", "RotaryEmbedding", "FastGelu", "Gelu"];
+    const known = ["GroupQueryAttention", "RotaryEmbedding", "FastGelu", "Gelu", "MatMulNBits"];
     expect(known).toEqual(expect.arrayContaining(microsoft.map(({ operator }) => operator)));
     expect([...new Set(graph.nodes.map(({ domain }) => domain))].toSorted()).toEqual(
       microsoft.length === 0 ? [""] : ["", "com.microsoft"],
@@ -89,7 +91,7 @@ describe.each(folds)("the graph of %s", (...fold) => {
 
   it("computes logits in float32 and caches in its float type", async () => {
     const { inputs, outputs } = await graphOf(fold);
-    const type = fold[2].floatTypes?.[0] ?? "float32";
+    const type = dtypes[fold[2].dtypes?.[0] ?? "fp32"].floatType;
     const [logits, ...presents] = outputs;
     expect(logits).toEqual({
       name: "logits",

@@ -24,7 +24,7 @@ async function foldToBoth(checkpoint: Checkpoint, options: planFold.Options) {
   };
   const hf = checkpointOutput(config, plan, sink);
   const files = new Map<string, Uint8Array>();
-  const onnx = onnxOutput({ config, plan, floatType: "float32", open: memorySink(files) });
+  const onnx = onnxOutput({ config, plan, dtype: "fp32", open: memorySink(files) });
   await foldModel({ checkpoint, plan, outputs: [hf, onnx], provider: nodeProvider(), windows });
   const weights = serializeSafetensors(
     tensors.map(({ data, ...layout }) => ({

@@ -30,7 +30,7 @@ interface Kind extends Omit<planFold.Options, "keep"> {
 const kinds: readonly (readonly [string, Kind])[] = [
   [
     "latent, healed, in two float types",
-    { config: llama, method: "latent", windows: text, floatTypes: ["float32", "float16"] },
+    { config: llama, method: "latent", windows: text, dtypes: ["fp32", "fp16", "q4"] },
   ],
   ["svd-a, which only measures", { config: llama, method: "svd-a", windows: text, heal: "none" }],
   ["mean without text, in both formats", { config: llama, method: "mean", formats: ["onnx", "hf"] }],

@@ -1,4 +1,4 @@
-import type { FloatType } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/converter";
 import { Command } from "commander";
 import { renderBench } from "../render/bench.js";
 import { type CommandHost, printResult } from "./host.js";
@@ -9,7 +9,7 @@ interface BenchFlags extends CommonOptions {
   readonly tokens: number;
   readonly repeats: number;
   readonly seed: number;
-  readonly dtype?: FloatType;
+  readonly dtype?: Dtype;
 }
 
 /** `kvfold bench`: speed of models, measured in turn. */
@@ -36,10 +36,6 @@ Example:
 
 async function runBench(host: CommandHost, models: readonly string[], flags: BenchFlags): Promise<void> {
   const { contexts, tokens, repeats, seed, dtype } = flags;
-  const result = await host.run(
-    "bench",
-    { models, contexts, tokens, repeats, seed, floatType: dtype },
-    flags,
-  );
+  const result = await host.run("bench", { models, contexts, tokens, repeats, seed, dtype }, flags);
   printResult(host, flags, result, (bench) => renderBench(bench, host.colours));
 }

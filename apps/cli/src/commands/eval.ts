@@ -1,4 +1,4 @@
-import type { FloatType } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/converter";
 import { Command, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { renderCopying } from "../render/copying.js";
@@ -13,7 +13,7 @@ interface EvalFlags extends CommonOptions {
   readonly tokens?: string;
   readonly windows?: number;
   readonly window?: number;
-  readonly dtype?: FloatType;
+  readonly dtype?: Dtype;
   readonly probe?: "copy";
   readonly repeat?: RepeatedTokens;
   readonly distances?: readonly number[];
@@ -83,7 +83,7 @@ async function runEval(host: CommandHost, models: readonly string[], flags: Eval
       "give text to predict with --text FILE…, or token ids with --tokens FILE.u16",
     );
   }
-  const options = { models, files, windows, window, floatType: dtype };
+  const options = { models, files, windows, window, dtype };
   const result = await host.run("evaluate", options, flags);
   printResult(host, flags, result, (evaluation) => renderEvaluation(evaluation, host.colours));
 }
@@ -98,7 +98,7 @@ async function runCopyProbe(host: CommandHost, models: readonly string[], flags:
     length,
     sequences,
     seed,
-    floatType: dtype,
+    dtype,
   };
   printResult(host, flags, await host.run("probeCopying", options, flags), (result) =>
     renderCopying(result, host.colours),

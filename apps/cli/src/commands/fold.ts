@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { budgets, DEFAULT_METHOD, type FloatType, type FoldPlan, methods } from "@kvfold/converter";
+import { budgets, DEFAULT_METHOD, type Dtype, type FoldPlan, methods } from "@kvfold/converter";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { journalFolder } from "../files/journal-folder.js";
@@ -7,7 +7,7 @@ import { renderFold } from "../render/fold.js";
 import { renderPlan } from "../render/plan.js";
 import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
 import { type CommandHost, printResult } from "./host.js";
-import { addCommonOptions, type CommonOptions, floatTypeList, wholeNumber } from "./options.js";
+import { addCommonOptions, type CommonOptions, dtypeList, wholeNumber } from "./options.js";
 
 type Heal = FoldPlan["heal"];
 type Format = FoldPlan["formats"][number];
@@ -25,7 +25,7 @@ interface FoldFlags extends CalibrationFlags, CommonOptions {
   readonly keySpan?: number;
   readonly valueSpan?: number;
   readonly format: readonly Format[];
-  readonly dtype: readonly FloatType[];
+  readonly dtype: readonly Dtype[];
   readonly seed: number;
   readonly maxPositions?: number;
   readonly moments?: string;
@@ -93,9 +93,9 @@ function formatOf(text: string): Format {
 }
 
 const dtypesOption = (): Option =>
-  new Option("--dtype <types>", "graphs to write: fp32, fp16, or both as fp32,fp16")
-    .argParser(floatTypeList)
-    .default(["float32"], "fp32");
+  new Option("--dtype <types>", "graphs to write: fp32, fp16, q4, or several as fp32,q4")
+    .argParser(dtypeList)
+    .default(["fp32"], "fp32");
 
 const HELP = `
 Methods:
@@ -112,9 +112,9 @@ Examples:
 
 async function runFold(host: CommandHost, model: string, flags: FoldFlags): Promise<void> {
   const { keep, method, budget, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
-  const { format: formats, dtype: floatTypes } = flags;
+  const { format: formats, dtype: dtypes } = flags;
   const spans = { keySpan, valueSpan };
-  const planned = { model, keep, method, budget, heal, ...spans, formats, floatTypes, seed, maxPositions };
+  const planned = { model, keep, method, budget, heal, ...spans, formats, dtypes, seed, maxPositions };
   if (flags.dryRun) {
     const plan = await host.run("plan", planned, flags);
     return printResult(host, flags, plan, (found) => renderPlan(found, host.colours));

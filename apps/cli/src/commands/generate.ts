@@ -1,4 +1,4 @@
-import type { FloatType } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/converter";
 import { Command } from "commander";
 import { type CommandHost, printResult } from "./host.js";
 import { addCommonOptions, type CommonOptions, dtypeOption, numberWithin, wholeNumber } from "./options.js";
@@ -11,7 +11,7 @@ interface GenerateFlags extends CommonOptions {
   readonly topP?: number;
   readonly seed: number;
   readonly stop?: readonly string[];
-  readonly dtype?: FloatType;
+  readonly dtype?: Dtype;
 }
 
 /** Beyond this all tokens are as good as equally likely. */
@@ -50,7 +50,7 @@ Example:
 async function runGenerate(host: CommandHost, model: string, flags: GenerateFlags): Promise<void> {
   const { json, quiet, verbose: _, dtype, ...sampling } = flags;
   const onText = json === true ? () => {} : host.write;
-  const options = { model, floatType: dtype, ...sampling };
+  const options = { model, dtype, ...sampling };
   const result = await host.run("generate", options, { quiet, onText });
   printResult(host, flags, result, () => "");
 }

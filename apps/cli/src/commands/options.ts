@@ -1,4 +1,4 @@
-import type { FloatType } from "@kvfold/converter";
+import { type Dtype, dtypes } from "@kvfold/converter";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
 /** Options that every command has. */
@@ -39,25 +39,20 @@ export const wholeNumbers =
   (text: string): readonly number[] =>
     text.split(",").map(wholeNumber(least));
 
-const floatTypes: ReadonlyMap<string, FloatType> = new Map([
-  ["fp32", "float32"],
-  ["fp16", "float16"],
-]);
+const dtypeNames = Object.keys(dtypes) as Dtype[];
 
-/** Reads `fp32` or `fp16`. */
-function floatType(text: string): FloatType {
-  const type = floatTypes.get(text.trim());
-  if (type !== undefined) return type;
-  throw new InvalidArgumentError(`Choose of ${[...floatTypes.keys()].join(", ")}.`);
+/** Reads `fp32`, `fp16` or `q4`. */
+function dtype(text: string): Dtype {
+  const name = dtypeNames.find((candidate) => candidate === text.trim());
+  if (name !== undefined) return name;
+  throw new InvalidArgumentError(`Choose of ${dtypeNames.join(", ")}.`);
 }
 
-/** Reads `fp32,fp16`. */
-export const floatTypeList = (text: string): readonly FloatType[] => [
-  ...new Set(text.split(",").map(floatType)),
-];
+/** Reads `fp32,q4`. */
+export const dtypeList = (text: string): readonly Dtype[] => [...new Set(text.split(",").map(dtype))];
 
 /** Which of a model folder's graphs to run. */
 export const dtypeOption = (): Option =>
-  new Option("--dtype <type>", "run the fp32 or the fp16 graph (fp32 where there are both)").argParser(
-    floatType,
+  new Option("--dtype <type>", "run the fp32, fp16 or q4 graph (default: the first there is)").argParser(
+    dtype,
   );

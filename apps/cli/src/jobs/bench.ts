@@ -1,4 +1,4 @@
-import type { FloatType } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/converter";
 import { cacheBytesPerToken, createRandom, throwIfAborted } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
@@ -16,7 +16,7 @@ export declare namespace benchModels {
     /** Measurements per model and context. */
     readonly repeats?: number | undefined;
     readonly seed?: number | undefined;
-    readonly floatType?: FloatType | undefined;
+    readonly dtype?: Dtype | undefined;
   }
   /** Speed of one phase: median over the repeats, and over that of the first model. */
   interface Speed {
@@ -69,17 +69,10 @@ export async function benchModels(
   options: benchModels.Options,
   context: JobContext,
 ): Promise<benchModels.Result> {
-  const {
-    models: paths,
-    contexts = DEFAULT_CONTEXTS,
-    tokens = 32,
-    repeats = 5,
-    seed = 0,
-    floatType,
-  } = options;
+  const { models: paths, contexts = DEFAULT_CONTEXTS, tokens = 32, repeats = 5, seed = 0, dtype } = options;
   checkContexts(contexts, tokens);
   const initialCapacity = Math.max(...contexts);
-  return withModels(paths, { floatType, initialCapacity }, context, async (models) => {
+  return withModels(paths, { dtype, initialCapacity }, context, async (models) => {
     const benches = contexts.flatMap((length) => models.map((model) => createBench(model, length)));
     const measurable = benches.filter(fits);
     if (measurable.length === 0) throw tooLong(contexts, models);

@@ -1,5 +1,5 @@
 import { tokenWindows } from "@kvfold/calibration";
-import type { FloatType } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/converter";
 import { cacheBytesPerToken, perplexity } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import { type FolderConfig, readFolderConfig } from "../models/folder-config.js";
@@ -21,7 +21,7 @@ export declare namespace evaluateModels {
     readonly windows?: number | undefined;
     /** Tokens predicted per window. */
     readonly window?: number | undefined;
-    readonly floatType?: FloatType | undefined;
+    readonly dtype?: Dtype | undefined;
   }
   interface Evaluation {
     readonly path: string;
@@ -52,13 +52,13 @@ export async function evaluateModels(
   options: evaluateModels.Options,
   context: JobContext,
 ): Promise<evaluateModels.Result> {
-  const { models, floatType } = options;
+  const { models, dtype } = options;
   const windows = await readWindows(options, context);
   const measured: Measured[] = [];
   for (const [index, path] of models.entries()) {
     const label = `${path} (${index + 1}/${models.length})`;
     measured.push(
-      await withModels([path], { floatType }, context, ([model]) => measure(model!, windows, label, context)),
+      await withModels([path], { dtype }, context, ([model]) => measure(model!, windows, label, context)),
     );
   }
   const first = measured[0]!;
@@ -85,12 +85,12 @@ async function measure(
 }
 
 async function readWindows(
-  { models, files, windows, window = DEFAULT_WINDOW, floatType }: evaluateModels.Options,
+  { models, files, windows, window = DEFAULT_WINDOW, dtype }: evaluateModels.Options,
   { signal }: JobContext,
 ): Promise<readonly Int32Array[]> {
   const folders = await Promise.all(
     models.map(async (path) => {
-      const { folder } = await locateModel(path, floatType);
+      const { folder } = await locateModel(path, dtype);
       return { folder, config: await readFolderConfig(folder) };
     }),
   );

@@ -1,4 +1,4 @@
-import type { FloatType } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/converter";
 import { createTextStream, type FinishReason, generate, type TextStream } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
@@ -8,7 +8,7 @@ export declare namespace generateText {
   interface Options extends Omit<generate.Options, "stopTokens" | "signal"> {
     readonly model: string;
     readonly prompt: string;
-    readonly floatType?: FloatType | undefined;
+    readonly dtype?: Dtype | undefined;
     /** Texts that end the generation; they are not part of it. */
     readonly stop?: readonly string[];
   }
@@ -29,15 +29,15 @@ export declare namespace generateText {
  * @throws {CliError} `insufficient-text` for a prompt without a token; and the errors of the runtime.
  */
 export function generateText(
-  { model, floatType, ...options }: generateText.Options,
+  { model, dtype, ...options }: generateText.Options,
   context: JobContext,
 ): Promise<generateText.Result> {
-  return withModels([model], { floatType }, context, ([opened]) => continuePrompt(opened!, options, context));
+  return withModels([model], { dtype }, context, ([opened]) => continuePrompt(opened!, options, context));
 }
 
 async function continuePrompt(
   { lm, config, vocabulary }: OpenedModel,
-  { prompt, stop = [], ...sampling }: Omit<generateText.Options, "model" | "floatType">,
+  { prompt, stop = [], ...sampling }: Omit<generateText.Options, "model" | "dtype">,
   { onText, signal }: JobContext,
 ): Promise<generateText.Result> {
   const tokenizer = await vocabulary.loadTokenizer();

@@ -1,4 +1,4 @@
-import type { FloatType } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/converter";
 import { type CopyScore, cacheBytesPerToken, copyProbe } from "@kvfold/runtime";
 import { type OpenedModel, withModels } from "../models/open-model.js";
 import { openCopySource, type RepeatedTokens } from "../tokens/copy-source.js";
@@ -19,7 +19,7 @@ export declare namespace probeCopying {
     /** Sequences for each distance. */
     readonly sequences?: number | undefined;
     readonly seed?: number | undefined;
-    readonly floatType?: FloatType | undefined;
+    readonly dtype?: Dtype | undefined;
   }
   interface Score extends CopyScore {
     /** Gain over that of the first model: how much of its copying is left. */
@@ -47,13 +47,13 @@ export async function probeCopying(
   options: probeCopying.Options,
   context: JobContext,
 ): Promise<probeCopying.Result> {
-  const { models, files = [], repeat = files.length > 0 ? "passages" : "tokens", floatType } = options;
+  const { models, files = [], repeat = files.length > 0 ? "passages" : "tokens", dtype } = options;
   const probes: Measured[] = [];
   for (const [index, path] of models.entries()) {
     const label = `${path} (${index + 1}/${models.length})`;
     const measure = ([model]: readonly OpenedModel[]) =>
       probe(model!, { ...options, files, repeat, label }, context);
-    probes.push(await withModels([path], { floatType }, context, measure));
+    probes.push(await withModels([path], { dtype }, context, measure));
   }
   return { repeat, models: probes.map((measured) => compare(measured, probes[0]!)) };
 }

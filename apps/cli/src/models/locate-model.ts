@@ -1,6 +1,6 @@
 import { access, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { FloatType } from "@kvfold/converter";
+import { type Dtype, dtypes } from "@kvfold/converter";
 import { CliError } from "../cli-error.js";
 
 /** Where a model is: a graph to run, or a checkpoint to export first. */
@@ -8,24 +8,21 @@ export type ModelLocation =
   | { readonly kind: "onnx"; readonly folder: string; readonly graph: string }
   | { readonly kind: "checkpoint"; readonly folder: string };
 
-const graphFiles: Readonly<Record<FloatType, string>> = {
-  float32: "model.onnx",
-  float16: "model_fp16.onnx",
-};
 const CHECKPOINT_FILES = ["model.safetensors", "model.safetensors.index.json"];
 
 /**
- * Finds out what a path given as MODEL is: a folder with `onnx/model.onnx` (or `model_fp16.onnx`), a Hugging Face
- * checkpoint, or a `.onnx` file. Without `floatType` float32 is preferred over float16.
+ * Finds out what a path given as MODEL is: a folder with `onnx/model.onnx` (or `model_fp16.onnx`, or
+ * `model_q4.onnx`), a Hugging Face checkpoint, or a `.onnx` file. Without `dtype` the first of these graphs is taken.
  *
  * @throws {CliError} `unreadable-file` when it is nothing of these.
  */
-export async function locateModel(path: string, floatType?: FloatType): Promise<ModelLocation> {
+export async function locateModel(path: string, dtype?: Dtype): Promise<ModelLocation> {
   const info = await stat(path).catch((cause: unknown) => {
     throw new CliError("unreadable-file", `${path}: no such model folder or file`, { cause });
   });
   if (info.isFile()) return locateGraph(path);
-  const wanted = floatType === undefined ? Object.values(graphFiles) : [graphFiles[floatType]];
+  const traits = dtype === undefined ? Object.values(dtypes) : [dtypes[dtype]];
+  const wanted = traits.map(({ fileName }) => fileName);
   const graph = await firstExisting(wanted.map((file) => join(path, "onnx", file)));
   if (graph !== undefined) return { kind: "onnx", folder: path, graph };
   const weights = await firstExisting(CHECKPOINT_FILES.map((file) => join(path, file)));

@@ -1,4 +1,4 @@
-import { type FloatType, planFold } from "@kvfold/converter";
+import { type Dtype, planFold } from "@kvfold/converter";
 import { type CausalLM, createCausalLM } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { createTemporaryFolder } from "../files/temporary-folder.js";
@@ -24,7 +24,7 @@ export interface OpenedModel {
 
 declare namespace openModel {
   interface Options {
-    readonly floatType?: FloatType | undefined;
+    readonly dtype?: Dtype | undefined;
     /** Tokens that the cache has room for at first. */
     readonly initialCapacity?: number;
   }
@@ -38,10 +38,10 @@ type RunnableModel = Extract<ModelLocation, { kind: "onnx" }> & { readonly remov
  */
 async function openModel(
   path: string,
-  { floatType, ...options }: openModel.Options,
+  { dtype, ...options }: openModel.Options,
   context: JobContext,
 ): Promise<OpenedModel> {
-  const { folder, graph, remove } = await makeRunnable(path, floatType, context);
+  const { folder, graph, remove } = await makeRunnable(path, dtype, context);
   try {
     const config = await readFolderConfig(folder);
     const session = await nodeProvider().createSession({ path: graph });
@@ -77,15 +77,15 @@ export async function withModels<T>(
 
 async function makeRunnable(
   path: string,
-  floatType: FloatType | undefined,
+  dtype: Dtype | undefined,
   context: JobContext,
 ): Promise<RunnableModel> {
-  const location = await locateModel(path, floatType);
+  const location = await locateModel(path, dtype);
   if (location.kind === "onnx") return { ...location, remove: async () => {} };
   const { path: folder, remove } = await createTemporaryFolder(context);
   try {
-    await exportUnfolded(location.folder, folder, floatType ?? "float32", context);
-    const { graph } = (await locateModel(folder, floatType)) as RunnableModel;
+    await exportUnfolded(location.folder, folder, dtype ?? "fp32", context);
+    const { graph } = (await locateModel(folder, dtype)) as RunnableModel;
     return { kind: "onnx", folder, graph, remove };
   } catch (error) {
     await remove();
@@ -93,14 +93,9 @@ async function makeRunnable(
   }
 }
 
-function exportUnfolded(
-  from: string,
-  to: string,
-  floatType: FloatType,
-  context: JobContext,
-): Promise<unknown> {
+function exportUnfolded(from: string, to: string, dtype: Dtype, context: JobContext): Promise<unknown> {
   return withCheckpoint(from, (checkpoint) => {
-    const plan = planFold(checkpoint.config, { keep: "1", floatTypes: [floatType] });
+    const plan = planFold(checkpoint.config, { keep: "1", dtypes: [dtype] });
     return writeFolder({ checkpoint, plan, from, to, record: () => ({}) }, context);
   });
 }

@@ -13,7 +13,8 @@ export async function writeFolder(
   { onProgress, signal }: JobContext,
 ): Promise<writeModel.Report> {
   const { layers } = options.checkpoint.config.shape;
-  const math = workerBlockMath({ script: new URL("./block-math-worker.js", import.meta.url) });
+  // By name, not by place: threads run the build, in tests too.
+  const math = workerBlockMath({ script: new URL(import.meta.resolve("kvfold/block-math-worker")) });
   try {
     return await writeModel({
       ...options,

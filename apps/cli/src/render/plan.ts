@@ -17,7 +17,7 @@ export function renderPlan(plan: FoldPlan, colours: Colours): string {
       "attention",
       plan.attention === "group-query" ? "GroupQueryAttention, cache in place" : "MatMul and Softmax",
     ],
-    ["written", `${plan.formats.join(", ")} in ${plan.floatTypes.join(", ")}`],
+    ["written", `${plan.formats.join(", ")} in ${plan.dtypes.join(", ")}`],
     ["context", `${plan.maxPositions} tokens`],
     ["cache per token", `${formatBytes(before)} -> ${formatBytes(after)}`],
     [

@@ -44,7 +44,7 @@ export async function allocateBudget(options: allocateBudget.Options): Promise<F
   const onLayer = (layer: number) => onBudget?.({ done: layer + 1, total: shape.layers });
   const grid = rankGrid(plan, shape);
   const layers = await allocate(options, { checkpoint, plan, grid, onLayer, signal });
-  const cacheBytesPerToken = cacheBytes(shape, layers, plan.floatTypes[0] ?? "float32");
+  const cacheBytesPerToken = cacheBytes(shape, layers, plan.dtypes[0] ?? "fp32");
   return { ...plan, layers, settled: true, cacheBytesPerToken };
 }
 

@@ -47,7 +47,7 @@ async function nllOf({ checkpoint, plan }: TextBudgetContext, layers: FoldPlan["
   const folded = { ...plan, layers };
   const files = new Map<string, Uint8Array>();
   const { config } = checkpoint;
-  const output = onnxOutput({ config, plan: folded, floatType: "float32", open: memorySink(files) });
+  const output = onnxOutput({ config, plan: folded, dtype: "fp32", open: memorySink(files) });
   await foldModel({ checkpoint, plan: folded, outputs: [output] });
   const session = await nodeProvider().createSession(modelSource({ files }));
   try {

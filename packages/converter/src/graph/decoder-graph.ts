@@ -3,10 +3,11 @@ import type { ModelConfig } from "../checkpoint/read-config.js";
 import type { BlockWeights, CacheShape, EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
 import { positionEncoding } from "../model/position-encoding.js";
 import type { CacheNames } from "./attention-values.js";
+import { type Dtype, dtypes } from "./dtype.js";
 import { type DecoderInputs, emitDynamicPositions } from "./dynamic-positions.js";
 import { emitBlock } from "./emit-block.js";
 import { emitEmbedding, emitHead } from "./emit-embedding.js";
-import { createEmitter, type FloatType, OPSETS } from "./emitter.js";
+import { createEmitter, OPSETS } from "./emitter.js";
 import type { AttentionKind } from "./positions.js";
 import { storedCache } from "./stored-cache.js";
 
@@ -22,7 +23,7 @@ export declare namespace createDecoderGraph {
     readonly config: ModelConfig;
     readonly embedding: EmbeddingWeights;
     readonly attention: AttentionKind;
-    readonly floatType: FloatType;
+    readonly dtype: Dtype;
     /** Longest context the rotation tables cover, in tokens. */
     readonly maxPositions: number;
     readonly weights: WeightStore;
@@ -35,9 +36,10 @@ export declare namespace createDecoderGraph {
  * `logits` and `present.N.key|value` out, as transformers.js and ONNX Runtime GenAI name them.
  */
 export function createDecoderGraph(options: createDecoderGraph.Options): DecoderGraph {
-  const { config, floatType, attention, weights, metadata = {} } = options;
+  const { config, dtype, attention, weights, metadata = {} } = options;
+  const { floatType, projections } = dtypes[dtype];
   const graph = createGraphBuilder({ graphName: "decoder", opsets: OPSETS, weights, metadata });
-  const root = createEmitter(graph, floatType);
+  const root = createEmitter(graph, { floatType, projections });
   const inputs = declareInputs(graph, config);
   const encoding = positionEncoding(config, options.maxPositions);
   const { slidingWindow } = config.shape;

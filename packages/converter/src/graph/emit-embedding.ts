@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../checkpoint/read-config.js";
 import type { EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
 import { emitNorm } from "./emit-norm.js";
+import { emitQuantisedProduct } from "./emit-quantised-product.js";
 import type { Emitter } from "./emitter.js";
 import { FLOAT } from "./score-bias.js";
 
@@ -30,11 +31,26 @@ export function emitHead(
 ): string {
   const normed = emitNorm(e, "model/norm", hidden, family.norm, weights.norm, shape.normEpsilon);
   const head = e.at("lm_head");
-  // The table is stored once, `[V, D]`; ONNX Runtime folds the transpose into the product.
-  const untied = weights.table && head.floats("weight", [shape.vocabSize, shape.hiddenSize], weights.table);
-  const transposed = head.transpose("Transpose", untied ?? table, [1, 0]);
-  const logits = head.node("MatMul", "MatMul", [normed, transposed]);
+  const logits = emitLogits(head, normed, table, weights.table, shape);
   return e.floatType === "float32"
     ? logits
     : head.node("Cast", "Cast", [logits], { attributes: { to: FLOAT } });
+}
+
+/**
+ * The table is stored once, `[V, D]`; ONNX Runtime folds the transpose into the product. In four bits only a head of
+ * its own is quantised, as in models of onnx-community: rows of the embedding are gathered, which takes floats, and a
+ * tied head shares them.
+ */
+function emitLogits(
+  e: Emitter,
+  hidden: string,
+  embedding: string,
+  untied: Float32Array | undefined,
+  { vocabSize: outputs, hiddenSize: inputs }: ModelConfig["shape"],
+): string {
+  if (untied !== undefined && e.projections === "q4")
+    return emitQuantisedProduct(e, hidden, { inputs, outputs, rows: untied });
+  const table = untied && e.floats("weight", [outputs, inputs], untied);
+  return e.node("MatMul", "MatMul", [hidden, e.transpose("Transpose", table ?? embedding, [1, 0])]);
 }

@@ -1,9 +1,12 @@
 import type { AttributeValue, GraphBuilder } from "@kvfold/onnx";
-import { tensorValue } from "@kvfold/onnx";
+import { type TensorValue, tensorValue } from "@kvfold/onnx";
 import { encodeFloats } from "@kvfold/safetensors";
 
 /** Element type of a graph's weights, hidden states and KV cache. */
 export type FloatType = "float32" | "float16";
+
+/** How the weights of linear projections are stored: in the graph's float type, or in blocks of four bits. */
+export type ProjectionFormat = "float" | "q4";
 
 /** Domain of ONNX Runtime's own operators. */
 export const MICROSOFT = "com.microsoft";
@@ -15,12 +18,15 @@ export const OPSETS: Readonly<Record<string, number>> = { "": 18, [MICROSOFT]: 1
 export interface Emitter {
   readonly graph: GraphBuilder;
   readonly floatType: FloatType;
+  readonly projections: ProjectionFormat;
   /** Where this emitter writes, e.g. `/model/layers.0/attn`. */
   readonly path: string;
   /** An emitter for a part of the model below this one. */
   at(path: string): Emitter;
   /** A node named `<path>/<name>` with one output. */
   node(operator: string, name: string, inputs: readonly string[], options?: Emitter.Options): string;
+  /** An initializer `<path>.<name>`. */
+  weight(name: string, value: TensorValue): string;
   /** A float initializer `<path>.<name>` in the graph's float type. */
   floats(name: string, dims: readonly number[], data: Float32Array): string;
   /** A float constant in the graph's float type (or in `type`), shared between its uses. */
@@ -36,22 +42,32 @@ export declare namespace Emitter {
   }
 }
 
-/** An emitter at the root of `graph`. */
-export function createEmitter(graph: GraphBuilder, floatType: FloatType, path = ""): Emitter {
+export declare namespace createEmitter {
+  interface Options {
+    readonly floatType: FloatType;
+    readonly projections?: ProjectionFormat;
+    /** The root by default. */
+    readonly path?: string;
+  }
+}
+
+/** An emitter that writes to `graph`. */
+export function createEmitter(graph: GraphBuilder, options: createEmitter.Options): Emitter {
+  const { floatType, projections = "float", path = "" } = options;
   const inside = (name: string) => `${path}/${name}`;
   const node: Emitter["node"] = (operator, name, inputs, options = {}) =>
     graph.node(operator, inputs, { name: inside(name), ...options });
+  const weight: Emitter["weight"] = (name, value) =>
+    graph.weight(inside(name).slice(1).replaceAll("/", "."), value);
   return {
     graph,
     floatType,
+    projections,
     path,
     node,
-    at: (part) => createEmitter(graph, floatType, inside(part)),
-    floats: (name, dims, data) =>
-      graph.weight(
-        inside(name).slice(1).replaceAll("/", "."),
-        tensorValue(floatType, dims, encode(data, floatType)),
-      ),
+    weight,
+    at: (part) => createEmitter(graph, { ...options, path: inside(part) }),
+    floats: (name, dims, data) => weight(name, tensorValue(floatType, dims, encode(data, floatType))),
     scalar: (value, type = floatType) =>
       graph.constant(
         `constants/${type}/${value}`,

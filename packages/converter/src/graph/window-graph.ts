@@ -35,7 +35,7 @@ export function windowGraph(
   const weights = memoryWeights();
   const graph: GraphBuilder = createGraphBuilder({ graphName: "calibration", opsets: OPSETS, weights });
   emit({
-    e: createEmitter(graph, "float32"),
+    e: createEmitter(graph, { floatType: "float32" }),
     input: (name, width = shape.hiddenSize) => graph.input(name, "float32", [1, length, width]),
     output(name, value, width = shape.hiddenSize) {
       graph.nodeWithOutputs("Identity", [value], [name], { name: `/${name}/Identity` });

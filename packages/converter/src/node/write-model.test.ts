@@ -49,7 +49,7 @@ describe("writeModel", () => {
       const plan = planFold(checkpoint.config, {
         keep: "1/2",
         method: "svd-w",
-        floatTypes: ["float32", "float16"],
+        dtypes: ["fp32", "fp16"],
       });
       const report = await writeModel({
         checkpoint,
@@ -134,8 +134,14 @@ describe("writeModel", () => {
     const to = join(root, "folded");
     await withCheckpoint({ config: tinyLlama }, async (checkpoint, from) => {
       const options = { keep: "1/2", method: "mean", formats: ["onnx", "hf"] } as const;
-      const plan = planFold(checkpoint.config, { ...options, floatTypes: ["float16"] });
+      const plan = planFold(checkpoint.config, { ...options, dtypes: ["q4", "fp16"] });
       await writeModel({ checkpoint, plan, from, to, record: () => ({}) });
+    });
+    expect(await readJson(join(to, "config.json"))).toMatchObject({
+      "transformers.js_config": {
+        dtype: "q4",
+        use_external_data_format: { "model_q4.onnx": 1, "model_fp16.onnx": 1 },
+      },
     });
     expect((await readdir(to)).toSorted()).toEqual([
       "config.json",

@@ -2,13 +2,14 @@ import { describe, expect, it } from "vitest";
 import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
 import { memorySink } from "../../test/support/memory-sink.js";
 import { foldModel } from "../fold/fold-model.js";
+import { dtypes } from "../graph/dtype.js";
 import { planFold } from "../plan/plan-fold.js";
-import { type OpenSink, onnxFileName, onnxOutput } from "./onnx-output.js";
+import { type OpenSink, onnxOutput } from "./onnx-output.js";
 
 async function fold(open: OpenSink) {
   const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
   const plan = planFold(checkpoint.config, { keep: "1/2", method: "svd-w" });
-  const output = onnxOutput({ config: checkpoint.config, plan, floatType: "float32", open });
+  const output = onnxOutput({ config: checkpoint.config, plan, dtype: "fp32", open });
   await foldModel({ checkpoint, plan, outputs: [output] });
   return output;
 }
@@ -34,10 +35,8 @@ function smallDisk(capacity: number): { readonly open: OpenSink; openFiles(): nu
 
 describe("onnxOutput", () => {
   it("names its files as transformers.js looks for them", async () => {
-    expect(["float32", "float16"].map((type) => onnxFileName(type as "float32"))).toEqual([
-      "model.onnx",
-      "model_fp16.onnx",
-    ]);
+    const names = Object.values(dtypes).map(({ fileName }) => fileName);
+    expect(names).toEqual(["model.onnx", "model_fp16.onnx", "model_q4.onnx"]);
     const files = new Map<string, Uint8Array>();
     const output = await fold(memorySink(files));
     expect(output.dataFiles).toEqual(["model.onnx_data"]);

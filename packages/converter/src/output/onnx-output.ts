@@ -2,15 +2,11 @@ import { type ByteSink, createExternalDataWriter } from "@kvfold/onnx";
 import type { ModelConfig } from "../checkpoint/read-config.js";
 import type { ModelOutput } from "../fold/fold-model.js";
 import { createDecoderGraph, type DecoderGraph } from "../graph/decoder-graph.js";
-import type { FloatType } from "../graph/emitter.js";
+import { type Dtype, dtypes } from "../graph/dtype.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 
 /** Opens the files of an output, by name. */
 export type OpenSink = (fileName: string) => Promise<ByteSink>;
-
-/** Names of a model's files as transformers.js looks for them. */
-export const onnxFileName = (floatType: FloatType): string =>
-  floatType === "float16" ? "model_fp16.onnx" : "model.onnx";
 
 /** An ONNX output and, once finished, the external data files it wrote. */
 export interface OnnxOutput extends ModelOutput {
@@ -22,15 +18,15 @@ export declare namespace onnxOutput {
   interface Options {
     readonly config: ModelConfig;
     readonly plan: FoldPlan;
-    readonly floatType: FloatType;
+    readonly dtype: Dtype;
     readonly open: OpenSink;
     readonly metadata?: Readonly<Record<string, string>>;
   }
 }
 
 /** Writes the model as an ONNX decoder with external data, streaming weights a block at a time. */
-export function onnxOutput({ config, plan, floatType, open, metadata = {} }: onnxOutput.Options): OnnxOutput {
-  const fileName = onnxFileName(floatType);
+export function onnxOutput({ config, plan, dtype, open, metadata = {} }: onnxOutput.Options): OnnxOutput {
+  const { fileName } = dtypes[dtype];
   const weights = createExternalDataWriter({ fileName: `${fileName}_data`, open });
   const dataFiles: string[] = [];
   let graph: DecoderGraph;
@@ -43,7 +39,7 @@ export function onnxOutput({ config, plan, floatType, open, metadata = {} }: onn
         config,
         embedding,
         attention,
-        floatType,
+        dtype,
         maxPositions,
         weights,
         metadata,

@@ -19,8 +19,8 @@ export function outputConfig(
     ...config.fields,
     ...sharedShape(config, plan),
     "transformers.js_config": {
-      // The default is a quantised file in browsers; these folders hold float files.
-      dtype: plan.floatTypes[0] === "float16" ? "fp16" : "fp32",
+      // The default is an 8-bit file in browsers, which these folders do not hold.
+      dtype: plan.dtypes[0],
       kv_cache_dtype: { fp16: "float16" },
       use_external_data_format: Object.fromEntries(
         outputs.map(({ fileName, dataFiles }) => [fileName, dataFiles.length]),

@@ -2,6 +2,7 @@ import { allocateBudget } from "../budgets/allocate-budget.js";
 import type { Checkpoint, FolderSource } from "../checkpoint/checkpoint.js";
 import { ConverterError } from "../converter-error.js";
 import { foldModel, type ModelOutput } from "../fold/fold-model.js";
+import { floatDtype } from "../graph/dtype.js";
 import type { FoldJournal } from "../journal/fold-journal.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { checkpointOutput } from "./checkpoint-output.js";
@@ -89,7 +90,7 @@ async function openFormat(
     return { folder: "", outputs, config: () => outputConfig(config, plan, outputs) };
   }
   const folder = plan.formats.length > 1 ? "hf/" : "";
-  const dtype = plan.floatTypes[0] === "float16" ? "F16" : "F32";
+  const dtype = floatDtype(plan.dtypes) === "fp16" ? "F16" : "F32";
   const output = checkpointOutput(
     config,
     plan,
@@ -108,11 +109,11 @@ async function openTensors(target: ModelTarget, path: string, dtype: "F32" | "F1
 }
 
 const onnxOutputs = (checkpoint: Checkpoint, plan: FoldPlan, target: ModelTarget) =>
-  plan.floatTypes.map((floatType) =>
+  plan.dtypes.map((dtype) =>
     onnxOutput({
       config: checkpoint.config,
       plan,
-      floatType,
+      dtype,
       open: (fileName) => target.open(`onnx/${fileName}`),
       metadata: { kvfold: `method ${plan.method}, keep ${plan.keep}` },
     }),

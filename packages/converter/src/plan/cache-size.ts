@@ -1,4 +1,4 @@
-import type { FloatType } from "../graph/emitter.js";
+import { type Dtype, dtypes } from "../graph/dtype.js";
 import type { CacheShape } from "../model/decoder-weights.js";
 import type { ModelShape } from "../model/model-shape.js";
 import type { FoldPlan, LayerPlan } from "./fold-plan.js";
@@ -19,9 +19,9 @@ export const numbersPerToken = ({ keys, values }: LayerPlan): number =>
 export function cacheBytes(
   { kvHeads, headDim }: ModelShape,
   layers: readonly LayerPlan[],
-  floatType: FloatType,
+  dtype: Dtype,
 ): FoldPlan["cacheBytesPerToken"] {
-  const bytes = floatType === "float16" ? 2 : 4;
+  const bytes = dtypes[dtype].floatType === "float16" ? 2 : 4;
   const kept = layers.reduce((total, layer) => total + numbersPerToken(layer), 0);
   return { before: bytes * layers.length * 2 * kvHeads * headDim, after: bytes * kept };
 }

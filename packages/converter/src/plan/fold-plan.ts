@@ -1,4 +1,4 @@
-import type { FloatType } from "../graph/emitter.js";
+import type { Dtype } from "../graph/dtype.js";
 import type { AttentionKind } from "../graph/positions.js";
 import type { Tap } from "../graph/taps.js";
 
@@ -47,10 +47,11 @@ export interface FoldPlan {
   readonly taps: readonly Tap[];
   readonly formats: readonly Format[];
   readonly bias: BiasPolicy;
-  readonly floatTypes: readonly FloatType[];
+  /** Graphs that are written; a checkpoint is in the first of them that holds floats. */
+  readonly dtypes: readonly Dtype[];
   /** Longest context of the output, in tokens. */
   readonly maxPositions: number;
   readonly seed: number;
-  /** Bytes of the KV cache per token, all layers, in the first of `floatTypes`. */
+  /** Bytes of the KV cache per token, all layers, in the first of `dtypes`. */
   readonly cacheBytesPerToken: { readonly before: number; readonly after: number };
 }

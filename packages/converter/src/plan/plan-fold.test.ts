@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { tinyBloom, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
 import { readConfig } from "../checkpoint/read-config.js";
+import type { Dtype } from "../graph/dtype.js";
 import { planFold } from "./plan-fold.js";
 
 const read = (config: Readonly<Record<string, unknown>>) => readConfig(JSON.stringify(config));
@@ -10,12 +11,12 @@ const bloom = read(tinyBloom);
 
 describe("planFold", () => {
   it("is plain data", () => {
-    const plan = planFold(llama, { keep: "1/4", method: "svd-a", floatTypes: ["float16"], seed: 3 });
+    const plan = planFold(llama, { keep: "1/4", method: "svd-a", dtypes: ["fp16"], seed: 3 });
     expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
   });
 
   it("says what becomes of every layer and of the cache", () => {
-    const plan = planFold(llama, { keep: "1/4", method: "svd-a", floatTypes: ["float16"], seed: 3 });
+    const plan = planFold(llama, { keep: "1/4", method: "svd-a", dtypes: ["fp16"], seed: 3 });
     expect(plan).toMatchObject({
       family: "Llama",
       method: "svd-a",
@@ -27,12 +28,18 @@ describe("planFold", () => {
       heal: "none",
       attention: "group-query",
       taps: ["keys", "values"],
-      floatTypes: ["float16"],
+      dtypes: ["fp16"],
       maxPositions: 128,
       seed: 3,
       // 2 layers x 2 sides x 8 heads of 16 x 2 bytes, and a quarter of it.
       cacheBytesPerToken: { before: 1024, after: 256 },
     });
+  });
+
+  it("counts the cache of four-bit weights in float32", () => {
+    const bytes = (dtype: Dtype) =>
+      planFold(llama, { keep: "1/4", method: "svd-a", dtypes: [dtype] }).cacheBytesPerToken;
+    expect(bytes("q4")).toEqual(bytes("fp32"));
   });
 
   it("starts a budget from uniform layers, for allocateBudget to settle", () => {
@@ -146,6 +153,11 @@ describe("planFold refuses", () => {
       "different layers of whole heads",
       { keep: "1/2", method: "commuting", budget: "eigen-threshold" },
       /--budget eigen-threshold: method commuting keeps whole heads, the same number in every layer; use --budget uniform/,
+    ],
+    [
+      "a checkpoint in four bits",
+      { keep: "1/2", method: "mean", formats: ["onnx", "hf"], dtypes: ["q4"] },
+      /--format hf: a checkpoint holds floats, but --dtype is q4; add fp32 or fp16 to it/,
     ],
     ["a share above everything", { keep: "2" }, /--keep 2/],
   ];

@@ -2,7 +2,7 @@ import type { Budget } from "../budgets/budget.js";
 import { findBudget, uniform } from "../budgets/index.js";
 import type { ModelConfig } from "../checkpoint/read-config.js";
 import { ConverterError } from "../converter-error.js";
-import type { FloatType } from "../graph/emitter.js";
+import { type Dtype, floatDtype } from "../graph/dtype.js";
 import { attentionKind } from "../graph/stored-cache.js";
 import { DEFAULT_METHOD, findMethod, methods } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
@@ -26,7 +26,7 @@ export declare namespace planFold {
     /** What is refitted after folding; the method's own choice without it. */
     readonly heal?: Heal | undefined;
     readonly formats?: readonly Format[];
-    readonly floatTypes?: readonly FloatType[];
+    readonly dtypes?: readonly Dtype[];
     readonly maxPositions?: number | undefined;
     readonly seed?: number;
   }
@@ -40,12 +40,7 @@ export declare namespace planFold {
  */
 export function planFold(config: ModelConfig, options: planFold.Options): FoldPlan {
   const { shape, family } = config;
-  const {
-    formats = ["onnx"],
-    floatTypes = ["float32"],
-    seed = 0,
-    maxPositions = shape.maxPositions,
-  } = options;
+  const { formats = ["onnx"], dtypes = ["fp32"], seed = 0, maxPositions = shape.maxPositions } = options;
   const keep = parseKeep(options.keep);
   const method = findMethod(options.method ?? (isWhole(keep) ? none.name : DEFAULT_METHOD));
   if (method === none && !isWhole(keep)) {
@@ -61,7 +56,10 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     keys: planSide(shape, keep, options.keySpan ?? defaults.keys, "--key-span"),
     values: planSide(shape, keep, options.valueSpan ?? defaults.values, "--value-span"),
   };
-  if (formats.includes("hf")) requireStandardShape(config, method, layer);
+  if (formats.includes("hf")) {
+    requireStandardShape(config, method, layer);
+    requireFloats(dtypes);
+  }
   const layers = Array.from({ length: shape.layers }, () => layer);
   return {
     family: family.name,
@@ -75,10 +73,10 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     taps: method.taps,
     formats,
     bias: formats.includes("hf") && family.biasOptions === undefined ? "none" : "free",
-    floatTypes,
+    dtypes,
     maxPositions,
     seed,
-    cacheBytesPerToken: cacheBytes(shape, layers, floatTypes[0] ?? "float32"),
+    cacheBytesPerToken: cacheBytes(shape, layers, dtypes[0] ?? "fp32"),
   };
 }
 
@@ -114,6 +112,15 @@ function requireStandardShape(
       `spans of ${keys.span} and ${values.span} give heads of ${keys.rank} and ${values.rank}, but plain GQA keeps the head size of ${shape.headDim} (leave the spans out)`,
     );
   }
+}
+
+/** Refuses, before any work starts, a checkpoint in four bits. */
+function requireFloats(dtypes: readonly Dtype[]): void {
+  if (floatDtype(dtypes) !== undefined) return;
+  throw new ConverterError(
+    "invalid-option",
+    `--format hf: a checkpoint holds floats, but --dtype is ${dtypes.join(",")}; add fp32 or fp16 to it`,
+  );
 }
 
 const isWhole = ({ numerator, denominator }: Keep): boolean => numerator === denominator;

@@ -37,8 +37,8 @@ export async function foldInMemory(
   const plan = await allocateBudget({ checkpoint, plan: planned, provider, windows, moments });
   const files = new Map<string, Uint8Array>();
   const measured: StageMoments[] = [];
-  const outputs = plan.floatTypes.map((floatType) =>
-    onnxOutput({ config: checkpoint.config, plan, floatType, open: memorySink(files) }),
+  const outputs = plan.dtypes.map((dtype) =>
+    onnxOutput({ config: checkpoint.config, plan, dtype, open: memorySink(files) }),
   );
   const onMoments = (layer: number, stage: StageMoments) => {
     measured[layer] = stage;
