@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { captureProgram } from "./child.mjs";
 
 const candidates = [
-  process.env.KVFOLD_CHROMIUM,
+  process.env.CHROME_PATH,
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
   "/usr/bin/google-chrome",
@@ -29,7 +29,8 @@ export async function ensureChromium() {
   return findChromium();
 }
 
-const findChromium = () => candidates.find((path) => path !== undefined && existsSync(path));
+/** The program, where there is one. @returns {string | undefined} */
+export const findChromium = () => candidates.find((path) => path !== undefined && existsSync(path));
 
 /** @param {string[]} args */
 async function aptGet(...args) {
