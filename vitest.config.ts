@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { findChromium } from "./tooling/run/chromium.mjs";
 
 /** Workspaces are tested from their sources: the condition picks `src/` in every `exports` map. */
 const conditions = ["@kvfold/source"];
@@ -18,8 +19,12 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     setupFiles: [setup],
-    // ONNX Runtime writes telemetry files to the temporary folder otherwise.
-    env: { ORT_DISABLE_TELEMETRY: "1" },
+    env: {
+      // ONNX Runtime writes telemetry files to the temporary folder otherwise.
+      ORT_DISABLE_TELEMETRY: "1",
+      // Tests in browsers are skipped without.
+      CHROME_PATH: findChromium() ?? "",
+    },
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Real models run on ONNX Runtime's own threads: two files at a time would only fight for the cores.

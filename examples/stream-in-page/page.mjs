@@ -4,7 +4,7 @@
  */
 import { Tokenizer } from "@huggingface/tokenizers";
 import { createCausalLM, createTextStream, generate } from "@kvfold/runtime";
-import { fetchModel, webProvider } from "@kvfold/runtime-web";
+import { readModelSource, webProvider } from "@kvfold/runtime-web";
 import * as ort from "onnxruntime-web/wasm";
 
 const prompt = new URLSearchParams(location.search).get("prompt") ?? "It was a dark and stormy night";
@@ -15,7 +15,7 @@ const config = await readJson("config.json");
 const tokenizer = new Tokenizer(await readJson("tokenizer.json"), await readJson("tokenizer_config.json"));
 const ids = tokenizer.encode(prompt, { add_special_tokens: false }).ids;
 
-const source = await fetchModel("/model/onnx/model.onnx", { externalData: ["model.onnx_data"] });
+const source = await readModelSource({ url: "/model/onnx/model.onnx" }); // kept for the next visit
 const session = await webProvider(ort, { wasmPaths: "/ort/" }).createSession(source);
 const model = createCausalLM(session, { maxPositions: config.max_position_embeddings });
 const text = createTextStream((tokens) => tokenizer.decode([...tokens]));

@@ -3,7 +3,6 @@ import { captureProgram } from "./child.mjs";
 
 const candidates = [
   process.env.CHROME_PATH,
-  process.env.KVFOLD_CHROMIUM,
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
   "/usr/bin/google-chrome",
@@ -41,7 +40,7 @@ export async function ensureChromium() {
   return findChromium();
 }
 
-/** The browser that tests drive, if there is one. */
+/** The browser that tests drive, if there is one. @returns {string | undefined} */
 export const findChromium = () => candidates.find((path) => path !== undefined && existsSync(path));
 
 /** @param {string[]} args */

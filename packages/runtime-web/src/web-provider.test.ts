@@ -57,14 +57,45 @@ describe("webProvider", () => {
   it("hands its options to ONNX Runtime and keeps that quiet", async () => {
     const create = vi.fn<() => Promise<object>>(async () => ({ inputMetadata: [], outputMetadata: [] }));
     const fake = { InferenceSession: { create }, env: { wasm: {} } } as unknown as typeof ort;
-    const gpu = webProvider(fake, { executionProviders: ["webgpu", "wasm"], wasmPaths: "/ort/" });
-    await gpu.createSession({ path: "/model.onnx" }, { threads: 3, optimization: "all", prepack: false });
-    expect(create).toHaveBeenCalledWith("/model.onnx", {
-      executionProviders: ["webgpu", "wasm"],
+    const options = { threads: 3, optimization: "all", prepack: false } as const;
+    await webProvider(fake, { wasmPaths: "/ort/" }).createSession(source, options);
+    expect(create).toHaveBeenCalledWith(bytes, {
+      executionProviders: ["wasm"],
+      externalData: source.externalData,
       logSeverityLevel: 4,
       graphOptimizationLevel: "all",
       extra: { session: { disable_prepacking: "1" } },
     });
     expect(fake.env.wasm).toEqual({ numThreads: 3, wasmPaths: "/ort/" });
+  });
+
+  it.each([
+    ["no available backend found. ERR: [wasm] TypeError: Failed to fetch", "runtime-missing", /wasmPaths/],
+    ["std::bad_alloc", "out-of-memory", /close other tabs/],
+    ["Can't create a session. failed to allocate a buffer of size 9.", "out-of-memory", /too little memory/],
+    ["Unsupported model IR version", "session-failed", /refused a model of \d+ bytes: Unsupported/],
+  ])("tells what kind of failure it is: %s", async (message, code, text) => {
+    const create = () => Promise.reject(new Error(message));
+    const fake = { InferenceSession: { create }, env: { wasm: {} } } as unknown as typeof ort;
+    const attempt = webProvider(fake).createSession(source);
+    await expect(attempt).rejects.toThrow(text);
+    await expect(attempt).rejects.toMatchObject({ code });
+  });
+
+  it("says so where there is no GPU", async () => {
+    const attempt = webProvider(ort, { executionProvider: "webgpu" }).createSession(source);
+    await expect(attempt).rejects.toThrow(/^expected a GPU for WebGPU, found none/);
+  });
+
+  it("runs one thing at a time, in the order of the calls", async () => {
+    const [a, b] = [await provider.createSession(source), await provider.createSession(source)];
+    const order: string[] = [];
+    const run = async (session: typeof a, name: string) => {
+      await session.run({ x });
+      order.push(name);
+    };
+    await Promise.all([run(a, "a"), run(b, "b"), run(a, "c"), run(b, "d")]);
+    expect(order).toEqual(["a", "b", "c", "d"]);
+    await Promise.all([a.dispose(), b.dispose()]);
   });
 });

@@ -1,103 +1,189 @@
 import {
   type Feeds,
   type Fetches,
-  type ModelSource,
   type Results,
   RuntimeError,
   type Session,
   type SessionOptions,
   type TensorInfo,
+  type TensorMemory,
 } from "@kvfold/runtime";
-import type { InferenceSession } from "onnxruntime-web";
-
-/** The `onnxruntime-web` module, or what of it is used. */
-export type OrtWeb = Pick<typeof import("onnxruntime-web"), "InferenceSession" | "env">;
-
-/** What may run a model in a browser. */
-export type ExecutionProvider = "wasm" | "webgpu";
+import type { InferenceSession, Tensor } from "onnxruntime-web";
+import type { ExecutionProvider } from "./choose-execution-provider.js";
+import { exclusively } from "./exclusive.js";
+import { gpuMemory } from "./gpu-memory.js";
+import { type GpuSessionDevice, openGpuDevice } from "./gpu-session-device.js";
+import { readOnnxOutline } from "./onnx-outline.js";
+import { ortFailure } from "./ort-failure.js";
+import type { OrtWeb } from "./ort-web.js";
+import type { ModelBytes } from "./web-model-source.js";
 
 /** Only fatal messages: what else ONNX Runtime would print to the console arrives as an error anyway. */
 const LOG_FATAL = 4;
+/** A device that is lost says so a moment after what ran on it has failed. */
+const LOSS_DELAY_MS = 200;
 
 /**
- * Loads a model into ONNX Runtime.
+ * Loads a model into ONNX Runtime. With WebGPU, caches stay on the GPU.
  *
- * @throws {RuntimeError} `session-failed` when the model cannot be fetched, or ONNX Runtime refuses it.
+ * @throws {RuntimeError} `session-failed` when ONNX Runtime refuses the model, or there is no GPU; `out-of-memory`;
+ *   `runtime-missing` when ONNX Runtime's own files do not load; `device-lost`.
  */
 export async function openSession(
   ort: OrtWeb,
-  executionProviders: readonly ExecutionProvider[],
-  source: ModelSource,
+  provider: ExecutionProvider,
+  source: ModelBytes,
   options: SessionOptions,
-): Promise<Session> {
-  const label = "path" in source ? source.path : `a model of ${source.bytes.length} bytes`;
+): Promise<WebSession> {
+  const label = `a model of ${source.bytes.length} bytes`;
+  const gpu = provider === "webgpu" ? await openGpuDevice() : undefined;
   try {
-    const session = await create(ort, source, { executionProviders, ...toOrtOptions(options) });
-    return new WebSession(session, label);
+    const ortOptions = toOrtOptions(gpu, source, options);
+    const session = await exclusively(ort, () => ort.InferenceSession.create(source.bytes, ortOptions));
+    return new WebSession({ ort, session, gpu, label });
   } catch (cause) {
-    throw new RuntimeError(
-      "session-failed",
-      `createSession: ONNX Runtime refused ${label}: ${messageOf(cause)}`,
-      { cause },
-    );
+    const failure =
+      gpu?.failure ?? ortFailure("session-failed", `createSession: ONNX Runtime refused ${label}`, cause);
+    gpu?.destroy();
+    throw failure;
   }
 }
 
-function create(
-  { InferenceSession }: OrtWeb,
-  source: ModelSource,
-  options: InferenceSession.SessionOptions,
-): Promise<InferenceSession> {
-  if ("path" in source) return InferenceSession.create(source.path, options);
-  const { bytes, externalData } = source;
-  return InferenceSession.create(bytes, externalData === undefined ? options : { ...options, externalData });
+function toOrtOptions(
+  gpu: GpuSessionDevice | undefined,
+  { bytes, externalData }: ModelBytes,
+  { optimization, prepack = true }: SessionOptions,
+): InferenceSession.SessionOptions {
+  return {
+    logSeverityLevel: LOG_FATAL,
+    executionProviders: ["wasm"],
+    ...(gpu === undefined ? {} : gpuOptions(gpu, bytes)),
+    ...(externalData === undefined ? {} : { externalData }),
+    ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
+    ...(prepack ? {} : { extra: { session: { disable_prepacking: "1" } } }),
+  };
 }
 
-const toOrtOptions = ({ optimization, prepack = true }: SessionOptions): InferenceSession.SessionOptions => ({
-  logSeverityLevel: LOG_FATAL,
-  ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
-  ...(prepack ? {} : { extra: { session: { disable_prepacking: "1" } } }),
+/** Only caches stay on the GPU: everything else is wanted at once, and reading it back later would cost another wait. */
+// The device is a whole one; webgpu.ts names only what is used of it.
+const gpuOptions = ({ device }: GpuSessionDevice, bytes: Uint8Array): InferenceSession.SessionOptions => ({
+  executionProviders: [
+    { name: "webgpu", device } as unknown as InferenceSession.WebGpuExecutionProviderOption,
+  ],
+  preferredOutputLocation: Object.fromEntries(
+    readOnnxOutline(bytes, "the model")
+      .outputs.filter((name) => name.startsWith("present."))
+      .map((name) => [name, "gpu-buffer"]),
+  ),
 });
 
-class WebSession implements Session {
-  readonly writesInPlace = false;
+interface WebSessionParts {
+  readonly ort: OrtWeb;
+  readonly session: InferenceSession;
+  readonly gpu: GpuSessionDevice | undefined;
+  readonly label: string;
+}
+
+/** A model in ONNX Runtime for browsers. */
+export class WebSession implements Session {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
+  /** WebAssembly leaves given outputs as they were, and says nothing. */
+  readonly writesInPlace: boolean;
+  readonly memory?: TensorMemory;
+  /** Settles when the GPU is lost. */
+  readonly lost: Promise<RuntimeError>;
+  readonly #ort: OrtWeb;
+  readonly #gpu: GpuSessionDevice | undefined;
   readonly #label: string;
   #session: InferenceSession | undefined;
+  #failed = false;
 
-  constructor(session: InferenceSession, label: string) {
+  constructor({ ort, session, gpu, label }: WebSessionParts) {
+    this.#ort = ort;
     this.#session = session;
+    this.#gpu = gpu;
     this.#label = label;
     this.inputs = session.inputMetadata.map(toTensorInfo);
     this.outputs = session.outputMetadata.map(toTensorInfo);
+    this.writesInPlace = gpu !== undefined;
+    if (gpu !== undefined) this.memory = gpuMemory(ort, gpu.device);
+    this.lost = gpu?.lost ?? new Promise(() => {});
   }
 
-  async run(feeds: Feeds, fetches?: Fetches): Promise<Results> {
-    if (this.#session === undefined) {
-      throw new RuntimeError("disposed", `run: the session of ${this.#label} was disposed: create another`);
-    }
-    try {
-      return await this.#session.run(feeds, this.#namesOf(fetches), { logSeverityLevel: LOG_FATAL });
-    } catch (cause) {
-      throw new RuntimeError(
-        "run-failed",
-        `run: ONNX Runtime failed on ${this.#label}: ${messageOf(cause)}`,
-        { cause },
-      );
-    }
+  run(feeds: Feeds, fetches?: Fetches): Promise<Results> {
+    return exclusively(this.#ort, async () => {
+      const session = this.#available();
+      try {
+        const results = await this.#unlessLost(
+          session.run(feeds, this.#toOrtFetches(fetches), { logSeverityLevel: LOG_FATAL }),
+        );
+        if (this.#gpu?.failure !== undefined) throw this.#gpu.failure;
+        return results;
+      } catch (cause) {
+        this.#failed = this.#gpu !== undefined;
+        throw (
+          (await this.#gpuFailure()) ??
+          ortFailure("run-failed", `run: ONNX Runtime failed on ${this.#label}`, cause)
+        );
+      }
+    });
   }
 
   async dispose(): Promise<void> {
     const session = this.#session;
     this.#session = undefined;
-    await session?.release();
+    if (session === undefined) return;
+    await exclusively(this.#ort, () => session.release());
+    this.#gpu?.destroy();
   }
 
-  /** Tensors to write into are dropped: they would come back unwritten, and the results would be lost. */
-  #namesOf(fetches: Fetches | undefined): readonly string[] {
-    if (fetches === undefined) return this.outputs.map(({ name }) => name);
-    return isNames(fetches) ? fetches : Object.keys(fetches);
+  #available(): InferenceSession {
+    if (this.#session === undefined) {
+      throw new RuntimeError("disposed", `run: the session of ${this.#label} was disposed: create another`);
+    }
+    if (this.#gpu?.failure !== undefined) throw this.#gpu.failure;
+    // ONNX Runtime 1.30 keeps the inputs of a failed run bound: every later run would compute with those.
+    if (this.#failed) {
+      throw new RuntimeError(
+        "run-failed",
+        `run: an earlier run on ${this.#label} failed, and ONNX Runtime cannot go on from there with WebGPU: load it again`,
+      );
+    }
+    return this.#session;
+  }
+
+  /** What waits for a GPU that is gone might wait for ever. */
+  #unlessLost<T>(work: Promise<T>): Promise<T> {
+    const lost = this.#gpu?.lost.then((failure) => Promise.reject(failure));
+    return lost === undefined ? work : Promise.race([work, lost]);
+  }
+
+  async #gpuFailure(): Promise<RuntimeError | undefined> {
+    if (this.#gpu === undefined) return undefined;
+    const delay = new Promise((resolve) => setTimeout(resolve, LOSS_DELAY_MS));
+    await Promise.race([this.#gpu.lost, delay]);
+    return this.#gpu.failure;
+  }
+
+  /**
+   * Tensors on the GPU are written into. Those in the memory of the CPU would come back as they were, and the results
+   * would be lost: of these only the name counts.
+   */
+  #toOrtFetches(fetches: Fetches = this.outputs.map(({ name }) => name)): InferenceSession.FetchesType {
+    if (isNames(fetches)) return fetches;
+    return Object.fromEntries(
+      Object.entries(fetches).map(([name, tensor]) => [name, tensor && this.#adopt(tensor)]),
+    );
+  }
+
+  /** ONNX Runtime silently ignores tensors that are no instances of its own class. */
+  #adopt(tensor: Tensor): Tensor | null {
+    const { Tensor } = this.#ort;
+    if (tensor.location !== "gpu-buffer") return null;
+    if (tensor instanceof Tensor) return tensor;
+    const dataType = tensor.type as Tensor.GpuBufferDataTypes;
+    return Tensor.fromGpuBuffer(tensor.gpuBuffer, { dataType, dims: tensor.dims });
   }
 }
 
@@ -108,5 +194,3 @@ function toTensorInfo(metadata: InferenceSession.ValueMetadata): TensorInfo {
   const { name, type, shape } = metadata;
   return { name, type, shape };
 }
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));

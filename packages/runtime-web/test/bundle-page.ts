@@ -1,16 +1,18 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "tsup";
 
-/** Bundles `page.ts` with all it imports into one module for browsers, as an application's bundler would. */
-export async function bundlePage(): Promise<Uint8Array> {
+const source = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+/** Bundles `page.ts` and `worker.ts` with all they import into modules for browsers, as an application's bundler would. */
+export async function bundlePage(): Promise<Readonly<Record<string, Uint8Array>>> {
   const folder = await mkdtemp(join(tmpdir(), "kvfold-page-"));
   try {
     await build({
       config: false,
-      entry: { page: fileURLToPath(new URL("page.ts", import.meta.url)) },
+      entry: { page: source("page.ts"), worker: source("worker.ts") },
       outDir: folder,
       format: "esm",
       platform: "browser",
@@ -22,7 +24,10 @@ export async function bundlePage(): Promise<Uint8Array> {
         options.conditions = ["@kvfold/source", "onnxruntime-web-use-extern-wasm"];
       },
     });
-    return await readFile(join(folder, "page.js"));
+    const names = await readdir(folder);
+    return Object.fromEntries(
+      await Promise.all(names.map(async (name) => [`/${name}`, await readFile(join(folder, name))])),
+    );
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,45 +1,86 @@
 import { createCausalLM, generate, perplexity, RuntimeError, Tensor } from "@kvfold/runtime";
 import * as ort from "onnxruntime-web/wasm";
-import { fetchModel, webProvider } from "../src/index.js";
+import {
+  chooseExecutionProvider,
+  createWebRuntime,
+  deleteStoredModels,
+  readModelSource,
+  type WebProvider,
+  type WebRuntime,
+  webProvider,
+} from "../src/index.js";
+import { type TrackedMemory, trackMemory } from "./track-memory.js";
 
-/** What the test calls in the page. Arguments and results cross as JSON. */
-export interface PageApi {
-  readonly isolated: boolean;
-  generateTokens(url: string, prompt: readonly number[], count: number): Promise<readonly number[]>;
-  measurePerplexity(url: string, window: readonly number[]): Promise<number>;
-  multiply(url: string, externalData: readonly string[], x: readonly number[]): Promise<readonly number[]>;
-  failureOf(url: string): Promise<readonly [code: string, message: string]>;
+/** All of an asynchronous iteration. */
+async function collect<T>(values: AsyncIterable<T>): Promise<readonly T[]> {
+  const all: T[] = [];
+  for await (const value of values) all.push(value);
+  return all;
 }
 
-const provider = webProvider(ort, { wasmPaths: "/ort/" });
+/** Code and message of what a promise rejects with. */
+const failureOf = (promise: Promise<unknown>): Promise<readonly [code: string, message: string]> =>
+  promise.then(
+    () => ["none", "it succeeded"] as const,
+    (error: unknown) =>
+      RuntimeError.isInstance(error)
+        ? ([error.code, error.message] as const)
+        : (["unknown", String(error)] as const),
+  );
 
-const openModel = async (url: string) =>
-  createCausalLM(await provider.createSession({ path: url }, { threads: 2 }));
+/** The longest time for which the page did nothing, while `work` was done. */
+async function longestPause<T>(
+  work: () => Promise<T>,
+): Promise<{ readonly pause: number; readonly result: T }> {
+  let pause = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    pause = Math.max(pause, now - last);
+    last = now;
+  }, 5);
+  const result = await work();
+  clearInterval(timer);
+  return { pause: Math.max(pause, performance.now() - last), result };
+}
+
+/** What tests call in the page. */
+export interface PageApi {
+  readonly runtime: WebRuntime;
+  readonly provider: WebProvider;
+  /** Another build of ONNX Runtime, which most tests do without. */
+  readonly openGpuProvider: () => Promise<WebProvider>;
+  readonly memory: TrackedMemory;
+  readonly collect: typeof collect;
+  readonly failureOf: typeof failureOf;
+  readonly longestPause: typeof longestPause;
+  readonly chooseExecutionProvider: typeof chooseExecutionProvider;
+  readonly createCausalLM: typeof createCausalLM;
+  readonly createWebRuntime: typeof createWebRuntime;
+  readonly deleteStoredModels: typeof deleteStoredModels;
+  readonly generate: typeof generate;
+  readonly perplexity: typeof perplexity;
+  readonly readModelSource: typeof readModelSource;
+  readonly Tensor: typeof Tensor;
+}
 
 const api: PageApi = {
-  isolated: globalThis.crossOriginIsolated,
-  async generateTokens(url, prompt, count) {
-    const tokens: number[] = [];
-    for await (const token of generate(await openModel(url), prompt, { maxNewTokens: count }))
-      tokens.push(token);
-    return tokens;
-  },
-  async measurePerplexity(url, window) {
-    return (await perplexity(await openModel(url), [window])).nll;
-  },
-  async multiply(url, externalData, x) {
-    const session = await provider.createSession(await fetchModel(url, { externalData }));
-    const feeds = { x: new Tensor("float32", Float32Array.from(x), [x.length / 3, 3]) };
-    const { y } = await session.run(feeds, { y: new Tensor("float32", new Float32Array(4), [2, 2]) });
-    await session.dispose();
-    return [...(y!.data as Float32Array)];
-  },
-  async failureOf(url) {
-    const failure: unknown = await fetchModel(url)
-      .then((source) => provider.createSession(source))
-      .catch((error: unknown) => error);
-    return RuntimeError.isInstance(failure) ? [failure.code, failure.message] : ["none", String(failure)];
-  },
+  runtime: createWebRuntime({ worker: () => new Worker("/worker.js", { type: "module" }) }),
+  provider: webProvider(ort, { wasmPaths: "/ort/" }),
+  openGpuProvider: async () =>
+    webProvider(await import("onnxruntime-web/webgpu"), { executionProvider: "webgpu", wasmPaths: "/ort/" }),
+  memory: trackMemory(),
+  collect,
+  failureOf,
+  longestPause,
+  chooseExecutionProvider,
+  createCausalLM,
+  createWebRuntime,
+  deleteStoredModels,
+  generate,
+  perplexity,
+  readModelSource,
+  Tensor,
 };
 
 Object.assign(globalThis, { kvfold: api });

@@ -9,7 +9,7 @@ import {
   VOCABULARY,
 } from "../test/tiny-decoder.js";
 import { largestDifference, openTinyModel, tinyTokens } from "../test/tiny-model.js";
-import { createCausalLM, type DecodingState, type Logits, type Session } from "./index.js";
+import { createCausalLM, type DecodingState, type Logits, type Session, Tensor } from "./index.js";
 import { logitsRow } from "./logits.js";
 
 /** Logits reach 17, where float32 has steps of 2e-6: ten of them, for sums taken in another order (measured: 6e-6). */
@@ -149,6 +149,31 @@ describe("a decoding state", () => {
     state.dispose();
     await expect(state.decode(5)).rejects.toMatchObject({ code: "disposed" });
     expect([state.length, state.cacheBytes]).toEqual([0, 0]);
+  });
+
+  it("gives back what a run left that was under way when it was disposed", async () => {
+    const session = await openTestSession(buildTinyDecoder(plain));
+    let held = 0;
+    const onGpu = (tensor: Tensor): Tensor => {
+      held++;
+      const dispose = () => void held--;
+      return Tensor.fromGpuBuffer({} as never, { dataType: "float32", dims: tensor.dims, dispose });
+    };
+    const gpuSession: Session = {
+      ...session,
+      run: async (feeds, fetches) => {
+        const { logits, ...presents } = await session.run(feeds, fetches);
+        return {
+          logits: logits!,
+          ...Object.fromEntries(Object.entries(presents).map(([name, it]) => [name, onGpu(it)])),
+        };
+      },
+    };
+    const state = createCausalLM(gpuSession).createState();
+    const running = state.prefill(tokens.slice(0, 3));
+    state.dispose();
+    await running;
+    expect(held).toBe(0);
   });
 
   it("keeps its tokens apart from another state's", async () => {

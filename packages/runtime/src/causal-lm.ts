@@ -63,7 +63,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
   const inputs = planDecoderInputs(session, cacheLayout);
   const createCache = (capacity: number): KvCache =>
     cacheKind === "in-place"
-      ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions })
+      ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions, memory: session.memory })
       : createGrowingCache(cacheLayout);
   const createState = (capacity = initialCapacity): DecodingState =>
     createDecodingState({ session, inputs, cache: createCache(capacity), maxPositions, prefillChunk });

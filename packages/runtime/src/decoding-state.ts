@@ -23,7 +23,7 @@ export interface DecodingState {
   forward(ids: ArrayLike<number>): Promise<Logits>;
   /** Forgets all tokens. An in-place cache keeps its memory for the next ones. */
   clear(): void;
-  /** Lets go of the cache. */
+  /** Gives back the memory of the cache, as soon as a call that is under way is done. */
   dispose(): void;
 }
 
@@ -90,7 +90,8 @@ class CachedDecoding implements DecodingState {
   }
 
   dispose(): void {
-    this.#cache?.clear();
+    // The tensors of a run under way are still read, and it will leave others: they go when it is done.
+    if (!this.#busy) this.#cache?.dispose();
     this.#cache = undefined;
   }
 
@@ -113,6 +114,7 @@ class CachedDecoding implements DecodingState {
       return await work(cache);
     } finally {
       this.#busy = false;
+      if (this.#cache === undefined) cache.dispose();
     }
   }
 

@@ -25,6 +25,7 @@ export {
   type SessionProvider,
   Tensor,
   type TensorInfo,
+  type TensorMemory,
 } from "./port.js";
 export { createRandom, type Random } from "./random.js";
 export { RuntimeError, type RuntimeErrorCode } from "./runtime-error.js";

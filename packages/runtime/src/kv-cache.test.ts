@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
   type CacheLayout,
   type CacheSlot,
@@ -6,6 +6,7 @@ import {
   createInPlaceCache,
   type KvCache,
   Tensor,
+  type TensorMemory,
 } from "./index.js";
 
 const slot = (name: string, heads: number, size: number, type: CacheSlot["type"] = "float32"): CacheSlot => ({
@@ -79,6 +80,52 @@ describe("createInPlaceCache", () => {
   });
 });
 
+describe("createInPlaceCache in memory of its own", () => {
+  /** Memory for `budget` numbers that knows what it has given. */
+  function limitedMemory(budget: number) {
+    const held = new Set<Tensor>();
+    const used = () => [...held].reduce((sum, { size }) => sum + size, 0);
+    const memory: TensorMemory = {
+      allocate(type, dims) {
+        const dispose = () => void held.delete(tensor);
+        const tensor = Tensor.fromGpuBuffer({} as never, { dataType: type, dims, dispose });
+        if (used() + tensor.size > budget) throw new Error("full");
+        held.add(tensor);
+        return tensor;
+      },
+      copyTokens: vi.fn<TensorMemory["copyTokens"]>(),
+    };
+    return { memory, used };
+  }
+
+  it("allocates there, moves its tokens when full, and gives all back", () => {
+    const { memory, used } = limitedMemory(1_000);
+    const cache = createInPlaceCache(layout, { capacity: 4, memory });
+    expect(used()).toBe(4 * 10);
+    const smaller = past(cache, "0.key");
+    cache.commit({}, 3);
+    cache.reserve(4);
+    expect(past(cache, "0.key").dims).toEqual([1, 3, 8, 2]);
+    expect(memory.copyTokens).toHaveBeenCalledWith(smaller, past(cache, "0.key"), 3);
+    expect(used()).toBe(8 * 10);
+    cache.clear();
+    expect(used()).toBe(8 * 10);
+    cache.dispose();
+    expect(used()).toBe(0);
+  });
+
+  it("keeps its tokens when there is no memory to grow into", () => {
+    // 40 numbers at first. The keys grow to 48 beside the values' 16, which then find no room for 32 more.
+    const { memory, used } = limitedMemory(90);
+    const cache = createInPlaceCache(layout, { capacity: 4, memory });
+    cache.commit({}, 4);
+    expect(() => cache.reserve(1)).toThrow("full");
+    expect([cache.length, past(cache, "0.key").dims[2], past(cache, "0.value").dims[2]]).toEqual([4, 8, 4]);
+    cache.dispose();
+    expect(used()).toBe(0);
+  });
+});
+
 describe("createGrowingCache", () => {
   const present = (tokens: number): Record<string, Tensor> => ({
     "present.0.key": new Tensor("float32", new Float32Array(6 * tokens), [1, 3, tokens, 2]),
@@ -105,6 +152,10 @@ describe("createGrowingCache", () => {
     expect(released).toBe(0);
     cache.commit(present(2), 1);
     expect(released).toBe(1);
+    const last = Tensor.fromGpuBuffer({} as never, { dataType: "float32", dims: [1, 3, 3, 2], dispose });
+    cache.commit({ ...present(3), "present.0.key": last }, 1);
+    cache.dispose();
+    expect(released).toBe(2);
   });
 
   it("forgets all tokens", () => {

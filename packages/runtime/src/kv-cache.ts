@@ -1,5 +1,6 @@
 import { type CacheLayout, type CacheSlot, cacheSlots, elementBytes } from "./cache-layout.js";
-import type { Feeds, Results, Tensor } from "./port.js";
+import { cpuMemory } from "./cpu-memory.js";
+import type { Feeds, Results, Tensor, TensorMemory } from "./port.js";
 import { zeros } from "./tensors.js";
 
 /** The keys and values of the tokens so far, and how they enter and leave a run. */
@@ -18,6 +19,8 @@ export interface KvCache {
   commit(results: Results, count: number): void;
   /** Forgets all tokens. */
   clear(): void;
+  /** Gives back all memory. */
+  dispose(): void;
 }
 
 /** A slot and the tensor `[1, heads, T, size]` that holds it. */
@@ -32,6 +35,8 @@ export declare namespace createInPlaceCache {
     readonly capacity?: number;
     /** Tokens there is never need for more than. */
     readonly limit?: number;
+    /** Where its tensors lie: the session's, where it has one. */
+    readonly memory?: TensorMemory | undefined;
   }
 }
 
@@ -41,12 +46,18 @@ export declare namespace createInPlaceCache {
  */
 export function createInPlaceCache(
   layout: CacheLayout,
-  { capacity: initial = 256, limit = Number.POSITIVE_INFINITY }: createInPlaceCache.Options = {},
+  {
+    capacity: initial = 256,
+    limit = Number.POSITIVE_INFINITY,
+    memory = cpuMemory,
+  }: createInPlaceCache.Options = {},
 ): KvCache {
   const slots = cacheSlots(layout);
   let capacity = Math.min(initial, limit);
   let length = 0;
-  let entries = slots.map((slot) => allocate(slot, capacity));
+  const allocate = (slot: CacheSlot, tokens: number): Tensor =>
+    memory.allocate(slot.type, dimsOf(slot, tokens));
+  const entries: Entry[] = slots.map((slot) => ({ slot, tensor: allocate(slot, capacity) }));
   return {
     get length() {
       return length;
@@ -57,8 +68,14 @@ export function createInPlaceCache(
     reserve(count) {
       const needed = length + count;
       if (needed <= capacity) return;
-      capacity = Math.max(needed, Math.min(2 * capacity, limit));
-      entries = entries.map((entry) => moveTokens(entry, allocate(entry.slot, capacity), length));
+      const larger = Math.max(needed, Math.min(2 * capacity, limit));
+      // One at a time, for the sake of the peak; should memory run out midway, every layer still has its tokens.
+      for (const [index, { slot, tensor }] of entries.entries()) {
+        entries[index] = { slot, tensor: allocate(slot, larger) };
+        memory.copyTokens(tensor, entries[index].tensor, length);
+        release(tensor);
+      }
+      capacity = larger;
     },
     feeds: () => pasts(entries),
     fetches: () => Object.fromEntries(entries.map(({ slot, tensor }) => [slot.present, tensor])),
@@ -68,14 +85,17 @@ export function createInPlaceCache(
     clear() {
       length = 0;
     },
+    dispose: () => releaseAll(entries),
   };
 }
 
 /** A cache whose tensors `[1, heads, T, size]` are replaced by every run's presents. Works with every graph. */
 export function createGrowingCache(layout: CacheLayout): KvCache {
   const slots = cacheSlots(layout);
+  const empty = (): readonly Entry[] =>
+    slots.map((slot) => ({ slot, tensor: zeros(slot.type, dimsOf(slot, 0)) }));
   let length = 0;
-  let entries = slots.map((slot) => allocate(slot, 0));
+  let entries = empty();
   return {
     get length() {
       return length;
@@ -88,21 +108,19 @@ export function createGrowingCache(layout: CacheLayout): KvCache {
     fetches: () => Object.fromEntries(slots.map(({ present }) => [present, null])),
     commit(results, count) {
       length += count;
-      for (const { tensor } of entries) release(tensor);
+      releaseAll(entries);
       entries = slots.map((slot) => ({ slot, tensor: results[slot.present]! }));
     },
     clear() {
       length = 0;
-      for (const { tensor } of entries) release(tensor);
-      entries = slots.map((slot) => allocate(slot, 0));
+      releaseAll(entries);
+      entries = empty();
     },
+    dispose: () => releaseAll(entries),
   };
 }
 
-const allocate = (slot: CacheSlot, capacity: number): Entry => ({
-  slot,
-  tensor: zeros(slot.type, [1, slot.heads, capacity, slot.size]),
-});
+const dimsOf = ({ heads, size }: CacheSlot, tokens: number): readonly number[] => [1, heads, tokens, size];
 
 const pasts = (entries: readonly Entry[]): Feeds =>
   Object.fromEntries(entries.map(({ slot, tensor }) => [slot.past, tensor]));
@@ -110,18 +128,8 @@ const pasts = (entries: readonly Entry[]): Feeds =>
 const occupiedBytes = (slots: readonly CacheSlot[], tokens: number): number =>
   slots.reduce((sum, slot) => sum + slot.heads * slot.size * tokens * elementBytes(slot), 0);
 
-/** Copies the first `tokens` of every head: heads lie `capacity` tokens apart, so each moves on its own. */
-function moveTokens(from: Entry, to: Entry, tokens: number): Entry {
-  const { heads, size } = from.slot;
-  const source = from.tensor.data as Float32Array;
-  const target = to.tensor.data as Float32Array;
-  const sourceStride = source.length / heads;
-  const targetStride = target.length / heads;
-  for (let head = 0; head < heads; head++) {
-    const start = head * sourceStride;
-    target.set(source.subarray(start, start + tokens * size), head * targetStride);
-  }
-  return to;
+function releaseAll(entries: readonly Entry[]): void {
+  for (const { tensor } of entries) release(tensor);
 }
 
 /** Memory of a GPU is not collected; a tensor on the CPU has nothing to release. */

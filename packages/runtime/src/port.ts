@@ -21,12 +21,22 @@ export type Results = Readonly<Record<string, Tensor>>;
  */
 export type Fetches = readonly string[] | Readonly<Record<string, Tensor | null>>;
 
+/** Memory that a session writes presents into. */
+export interface TensorMemory {
+  /** A tensor of zeros; its `dispose` gives the memory back. */
+  allocate(type: "float32" | "float16", dims: readonly number[]): Tensor;
+  /** Copies the first `tokens` of every head from one cache `[1, heads, T, size]` to one of another `T`. */
+  copyTokens(from: Tensor, to: Tensor, tokens: number): void;
+}
+
 /** A loaded model, whichever ONNX Runtime runs it. */
 export interface Session {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
   /** Whether a tensor given in `fetches` is the memory that the output is written to. */
   readonly writesInPlace: boolean;
+  /** Where such tensors must lie; undefined for the memory of the CPU. */
+  readonly memory?: TensorMemory | undefined;
   /**
    * Runs the model once.
    *

@@ -4,6 +4,9 @@
  * - `aborted`: the caller's signal fired; its reason is the error's `cause`.
  * - `runtime-missing`: the ONNX Runtime package of a provider is not installed.
  * - `model-unreadable`: the model's file or bytes are missing or empty.
+ * - `storage-full`: a browser's storage has no room for the model.
+ * - `out-of-memory`: the memory of the CPU or the GPU is used up.
+ * - `device-lost`: the GPU is gone, for whatever reason; a model that is loaded anew works again.
  * - `session-failed`: ONNX Runtime refused the model.
  * - `run-failed`: ONNX Runtime refused the inputs of a run, or failed inside it.
  * - `disposed`: a session or a decoding state was used after `dispose()`.
@@ -17,6 +20,9 @@ export type RuntimeErrorCode =
   | "aborted"
   | "runtime-missing"
   | "model-unreadable"
+  | "storage-full"
+  | "out-of-memory"
+  | "device-lost"
   | "session-failed"
   | "run-failed"
   | "disposed"

@@ -19,13 +19,14 @@ export type TinyLayer =
 export interface TinyDecoder {
   readonly layers: readonly TinyLayer[];
   readonly cacheType?: "float32" | "float16";
+  /** Tokens that there are positions for; 128 unless given. */
+  readonly positions?: number;
   /** Adds the input `num_logits_to_keep` with this shape. */
   readonly logitsToKeep?: readonly number[];
   readonly logitsType?: "float32" | "float16";
 }
 
 export const VOCABULARY = 61;
-const POSITIONS = 128;
 const HIDDEN = 32;
 const MICROSOFT = "com.microsoft";
 
@@ -49,6 +50,7 @@ export const mixed: TinyDecoder = { layers: [groupQuery.layers[0]!, plain.layers
 export function buildTinyDecoder({
   layers,
   cacheType = "float32",
+  positions = 128,
   logitsToKeep,
   logitsType = "float32",
 }: TinyDecoder): Uint8Array {
@@ -58,6 +60,7 @@ export function buildTinyDecoder({
     graph,
     weight: createWeights(graph),
     cacheType,
+    positions,
     inPlace,
     ...declareInputs(graph),
   };
@@ -96,6 +99,7 @@ interface Context {
   readonly graph: GraphBuilder;
   readonly weight: (name: string, rows: number, columns: number) => string;
   readonly cacheType: "float32" | "float16";
+  readonly positions: number;
   readonly inPlace: boolean;
   readonly inputIds: string;
   readonly mask: string;
@@ -131,9 +135,9 @@ function declareInputs(graph: GraphBuilder): Pick<Context, "inputIds" | "mask" |
   };
 }
 
-function emitEmbedding({ graph, weight, inputIds, positionIds }: Context): string {
+function emitEmbedding({ graph, weight, inputIds, positionIds, positions }: Context): string {
   const tokens = node(graph, "Gather", [weight("embedding", VOCABULARY, HIDDEN), inputIds], "tokens");
-  const places = node(graph, "Gather", [weight("places", POSITIONS, HIDDEN), positionIds], "positions");
+  const places = node(graph, "Gather", [weight("places", positions, HIDDEN), positionIds], "positions");
   return node(graph, "Add", [tokens, places], "embedded");
 }
 
@@ -209,14 +213,14 @@ function emitLengths({ graph, mask }: Context, index: number): readonly string[]
   ];
 }
 
-function rotate({ graph, positionIds }: Context, x: string, name: string, size: number): string {
+function rotate({ graph, positionIds, positions }: Context, x: string, name: string, size: number): string {
   const half = size / 2;
   const table = (trigonometric: (angle: number) => number): Float32Array =>
-    Float32Array.from({ length: POSITIONS * half }, (_, i) =>
+    Float32Array.from({ length: positions * half }, (_, i) =>
       trigonometric(Math.floor(i / half) * 100 ** (-(i % half) / half)),
     );
-  const cos = graph.constant(`cos${size}`, float32Value([POSITIONS, half], table(Math.cos)));
-  const sin = graph.constant(`sin${size}`, float32Value([POSITIONS, half], table(Math.sin)));
+  const cos = graph.constant(`cos${size}`, float32Value([positions, half], table(Math.cos)));
+  const sin = graph.constant(`sin${size}`, float32Value([positions, half], table(Math.sin)));
   return node(graph, "RotaryEmbedding", [x, positionIds, cos, sin], name, { domain: MICROSOFT });
 }
 

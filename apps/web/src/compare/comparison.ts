@@ -37,10 +37,11 @@ export async function continueBoth({ original, folded, prompt }: ComparisonReque
     const [first, second] = [await loadedModel(original), await loadedModel(folded)];
     comparison.originalBytes.value = first.cacheBytesPerToken;
     comparison.foldedBytes.value = second.cacheBytesPerToken;
-    comparison.status.value = `on ${first.provider}: ${first.reason}`;
+    comparison.status.value = first.reason;
     const { bosToken } = tokenizer;
     const ids = [...(bosToken === undefined ? [] : [bosToken]), ...tokenizer.encode(prompt)];
-    const options = { maxNewTokens: MAX_NEW_TOKENS, stop: stop.signal };
+    const { stopTokens } = tokenizer;
+    const options = { maxNewTokens: MAX_NEW_TOKENS, stopTokens, stop: stop.signal };
     await continueText(comparison.original, first, tokenizer, ids, options);
     await continueText(comparison.folded, second, tokenizer, ids, options);
   } catch (error) {

@@ -1,7 +1,7 @@
+import type { WebModel } from "@kvfold/runtime-web";
 import { type Signal, signal } from "@preact/signals";
 import type { TextTokenizer } from "../models/text-tokenizer.js";
 import { messageOf } from "../ui/format.js";
-import type { RunningModel } from "./running-model.js";
 
 /** What one column shows while its model writes. */
 export interface Continuation {
@@ -24,19 +24,25 @@ const EMPTY: Continuation = {
 
 export const emptyContinuation = (): Signal<Continuation> => signal(EMPTY);
 
+export interface ContinuationOptions {
+  readonly maxNewTokens: number;
+  readonly stopTokens: readonly number[];
+  readonly stop: AbortSignal;
+}
+
 /** Lets a model go on with a prompt and shows each token as it comes; ends without complaint when `stop` fires. */
 export async function continueText(
   into: Signal<Continuation>,
-  model: RunningModel,
+  model: WebModel,
   tokenizer: TextTokenizer,
   prompt: readonly number[],
-  { maxNewTokens, stop }: { readonly maxNewTokens: number; readonly stop: AbortSignal },
+  { maxNewTokens, stopTokens, stop }: ContinuationOptions,
 ): Promise<void> {
   into.value = EMPTY;
   const tokens: number[] = [];
   let first = 0;
   try {
-    for await (const token of model.generate(prompt, maxNewTokens, stop)) {
+    for await (const token of model.generate(prompt, { maxNewTokens, stopTokens, signal: stop })) {
       tokens.push(token);
       if (tokens.length === 1) first = performance.now();
       const seconds = (performance.now() - first) / 1000;

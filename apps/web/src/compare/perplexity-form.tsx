@@ -81,8 +81,8 @@ async function measureBoth(
 ): Promise<Outcome | undefined> {
   const tokens = tokenizeDocument(await readTokenizer(original.result.files), text, MAX_TOKENS);
   if (tokens.length < 2) return undefined;
-  const before = await (await loadedModel(original)).perplexity(tokens);
-  const after = await (await loadedModel(folded)).perplexity(tokens);
+  const { perplexity: before } = await (await loadedModel(original)).perplexity([tokens]);
+  const { perplexity: after } = await (await loadedModel(folded)).perplexity([tokens]);
   const { keep, result } = folded;
   addQualityPoint({ keep, bytes: result.plan.cacheBytesPerToken.after, ratio: after / before });
   return { keep, tokens: tokens.length, before, after };

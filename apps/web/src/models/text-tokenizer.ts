@@ -8,6 +8,8 @@ export interface TextTokenizer {
   readonly decode: (tokens: readonly number[]) => string;
   /** The token that begins every document, if the model knows one. */
   readonly bosToken: number | undefined;
+  /** Tokens that end a text. */
+  readonly stopTokens: readonly number[];
 }
 
 /**
@@ -31,6 +33,7 @@ export async function readTokenizer(files: ModelFiles): Promise<TextTokenizer> {
     decode: (tokens) =>
       tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
     bosToken: typeof bosToken === "number" ? bosToken : undefined,
+    stopTokens: [config?.eos_token_id].flat().filter((token) => typeof token === "number"),
   };
 }
 

@@ -1,0 +1,48 @@
+import { RuntimeError, type TensorMemory } from "@kvfold/runtime";
+import type { Tensor } from "onnxruntime-web";
+import { formatBytes } from "./format-bytes.js";
+import type { OrtWeb } from "./ort-web.js";
+import { CACHE_BUFFER_USAGE, type GpuBuffer, type GpuDevice } from "./webgpu.js";
+
+/** Memory of a GPU for caches that are written in place. */
+export const gpuMemory = ({ Tensor }: Pick<OrtWeb, "Tensor">, device: GpuDevice): TensorMemory => ({
+  allocate(dataType, dims) {
+    const elements = dims.reduce((product, size) => product * size, 1);
+    const size = elements * (dataType === "float16" ? 2 : 4);
+    checkSize(size, device);
+    const buffer = device.createBuffer({ size, usage: CACHE_BUFFER_USAGE });
+    return Tensor.fromGpuBuffer(buffer as unknown as Tensor.GpuBufferType, {
+      dataType,
+      dims,
+      dispose: () => buffer.destroy(),
+    });
+  },
+  copyTokens(from, to, tokens) {
+    const [, heads, capacity, size] = from.dims as [number, number, number, number];
+    const rowBytes = size * (from.type === "float16" ? 2 : 4);
+    const commands = device.createCommandEncoder();
+    for (let head = 0; head < heads; head++) {
+      // Heads of an in-place cache are multiples of eight numbers, so all offsets are of the four bytes that WebGPU asks for.
+      commands.copyBufferToBuffer(
+        bufferOf(from),
+        head * capacity * rowBytes,
+        bufferOf(to),
+        head * to.dims[2]! * rowBytes,
+        tokens * rowBytes,
+      );
+    }
+    device.queue.submit([commands.finish()]);
+  },
+});
+
+const bufferOf = (tensor: Tensor): GpuBuffer => tensor.gpuBuffer as unknown as GpuBuffer;
+
+function checkSize(size: number, { limits }: GpuDevice): void {
+  const most = Math.min(limits.maxBufferSize!, limits.maxStorageBufferBindingSize!);
+  if (size <= most) return;
+  throw new RuntimeError(
+    "out-of-memory",
+    `expected a cache of at most ${formatBytes(most)} a layer, which is what this GPU takes, found ${formatBytes(size)}: ` +
+      "use a shorter context",
+  );
+}

@@ -1,0 +1,96 @@
+import { RuntimeError } from "@kvfold/runtime";
+import { readFields } from "./protobuf-fields.js";
+
+/** What is to be known of an ONNX file before ONNX Runtime sees it. */
+export interface OnnxOutline {
+  /** Names of the graph's outputs. */
+  readonly outputs: readonly string[];
+  /** Files beside the model that hold its weights: by name, the bytes that the tensors in them reach to. */
+  readonly externalBytes: ReadonlyMap<string, number>;
+}
+
+/** Messages of onnx.proto3 in which tensors lie, and the fields that lead from one to the next. */
+type Message = "model" | "graph" | "node" | "attribute";
+const FIELDS: Readonly<Record<Message, Readonly<Record<number, Message | "tensor">>>> = {
+  model: { 7: "graph" },
+  graph: { 1: "node", 5: "tensor" },
+  node: { 5: "attribute" },
+  attribute: { 5: "tensor", 6: "graph", 10: "tensor", 11: "graph" },
+};
+const MODEL_GRAPH = 7;
+const GRAPH_OUTPUT = 12;
+const VALUE_NAME = 1;
+const TENSOR_EXTERNAL_DATA = 13;
+const ENTRY_KEY = 1;
+const ENTRY_VALUE = 2;
+
+/**
+ * Reads which files a model's weights lie in, how long these must be, and what the graph's outputs are called. The
+ * graph itself says so, whoever exported it, so that nobody has to be asked, and no server probed.
+ *
+ * @param file - The model's name, for errors.
+ * @throws {RuntimeError} `model-unreadable` when the bytes are no ONNX file, or one that was cut short.
+ */
+export function readOnnxOutline(bytes: Uint8Array, file: string): OnnxOutline {
+  const externalBytes = new Map<string, number>();
+  try {
+    visitTensors("model", bytes, (tensor) => noteExternalData(tensor, externalBytes));
+    const graph = [...readFields(bytes)].find(({ number }) => number === MODEL_GRAPH)?.bytes;
+    if (graph === undefined) throw new RangeError("no graph in it");
+    return { outputs: readOutputs(graph), externalBytes };
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new RuntimeError(
+      "model-unreadable",
+      `expected an ONNX model in ${file}, found ${bytes.length} bytes that are none (${cause.message}): ` +
+        "check the address, or get the file again",
+      { cause },
+    );
+  }
+}
+
+function visitTensors(
+  message: Message | "tensor",
+  bytes: Uint8Array,
+  visit: (tensor: Uint8Array) => void,
+): void {
+  if (message === "tensor") visit(bytes);
+  else {
+    for (const field of readFields(bytes)) {
+      const next = FIELDS[message][field.number];
+      if (next !== undefined) visitTensors(next, field.bytes, visit);
+    }
+  }
+}
+
+/** A tensor's `external_data` is a list of keys and values: `location`, and in decimal `offset` and `length`. */
+function noteExternalData(tensor: Uint8Array, externalBytes: Map<string, number>): void {
+  const entries = new Map<string, string>();
+  for (const { number, bytes } of readFields(tensor)) {
+    if (number === TENSOR_EXTERNAL_DATA) entries.set(...readEntry(bytes));
+  }
+  const location = entries.get("location");
+  if (location === undefined) return;
+  const end = Number(entries.get("offset") ?? 0) + Number(entries.get("length") ?? 0);
+  externalBytes.set(location, Math.max(end, externalBytes.get(location) ?? 0));
+}
+
+const readEntry = (entry: Uint8Array): [key: string, value: string] => [
+  readText(entry, ENTRY_KEY),
+  readText(entry, ENTRY_VALUE),
+];
+
+function readOutputs(graph: Uint8Array): readonly string[] {
+  const outputs: string[] = [];
+  for (const { number, bytes } of readFields(graph)) {
+    if (number === GRAPH_OUTPUT) outputs.push(readText(bytes, VALUE_NAME));
+  }
+  return outputs;
+}
+
+function readText(message: Uint8Array, wanted: number): string {
+  for (const { number, bytes } of readFields(message)) {
+    if (number === wanted) return new TextDecoder().decode(bytes);
+  }
+  return "";
+}

@@ -1,0 +1,46 @@
+import type { FinishReason, generate } from "@kvfold/runtime";
+import type { WorkerConnection } from "./worker-connection.js";
+
+export declare namespace streamTokens {
+  interface Options extends Omit<generate.Options, "signal"> {
+    readonly signal?: AbortSignal | undefined;
+  }
+}
+
+/** Yields the tokens that a worker generates as they come. Leaving the loop stops the worker. */
+export async function* streamTokens(
+  connection: WorkerConnection,
+  prompt: ArrayLike<number>,
+  { signal, ...options }: streamTokens.Options,
+): AsyncGenerator<number, FinishReason, undefined> {
+  const stop = new AbortController();
+  const forwardAbort = (): void => stop.abort(signal?.reason);
+  signal?.addEventListener("abort", forwardAbort);
+  if (signal?.aborted) forwardAbort();
+  const tokens: number[] = [];
+  let ended = false;
+  let wake = (): void => {};
+  const onReport = (token: number): void => {
+    tokens.push(token);
+    wake();
+  };
+  const onEnd = (): void => {
+    ended = true;
+    wake();
+  };
+  const input = { prompt: Array.from(prompt), options };
+  const finished = connection.call("generate", input, { onReport, signal: stop.signal });
+  void finished.then(onEnd, onEnd);
+  try {
+    for (;;) {
+      while (tokens.length > 0) yield tokens.shift()!;
+      if (ended) return await finished;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } finally {
+    stop.abort();
+    signal?.removeEventListener("abort", forwardAbort);
+  }
+}

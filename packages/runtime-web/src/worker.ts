@@ -1,0 +1,1 @@
+export { serveRuntime } from "./serve-runtime.js";

@@ -1,0 +1,312 @@
+import type { ServerResponse } from "node:http";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { readWindows } from "../../converter/test/support/assets.js";
+import { bundlePage } from "./bundle-page.js";
+import { chromePath, openBrowser } from "./open-browser.js";
+import type { PageApi } from "./page.js";
+import { type PageServer, servePage } from "./page-server.js";
+import { makeProseModels, type ProseModels, runInNode } from "./prose-models.js";
+
+declare const kvfold: PageApi;
+
+const GRAPH = "/folded/model.onnx";
+const WEIGHTS = "/folded/model.onnx_data";
+
+describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHROME_PATH)", () => {
+  let browser: Browser;
+  let server: PageServer;
+  let models: ProseModels;
+  let text: readonly number[];
+  let context: BrowserContext;
+  let page: Page;
+  const messages: string[] = [];
+
+  beforeAll(async () => {
+    models = await makeProseModels();
+    text = Array.from((await readWindows({ text: "validation", count: 1 }))[0]!);
+    server = await servePage({ ...(await bundlePage()), ...models.files });
+    browser = await openBrowser("no-gpu");
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    server?.close();
+  });
+
+  // A context has storage of its own.
+  beforeEach(async () => {
+    context = await browser.newContext();
+    page = await openPage();
+  });
+
+  afterEach(async () => {
+    await context.close();
+    Object.assign(server.files, models.files);
+    expect(messages.splice(0)).toEqual([]);
+  });
+
+  const openPage = async (): Promise<Page> => {
+    const opened = await context.newPage();
+    opened.on("pageerror", (error) => messages.push(error.message));
+    // Chromium itself notes requests that fail.
+    opened.on("console", (message) => {
+      if (!message.text().startsWith("Failed to load resource")) messages.push(message.text());
+    });
+    await opened.goto(server.url);
+    await opened.waitForFunction("globalThis.kvfold !== undefined");
+    return opened;
+  };
+
+  /** What was asked for since the last call, of the models. */
+  const modelRequests = () =>
+    server.requests.splice(0).filter((path) => path.includes("/whole/") || path.includes("/folded/"));
+
+  const storedFiles = () =>
+    page.evaluate(async () =>
+      (await (await caches.open("kvfold-models")).keys()).map(({ url }) => new URL(url).pathname),
+    );
+
+  const loadFailure = (storage: "keep" | "none" = "keep", url = GRAPH) =>
+    page.evaluate(([url, storage]) => kvfold.failureOf(kvfold.runtime.load({ url }, { storage })), [
+      url,
+      storage,
+    ] as const);
+
+  it.each(["whole", "folded"] as const)("runs the %s model as Node does", async (name) => {
+    const input = { prompt: text.slice(0, 20), count: 24, window: text.slice(0, 200) };
+    const expected = await runInNode(models[name], input);
+    const found = await page.evaluate(
+      async ([url, { prompt, count, window }]) => {
+        const model = await kvfold.runtime.load({ url });
+        const tokens = await kvfold.collect(model.generate(prompt, { maxNewTokens: count }));
+        const { nll } = await model.perplexity([window]);
+        const { provider, reason, threads, cacheBytesPerToken } = model;
+        model.dispose();
+        return { provider, reason, threads, cacheBytesPerToken, tokens, nll };
+      },
+      [`/${name}/model.onnx`, input] as const,
+    );
+    expect(found.tokens).toEqual(expected.tokens);
+    // Sums of float32 in another order, over logits of about 10.
+    expect(Math.abs(found.nll - expected.nll)).toBeLessThan(1e-5);
+    expect(found.provider).toBe("wasm");
+    expect(found.reason).toMatch(/^WebAssembly, because .*; (one thread|\d threads)\.$/);
+    // 6 layers of keys and values of 8 heads of 32 float32 numbers, and a quarter of it.
+    expect(found.cacheBytesPerToken).toBe(name === "whole" ? 12_288 : 3_072);
+    await expect.poll(() => page.workers()).toEqual([]);
+  });
+
+  it("reports every byte on its way in, and loads nothing on a second visit", async () => {
+    const bytes = models.files[GRAPH]!.length + models.files[WEIGHTS]!.length;
+    modelRequests();
+    const first = await page.evaluate(async (url) => {
+      const seen: { loadedBytes: number; totalBytes: number | undefined; stage: string }[] = [];
+      await kvfold.readModelSource({ url }, { onProgress: (progress) => void seen.push(progress) });
+      return { last: seen.at(-1), stages: [...new Set(seen.map(({ stage }) => stage))] };
+    }, GRAPH);
+    expect(first.stages).toEqual(["download"]);
+    expect(first.last).toMatchObject({ loadedBytes: bytes, totalBytes: bytes });
+    expect(modelRequests()).toEqual([GRAPH, WEIGHTS]);
+    expect(await storedFiles()).toEqual([WEIGHTS, GRAPH].toSorted());
+    await page.close();
+    page = await openPage();
+    const stages = await page.evaluate(async (url) => {
+      const seen: string[] = [];
+      const model = await kvfold.runtime.load({ url }, { onProgress: ({ stage }) => void seen.push(stage) });
+      model.dispose();
+      return [...new Set(seen)];
+    }, GRAPH);
+    expect(stages).toEqual(["read", "start"]);
+    expect(modelRequests()).toEqual([]);
+  });
+
+  it("asks whether a stored model is current if told to, and gets the newer one", async () => {
+    const load = () =>
+      page.evaluate(async (url) => {
+        const { bytes } = await kvfold.readModelSource({ url }, { storage: "revalidate" });
+        return bytes.length;
+      }, GRAPH);
+    const [folded, whole] = ["/folded/model.onnx", "/whole/model.onnx"].map(
+      (path) => models.files[path]!.length,
+    );
+    expect(await load()).toBe(folded);
+    modelRequests();
+    expect(await load()).toBe(folded);
+    expect(modelRequests()).toEqual([`HEAD ${GRAPH}`, `HEAD ${WEIGHTS}`]);
+    server.files[GRAPH] = models.files["/whole/model.onnx"]!;
+    server.files[WEIGHTS] = models.files["/whole/model.onnx_data"]!;
+    expect(await load()).toBe(whole);
+    server.files[GRAPH] = (response) => response.destroy();
+    server.files[WEIGHTS] = (response) => response.destroy();
+    expect(await load()).toBe(whole);
+  });
+
+  it("stops a download where it is told to, and keeps nothing of it", async () => {
+    // A trickle that goes on for minutes.
+    server.files[WEIGHTS] = (response) => {
+      response.writeHead(200, { "content-length": models.files[WEIGHTS]!.length });
+      const timer = setInterval(() => response.write(models.files[WEIGHTS]!.subarray(0, 20_000)), 20);
+      response.on("close", () => clearInterval(timer));
+    };
+    const failure = await page.evaluate((url) => {
+      const controller = new AbortController();
+      const onProgress = ({ loadedBytes }: { loadedBytes: number }) => {
+        if (loadedBytes > 200_000) controller.abort();
+      };
+      return kvfold.failureOf(kvfold.runtime.load({ url }, { onProgress, signal: controller.signal }));
+    }, GRAPH);
+    expect(failure).toEqual(["aborted", "the operation was aborted by its signal"]);
+    expect(await storedFiles()).toEqual([]);
+    await expect.poll(() => page.workers()).toEqual([]);
+  });
+
+  const short = () => models.files[WEIGHTS]!.subarray(0, 1_000_000);
+  const breakOff = (response: ServerResponse): void => {
+    response.writeHead(200, { "content-length": 22_561_792 }).write(short(), () => response.destroy());
+  };
+  it.each([
+    ["is missing", WEIGHTS, undefined, /^expected http.*\/folded\/model\.onnx_data, found status 404$/],
+    ["breaks off", WEIGHTS, breakOff, /found it to break off after \d+ bytes \(.*\): try again$/],
+    [
+      "is too short",
+      WEIGHTS,
+      (response: ServerResponse) => void response.end(short()),
+      /^expected at least 22561792 bytes in http.*model\.onnx_data.*, found 1000000: it was cut short/,
+    ],
+    [
+      "is a page",
+      GRAPH,
+      (response: ServerResponse) => void response.end("<!doctype html><title>Not found</title>"),
+      /^expected an ONNX model in http.*model\.onnx, found 39 bytes that are none/,
+    ],
+    [
+      "is out of reach",
+      GRAPH,
+      (response: ServerResponse) => void response.destroy(),
+      /^expected http.*model\.onnx, found no answer/,
+    ],
+  ])("explains a file that %s, and keeps nothing", async (_, path, served, message) => {
+    if (served === undefined) delete server.files[path];
+    else server.files[path] = served;
+    const [code, found] = await loadFailure();
+    expect(found).toMatch(message);
+    expect(code).toBe("model-unreadable");
+    expect(await storedFiles()).toEqual([]);
+    await expect.poll(() => page.workers()).toEqual([]);
+  });
+
+  it("explains a storage that is full, before the download where it can, and reads past it", async () => {
+    const session = await context.newCDPSession(page);
+    const origin = server.url.slice(0, -1);
+    await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 10_000_000 });
+    const [code, message] = await loadFailure();
+    expect(code).toBe("storage-full");
+    expect(message).toMatch(
+      /^expected room for http.*model\.onnx_data \(22\.6 MB\) in the browser's storage, found too/,
+    );
+    expect(await storedFiles()).toEqual([]);
+    modelRequests();
+    const [early, past] = await page.evaluate(async (url) => {
+      navigator.storage.estimate = async () => ({ quota: 10_000_000, usage: 1_000_000 });
+      const failure = await kvfold.failureOf(kvfold.readModelSource({ url }));
+      return [failure, await kvfold.failureOf(kvfold.readModelSource({ url }, { storage: "none" }))];
+    }, GRAPH);
+    expect(early![1]).toMatch(
+      /^expected room for 22\.6 MB in the browser's storage, found 9\.0 MB: free some/,
+    );
+    expect(past![0]).toBe("none");
+    expect(modelRequests()).toEqual([GRAPH, GRAPH, WEIGHTS]);
+    expect(await storedFiles()).toEqual([]);
+  });
+
+  it("explains a file that no memory is left for", async () => {
+    server.files[GRAPH] = (response) =>
+      void response.writeHead(200, { "content-length": 2 ** 50 }).write(models.files[GRAPH]);
+    const [code, message] = await loadFailure("none");
+    expect(message).toMatch(
+      /^expected 1125\.9 TB of memory for http.*model\.onnx, found less: close other tabs/,
+    );
+    expect(code).toBe("out-of-memory");
+  });
+
+  it("reads files that the user picked, and keeps them under a name", async () => {
+    const found = await page.evaluate(
+      async ([graph, weights]) => {
+        const pick = async (path: string) =>
+          new File([await (await fetch(path)).blob()], path.slice(path.lastIndexOf("/") + 1));
+        const files = [await pick(graph), await pick(weights)];
+        const sizesOf = async (source: Parameters<typeof kvfold.readModelSource>[0]) => {
+          const { bytes, externalData } = await kvfold.readModelSource(source);
+          return [bytes.length, ...externalData!.map(({ data }) => data.length)];
+        };
+        const alone = await kvfold.failureOf(kvfold.readModelSource({ files: files.slice(0, 1) }));
+        const strange = await kvfold.failureOf(kvfold.readModelSource({ kept: "mine" }));
+        const model = await kvfold.runtime.load({ files, keepAs: "mine" });
+        model.dispose();
+        const sizes = [await sizesOf({ files }), await sizesOf({ kept: "mine" })];
+        return { alone, strange, sizes, deleted: await kvfold.deleteStoredModels() };
+      },
+      [GRAPH, WEIGHTS] as const,
+    );
+    expect(found.alone).toEqual([
+      "model-unreadable",
+      "expected model.onnx_data, found only model.onnx: pick it together with model.onnx, which needs it",
+    ]);
+    expect(found.strange[1]).toMatch(/^expected a model kept as mine, found none in this browser's storage/);
+    const sizes = [GRAPH, WEIGHTS].map((path) => models.files[path]!.length);
+    expect(found.sizes).toEqual([sizes, sizes]);
+    expect(found.deleted).toBe(true);
+    expect(await storedFiles()).toEqual([]);
+  });
+
+  it("leaves the page free while it decodes, and stops between two steps", async () => {
+    const found = await page.evaluate(
+      async ([url, prompt]) => {
+        const model = await kvfold.runtime.load({ url });
+        const start = performance.now();
+        const { pause, result } = await kvfold.longestPause(() =>
+          kvfold.collect(model.generate(prompt, { maxNewTokens: 60 })),
+        );
+        const duration = performance.now() - start;
+        const controller = new AbortController();
+        const tokens: number[] = [];
+        const aborted = await kvfold.failureOf(
+          (async () => {
+            for await (const token of model.generate(prompt, {
+              maxNewTokens: 500,
+              signal: controller.signal,
+            })) {
+              tokens.push(token);
+              if (tokens.length === 3) controller.abort();
+            }
+          })(),
+        );
+        for await (const _ of model.generate(prompt)) break;
+        const again = await kvfold.collect(model.generate(prompt, { maxNewTokens: 3 }));
+        model.dispose();
+        const disposed = await kvfold.failureOf(kvfold.collect(model.generate(prompt)));
+        return { pause, duration, count: result.length, aborted, tokens, again, disposed: disposed[0] };
+      },
+      [GRAPH, text.slice(0, 100)] as const,
+    );
+    expect(found.count).toBe(60);
+    // On its own thread, the page would do nothing for the whole of it.
+    expect(found.pause).toBeLessThan(found.duration / 4);
+    expect(found.aborted[0]).toBe("aborted");
+    expect(found.tokens.length).toBeLessThan(50);
+    expect(found.again).toEqual(found.tokens.slice(0, 3));
+    expect(found.disposed).toBe("disposed");
+  });
+
+  it("explains a worker whose script is not there", async () => {
+    const failure = await page.evaluate(() => {
+      const worker = () => new Worker("/none.js", { type: "module" });
+      return kvfold.failureOf(kvfold.createWebRuntime({ worker }).load({ url: "/folded/model.onnx" }));
+    });
+    expect(failure).toEqual([
+      "runtime-missing",
+      "expected a worker whose script calls serveRuntime, found one that failed (its script did not load)",
+    ]);
+  });
+});
