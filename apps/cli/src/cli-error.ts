@@ -8,6 +8,10 @@
  * - `calibration-missing`: the method needs text and was given none.
  * - `insufficient-text`: text or context too short for what was asked.
  * - `output-exists`: writing would overwrite something.
+ * - `not-found`: a Hub has no such model or revision.
+ * - `access-denied`: a Hub wants a token, or another one.
+ * - `network`: a Hub cannot be reached, or does not answer as it should.
+ * - `damaged-download`: a file of a Hub came with the wrong size or checksum.
  * - `interrupted`: a signal ended the work.
  */
 export type CliErrorCode =
@@ -18,6 +22,10 @@ export type CliErrorCode =
   | "calibration-missing"
   | "insufficient-text"
   | "output-exists"
+  | "not-found"
+  | "access-denied"
+  | "network"
+  | "damaged-download"
   | "interrupted";
 
 const marker = /*@__PURE__*/ Symbol.for("kvfold.cli.error");

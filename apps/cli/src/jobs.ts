@@ -1,4 +1,5 @@
 export { disableTelemetry } from "./disable-telemetry.js";
+export type { HubSettings } from "./hub/hub-settings.js";
 export { benchModels } from "./jobs/bench.js";
 export { evaluateModels } from "./jobs/evaluate.js";
 export { foldCheckpoint } from "./jobs/fold.js";

@@ -16,6 +16,7 @@ const context: JobContext = {
   signal: flagSignal(abort),
   onProgress: (progress) => post({ type: "progress", progress }),
   onText: (text) => post({ type: "text", text }),
+  onNotice: (text) => post({ type: "notice", text }),
   onTemporary: (path) => post({ type: "temporary", path }),
 };
 

@@ -1,14 +1,12 @@
 /**
  * The command as users have it: the build, in a process of its own. Skipped where there is no build.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
+import { isBuilt, main, type Outcome, outcomeOf, start } from "./command.js";
 import {
   CALIBRATION_TOKENS,
   makeFolder,
@@ -18,31 +16,7 @@ import {
   VALIDATION_TOKENS,
 } from "./support.js";
 
-const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
-const isBuilt = existsSync(main);
 const fast = ["--method", "svd-w"];
-
-interface Outcome {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Starts a process whose temporary folders go to `temporary`. */
-function start(command: string, args: readonly string[], temporary: string): ChildProcess {
-  return spawn(command, args, { env: { ...process.env, TMPDIR: temporary, NODE_OPTIONS: "" } });
-}
-
-async function outcomeOf(child: ChildProcess): Promise<Outcome> {
-  const output = { stdout: "", stderr: "" };
-  for (const name of ["stdout", "stderr"] as const) {
-    child[name]!.setEncoding("utf8").on("data", (text: string) => {
-      output[name] += text;
-    });
-  }
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, ...output };
-}
 
 const kvfold = async (args: readonly string[]): Promise<Outcome> =>
   outcomeOf(start(process.execPath, [main, ...args], await temporaryFolder()));

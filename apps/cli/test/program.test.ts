@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { PassThrough } from "node:stream";
 import { CommanderError } from "commander";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { CliError } from "../src/cli-error.js";
 import type { CommandHost } from "../src/commands/host.js";
 import { createProgram } from "../src/program.js";
@@ -38,7 +38,7 @@ describe("kvfold fold", () => {
       ..."fold model -o out --keep 1/4 --method svd-a --heal both --span 8 --calibration a.txt b.u16 --windows 16".split(
         " ",
       ),
-      ..."--window 512 --dtype fp32,fp16,q4 --seed 3 --max-positions 2048 --save-moments m --force --json".split(
+      ..."--revision v1 --token hf_me --cache-dir /cache --window 512 --dtype fp32,fp16,q4 --seed 3 --max-positions 2048 --save-moments m --force --json".split(
         " ",
       ),
     );
@@ -47,6 +47,7 @@ describe("kvfold fold", () => {
         name: "fold",
         options: {
           model: "model",
+          hub: { hubUrl: undefined, token: "hf_me", revision: "v1", cacheFolder: resolve("/cache") },
           output: "out",
           keep: "1/4",
           method: "svd-a",
@@ -98,6 +99,17 @@ describe("kvfold fold", () => {
       code: "interrupted",
       message: `interrupted; finished blocks are kept in ${journal}, continue with the same command`,
     });
+  });
+
+  it("takes from the environment what no option says about a Hub", async () => {
+    onTestFinished(() => void vi.unstubAllEnvs());
+    vi.stubEnv("HF_ENDPOINT", "https://hub.example.org/");
+    vi.stubEnv("HF_TOKEN", " hf_you\n");
+    const args = ["inspect", "owner/name", "--cache-dir", "here", "--json"];
+    const hub = { hubUrl: "https://hub.example.org/", revision: undefined, cacheFolder: resolve("here") };
+    expect((await run(...args)).calls).toMatchObject([{ options: { hub: { ...hub, token: "hf_you" } } }]);
+    const own = await run(...args, "--token", "hf_me");
+    expect(own.calls).toMatchObject([{ options: { hub: { token: "hf_me" } } }]);
   });
 
   it("plans without an output", async () => {

@@ -68,7 +68,11 @@ describe.each([
 it("a folded model keeps the products behind the rotation, norms and biases in float32", async () => {
   const weights = syntheticFiles({ config: tiedLlama }).get("model.safetensors") as Uint8Array;
   const { files } = await foldInMemory(await openFiles(tiedLlama, weights), {
-    ...{ keep: "1/2", method: "svd-w", keySpan: 4, valueSpan: 4, dtypes: ["q4"] },
+    keep: "1/2",
+    method: "svd-w",
+    keySpan: 4,
+    valueSpan: 4,
+    dtypes: ["q4"],
   });
   const { nodes, initializers } = readModel(files.get(Q4)!);
   const quantised = nodes.filter(({ operator }) => operator === "MatMulNBits").map(({ name }) => name);

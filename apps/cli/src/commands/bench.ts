@@ -2,9 +2,10 @@ import type { Dtype } from "@kvfold/converter";
 import { Command } from "commander";
 import { renderBench } from "../render/bench.js";
 import { type CommandHost, printResult } from "./host.js";
+import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber, wholeNumbers } from "./options.js";
 
-interface BenchFlags extends CommonOptions {
+interface BenchFlags extends CommonOptions, HubFlags {
   readonly contexts: readonly number[];
   readonly tokens: number;
   readonly repeats: number;
@@ -15,12 +16,15 @@ interface BenchFlags extends CommonOptions {
 /** `kvfold bench`: speed of models, measured in turn. */
 export const createBenchCommand = (host: CommandHost): Command =>
   addCommonOptions(
-    new Command("bench")
+    addHubOptions(new Command("bench"))
       .summary("time prefill and decoding, and compare models")
       .description(
         "Times prefill and decoding of models on random tokens. Models take turns; medians, and ratios to the first model.",
       )
-      .argument("<models...>", "folders with onnx/model.onnx, .onnx files, or checkpoints")
+      .argument(
+        "<models...>",
+        "folders with onnx/model.onnx, .onnx files, checkpoints, or owner/name on the Hub",
+      )
       .option("--contexts <lengths>", "tokens in the cache at the end", wholeNumbers(2), [128, 512, 1024])
       .option("--tokens <count>", "tokens decoded per measurement", wholeNumber(1), 32)
       .option("--repeats <count>", "measurements per model and context", wholeNumber(1), 5)
@@ -36,6 +40,10 @@ Example:
 
 async function runBench(host: CommandHost, models: readonly string[], flags: BenchFlags): Promise<void> {
   const { contexts, tokens, repeats, seed, dtype } = flags;
-  const result = await host.run("bench", { models, contexts, tokens, repeats, seed, dtype }, flags);
+  const result = await host.run(
+    "bench",
+    { models, hub: hubOf(flags), contexts, tokens, repeats, seed, dtype },
+    flags,
+  );
   printResult(host, flags, result, (bench) => renderBench(bench, host.colours));
 }

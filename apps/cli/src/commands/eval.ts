@@ -6,9 +6,10 @@ import { renderEvaluation } from "../render/evaluation.js";
 import type { RepeatedTokens } from "../tokens/copy-source.js";
 import { type TokenFile, tokenFile } from "../tokens/read-tokens.js";
 import { type CommandHost, printResult } from "./host.js";
+import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber, wholeNumbers } from "./options.js";
 
-interface EvalFlags extends CommonOptions {
+interface EvalFlags extends CommonOptions, HubFlags {
   readonly text?: readonly string[];
   readonly tokens?: string;
   readonly windows?: number;
@@ -25,12 +26,15 @@ interface EvalFlags extends CommonOptions {
 /** `kvfold eval`: perplexity of models on the same text, or how well they copy. */
 export const createEvalCommand = (host: CommandHost): Command =>
   addCommonOptions(
-    new Command("eval")
+    addHubOptions(new Command("eval"))
       .summary("measure perplexity, and compare models")
       .description(
         "Measures the perplexity of models on the same text. Ratios are to the first model. Checkpoints are run unfolded.",
       )
-      .argument("<models...>", "folders with onnx/model.onnx, .onnx files, or checkpoints")
+      .argument(
+        "<models...>",
+        "folders with onnx/model.onnx, .onnx files, checkpoints, or owner/name on the Hub",
+      )
       .addOption(
         new Option("--text <files...>", "text to predict: UTF-8, or raw uint16 token ids in a .u16 file"),
       )
@@ -83,7 +87,7 @@ async function runEval(host: CommandHost, models: readonly string[], flags: Eval
       "give text to predict with --text FILE…, or token ids with --tokens FILE.u16",
     );
   }
-  const options = { models, files, windows, window, dtype };
+  const options = { models, hub: hubOf(flags), files, windows, window, dtype };
   const result = await host.run("evaluate", options, flags);
   printResult(host, flags, result, (evaluation) => renderEvaluation(evaluation, host.colours));
 }
@@ -92,6 +96,7 @@ async function runCopyProbe(host: CommandHost, models: readonly string[], flags:
   const { repeat, distances, length, sequences, seed, dtype } = flags;
   const options = {
     models,
+    hub: hubOf(flags),
     files: filesOf(flags),
     repeat,
     distances,

@@ -7,6 +7,7 @@ import { renderFold } from "../render/fold.js";
 import { renderPlan } from "../render/plan.js";
 import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
 import { type CommandHost, printResult } from "./host.js";
+import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions, dtypeList, wholeNumber } from "./options.js";
 
 type Heal = FoldPlan["heal"];
@@ -15,7 +16,7 @@ type Format = FoldPlan["formats"][number];
 const FORMATS: readonly Format[] = ["onnx", "hf"];
 const HEALS: readonly Heal[] = ["none", "attention", "both"];
 
-interface FoldFlags extends CalibrationFlags, CommonOptions {
+interface FoldFlags extends CalibrationFlags, CommonOptions, HubFlags {
   readonly output?: string;
   readonly keep: string;
   readonly method?: string;
@@ -42,7 +43,7 @@ export function createFoldCommand(host: CommandHost): Command {
     .description(
       "Folds the KV heads of a Hugging Face checkpoint and writes a model with a smaller KV cache.",
     )
-    .argument("<model>", "checkpoint folder: config.json and safetensors")
+    .argument("<model>", "checkpoint folder (config.json and safetensors), or owner/name on the Hub")
     .option("-o, --output <folder>", "where the folded model goes")
     .requiredOption("--keep <share>", "share of the KV cache to keep: 1/2, 1/4, 0.5 …")
     .addOption(methodOption())
@@ -64,7 +65,7 @@ export function createFoldCommand(host: CommandHost): Command {
     .option("--dry-run", "print the plan and write nothing")
     .addHelpText("after", HELP)
     .action((model: string, flags: FoldFlags) => runFold(host, model, flags));
-  return addCommonOptions(addCalibrationOptions(command));
+  return addCommonOptions(addHubOptions(addCalibrationOptions(command)));
 }
 
 const methodOption = (): Option =>
@@ -108,13 +109,15 @@ Examples:
   kvfold fold ./model -o ./model-half --keep 1/2 --calibration text.txt
   kvfold fold ./model -o ./model-gqa --keep 1/2 --method commuting --format hf --calibration text.txt
   kvfold fold ./model -o ./model-quarter --keep 1/4 --budget knapsack --calibration text.txt --resume
+  kvfold fold HuggingFaceTB/SmolLM2-135M -o ./smol-half --keep 1/2 --dtype fp32,q4 --calibration text.txt
   kvfold fold ./model --keep 1/4 --dry-run`;
 
 async function runFold(host: CommandHost, model: string, flags: FoldFlags): Promise<void> {
   const { keep, method, budget, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
   const { format: formats, dtype: dtypes } = flags;
   const spans = { keySpan, valueSpan };
-  const planned = { model, keep, method, budget, heal, ...spans, formats, dtypes, seed, maxPositions };
+  const hub = hubOf(flags);
+  const planned = { model, hub, keep, method, budget, heal, ...spans, formats, dtypes, seed, maxPositions };
   if (flags.dryRun) {
     const plan = await host.run("plan", planned, flags);
     return printResult(host, flags, plan, (found) => renderPlan(found, host.colours));

@@ -1,9 +1,10 @@
 import type { Dtype } from "@kvfold/converter";
 import { Command } from "commander";
 import { type CommandHost, printResult } from "./host.js";
+import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions, dtypeOption, numberWithin, wholeNumber } from "./options.js";
 
-interface GenerateFlags extends CommonOptions {
+interface GenerateFlags extends CommonOptions, HubFlags {
   readonly prompt: string;
   readonly maxNewTokens: number;
   readonly temperature: number;
@@ -22,10 +23,10 @@ const MIN_TOP_P = 1e-6;
 /** `kvfold generate`: text, as it comes. */
 export const createGenerateCommand = (host: CommandHost): Command =>
   addCommonOptions(
-    new Command("generate")
+    addHubOptions(new Command("generate"))
       .summary("continue a text")
       .description("Continues a prompt and prints the text as it comes.")
-      .argument("<model>", "folder with onnx/model.onnx, .onnx file, or checkpoint")
+      .argument("<model>", "folder with onnx/model.onnx, .onnx file, checkpoint, or owner/name on the Hub")
       .requiredOption("--prompt <text>", "the beginning of the text")
       .option("--max-new-tokens <count>", "tokens to generate at most", wholeNumber(1), 128)
       .option(
@@ -48,9 +49,9 @@ Example:
   kvfold generate ./model-half --prompt "It was a dark and" --temperature 0.8 --seed 1`;
 
 async function runGenerate(host: CommandHost, model: string, flags: GenerateFlags): Promise<void> {
-  const { json, quiet, verbose: _, dtype, ...sampling } = flags;
+  const { json, quiet, verbose: _, dtype, revision, token, cacheDir, ...sampling } = flags;
   const onText = json === true ? () => {} : host.write;
-  const options = { model, dtype, ...sampling };
+  const options = { model, hub: hubOf({ revision, token, cacheDir }), dtype, ...sampling };
   const result = await host.run("generate", options, { quiet, onText });
   printResult(host, flags, result, () => "");
 }

@@ -6,9 +6,10 @@ import { energySvg } from "../render/energy-svg.js";
 import { renderInspection } from "../render/inspection.js";
 import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
 import { type CommandHost, printResult } from "./host.js";
+import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions } from "./options.js";
 
-interface InspectFlags extends CalibrationFlags, CommonOptions {
+interface InspectFlags extends CalibrationFlags, CommonOptions, HubFlags {
   readonly svg?: string;
   readonly force?: boolean;
 }
@@ -20,12 +21,15 @@ export function createInspectCommand(host: CommandHost): Command {
     .description(
       "Shows a model's heads and the size of its KV cache; with --calibration also, for each layer, the share of the\nenergy of keys (before and after RoPE) and values that lies in the top 12.5, 25 and 50 % of directions.",
     )
-    .argument("<model>", "checkpoint folder, folder with onnx/model.onnx, or .onnx file")
+    .argument(
+      "<model>",
+      "checkpoint folder, owner/name on the Hub, folder with onnx/model.onnx, or .onnx file",
+    )
     .option("--svg <file>", "draw the energies (with --calibration)")
     .option("--force", "replace an earlier drawing")
     .addHelpText("after", HELP)
     .action((model: string, flags: InspectFlags) => runInspect(host, model, flags));
-  return addCommonOptions(addCalibrationOptions(command));
+  return addCommonOptions(addHubOptions(addCalibrationOptions(command)));
 }
 
 const HELP = `
@@ -42,7 +46,7 @@ async function runInspect(host: CommandHost, model: string, flags: InspectFlags)
       throw new CliError("usage", "--svg draws energies: add --calibration FILE");
     await checkFileTarget(svg, existing);
   }
-  const result = await host.run("inspect", { model, calibration }, flags);
+  const result = await host.run("inspect", { model, hub: hubOf(flags), calibration }, flags);
   if (svg !== undefined && result.energy !== undefined) {
     await checkFileTarget(svg, existing);
     await writeWholeFile(svg, energySvg(result.energy, { title: basename(resolve(model)) }));

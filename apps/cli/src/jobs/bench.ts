@@ -1,6 +1,8 @@
 import type { Dtype } from "@kvfold/converter";
 import { cacheBytesPerToken, createRandom, throwIfAborted } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
+import type { HubSettings } from "../hub/hub-settings.js";
+import { findModels } from "../models/find-model.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
 import type { JobContext } from "./job.js";
 import { median } from "./median.js";
@@ -9,6 +11,7 @@ export declare namespace benchModels {
   interface Options {
     /** The first is what the others are compared to. */
     readonly models: readonly string[];
+    readonly hub?: HubSettings | undefined;
     /** Context lengths in tokens: where decoding ends, the prompt included. */
     readonly contexts?: readonly number[] | undefined;
     /** Tokens decoded per measurement. */
@@ -69,10 +72,19 @@ export async function benchModels(
   options: benchModels.Options,
   context: JobContext,
 ): Promise<benchModels.Result> {
-  const { models: paths, contexts = DEFAULT_CONTEXTS, tokens = 32, repeats = 5, seed = 0, dtype } = options;
+  const {
+    models: names,
+    hub,
+    contexts = DEFAULT_CONTEXTS,
+    tokens = 32,
+    repeats = 5,
+    seed = 0,
+    dtype,
+  } = options;
   checkContexts(contexts, tokens);
   const initialCapacity = Math.max(...contexts);
-  return withModels(paths, { dtype, initialCapacity }, context, async (models) => {
+  const found = await findModels(names, hub, context);
+  return withModels(found, { dtype, initialCapacity }, context, async (models) => {
     const benches = contexts.flatMap((length) => models.map((model) => createBench(model, length)));
     const measurable = benches.filter(fits);
     if (measurable.length === 0) throw tooLong(contexts, models);

@@ -2,6 +2,8 @@ import { tokenWindows } from "@kvfold/calibration";
 import type { Dtype } from "@kvfold/converter";
 import { cacheBytesPerToken, perplexity } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
+import type { HubSettings } from "../hub/hub-settings.js";
+import { type FoundModel, findModels } from "../models/find-model.js";
 import { type FolderConfig, readFolderConfig } from "../models/folder-config.js";
 import { locateModel } from "../models/locate-model.js";
 import { withModels } from "../models/open-model.js";
@@ -16,6 +18,7 @@ export declare namespace evaluateModels {
   interface Options {
     /** The first is what the others are compared to. */
     readonly models: readonly string[];
+    readonly hub?: HubSettings | undefined;
     readonly files: readonly TokenFile[];
     /** Windows to measure; all that the text gives without it. */
     readonly windows?: number | undefined;
@@ -52,13 +55,14 @@ export async function evaluateModels(
   options: evaluateModels.Options,
   context: JobContext,
 ): Promise<evaluateModels.Result> {
-  const { models, dtype } = options;
-  const windows = await readWindows(options, context);
+  const { dtype } = options;
+  const models = await findModels(options.models, options.hub, context);
+  const windows = await readWindows(models, options, context);
   const measured: Measured[] = [];
-  for (const [index, path] of models.entries()) {
-    const label = `${path} (${index + 1}/${models.length})`;
+  for (const [index, found] of models.entries()) {
+    const label = `${found.name} (${index + 1}/${models.length})`;
     measured.push(
-      await withModels([path], { dtype }, context, ([model]) => measure(model!, windows, label, context)),
+      await withModels([found], { dtype }, context, ([model]) => measure(model!, windows, label, context)),
     );
   }
   const first = measured[0]!;
@@ -85,11 +89,12 @@ async function measure(
 }
 
 async function readWindows(
-  { models, files, windows, window = DEFAULT_WINDOW, dtype }: evaluateModels.Options,
+  models: readonly FoundModel[],
+  { files, windows, window = DEFAULT_WINDOW, dtype }: evaluateModels.Options,
   { signal }: JobContext,
 ): Promise<readonly Int32Array[]> {
   const folders = await Promise.all(
-    models.map(async (path) => {
+    models.map(async ({ path }) => {
       const { folder } = await locateModel(path, dtype);
       return { folder, config: await readFolderConfig(folder) };
     }),
@@ -114,13 +119,17 @@ const vocabularyOf = ({ folder, config }: { readonly folder: string; readonly co
   loadTokenizer: () => loadTokenizer(folder),
 });
 
-function checkSameTokens(tokens: Int32Array, others: readonly Int32Array[], models: readonly string[]): void {
+function checkSameTokens(
+  tokens: Int32Array,
+  others: readonly Int32Array[],
+  models: readonly FoundModel[],
+): void {
   const different = others.findIndex(
     (other) => other.length !== tokens.length || other.some((token, index) => token !== tokens[index]),
   );
   if (different < 0) return;
   throw new CliError(
     "unsupported-model",
-    `${models[different + 1]} makes other tokens of the text than ${models[0]}, so their perplexities cannot be compared; evaluate them one by one`,
+    `${models[different + 1]!.name} makes other tokens of the text than ${models[0]!.name}, so their perplexities cannot be compared; evaluate them one by one`,
   );
 }

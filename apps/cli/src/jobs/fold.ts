@@ -1,4 +1,3 @@
-import { basename, resolve } from "node:path";
 import type { StageMoments } from "@kvfold/calibration";
 import {
   type Checkpoint,
@@ -18,6 +17,8 @@ import { throwIfAborted } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import { checkOutputFolder } from "../files/output-folder.js";
 import { checkFileTarget, type Existing } from "../files/whole-file.js";
+import type { HubSettings } from "../hub/hub-settings.js";
+import { type FoundModel, findModel } from "../models/find-model.js";
 import { readMoments, writeMoments } from "../models/moments-files.js";
 import { checkIsCheckpoint, checkpointVocabulary, withCheckpoint } from "../models/open-checkpoint-folder.js";
 import { writeFolder } from "../models/write-folder.js";
@@ -32,8 +33,9 @@ import type { JobContext } from "./job.js";
 
 export declare namespace foldCheckpoint {
   interface Options extends plan.Options {
-    /** The checkpoint's folder. */
+    /** The checkpoint's folder, or with `hub` a model there. */
     readonly model: string;
+    readonly hub?: HubSettings | undefined;
     /** The folder to write. */
     readonly output: string;
     readonly existing?: Existing;
@@ -70,13 +72,14 @@ export async function foldCheckpoint(
   context: JobContext,
 ): Promise<foldCheckpoint.Result> {
   const started = performance.now();
-  const { model, output, existing = "refuse", saveMoments } = options;
-  await checkIsCheckpoint(model, "folding");
-  await checkOutputFolder(output, model, existing);
+  const { output, existing = "refuse", saveMoments } = options;
+  const model = await findModel(options.model, options.hub, context);
+  await checkIsCheckpoint(model.path, "folding");
+  await checkOutputFolder(output, model.path, existing);
   if (saveMoments !== undefined) await checkFileTarget(saveMoments, existing);
-  const plan = await withCheckpoint(model, async (checkpoint) => {
+  const plan = await withCheckpoint(model.path, async (checkpoint) => {
     const planned = planFold(checkpoint.config, options);
-    return foldWithJournal({ ...options, existing }, { checkpoint, plan: planned, started }, context);
+    return foldWithJournal({ ...options, existing }, { model, checkpoint, plan: planned, started }, context);
   });
   return {
     output,
@@ -88,6 +91,7 @@ export async function foldCheckpoint(
 }
 
 interface FoldWork {
+  readonly model: FoundModel;
   readonly checkpoint: Checkpoint;
   readonly plan: FoldPlan;
   readonly started: number;
@@ -148,8 +152,8 @@ async function findJournal(
 }
 
 async function findMoments(
-  { model, calibration, moments, saveMoments }: foldCheckpoint.Options,
-  { checkpoint, plan }: FoldWork,
+  { calibration, moments, saveMoments }: foldCheckpoint.Options,
+  { model, checkpoint, plan }: FoldWork,
   { signal }: JobContext,
 ): Promise<MomentSource> {
   const reused =
@@ -161,7 +165,7 @@ async function findMoments(
   const runs = measures || plan.heal !== "none" || findBudget(plan.budget).needsText;
   if (!runs) return reused;
   if (calibration === undefined) throw calibrationMissing(plan, measures);
-  const vocabulary = await checkpointVocabulary(model, checkpoint);
+  const vocabulary = await checkpointVocabulary(model.path, checkpoint);
   const { maxPositions } = checkpoint.config.shape;
   return { ...reused, text: await readCalibrationText(calibration, vocabulary, { maxPositions, signal }) };
 }
@@ -191,8 +195,8 @@ const runningText = ({ heal, budget }: FoldPlan): TextPurpose =>
     : { purpose: `healing (${heal}) runs the model on text`, otherwise: "leave it out with --heal none" };
 
 async function writeFolded(
-  { model, saveMoments, existing }: foldCheckpoint.Options & { readonly existing: Existing },
-  { checkpoint, plan, started }: FoldWork,
+  { saveMoments, existing }: foldCheckpoint.Options & { readonly existing: Existing },
+  { model, checkpoint, plan, started }: FoldWork,
   { text, moments, journal, to }: FoldSource & { readonly to: string },
   context: JobContext,
 ): Promise<FoldPlan> {
@@ -205,7 +209,7 @@ async function writeFolded(
     {
       checkpoint,
       plan,
-      from: model,
+      from: model.path,
       to,
       record,
       windows: text?.windows,
@@ -217,7 +221,7 @@ async function writeFolded(
   );
   if (saveMoments !== undefined && measured.length > 0) {
     await checkFileTarget(saveMoments, existing);
-    await writeMoments(saveMoments, measured, { model: nameOf(model), ...(text && describeAsText(text)) });
+    await writeMoments(saveMoments, measured, { model: model.title, ...(text && describeAsText(text)) });
   }
   return report.plan;
 }
@@ -226,7 +230,7 @@ async function writeFolded(
 function createRecord({ model, text, report, started }: RecordParts): Record<string, unknown> {
   return {
     kvfold: readVersion(),
-    model: nameOf(model),
+    model: model.title,
     created: new Date().toISOString(),
     seconds: secondsSince(started),
     reference: findMethod(report.plan.method).reference,
@@ -236,13 +240,11 @@ function createRecord({ model, text, report, started }: RecordParts): Record<str
 }
 
 interface RecordParts {
-  readonly model: string;
+  readonly model: FoundModel;
   readonly text: CalibrationText | undefined;
   readonly report: writeModel.Report;
   readonly started: number;
 }
-
-const nameOf = (model: string): string => basename(resolve(model));
 
 const describeAsText = (text: CalibrationText): Record<string, string> =>
   Object.fromEntries(Object.entries(describeText(text)).map(([key, value]) => [key, String(value)]));

@@ -1,12 +1,15 @@
 import type { Dtype } from "@kvfold/converter";
 import { createTextStream, type FinishReason, generate, type TextStream } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
+import type { HubSettings } from "../hub/hub-settings.js";
+import { findModels } from "../models/find-model.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
 import type { JobContext } from "./job.js";
 
 export declare namespace generateText {
   interface Options extends Omit<generate.Options, "stopTokens" | "signal"> {
     readonly model: string;
+    readonly hub?: HubSettings | undefined;
     readonly prompt: string;
     readonly dtype?: Dtype | undefined;
     /** Texts that end the generation; they are not part of it. */
@@ -28,16 +31,17 @@ export declare namespace generateText {
  *
  * @throws {CliError} `insufficient-text` for a prompt without a token; and the errors of the runtime.
  */
-export function generateText(
-  { model, dtype, ...options }: generateText.Options,
+export async function generateText(
+  { model, hub, dtype, ...options }: generateText.Options,
   context: JobContext,
 ): Promise<generateText.Result> {
-  return withModels([model], { dtype }, context, ([opened]) => continuePrompt(opened!, options, context));
+  const found = await findModels([model], hub, context);
+  return withModels(found, { dtype }, context, ([opened]) => continuePrompt(opened!, options, context));
 }
 
 async function continuePrompt(
   { lm, config, vocabulary }: OpenedModel,
-  { prompt, stop = [], ...sampling }: Omit<generateText.Options, "model" | "dtype">,
+  { prompt, stop = [], ...sampling }: Omit<generateText.Options, "model" | "hub" | "dtype">,
   { onText, signal }: JobContext,
 ): Promise<generateText.Result> {
   const tokenizer = await vocabulary.loadTokenizer();

@@ -2,6 +2,8 @@ import { type Checkpoint, type ModelConfig, planFold } from "@kvfold/converter";
 import { type CacheSlot, cacheBytesPerToken, readCacheLayout } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
+import type { HubSettings } from "../hub/hub-settings.js";
+import { findModel } from "../models/find-model.js";
 import { readFolderConfig } from "../models/folder-config.js";
 import { locateModel, type ModelLocation } from "../models/locate-model.js";
 import { checkpointVocabulary, withCheckpoint } from "../models/open-checkpoint-folder.js";
@@ -12,6 +14,7 @@ import { ENERGY_FRACTIONS, type LayerEnergy, measureEnergy } from "./measure-ene
 export declare namespace inspectModel {
   interface Options {
     readonly model: string;
+    readonly hub?: HubSettings | undefined;
     /** Text to measure the energy of keys and values on; checkpoints only. */
     readonly calibration?: CalibrationOptions | undefined;
   }
@@ -52,11 +55,14 @@ export declare namespace inspectModel {
  * @throws {CliError} `unsupported-model` when energy is asked of an ONNX export, which has no weights to look at.
  */
 export async function inspectModel(
-  { model, calibration }: inspectModel.Options,
+  { model, hub, calibration }: inspectModel.Options,
   context: JobContext,
 ): Promise<inspectModel.Result> {
-  const location = await locateModel(model);
-  if (location.kind === "checkpoint") return inspectCheckpoint(model, calibration, context);
+  const { path } = await findModel(model, hub, context);
+  const location = await locateModel(path);
+  if (location.kind === "checkpoint") {
+    return { ...(await inspectCheckpoint(path, calibration, context)), path: model };
+  }
   if (calibration === undefined) return inspectGraph(model, location);
   throw new CliError(
     "unsupported-model",

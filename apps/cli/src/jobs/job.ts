@@ -16,6 +16,8 @@ export interface JobContext {
   readonly onProgress: (progress: Progress) => void;
   /** Text of a generation as it comes. */
   readonly onText: (text: string) => void;
+  /** Something that the user should know, although the job goes on. */
+  readonly onNotice: (text: string) => void;
   /** A path that the job is about to write to and removes itself, unless it is killed. */
   readonly onTemporary: (path: string) => void;
 }
@@ -25,5 +27,6 @@ export const quietContext: JobContext = {
   signal: { aborted: false },
   onProgress() {},
   onText() {},
+  onNotice() {},
   onTemporary() {},
 };

@@ -1,15 +1,23 @@
 import { type FoldPlan, type planFold as plan, planFold } from "@kvfold/converter";
+import type { HubSettings } from "../hub/hub-settings.js";
+import { findModel } from "../models/find-model.js";
 import { checkIsCheckpoint, withCheckpoint } from "../models/open-checkpoint-folder.js";
+import { type JobContext, quietContext } from "./job.js";
 
 export declare namespace planCheckpoint {
   interface Options extends plan.Options {
-    /** The checkpoint's folder. */
+    /** The checkpoint's folder, or with `hub` a model there. */
     readonly model: string;
+    readonly hub?: HubSettings | undefined;
   }
 }
 
-/** Works out what `foldCheckpoint` would do, without reading weights or writing anything. */
-export async function planCheckpoint({ model, ...options }: planCheckpoint.Options): Promise<FoldPlan> {
-  await checkIsCheckpoint(model, "folding");
-  return withCheckpoint(model, async ({ config }) => planFold(config, options));
+/** Works out what `foldCheckpoint` would do, without reading weights or writing any output. */
+export async function planCheckpoint(
+  { model, hub, ...options }: planCheckpoint.Options,
+  context: JobContext = quietContext,
+): Promise<FoldPlan> {
+  const { path } = await findModel(model, hub, context);
+  await checkIsCheckpoint(path, "folding");
+  return withCheckpoint(path, async ({ config }) => planFold(config, options));
 }

@@ -1,5 +1,7 @@
 import type { Dtype } from "@kvfold/converter";
 import { type CopyScore, cacheBytesPerToken, copyProbe } from "@kvfold/runtime";
+import type { HubSettings } from "../hub/hub-settings.js";
+import { findModels } from "../models/find-model.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
 import { openCopySource, type RepeatedTokens } from "../tokens/copy-source.js";
 import type { TokenFile } from "../tokens/read-tokens.js";
@@ -9,6 +11,7 @@ export declare namespace probeCopying {
   interface Options {
     /** The first is what the others are compared to. */
     readonly models: readonly string[];
+    readonly hub?: HubSettings | undefined;
     /** Text to draw from; the vocabulary without it. */
     readonly files?: readonly TokenFile[];
     /** What is repeated: passages where there is text, or else random tokens. */
@@ -49,11 +52,12 @@ export async function probeCopying(
 ): Promise<probeCopying.Result> {
   const { models, files = [], repeat = files.length > 0 ? "passages" : "tokens", dtype } = options;
   const probes: Measured[] = [];
-  for (const [index, path] of models.entries()) {
-    const label = `${path} (${index + 1}/${models.length})`;
-    const measure = ([model]: readonly OpenedModel[]) =>
-      probe(model!, { ...options, files, repeat, label }, context);
-    probes.push(await withModels([path], { dtype }, context, measure));
+  const found = await findModels(models, options.hub, context);
+  for (const [index, model] of found.entries()) {
+    const label = `${model.name} (${index + 1}/${models.length})`;
+    const measure = ([opened]: readonly OpenedModel[]) =>
+      probe(opened!, { ...options, files, repeat, label }, context);
+    probes.push(await withModels([model], { dtype }, context, measure));
   }
   return { repeat, models: probes.map((measured) => compare(measured, probes[0]!)) };
 }

@@ -5,6 +5,7 @@ import { createTemporaryFolder } from "../files/temporary-folder.js";
 import type { JobContext } from "../jobs/job.js";
 import type { Vocabulary } from "../tokens/read-tokens.js";
 import { loadTokenizer } from "../tokens/text-tokenizer.js";
+import type { FoundModel } from "./find-model.js";
 import { type FolderConfig, readFolderConfig } from "./folder-config.js";
 import { locateModel, type ModelLocation } from "./locate-model.js";
 import { withCheckpoint } from "./open-checkpoint-folder.js";
@@ -37,7 +38,7 @@ type RunnableModel = Extract<ModelLocation, { kind: "onnx" }> & { readonly remov
  * `dispose`.
  */
 async function openModel(
-  path: string,
+  { name, path }: FoundModel,
   { dtype, ...options }: openModel.Options,
   context: JobContext,
 ): Promise<OpenedModel> {
@@ -52,7 +53,7 @@ async function openModel(
       await session.dispose();
       await remove();
     };
-    return { path, folder, config, vocabulary, lm, dispose };
+    return { path: name, folder, config, vocabulary, lm, dispose };
   } catch (error) {
     await remove();
     throw error;
@@ -61,14 +62,14 @@ async function openModel(
 
 /** Opens several models for the time of `work`. */
 export async function withModels<T>(
-  paths: readonly string[],
+  found: readonly FoundModel[],
   options: openModel.Options,
   context: JobContext,
   work: (models: readonly OpenedModel[]) => Promise<T>,
 ): Promise<T> {
   const models: OpenedModel[] = [];
   try {
-    for (const path of paths) models.push(await openModel(path, options, context));
+    for (const model of found) models.push(await openModel(model, options, context));
     return await work(models);
   } finally {
     for (const model of models) await model.dispose();

@@ -17,6 +17,10 @@ export const createTerminalHost = ({ subscribe }: Interrupts): CommandHost => ({
         bar.stop();
         onText(text);
       },
+      onNotice(text) {
+        bar.stop();
+        process.stderr.write(`${text}\n`);
+      },
       onInterrupt: subscribe,
     });
     return result.finally(bar.stop);

@@ -14,6 +14,7 @@ export interface WorkerInput<N extends JobName = JobName> {
 export type WorkerMessage =
   | { readonly type: "progress"; readonly progress: Progress }
   | { readonly type: "text"; readonly text: string }
+  | { readonly type: "notice"; readonly text: string }
   | { readonly type: "temporary"; readonly path: string }
   | { readonly type: "result"; readonly result: unknown }
   | { readonly type: "error"; readonly error: ReportedError };

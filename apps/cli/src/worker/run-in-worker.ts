@@ -22,6 +22,7 @@ export declare namespace runInWorker {
   interface Options {
     readonly onProgress: (progress: Progress) => void;
     readonly onText: (text: string) => void;
+    readonly onNotice: (text: string) => void;
     /** Subscribes to requests to end; returns how to unsubscribe. */
     readonly onInterrupt: (listener: () => void) => () => void;
   }
@@ -59,8 +60,7 @@ export async function runInWorker<N extends JobName>(
   try {
     return (await outcome(worker, temporaries, listeners)) as JobResult<N>;
   } catch (error) {
-    if (interrupts > 0)
-      throw new CliError("interrupted", "interrupted; nothing was written", { cause: error });
+    if (interrupts > 0) throw interruption(error);
     throw error;
   } finally {
     clearTimeout(grace);
@@ -71,15 +71,22 @@ export async function runInWorker<N extends JobName>(
   }
 }
 
+/** What an interrupt led to: jobs that keep something say so themselves. */
+function interruption(cause: unknown): CliError {
+  const own = cause instanceof JobError && cause.reported.code === "interrupted";
+  return new CliError("interrupted", own ? cause.message : "interrupted; nothing was written", { cause });
+}
+
 function outcome(
   worker: Worker,
   temporaries: Set<string>,
-  { onProgress, onText }: Omit<runInWorker.Options, "onInterrupt">,
+  { onProgress, onText, onNotice }: Omit<runInWorker.Options, "onInterrupt">,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     worker.on("message", (message: WorkerMessage) => {
       if (message.type === "progress") onProgress(message.progress);
       else if (message.type === "text") onText(message.text);
+      else if (message.type === "notice") onNotice(message.text);
       else if (message.type === "temporary") temporaries.add(message.path);
       else if (message.type === "result") resolve(message.result);
       else reject(new JobError(message.error));

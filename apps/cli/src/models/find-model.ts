@@ -1,0 +1,62 @@
+import { stat } from "node:fs/promises";
+import { basename, resolve } from "node:path";
+import { CliError, type CliErrorCode } from "../cli-error.js";
+import { fetchModel } from "../hub/fetch-model.js";
+import { parseHubId } from "../hub/hub-id.js";
+import type { HubSettings } from "../hub/hub-settings.js";
+import type { JobContext } from "../jobs/job.js";
+
+/** A model that is on this machine. */
+export interface FoundModel {
+  /** As the user named it. */
+  readonly name: string;
+  /** Its folder or file. */
+  readonly path: string;
+  /** What it is called in records: a folder's name, or `owner/name@commit`. */
+  readonly title: string;
+}
+
+/**
+ * Finds what is given as MODEL: a folder or file, or else, where `hub` says how, a model of a Hub (`owner/name` or
+ * `owner/name@revision`), which is fetched. Whether there is a model at that place is for others to say.
+ *
+ * @throws {CliError} as `fetchModel`.
+ */
+export async function findModel(
+  name: string,
+  hub: HubSettings | undefined,
+  context: JobContext,
+): Promise<FoundModel> {
+  const id = parseHubId(name);
+  if (hub === undefined || id === undefined || (await exists(name)))
+    return { name, path: name, title: basename(resolve(name)) };
+  const { folder, commit } = await fetchModel(id, hub, context).catch((error: unknown) => {
+    throw withoutFolder(name, error);
+  });
+  return { name, path: folder, title: `${id.repository}@${commit}` };
+}
+
+/** The same for several models, one after the other. */
+export async function findModels(
+  names: readonly string[],
+  hub: HubSettings | undefined,
+  context: JobContext,
+): Promise<readonly FoundModel[]> {
+  const found: FoundModel[] = [];
+  for (const name of names) found.push(await findModel(name, hub, context));
+  return found;
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** Errors behind which may be a misspelt path. */
+const NOWHERE: readonly CliErrorCode[] = ["not-found", "network"];
+
+function withoutFolder(name: string, error: unknown): unknown {
+  if (!CliError.isInstance(error) || !NOWHERE.includes(error.code)) return error;
+  return new CliError(error.code, `there is no folder ${name} here, and ${error.message}`, { cause: error });
+}
