@@ -1,9 +1,9 @@
 /**
  * The commands of this repository, for a machine that has Node and npm only:
- * `npm run demo`, `npm run web`, `npm test`, `npm run build`, `npm run kvfold -- ARGUMENTS`.
+ * `npm run demo`, `npm run web`, `npm test`, `npm run test:browser`, `npm run build`, `npm run kvfold -- ARGUMENTS`.
  */
 
-import { runChecks } from "./run/checks.mjs";
+import { runBrowserTests, runChecks } from "./run/checks.mjs";
 import { guardSignals, runProgram, stopCode } from "./run/child.mjs";
 import { root } from "./run/root.mjs";
 import { buildFolder, prepareWorkspace, turboTask } from "./run/workspace.mjs";
@@ -14,6 +14,7 @@ const commands = {
   demo: (args) => runApp("apps/demo", args),
   kvfold: (args) => runApp("apps/cli", args),
   test: runChecks,
+  "test:browser": runBrowserTests,
   web: serveWeb,
 };
 

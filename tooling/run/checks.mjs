@@ -20,8 +20,11 @@ const checks = [
   programCheck("build", turboTask("build")),
   { ...programCheck("packages", turboTask("check:pkg")), needs: "build" },
   programCheck("unused code", { program: "knip", args: [] }),
-  { name: "tests", run: runVitest },
+  { name: "tests", run: () => runVitest() },
 ];
+
+/** Part of the name of every file of tests that run in a browser. */
+const BROWSER_TESTS = ".browser.test.ts";
 
 /**
  * Runs every check of the repository, says how long each took, and ends with the line `N passed, N failed`.
@@ -51,20 +54,35 @@ export async function runChecks() {
   return conclude([...results.values()]);
 }
 
+/**
+ * Runs the tests in browsers alone.
+ *
+ * @returns {Promise<number>} the exit code, as that of `runChecks`
+ */
+export async function runBrowserTests() {
+  if (!(await prepareWorkspace())) return stopCode() ?? conclude([countOne("failed")]);
+  const counts = await runVitest(BROWSER_TESTS);
+  return stopCode() ?? conclude([counts]);
+}
+
 /** @param {string} name @param {Command} command @returns {Check} */
 function programCheck(name, { program, args, env = {} }) {
   const run = async () => countOne((await runProgram(program, args, { env })) === 0 ? "passed" : "failed");
   return { name, run };
 }
 
-async function runVitest() {
-  if ((await ensureChromium()) === undefined)
-    print("no Chromium: browser tests are skipped (set KVFOLD_CHROMIUM)");
+/** @param {string[]} filters parts of the names of the files to run; all of them by default @returns {Promise<Counts>} */
+async function runVitest(...filters) {
+  if ((await ensureChromium()) === undefined) {
+    const required = process.env.KVFOLD_REQUIRE_BROWSER === "1";
+    print(`no Chromium: ${required ? "one is required" : "browser tests are skipped"} (set CHROME_PATH)`);
+    if (required) return countOne("failed");
+  }
   const folder = mkdtempSync(join(tmpdir(), "kvfold-test-"));
   const reportFile = join(folder, "report.json");
   try {
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportFile}`];
-    const exitCode = await runProgram("vitest", ["run", ...reporters]);
+    const exitCode = await runProgram("vitest", ["run", ...filters, ...reporters]);
     return countVitest(readReport(reportFile), exitCode);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -5,11 +5,9 @@ const tails: WeakMap<object, Promise<unknown>> = /*@__PURE__*/ new WeakMap();
  * WebAssembly that was put aside: whoever enters it meanwhile, for whichever session, destroys that stack.
  */
 export function exclusively<T>(thing: object, work: () => Promise<T>): Promise<T> {
-  const before = tails.get(thing) ?? Promise.resolve();
-  const result = before.then(work);
-  tails.set(
-    thing,
-    result.catch(() => {}),
-  );
+  const result = (tails.get(thing) ?? Promise.resolve()).then(work);
+  // Without what came of it, which may be large.
+  const done = (): void => {};
+  tails.set(thing, result.then(done, done));
   return result;
 }

@@ -69,17 +69,19 @@ export class GpuSessionDevice {
 /**
  * Opens a device with everything that its GPU can do.
  *
- * @throws {RuntimeError} `session-failed` when there is no GPU.
+ * @throws {RuntimeError} `session-failed` when there is no GPU, or it cannot be had.
  */
 export async function openGpuDevice(): Promise<GpuSessionDevice> {
-  const adapter = (await browserGpu()?.requestAdapter()) ?? undefined;
-  if (adapter === undefined) {
-    throw new RuntimeError(
-      "session-failed",
-      'expected a GPU for WebGPU, found none that the browser would use: run on "wasm"',
-    );
+  try {
+    const adapter = await browserGpu()?.requestAdapter();
+    if (!adapter) throw new Error("none that the browser would use");
+    return new GpuSessionDevice(await adapter.requestDevice(everythingOf(adapter)));
+  } catch (cause) {
+    const found = cause instanceof Error ? cause.message : String(cause);
+    throw new RuntimeError("session-failed", `expected a GPU for WebGPU, found ${found}: run on "wasm"`, {
+      cause,
+    });
   }
-  return new GpuSessionDevice(await adapter.requestDevice(everythingOf(adapter)));
 }
 
 function everythingOf({ features, limits, info }: GpuAdapter): Parameters<GpuAdapter["requestDevice"]>[0] {

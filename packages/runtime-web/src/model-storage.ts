@@ -14,8 +14,9 @@ const KEPT_ORIGIN = "https://kept.invalid";
 export const keptUrl = (model: string, file: string): string =>
   `${KEPT_ORIGIN}/${encodeURIComponent(model)}/${encodeURIComponent(file)}`;
 
-/** Opens the storage; undefined where the browser has none, which is the case on pages without HTTPS. */
-export const openStorage = async (): Promise<Cache | undefined> => globalThis.caches?.open(CACHE_NAME);
+/** Opens the storage; undefined where the browser has none for this page: without HTTPS, or in some private windows. */
+export const openStorage = async (): Promise<Cache | undefined> =>
+  globalThis.caches?.open(CACHE_NAME).catch(() => undefined);
 
 /**
  * Deletes all models that this origin keeps in the browser's storage, those of `readModelSource` and of `WebRuntime.load`.

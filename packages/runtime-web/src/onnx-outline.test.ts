@@ -58,12 +58,16 @@ describe("readOnnxOutline", () => {
 
   it("refuses every beginning of a model, or finds in it what is there, but never fails otherwise", () => {
     const { bytes } = buildLinearModel();
-    for (let length = 0; length < bytes.length; length++) {
+    const outcome = (length: number): string => {
       try {
         readOnnxOutline(bytes.subarray(0, length), "model.onnx");
+        return "read";
       } catch (error) {
-        expect(RuntimeError.isInstance(error) && error.code).toBe("model-unreadable");
+        return RuntimeError.isInstance(error) ? error.code : String(error);
       }
-    }
+    };
+    const outcomes = new Set(Array.from(bytes, (_, length) => outcome(length)));
+    // What follows the graph may be missing unseen.
+    expect([...outcomes].toSorted()).toEqual(["model-unreadable", "read"]);
   });
 });

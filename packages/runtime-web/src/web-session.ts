@@ -77,6 +77,9 @@ const gpuOptions = ({ device }: GpuSessionDevice, bytes: Uint8Array): InferenceS
   ),
 });
 
+/** Names of outputs, or what they are written into. */
+type OrtFetches = readonly string[] | Readonly<Record<string, Tensor | null>>;
+
 interface WebSessionParts {
   readonly ort: OrtWeb;
   readonly session: InferenceSession;
@@ -96,8 +99,12 @@ export class WebSession implements Session {
   readonly #ort: OrtWeb;
   readonly #gpu: GpuSessionDevice | undefined;
   readonly #label: string;
+  /** What runs have left on the GPU. Whoever gets it gives it back, or it goes with the session: later is too late. */
+  #left: readonly Tensor[] = [];
   #session: InferenceSession | undefined;
   #failed = false;
+  /** Ends the run that is under way. */
+  #interrupt: (failure: RuntimeError) => void = () => {};
 
   constructor({ ort, session, gpu, label }: WebSessionParts) {
     this.#ort = ort;
@@ -109,23 +116,24 @@ export class WebSession implements Session {
     this.writesInPlace = gpu !== undefined;
     if (gpu !== undefined) this.memory = gpuMemory(ort, gpu.device);
     this.lost = gpu?.lost ?? new Promise(() => {});
+    void this.lost.then((failure) => this.#interrupt(failure));
   }
 
   run(feeds: Feeds, fetches?: Fetches): Promise<Results> {
     return exclusively(this.#ort, async () => {
       const session = this.#available();
+      const ortFetches = this.#toOrtFetches(fetches);
       try {
         const results = await this.#unlessLost(
-          session.run(feeds, this.#toOrtFetches(fetches), { logSeverityLevel: LOG_FATAL }),
+          session.run(feeds, ortFetches, { logSeverityLevel: LOG_FATAL }),
         );
+        this.#keepTrack(results, ortFetches);
         if (this.#gpu?.failure !== undefined) throw this.#gpu.failure;
         return results;
       } catch (cause) {
         this.#failed = this.#gpu !== undefined;
-        throw (
-          (await this.#gpuFailure()) ??
-          ortFailure("run-failed", `run: ONNX Runtime failed on ${this.#label}`, cause)
-        );
+        const doing = `run: ONNX Runtime failed on ${this.#label}`;
+        throw (await this.#gpuFailure()) ?? ortFailure("run-failed", doing, cause);
       }
     });
   }
@@ -134,8 +142,17 @@ export class WebSession implements Session {
     const session = this.#session;
     this.#session = undefined;
     if (session === undefined) return;
-    await exclusively(this.#ort, () => session.release());
+    await exclusively(this.#ort, async () => {
+      for (const tensor of this.#left.filter(isOnGpu)) tensor.dispose();
+      await session.release();
+    });
     this.#gpu?.destroy();
+  }
+
+  #keepTrack(results: Results, fetches: OrtFetches): void {
+    const given = isNames(fetches) ? {} : fetches;
+    const made = Object.entries(results).flatMap(([name, tensor]) => (given[name] ? [] : [tensor]));
+    this.#left = [...this.#left, ...made].filter(isOnGpu);
   }
 
   #available(): InferenceSession {
@@ -153,10 +170,15 @@ export class WebSession implements Session {
     return this.#session;
   }
 
-  /** What waits for a GPU that is gone might wait for ever. */
+  /**
+   * What waits for a GPU that is gone might wait for ever. No race with the device's promise: as long as that is not
+   * settled, it would hold on to the results of every run.
+   */
   #unlessLost<T>(work: Promise<T>): Promise<T> {
-    const lost = this.#gpu?.lost.then((failure) => Promise.reject(failure));
-    return lost === undefined ? work : Promise.race([work, lost]);
+    return new Promise((resolve, reject) => {
+      this.#interrupt = reject;
+      work.then(resolve, reject);
+    });
   }
 
   async #gpuFailure(): Promise<RuntimeError | undefined> {
@@ -170,7 +192,7 @@ export class WebSession implements Session {
    * Tensors on the GPU are written into. Those in the memory of the CPU would come back as they were, and the results
    * would be lost: of these only the name counts.
    */
-  #toOrtFetches(fetches: Fetches = this.outputs.map(({ name }) => name)): InferenceSession.FetchesType {
+  #toOrtFetches(fetches: Fetches = this.outputs.map(({ name }) => name)): OrtFetches {
     if (isNames(fetches)) return fetches;
     return Object.fromEntries(
       Object.entries(fetches).map(([name, tensor]) => [name, tensor && this.#adopt(tensor)]),
@@ -186,6 +208,9 @@ export class WebSession implements Session {
     return Tensor.fromGpuBuffer(tensor.gpuBuffer, { dataType, dims: tensor.dims });
   }
 }
+
+/** A tensor that was disposed is nowhere. */
+const isOnGpu = ({ location }: Tensor): boolean => location === "gpu-buffer";
 
 const isNames = (fetches: Fetches): fetches is readonly string[] => Array.isArray(fetches);
 

@@ -43,7 +43,8 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
   afterEach(async () => {
     await context.close();
     Object.assign(server.files, models.files);
-    expect(messages.splice(0)).toEqual([]);
+    const written = messages.splice(0);
+    if (written.length > 0) throw new Error(`expected nothing on the console, found ${written.join("; ")}`);
   });
 
   const openPage = async (): Promise<Page> => {

@@ -163,6 +163,11 @@ describe.skipIf(chromePath === undefined)("WebGPU in Chromium, on SwiftShader (s
           const model = kvfold.createCausalLM(session);
           return { session, state: model.createState() };
         };
+        const left = await provider.createSession({ path: "/plain.onnx" });
+        const late = kvfold.createCausalLM(left).createState();
+        await late.prefill(prompt);
+        await left.dispose();
+        late.dispose();
         const first = await open();
         await first.state.prefill(prompt);
         const failures = [

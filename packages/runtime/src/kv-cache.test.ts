@@ -85,7 +85,9 @@ describe("createInPlaceCache in memory of its own", () => {
   function limitedMemory(budget: number) {
     const held = new Set<Tensor>();
     const used = () => [...held].reduce((sum, { size }) => sum + size, 0);
+    const copyTokens = vi.fn<TensorMemory["copyTokens"]>();
     const memory: TensorMemory = {
+      copyTokens,
       allocate(type, dims) {
         const dispose = () => void held.delete(tensor);
         const tensor = Tensor.fromGpuBuffer({} as never, { dataType: type, dims, dispose });
@@ -93,20 +95,19 @@ describe("createInPlaceCache in memory of its own", () => {
         held.add(tensor);
         return tensor;
       },
-      copyTokens: vi.fn<TensorMemory["copyTokens"]>(),
     };
-    return { memory, used };
+    return { memory, copyTokens, used };
   }
 
   it("allocates there, moves its tokens when full, and gives all back", () => {
-    const { memory, used } = limitedMemory(1_000);
+    const { memory, copyTokens, used } = limitedMemory(1_000);
     const cache = createInPlaceCache(layout, { capacity: 4, memory });
     expect(used()).toBe(4 * 10);
     const smaller = past(cache, "0.key");
     cache.commit({}, 3);
     cache.reserve(4);
     expect(past(cache, "0.key").dims).toEqual([1, 3, 8, 2]);
-    expect(memory.copyTokens).toHaveBeenCalledWith(smaller, past(cache, "0.key"), 3);
+    expect(copyTokens).toHaveBeenCalledWith(smaller, past(cache, "0.key"), 3);
     expect(used()).toBe(8 * 10);
     cache.clear();
     expect(used()).toBe(8 * 10);

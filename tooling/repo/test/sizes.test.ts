@@ -1,0 +1,61 @@
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { describe, expect, it } from "vitest";
+import { root } from "../src/workspace";
+
+/** What a page downloads for an import. A raise of a ceiling says here what it pays for. */
+const imports = [
+  {
+    what: "a page that runs models in workers",
+    folder: "packages/runtime-web",
+    code: 'export { createWebRuntime } from "@kvfold/runtime-web"',
+    // Messages to and from a worker; the errors.
+    ceilingBytes: 1_600,
+  },
+  {
+    what: "the worker, without ONNX Runtime",
+    folder: "packages/runtime-web",
+    code: 'export * from "@kvfold/runtime-web/worker"',
+    // 4 kB are the tensors of onnxruntime-common, 6 kB reading models and sessions, 5 kB caches, sampling, perplexity.
+    ceilingBytes: 16_000,
+  },
+  {
+    what: "all of rope",
+    folder: "packages/rope",
+    code: 'export * from "@kvfold/rope"',
+    // Six ways to scale frequencies and the reading of their configuration; complex mixings.
+    ceilingBytes: 6_000,
+  },
+  {
+    what: "rotating keys, alone",
+    folder: "packages/rope",
+    code: 'export { applyRope, ropeTables } from "@kvfold/rope"',
+    // Half of it are checks of shapes, and their messages.
+    ceilingBytes: 1_300,
+  },
+];
+
+describe("minified and compressed", () => {
+  it.each(imports)("$what stays small", async ({ folder, code, ceilingBytes }) => {
+    const bytes = await compressedBytes(folder, code);
+    expect(bytes).toBeLessThanOrEqual(ceilingBytes);
+    // A ceiling far above says nothing: lower it.
+    expect(bytes).toBeGreaterThan(0.8 * ceilingBytes);
+  });
+});
+
+async function compressedBytes(folder: string, code: string): Promise<number> {
+  const { outputFiles } = await build({
+    stdin: { contents: code, resolveDir: join(root, folder) },
+    bundle: true,
+    minify: true,
+    write: false,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    conditions: ["@kvfold/source"],
+    logLevel: "silent",
+  });
+  return gzipSync(outputFiles[0]!.contents, { level: 9 }).length;
+}
