@@ -118,9 +118,9 @@ async function measureRow(key, floatType, { seconds: foldSeconds, cacheBytesPerT
     ratio: perplexity / base.perplexity,
     ...copy,
     cacheBytesPerToken: cacheBytesPerToken.after,
-    ...(isOriginal
-      ? { forwardSeconds: windows * (await measureForward()) }
-      : { forwards: foldSeconds / base.forwardSeconds }),
+    ...(isOriginal && { forwardSeconds: windows * (await measureForward()) }),
+    // Unknown where the original's row comes from a machine that was busy.
+    ...(base.forwardSeconds !== undefined && { forwards: foldSeconds / base.forwardSeconds }),
   });
   await writeFile(out, `${JSON.stringify(rows, null, 1)}\n`);
   console.error(describe(rows.at(-1)));
@@ -145,9 +145,9 @@ async function measureCopying(options) {
   return distances.map(({ distance, accuracy, gain }) => ({ distance, accuracy, gain }));
 }
 
-function describe({ model, method, keep, draw, floatType, ratio, copy = [], forwards = 0 }) {
+function describe({ model, method, keep, draw, floatType, ratio, copy = [], forwards }) {
   const gains = copy.map(({ gain }) => gain.toFixed(2)).join(" ");
-  const time = `${forwards.toFixed(1)} forwards`;
+  const time = forwards === undefined ? "untimed" : `${forwards.toFixed(1)} forwards`;
   return `${model} ${method} ${keep} draw ${draw} ${floatType}: ratio ${ratio.toFixed(4)}, copy gain ${gains} nats, ${time}`;
 }
 

@@ -22,7 +22,7 @@ export const calibrationWindows = async (count, first = 0) =>
 /** Folds a model into a new folder and returns its path and the report. */
 export async function fold(from, to, planOptions, foldOptions = {}) {
   const checkpoint = await openCheckpoint(await directorySource(from));
-  const math = workerBlockMath({ script: new URL("./block-math-worker.mjs", import.meta.url) });
+  const math = workerBlockMath({ script: new URL(import.meta.resolve("kvfold/block-math-worker")) });
   try {
     const plan = planFold(checkpoint.config, planOptions);
     await rm(to, { recursive: true, force: true });

@@ -4,7 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { Tokenizer } from "@huggingface/tokenizers";
-import { tokenWindows } from "@kvfold/calibration";
+import { tokenizeDocument, tokenWindows } from "@kvfold/calibration";
 import { openCheckpoint, planFold } from "@kvfold/converter";
 import { createPendingFolder, directorySource, workerBlockMath, writeModel } from "@kvfold/converter/node";
 import { nodeProvider } from "@kvfold/runtime-node";
@@ -19,8 +19,9 @@ const [
 // Text like that which the model will read, cut into windows.
 const readJson = async (file) => JSON.parse(await readFile(`${from}/${file}`, "utf8"));
 const tokenizer = new Tokenizer(await readJson("tokenizer.json"), await readJson("tokenizer_config.json"));
-const paragraphs = (await readFile(text, "utf8")).split(/\n\s*\n/);
-const tokens = paragraphs.flatMap((paragraph) => tokenizer.encode(`${paragraph.trim()}\n\n`).ids);
+const encode = (paragraph) => tokenizer.encode(paragraph, { add_special_tokens: false }).ids;
+const { bos_token_id: bosToken } = await readJson("config.json");
+const tokens = [...tokenizeDocument(await readFile(text, "utf8"), { encode }, bosToken)].flat();
 const windows = tokenWindows(Int32Array.from(tokens), { length: 512, count: Number(count), source: text });
 
 const checkpoint = await openCheckpoint(await directorySource(from));

@@ -6,7 +6,6 @@ import { readCalibrationText } from "../src/tokens/calibration-windows.js";
 import { openCopySource } from "../src/tokens/copy-source.js";
 import { readTokens, tokenFile, type Vocabulary } from "../src/tokens/read-tokens.js";
 import { loadTokenizer } from "../src/tokens/text-tokenizer.js";
-import { tokenizeDocument } from "../src/tokens/tokenize-document.js";
 import {
   CALIBRATION_TOKENS,
   failureOf,
@@ -66,15 +65,6 @@ describe("readTokens", () => {
     expect((await failureOf(readTokens({ files: [tokenFile(folder)], vocabulary }))).code).toBe(
       "unreadable-file",
     );
-  });
-});
-
-describe("tokenizeDocument", () => {
-  const tokenizer = { encode: (text: string) => [text.length], decode: () => "" };
-
-  it("begins with the document token and ends paragraphs with two newlines", () => {
-    expect([...tokenizeDocument("ab\ncd\r\n\r\nefg\n \n\n", tokenizer, 0)]).toEqual([[0], [7], [5]]);
-    expect([...tokenizeDocument("ab", tokenizer, undefined)]).toEqual([[4]]);
   });
 });
 

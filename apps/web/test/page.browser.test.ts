@@ -12,7 +12,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { findChromium, HEADLESS_FLAGS } from "../../../tooling/run/chromium.mjs";
 import { foldFiles } from "../src/fold/fold-files.js";
 import type { FoldRequest } from "../src/fold/fold-request.js";
-import { readTokenizer, tokenizeDocument } from "../src/models/text-tokenizer.js";
+import { documentTokens, readTokenizer } from "../src/models/text-tokenizer.js";
 import { readStoredZip } from "./stored-zip.js";
 
 const app = fileURLToPath(new URL("..", import.meta.url));
@@ -142,7 +142,7 @@ describe.skipIf(chromiumPath === undefined)(
       const calibration = { text: await asset("text/the-thirty-nine-steps.txt"), windows: 4, length: 512 };
       const request: FoldRequest = { name: "prose-6m", files, keep: "1", runtimeUrl: "" };
       const text = (await asset("text/sunshine-sketches.txt")).slice(0, 3000);
-      const tokens = tokenizeDocument(await readTokenizer(files), text, 512);
+      const tokens = documentTokens(await readTokenizer(files), text, 512);
       const watcher = { onProgress: () => {}, onEnergy: () => {} };
       const results: number[] = [];
       for (const one of [request, { ...request, keep: "1/2", calibration }]) {

@@ -12,3 +12,4 @@ export {
 } from "./run-stage.js";
 export { soFar } from "./running-totals.js";
 export { parseTokenBytes, type Tokens, tokenWindows } from "./token-windows.js";
+export { tokenizeDocument } from "./tokenize-document.js";

@@ -1,10 +1,9 @@
 import { readFile, stat } from "node:fs/promises";
-import { parseTokenBytes } from "@kvfold/calibration";
+import { parseTokenBytes, tokenizeDocument } from "@kvfold/calibration";
 import { readUtf8 } from "@kvfold/converter/node";
 import { type AbortSignalLike, throwIfAborted } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import type { TextTokenizer } from "./text-tokenizer.js";
-import { tokenizeDocument } from "./tokenize-document.js";
 
 /** A file of text, or of raw little-endian uint16 token ids. */
 export interface TokenFile {

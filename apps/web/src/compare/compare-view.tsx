@@ -1,5 +1,4 @@
-import { useComputed, useSignal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
+import { useSignal } from "@preact/signals";
 import { foldedModels, originalModel } from "../fold/fold-state.js";
 import { chosenModel } from "../models/chosen-model.js";
 import { formatBytes, formatShare } from "../ui/format.js";
@@ -100,18 +99,13 @@ function Column({ title, text, bytes }: ColumnProps) {
 }
 
 function AgreementLine() {
-  const agreement = useComputed(() =>
-    agreementOf(comparison.original.value.tokens, comparison.folded.value.tokens),
-  );
-  const { compared, prefix, share } = agreement.value;
-  return useMemo(
-    () =>
-      compared === 0 ? null : (
-        <p>
-          The two texts agree for the first <strong>{prefix}</strong> of {compared} tokens;{" "}
-          {formatShare(share)} of all positions hold the same token.
-        </p>
-      ),
-    [compared, prefix, share],
+  const { original, folded } = comparison;
+  const { compared, prefix, share } = agreementOf(original.value.tokens, folded.value.tokens);
+  if (compared === 0) return null;
+  return (
+    <p>
+      The two texts agree for the first <strong>{prefix}</strong> of {compared} tokens; {formatShare(share)}{" "}
+      of all positions hold the same token.
+    </p>
   );
 }

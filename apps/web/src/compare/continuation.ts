@@ -1,3 +1,4 @@
+import { createTextStream } from "@kvfold/runtime";
 import type { WebModel } from "@kvfold/runtime-web";
 import { type Signal, signal } from "@preact/signals";
 import type { TextTokenizer } from "../models/text-tokenizer.js";
@@ -40,6 +41,7 @@ export async function continueText(
 ): Promise<void> {
   into.value = EMPTY;
   const tokens: number[] = [];
+  const stream = createTextStream(tokenizer.decode);
   let first = 0;
   try {
     for await (const token of model.generate(prompt, { maxNewTokens, stopTokens, signal: stop })) {
@@ -48,12 +50,13 @@ export async function continueText(
       const seconds = (performance.now() - first) / 1000;
       into.value = {
         tokens: [...tokens],
-        text: tokenizer.decode(tokens),
+        text: into.value.text + stream.push(token),
         tokensPerSecond: tokens.length > 1 ? (tokens.length - 1) / seconds : undefined,
         cachedTokens: prompt.length + tokens.length,
         problem: undefined,
       };
     }
+    into.value = { ...into.value, text: into.value.text + stream.flush() };
   } catch (error) {
     if (!stop.aborted) into.value = { ...into.value, problem: messageOf(error) };
   }

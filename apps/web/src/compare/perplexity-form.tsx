@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { PreparedModel } from "../fold/fold-state.js";
 import { validationText } from "../models/embedded-model.js";
-import { readTokenizer, tokenizeDocument } from "../models/text-tokenizer.js";
+import { documentTokens, readTokenizer } from "../models/text-tokenizer.js";
 import { addQualityPoint } from "../pictures/quality-points.js";
 import { messageOf } from "../ui/format.js";
 import { loadedModel } from "./loaded-models.js";
@@ -79,7 +79,7 @@ async function measureBoth(
   folded: PreparedModel,
   text: string,
 ): Promise<Outcome | undefined> {
-  const tokens = tokenizeDocument(await readTokenizer(original.result.files), text, MAX_TOKENS);
+  const tokens = documentTokens(await readTokenizer(original.result.files), text, MAX_TOKENS);
   if (tokens.length < 2) return undefined;
   const { perplexity: before } = await (await loadedModel(original)).perplexity([tokens]);
   const { perplexity: after } = await (await loadedModel(folded)).perplexity([tokens]);

@@ -12,7 +12,7 @@ import { energyShares, secondMoment, symmetricEigen } from "@kvfold/linalg";
 import type { SessionProvider } from "@kvfold/runtime";
 import { blobFolder } from "../models/blob-folder.js";
 import { memoryTarget } from "../models/memory-target.js";
-import { readTokenizer, tokenizeDocument } from "../models/text-tokenizer.js";
+import { documentTokens, readTokenizer } from "../models/text-tokenizer.js";
 import type { FoldRequest, FoldResult, LayerEnergy } from "./fold-request.js";
 
 const FRACTIONS = [0.125, 0.25, 0.5];
@@ -71,7 +71,7 @@ async function calibrationWindows(
   if (calibration === undefined) return undefined;
   const { text, windows: count } = calibration;
   const length = Math.min(calibration.length, config.shape.maxPositions);
-  const tokens = tokenizeDocument(await readTokenizer(files), text, count * (length + 1));
+  const tokens = documentTokens(await readTokenizer(files), text, count * (length + 1));
   const available = Math.min(count, Math.floor(tokens.length / (length + 1)));
   const cut = tokenWindows(tokens, {
     length: length + 1,

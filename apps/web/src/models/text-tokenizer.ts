@@ -1,4 +1,5 @@
 import { Tokenizer } from "@huggingface/tokenizers";
+import { tokenizeDocument } from "@kvfold/calibration";
 import { ConverterError } from "@kvfold/converter";
 import type { ModelFiles } from "./model-files.js";
 
@@ -37,16 +38,12 @@ export async function readTokenizer(files: ModelFiles): Promise<TextTokenizer> {
   };
 }
 
-/** Tokens of at most `limit`, a paragraph at a time: tokenising takes time that grows with the square of the length. */
-export function tokenizeDocument(
-  { encode, bosToken }: TextTokenizer,
-  text: string,
-  limit: number,
-): Int32Array {
-  const tokens: number[] = bosToken === undefined ? [] : [bosToken];
-  for (const paragraph of text.replaceAll("\r\n", "\n").split(/\n\s*\n/)) {
+/** The first `limit` tokens of a document. */
+export function documentTokens(tokenizer: TextTokenizer, text: string, limit: number): Int32Array {
+  const tokens: number[] = [];
+  for (const piece of tokenizeDocument(text, tokenizer, tokenizer.bosToken)) {
+    tokens.push(...piece);
     if (tokens.length >= limit) break;
-    if (paragraph.trim() !== "") tokens.push(...encode(`${paragraph.trim()}\n\n`));
   }
   return Int32Array.from(tokens.slice(0, limit));
 }
