@@ -71,7 +71,8 @@ async function measureLadder(
   const errorOf = await createOutputError(context, layer);
   const rungs: Rung[] = [{ units: grid.full, error: 0 }];
   for (const count of units) {
-    if (count < grid.full) rungs.push({ units: count, error: await errorOf(layer.fold(grid.layer(count))) });
+    if (count < grid.full)
+      rungs.push({ units: count, error: await errorOf(await layer.fold(grid.layer(count))) });
   }
   return rungs;
 }

@@ -1,4 +1,3 @@
-import type { BlockWeights } from "../model/decoder-weights.js";
 import type { TextBudget } from "./budget.js";
 import { type Choice, cheapestChoices } from "./cheapest-choices.js";
 import { damageTable } from "./damage-table.js";
@@ -40,7 +39,7 @@ async function measureLayer(
 ): Promise<readonly Choice[]> {
   const candidates = candidateUnits(grid);
   if (candidates.length === 0) return [];
-  const variants = candidates.map((units): BlockWeights => layer.fold(grid.layer(units)));
+  const variants = await Promise.all(candidates.map((units) => layer.fold(grid.layer(units))));
   const losses = await meter.measure(layer, variants);
   return candidates.map((units, index) => ({ units, damage: losses[index]! - whole }));
 }

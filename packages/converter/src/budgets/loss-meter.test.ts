@@ -66,7 +66,7 @@ describe("createLossMeter", () => {
       const units = [1, grid.uniform];
       const losses = await meter.measure(layer, [
         layer.block,
-        ...units.map((count) => layer.fold(grid.layer(count))),
+        ...(await Promise.all(units.map((count) => layer.fold(grid.layer(count))))),
       ]);
       const expected = await Promise.all(
         [grid.full, ...units].map((count) =>

@@ -1,4 +1,5 @@
 import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
+import { plainProducts } from "@kvfold/linalg";
 import { loadBlock, loadEmbedding } from "../checkpoint/load-weights.js";
 import { type Calibrator, startCalibration } from "../fold/calibrator.js";
 import { copyStates } from "../fold/copy-states.js";
@@ -20,7 +21,7 @@ export interface OriginalLayer extends LayerContext {
   /** The original stream before the block, over `windows`. */
   readonly input: HiddenStates;
   /** The block folded by the plan's method alone, with ranks of its own. */
-  readonly fold: (plan: LayerPlan) => BlockWeights;
+  readonly fold: (plan: LayerPlan) => Promise<BlockWeights>;
 }
 
 /**
@@ -46,10 +47,10 @@ export async function* originalLayers(
       const measured = { ...(await calibrator.measure(block)), ...moments?.[layer] };
       await calibrator.advance(block);
       const known = layerContext(checkpoint, plan, { layer, attention: block.attention, moments: measured });
-      const fold = (layerPlan: LayerPlan): BlockWeights => ({
-        ...block,
-        attention: foldLayer({ ...known, method: plan.method, plan: layerPlan }).attention,
-      });
+      const fold = async (layerPlan: LayerPlan): Promise<BlockWeights> => {
+        const folded = await foldLayer({ ...known, method: plan.method, plan: layerPlan }, plainProducts);
+        return { ...block, attention: folded.attention };
+      };
       yield { ...known, block, windows, input, fold };
       onLayer(layer);
     }

@@ -25,7 +25,7 @@ export interface BlockMath {
 /** Runs tasks in the caller's thread, their large products where the port makes them. */
 export function createBlockMath(products: MatrixProducts): BlockMath {
   const tasks: BlockTasks = {
-    foldLayer: async (input) => foldLayer(input),
+    foldLayer: (input) => foldLayer(input, products),
     refitInputs: (input) => refitInputs(input, products),
     refitLinear: (input) => refitLinear(input, products),
   };

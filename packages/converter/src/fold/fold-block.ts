@@ -1,5 +1,6 @@
+import type { MatrixProducts } from "@kvfold/linalg";
 import { findMethod } from "../methods/index.js";
-import type { Group } from "../methods/method.js";
+import type { Basis, Method } from "../methods/method.js";
 import { none } from "../methods/none.js";
 import type { AttentionWeights } from "../model/decoder-weights.js";
 import type { LayerPlan } from "../plan/fold-plan.js";
@@ -24,11 +25,17 @@ export interface FoldedLayer {
   readonly retained: Retained;
 }
 
-/** Chooses the bases of an attention layer with the method of that name, and folds the layer with them. */
-export function foldLayer({ method, plan, ...context }: FoldLayerInput): FoldedLayer {
+/**
+ * Chooses the bases of an attention layer with the method of that name, and folds the layer with them; large products
+ * are made by `products`.
+ */
+export async function foldLayer(
+  { method, plan, ...context }: FoldLayerInput,
+  products: MatrixProducts,
+): Promise<FoldedLayer> {
   const { attention, positions } = context;
   if (method === none.name) return { attention, retained: { keys: [], values: [] } };
-  const bases = chooseBases(method, plan, context);
+  const bases = await chooseBases(method, plan, context, products);
   return {
     attention: foldAttention(attention, bases, positions),
     retained: {
@@ -39,15 +46,24 @@ export function foldLayer({ method, plan, ...context }: FoldLayerInput): FoldedL
 }
 
 /** The bases of a layer, by the method of that name; its keys say where they stand to the rotation as the method does. */
-export function chooseBases(method: string, plan: LayerPlan, context: LayerContext): LayerBases {
-  const {
-    basis,
-    bases = (groups: readonly Group[]) => groups.map(basis),
-    keysBeforeRope: beforeRope = false,
-  } = findMethod(method);
-  const keys = bases(groupsOf("keys", plan.keys, context));
+export async function chooseBases(
+  method: string,
+  plan: LayerPlan,
+  context: LayerContext,
+  products: MatrixProducts,
+): Promise<LayerBases> {
+  const { basis, bases = oneByOne(basis), keysBeforeRope: beforeRope = false } = findMethod(method);
+  const keys = await bases(groupsOf("keys", plan.keys, context), products);
   return {
     keys: beforeRope ? keys.map((key) => ({ ...key, beforeRope })) : keys,
-    values: bases(groupsOf("values", plan.values, context)),
+    values: await bases(groupsOf("values", plan.values, context), products),
   };
 }
+
+const oneByOne =
+  (basis: Method["basis"]): Required<Method>["bases"] =>
+  async (groups, products) => {
+    const bases: Basis[] = [];
+    for (const group of groups) bases.push(await basis(group, products));
+    return bases;
+  };

@@ -16,7 +16,8 @@ export const commuting: Method = {
   heal: "both",
   standardShape: true,
   spans: groupSpans,
-  basis: (group) => (group.side === "keys" ? keyBases([group], uniformSlots)[0]! : latentValues(group)),
+  basis: async (group, products) =>
+    group.side === "keys" ? keyBases([group], uniformSlots)[0]! : latentValues(group, products),
 };
 
 /** The same with the layer's slots given to the frequencies that need them most; takes rotation tables of its own. */
@@ -26,7 +27,10 @@ export const commutingReallocated: Method = {
   summary: "RoPE-commuting keys that give each layer's cache to the frequencies that need it (ONNX only)",
   reference: "docs/method.md, commuting, reallocated",
   standardShape: false,
-  bases: (groups) => (groups[0]?.side === "keys" ? keyBases(groups, bestSlots) : groups.map(latentValues)),
+  bases: async (groups, products) =>
+    groups[0]?.side === "keys"
+      ? keyBases(groups, bestSlots)
+      : Promise.all(groups.map((group) => latentValues(group, products))),
 };
 
 /** A place in the cache: the `order`-th strongest code of a frequency. */

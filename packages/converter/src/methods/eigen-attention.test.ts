@@ -3,6 +3,7 @@ import {
   createMatrix,
   type Matrix,
   type Moments,
+  plainProducts,
   projector,
   scale,
   transposeMultiply,
@@ -53,8 +54,8 @@ function layerOf(change: Partial<Group> = {}): readonly Group[] {
 const TOLERANCE = 1e-9;
 
 describe("keys under RoPE", () => {
-  it("share one basis: the heads of a layer count as more tokens", () => {
-    const [first, second] = eigenAttention.bases!(layerOf());
+  it("share one basis: the heads of a layer count as more tokens", async () => {
+    const [first, second] = await eigenAttention.bases!(layerOf(), plainProducts);
     expect(second).toBe(first);
     const [moment, ...others] = eigenMoments(layerOf());
     expect(others).toEqual([]);
@@ -62,13 +63,13 @@ describe("keys under RoPE", () => {
     expect(largestDifference(moment!.data, mean.data)).toBeLessThan(TOLERANCE);
   });
 
-  it("are not centred", () => {
+  it("are not centred", async () => {
     // Two heads that always say the same: without the mean nothing would be left.
     const constant = createMatrix(TOKENS, 4, new Float64Array(TOKENS * 4).fill(3));
     const groups = [0, 1].map((index) =>
       randomGroup({ span: 1, headDim: 2, rank: 1 }, 1, { index, measured: () => momentsOf(constant) }),
     );
-    const [basis] = eigenAttention.bases!(groups);
+    const [basis] = await eigenAttention.bases!(groups, plainProducts);
     expect(basis!.retained).toBeCloseTo(1, 12);
     expect([...projector(basis!).data].map((value) => value.toFixed(9))).toEqual(
       Array(4).fill("0.500000000"),
@@ -77,21 +78,23 @@ describe("keys under RoPE", () => {
 });
 
 describe("keys without RoPE", () => {
-  it("have a basis a head, of its keys and of the queries that read it, unbalanced", () => {
+  it("have a basis a head, of its keys and of the queries that read it, unbalanced", async () => {
     const moments = eigenMoments(layerOf({ positions: "alibi" }));
     for (const [head, moment] of moments.entries()) {
       const readers = add(headMoment(queries, 2 * head), headMoment(queries, 2 * head + 1));
       const stacked = add(headMoment(keys, head), readers);
       expect(largestDifference(moment.data, stacked.data)).toBeLessThan(TOLERANCE);
     }
-    const [first, second] = eigenAttention.bases!(layerOf({ positions: "alibi" }));
+    const [first, second] = await eigenAttention.bases!(layerOf({ positions: "alibi" }), plainProducts);
     expect(largestDifference(projector(first!).data, projector(second!).data)).toBeGreaterThan(0.1);
   });
 });
 
 describe("values", () => {
-  it("have a basis a head, svd-a's", () => {
+  it("have a basis a head, svd-a's", async () => {
     const groups = layerOf({ side: "values" });
-    expect(eigenAttention.bases!(groups)).toEqual(groups.map(svdA.basis));
+    expect(await eigenAttention.bases!(groups, plainProducts)).toEqual(
+      await Promise.all(groups.map((group) => svdA.basis(group, plainProducts))),
+    );
   });
 });

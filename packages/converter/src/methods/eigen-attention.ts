@@ -2,7 +2,8 @@ import {
   add,
   blockDiagonal,
   type Matrix,
-  obliqueBasis,
+  type MatrixProducts,
+  obliqueBasisAsync,
   scale,
   secondMoment,
   sliceMoments,
@@ -21,15 +22,15 @@ export const eigenAttention: Method = {
   taps: ["queries", "keysBeforeRope", "values"],
   keysBeforeRope: true,
   spans: () => ({ keys: 1, values: 1 }),
-  basis: (group) => eigenBases([group])[0]!,
+  basis: async (group, products) => (await eigenBases([group], products))[0]!,
   bases: eigenBases,
   spectra: eigenMoments,
 };
 
-function eigenBases(groups: readonly Group[]): readonly Basis[] {
-  const bases = eigenMoments(groups).map((covariance, index) =>
-    obliqueBasis({ covariance, rank: groups[index]!.rank }),
-  );
+async function eigenBases(groups: readonly Group[], products: MatrixProducts): Promise<readonly Basis[]> {
+  const bases: Basis[] = [];
+  for (const [index, covariance] of eigenMoments(groups).entries())
+    bases.push(await obliqueBasisAsync({ covariance, rank: groups[index]!.rank, products }));
   return groups.map((_, index) => bases[index] ?? bases[0]!);
 }
 

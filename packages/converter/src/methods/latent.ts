@@ -1,4 +1,12 @@
-import { covariance, meanOf, multiply, obliqueBasis, secondMoment, subtract } from "@kvfold/linalg";
+import {
+  covariance,
+  type MatrixProducts,
+  meanOf,
+  multiply,
+  obliqueBasisAsync,
+  secondMoment,
+  subtract,
+} from "@kvfold/linalg";
 import type { Basis, Group, Method } from "./method.js";
 import { outputMetric, scoreMetric } from "./metrics.js";
 
@@ -19,24 +27,28 @@ export const latent: Method = {
     const span = largestDivisor(shape.kvHeads, shrink, SPAN_FACTOR * shrink);
     return { keys: span, values: span };
   },
-  basis: (group) => (group.side === "keys" ? latentKeys(group) : latentValues(group)),
+  basis: (group, products) =>
+    group.side === "keys" ? latentKeys(group, products) : latentValues(group, products),
 };
 
 /** Softmax ignores a constant added to all scores of a query, so the mean key is free to go. */
-function latentKeys(group: Group): Basis {
-  return obliqueBasis({
+function latentKeys(group: Group, products: MatrixProducts): Promise<Basis> {
+  return obliqueBasisAsync({
     covariance: covariance(group.moments()),
     metricBlocks: scoreMetric(group),
     rank: group.rank,
+    products,
   });
 }
 
 /** Attention weights sum to one, so the mean value passes through unharmed and comes back as a bias. */
-export function latentValues(group: Group): Basis {
+export async function latentValues(group: Group, products: MatrixProducts): Promise<Basis> {
+  const { rank } = group;
   const moments = group.moments();
-  const metric = outputMetric(group);
-  if (!group.outputBias) return obliqueBasis({ covariance: secondMoment(moments), metric, rank: group.rank });
-  const basis = obliqueBasis({ covariance: covariance(moments), metric, rank: group.rank });
+  const metric = await outputMetric(group, products);
+  if (!group.outputBias)
+    return obliqueBasisAsync({ covariance: secondMoment(moments), metric, rank, products });
+  const basis = await obliqueBasisAsync({ covariance: covariance(moments), metric, rank, products });
   const mean = meanOf(moments);
   return { ...basis, offset: subtract(mean, multiply(multiply(mean, basis.encode), basis.decode)).data };
 }

@@ -10,7 +10,7 @@ export const mean: Method = {
   taps: [],
   standardShape: true,
   spans: groupSpans,
-  basis: (group) => {
+  basis: async (group) => {
     const pooled = averageMatrix(group);
     const basis = { encode: pooled, decode: indicator(group, pooled.cols) };
     // An average of whole heads commutes with the rotation, so it can go into the weights.

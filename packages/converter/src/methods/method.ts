@@ -1,4 +1,4 @@
-import type { Matrix, Moments } from "@kvfold/linalg";
+import type { Matrix, MatrixProducts, Moments } from "@kvfold/linalg";
 import type { Tap } from "../graph/taps.js";
 import type { ModelShape } from "../model/model-shape.js";
 import type { Heal } from "../plan/fold-plan.js";
@@ -73,9 +73,10 @@ export interface Method {
   readonly heal?: Heal;
   /** The spans it uses unless told otherwise; `shrink` is how many times smaller the cache gets. */
   readonly spans: (model: SpanContext) => Spans;
-  readonly basis: (group: Group) => Basis;
+  /** The basis of one group, its large products made by `products`. */
+  readonly basis: (group: Group, products: MatrixProducts) => Promise<Basis>;
   /** In place of `basis`, where the groups of a layer must agree on something. */
-  readonly bases?: (groups: readonly Group[]) => readonly Basis[];
+  readonly bases?: (groups: readonly Group[], products: MatrixProducts) => Promise<readonly Basis[]>;
   /**
    * Second moments of one side of a layer, those whose spectra a threshold on the rank goes by; each group's own
    * activations without it.

@@ -1,4 +1,14 @@
-import { add, createMatrix, type Matrix, scale, secondMoment, sliceMoments, trace } from "@kvfold/linalg";
+import {
+  add,
+  createMatrix,
+  type Matrix,
+  type MatrixProducts,
+  scale,
+  secondMoment,
+  sliceMoments,
+  stackRows,
+  trace,
+} from "@kvfold/linalg";
 import type { Group } from "./method.js";
 
 /** Exponent of the score metric that did best over all models and sizes; 0.5 is as good at 1/2, 1 at 1/8. */
@@ -41,38 +51,35 @@ export function frequencyWeights(group: Group): readonly Float64Array[] {
  * `sum E[sum_n a_h a_h'] W_O,h W_O,h'ᵀ` over the query heads `h` that read KV head `i` and `h'` that read `j`. Errors of
  * different tokens count as independent; what heads make of the same token's error adds up or cancels.
  */
-export function outputMetric(group: Group): Matrix {
+export async function outputMetric(group: Group, products: MatrixProducts): Promise<Matrix> {
   const { headDim, span, readers, outputWeights } = group;
+  const heads = readers.flat();
+  const stacked = stackRows(heads.map(outputWeights));
+  const crossed = await products.multiplyTransposed(stacked, stacked);
   const overlap = secondMoment(group.measured("attentionWeights"));
-  const width = span * headDim;
-  const data = new Float64Array(width * width);
-  for (const [i, first] of readers.entries()) {
-    for (const [j, second] of readers.entries()) {
-      for (const h of first) {
-        for (const other of second) {
-          const weight = overlap.data[h * overlap.cols + other]!;
-          addOuter(data, width, [i * headDim, j * headDim], outputWeights(h), outputWeights(other), weight);
-        }
-      }
+  const kvHeadOf = readers.flatMap((own, kvHead) => own.map(() => kvHead));
+  const metric = createMatrix(span * headDim, span * headDim);
+  for (const [i, first] of heads.entries()) {
+    for (const [j, second] of heads.entries()) {
+      const weight = overlap.data[first * overlap.cols + second]!;
+      addBlock(metric, [kvHeadOf[i]!, kvHeadOf[j]!], crossed, [i, j], headDim, weight);
     }
   }
-  return createMatrix(width, width, data);
+  return metric;
 }
 
-/** `target[row.., col..] += weight * A Bᵀ` for `A, B [d, D]`. */
-function addOuter(
-  target: Float64Array,
-  width: number,
+/** Adds `weight` times a square block of `source` to one of `target`; blocks are counted, not their rows. */
+function addBlock(
+  target: Matrix,
+  [toRow, toCol]: readonly [number, number],
+  source: Matrix,
   [row, col]: readonly [number, number],
-  a: Matrix,
-  b: Matrix,
+  size: number,
   weight: number,
-) {
-  for (let i = 0; i < a.rows; i++) {
-    for (let j = 0; j < b.rows; j++) {
-      let dot = 0;
-      for (let k = 0; k < a.cols; k++) dot += a.data[i * a.cols + k]! * b.data[j * b.cols + k]!;
-      target[(row + i) * width + col + j]! += weight * dot;
-    }
+): void {
+  for (let i = 0; i < size; i++) {
+    const to = (toRow * size + i) * target.cols + toCol * size;
+    const from = (row * size + i) * source.cols + col * size;
+    for (let j = 0; j < size; j++) target.data[to + j]! += weight * source.data[from + j]!;
   }
 }

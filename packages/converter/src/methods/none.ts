@@ -9,7 +9,7 @@ export const none: Method = {
   taps: [],
   standardShape: true,
   spans: () => ({ keys: 1, values: 1 }),
-  basis: ({ span, headDim }) => ({
+  basis: async ({ span, headDim }) => ({
     encode: identity(span * headDim),
     decode: identity(span * headDim),
     retained: 1,

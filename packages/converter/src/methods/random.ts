@@ -1,4 +1,4 @@
-import { createMatrix, type Matrix, obliqueBasis } from "@kvfold/linalg";
+import { createMatrix, type Matrix, type MatrixProducts, obliqueBasisAsync } from "@kvfold/linalg";
 import type { Group, Method } from "./method.js";
 import { gaussians } from "./random-numbers.js";
 /** A random orthonormal basis: the floor that a method must clear to be worth anything. */
@@ -8,24 +8,19 @@ export const random: Method = {
   reference: "baseline",
   taps: [],
   spans: ({ shrink }) => ({ keys: shrink, values: shrink }),
-  basis: (group) => obliqueBasis({ covariance: randomCovariance(group), rank: group.rank }),
+  basis: async (group, products) =>
+    obliqueBasisAsync({ covariance: await randomCovariance(group, products), rank: group.rank, products }),
 };
 
 /** Top eigenvectors of a Wishart matrix are uniformly distributed. */
-function randomCovariance({ span, headDim, seed, layer, index, side }: Group): Matrix {
+function randomCovariance(
+  { span, headDim, seed, layer, index, side }: Group,
+  products: MatrixProducts,
+): Promise<Matrix> {
   const width = span * headDim;
   const next = gaussians(hash([seed, layer, index, side === "keys" ? 0 : 1]));
-  const factor = Float64Array.from({ length: width * width }, next);
-  const data = new Float64Array(width * width);
-  for (let row = 0; row < width; row++) {
-    for (let col = row; col < width; col++) {
-      let dot = 0;
-      for (let i = 0; i < width; i++) dot += factor[row * width + i]! * factor[col * width + i]!;
-      data[row * width + col] = dot;
-      data[col * width + row] = dot;
-    }
-  }
-  return createMatrix(width, width, data);
+  const factor = createMatrix(width, width, Float64Array.from({ length: width * width }, next));
+  return products.multiplyTransposed(factor, factor);
 }
 
 /** FNV-1a over 32-bit words: different groups draw different numbers. */

@@ -1,10 +1,11 @@
-import { obliqueBasis, transposeMultiply } from "@kvfold/linalg";
+import { type MatrixProducts, obliqueBasisAsync } from "@kvfold/linalg";
 import { type Basis, type Group, groupSpans, type Method } from "./method.js";
 
 /** Top right singular vectors of the group's stacked projection weights. */
-export function weightBasis({ weights, rank }: Group): Basis {
+export async function weightBasis({ weights, rank }: Group, products: MatrixProducts): Promise<Basis> {
   const stacked = weights();
-  return obliqueBasis({ covariance: transposeMultiply(stacked, stacked), rank });
+  const covariance = await products.transposeMultiply(stacked, stacked);
+  return obliqueBasisAsync({ covariance, rank, products });
 }
 
 /** SVD of the projection weights, in any span: no data needed. */

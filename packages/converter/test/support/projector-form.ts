@@ -1,4 +1,4 @@
-import { type Matrix, projector } from "@kvfold/linalg";
+import { type Matrix, plainProducts, projector } from "@kvfold/linalg";
 import { type Basis, chooseBases, findMethod, loadBlock } from "../../src/index.js";
 import { type AttendedHook, referenceLogits } from "../reference/decoder.js";
 import type { Rows } from "../reference/layers.js";
@@ -28,7 +28,7 @@ async function chooseProjectors({ checkpoint, plan, moments }: Folded) {
   for (const [layer, layerPlan] of plan.layers.entries()) {
     const { attention } = await loadBlock(checkpoint, layer);
     const context = { ...shared, layer, attention, moments: moments[layer] ?? {} };
-    const bases = chooseBases(plan.method, layerPlan, context);
+    const bases = await chooseBases(plan.method, layerPlan, context, plainProducts);
     layers.push({ keys: bases.keys.map(toAffine), values: bases.values.map(toAffine) });
   }
   return layers;
