@@ -16,7 +16,7 @@ export { families } from "./families/index.js";
 export { type BlockMath, type BlockTasks, createBlockMath, inlineBlockMath } from "./fold/block-math.js";
 export { type Calibrator, startCalibration } from "./fold/calibrator.js";
 export { foldAttention, type LayerBases } from "./fold/fold-attention.js";
-export { chooseBases, type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold/fold-block.js";
+export { chooseBases, type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold/fold-layer.js";
 export { foldModel, type ModelOutput } from "./fold/fold-model.js";
 export type { FoldProgress, FoldStep } from "./fold/progress.js";
 export { createDecoderGraph, type DecoderGraph } from "./graph/decoder-graph.js";

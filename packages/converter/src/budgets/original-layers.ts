@@ -3,7 +3,7 @@ import { plainProducts } from "@kvfold/linalg";
 import { loadBlock, loadEmbedding } from "../checkpoint/load-weights.js";
 import { type Calibrator, startCalibration } from "../fold/calibrator.js";
 import { copyStates } from "../fold/copy-states.js";
-import { foldLayer } from "../fold/fold-block.js";
+import { foldLayer } from "../fold/fold-layer.js";
 import { type LayerContext, layerContext } from "../fold/group.js";
 import type { Tap } from "../graph/taps.js";
 import type { BlockWeights } from "../model/decoder-weights.js";

@@ -1,6 +1,6 @@
 import { type MatrixProducts, plainProducts } from "@kvfold/linalg";
 import type { Linear } from "../model/decoder-weights.js";
-import { type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold-block.js";
+import { type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold-layer.js";
 import { type RefitInputsInput, type RefitLinearInput, refitInputs, refitLinear } from "./refit.js";
 
 /** The linear algebra of a fold, block by block: pure functions of plain data, which any thread can run. */

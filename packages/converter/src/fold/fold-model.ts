@@ -1,7 +1,7 @@
 import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
 import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
-import { loadBlock, loadEmbedding, loadHead } from "../checkpoint/load-weights.js";
+import { loadEmbedding, loadHead } from "../checkpoint/load-weights.js";
 import { ConverterError } from "../converter-error.js";
 import type { FoldJournal } from "../journal/fold-journal.js";
 import type { BlockWeights, EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
@@ -9,10 +9,11 @@ import type { FoldPlan } from "../plan/fold-plan.js";
 import { requireSettled } from "../plan/require-settled.js";
 import { inBackground } from "./background.js";
 import { type BlockMath, inlineBlockMath } from "./block-math.js";
-import type { Retained } from "./fold-block.js";
+import type { FoldedLayer, Retained } from "./fold-layer.js";
 import { layerContext } from "./group.js";
-import { checkCalibration, startMeasuring } from "./measuring.js";
+import { checkCalibration, type Measuring, startMeasuring } from "./measuring.js";
 import type { FoldProgress } from "./progress.js";
+import { type MeasuredBlock, type UpcomingBlocks, upcomingBlocks } from "./upcoming-blocks.js";
 
 /** Takes the folded model a block at a time; ONNX graphs and checkpoints are such outputs. */
 export interface ModelOutput {
@@ -109,54 +110,16 @@ async function replayBlocks({ journal, outputs, onMoments, signal }: foldModel.O
 }
 
 async function foldBlocks(options: foldModel.Options, embedding: EmbeddingWeights, first: number) {
-  const { checkpoint, plan, outputs, journal, signal, math = inlineBlockMath } = options;
-  const { layers } = checkpoint.config.shape;
+  const { layers } = options.checkpoint.config.shape;
   if (first === layers) return [];
   const measuring = await startMeasuring(options, embedding);
-  const { progress } = measuring;
+  const upcoming = upcomingBlocks(options.checkpoint, measuring, first);
   const retained: Retained[] = [];
-  const glimpse = async (layer: number): Promise<Glimpse> => {
-    const block = await loadBlock(checkpoint, layer);
-    return { block, attention: await measuring.measureAttention(layer, block) };
-  };
-  const prepare = async (layer: number, { block, attention }: Glimpse): Promise<Prepared> => ({
-    block,
-    moments: await measuring.measureProjections(layer, block, attention),
-  });
   try {
-    let next = await prepare(first, await glimpse(first));
     for (let layer = first; layer < layers; layer++) {
-      throwIfAborted(signal);
-      const { block, moments } = next;
-      const { attention } = block;
-      const context = layerContext(checkpoint, plan, { layer, attention, moments });
-      const layerPlan = plan.layers[layer]!;
-      const folding = inBackground(
-        math.run("foldLayer", { ...context, method: plan.method, plan: layerPlan }),
-      );
-      await measuring.advance(layer, block);
-      const folded = await folding;
-      let ahead: Glimpse | undefined;
-      const healed = await measuring.heal(
-        layer,
-        { ...block, attention: folded.attention },
-        {
-          measureAttention: async () => {
-            if (layer + 1 < layers) ahead = await glimpse(layer + 1);
-          },
-          measureProjections: async () => {
-            if (ahead !== undefined) next = await prepare(layer + 1, ahead);
-          },
-        },
-      );
-      for (const output of outputs) await output.addBlock(healed);
-      await journal?.saveBlock(layer, {
-        block: healed,
-        retained: folded.retained,
-        moments: showsMoments(options) ? moments : undefined,
-      });
-      retained.push(folded.retained);
-      progress.block(layer);
+      throwIfAborted(options.signal);
+      retained.push(await foldBlock(options, layer, measuring, upcoming));
+      measuring.progress.block(layer);
     }
   } finally {
     await measuring.dispose();
@@ -164,14 +127,33 @@ async function foldBlocks(options: foldModel.Options, embedding: EmbeddingWeight
   return retained;
 }
 
-/** The next block, its attention measured. */
-interface Glimpse {
-  readonly block: BlockWeights;
-  readonly attention: StageMoments;
+/** The order of a block's steps; what runs elsewhere in the meantime is docs/method.md's schedule. */
+async function foldBlock(
+  options: foldModel.Options,
+  layer: number,
+  measuring: Measuring,
+  upcoming: UpcomingBlocks,
+): Promise<Retained> {
+  const { block, moments } = await upcoming.take();
+  const folding = inBackground(startFolding(options, layer, { block, moments }));
+  const folded = inBackground(folding.then(({ attention }) => ({ ...block, attention })));
+  const prepared = await measuring.advance(layer, block, folded);
+  const healed = await measuring.heal(layer, prepared, upcoming.meanwhile);
+  const { retained } = await folding;
+  for (const output of options.outputs) await output.addBlock(healed);
+  await options.journal?.saveBlock(layer, {
+    block: healed,
+    retained,
+    moments: showsMoments(options) ? moments : undefined,
+  });
+  return retained;
 }
 
-/** The next block, measured. */
-interface Prepared {
-  readonly block: BlockWeights;
-  readonly moments: StageMoments;
+function startFolding(
+  { checkpoint, plan, math = inlineBlockMath }: foldModel.Options,
+  layer: number,
+  { block: { attention }, moments }: MeasuredBlock,
+): Promise<FoldedLayer> {
+  const context = layerContext(checkpoint, plan, { layer, attention, moments });
+  return math.run("foldLayer", { ...context, method: plan.method, plan: plan.layers[layer]! });
 }

@@ -30,10 +30,12 @@ export interface Healer {
   /** The folded model's stream: behind the block that was healed last. */
   readonly folded: HiddenStates;
   /** Compares what the block reads with what the original's reads; when the original is before the block. */
-  compareInputs(block: BlockWeights): Promise<void>;
+  compareInputs(block: BlockWeights): Promise<StageResult>;
+  /** Refits what the folded attention makes of its inputs, by that comparison. */
+  refitAttentionInputs(folded: BlockWeights, compared: StageResult): Promise<BlockWeights>;
   /**
-   * Refits the folded block and runs it; when the original is behind the block. `meanwhile` is done while the two large
-   * refits are solved.
+   * Refits the rest of the folded block and runs it; when the original is behind the block. `meanwhile` is done while
+   * the two large refits are solved.
    */
   heal(folded: BlockWeights, meanwhile: Meanwhile): Promise<BlockWeights>;
   dispose(): Promise<void>;
@@ -61,15 +63,12 @@ export async function startHealing(options: startHealing.Options): Promise<Heale
   const { heal } = options;
   const folded = await startFolded(options);
   const run: HealRun = { ...options, folded };
-  let inputs: StageResult;
   return {
     folded,
-    async compareInputs(block) {
-      inputs = await compareInputs(run, block);
-    },
+    compareInputs: (block) => compareInputs(run, block),
+    refitAttentionInputs: (block, compared) => refitAttentionInputs(run, block, compared),
     async heal(block, meanwhile) {
-      const prepared = await refitAttentionInputs(run, block, inputs);
-      const healed = await healAttention(run, prepared, meanwhile);
+      const healed = await healAttention(run, block, meanwhile);
       if (heal === "both") return healMlp(run, healed, meanwhile);
       await meanwhile.measureProjections();
       await runMlp(run, healed);
@@ -212,6 +211,7 @@ async function refitDown(
   return { ...block, mlp: { ...block.mlp, down: await solving } };
 }
 
+/** The second half of a block where its activations are kept. */
 async function addMlp(run: HealRun, block: BlockWeights, activations: HiddenStates): Promise<void> {
   const { calibrator, folded } = run;
   await calibrator.runner.run(downGraph(windowOf(run, block)), {
@@ -220,7 +220,7 @@ async function addMlp(run: HealRun, block: BlockWeights, activations: HiddenStat
   });
 }
 
-/** The second half of a block whose MLP is not healed. */
+/** The second half of a block. */
 async function runMlp(run: HealRun, block: BlockWeights): Promise<void> {
   const { calibrator, folded } = run;
   await calibrator.runner.run(mlpGraph(windowOf(run, block)), {

@@ -3,6 +3,7 @@ import { ConverterError } from "../converter-error.js";
 import { isAttentionTap, type Tap } from "../graph/taps.js";
 import type { BlockWeights, EmbeddingWeights } from "../model/decoder-weights.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
+import { inBackground } from "./background.js";
 import { inlineBlockMath } from "./block-math.js";
 import { ATTENTION_WINDOWS, type Calibrator, startCalibration } from "./calibrator.js";
 import type { foldModel } from "./fold-model.js";
@@ -20,8 +21,11 @@ export interface Measuring {
   measureAttention(layer: number, block: BlockWeights): Promise<StageMoments>;
   /** All moments that it needs of the block, those of its attention among them. */
   measureProjections(layer: number, block: BlockWeights, attention: StageMoments): Promise<StageMoments>;
-  /** Takes the original model past the block measured last. */
-  advance(layer: number, block: BlockWeights): Promise<void>;
+  /**
+   * Takes the original model past the block measured last, and returns the folded one as healing starts from it; what
+   * that takes is done as soon as it is folded.
+   */
+  advance(layer: number, block: BlockWeights, folding: Promise<BlockWeights>): Promise<BlockWeights>;
   /** The folded block, refitted as the plan says. */
   heal(layer: number, folded: BlockWeights, meanwhile: Meanwhile): Promise<BlockWeights>;
   readonly progress: ProgressCount;
@@ -55,7 +59,7 @@ const stored = (options: foldModel.Options): Measuring => ({
   progress: countProgress(options, 0, options.journal?.blocks),
   measureAttention: async () => ({}),
   measureProjections: async (layer) => options.moments?.[layer] ?? {},
-  advance: async () => {},
+  advance: (_layer, _block, folding) => folding,
   heal: (_layer, folded, meanwhile) => withoutHealing(folded, meanwhile),
   dispose: async () => {},
 });
@@ -103,11 +107,16 @@ async function measuring(options: foldModel.Options, embedding: EmbeddingWeights
       onMoments?.(layer, measured);
       return measured;
     },
-    async advance(layer, block) {
+    async advance(layer, block, folding) {
       progress.start("measure", layer);
-      await healer?.compareInputs(block);
+      const compared = await healer?.compareInputs(block);
+      const prepared =
+        healer === undefined || compared === undefined
+          ? folding
+          : inBackground(folding.then((folded) => healer.refitAttentionInputs(folded, compared)));
       await calibrator.advance(block);
       await streams.save(layer, "original", calibrator.hidden);
+      return prepared;
     },
     async heal(layer, folded, meanwhile) {
       progress.start("heal", layer);

@@ -1,5 +1,5 @@
 import type { HiddenStates, StageMoments } from "@kvfold/calibration";
-import type { Retained } from "../fold/fold-block.js";
+import type { Retained } from "../fold/fold-layer.js";
 import type { BlockWeights } from "../model/decoder-weights.js";
 
 /** The hidden states that go down side by side: the original model's, and the folded one's where it is healed. */
