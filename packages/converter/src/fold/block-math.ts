@@ -1,6 +1,7 @@
 import { type MatrixProducts, plainProducts } from "@kvfold/linalg";
-import type { Linear } from "../model/decoder-weights.js";
+import type { AttentionWeights, Linear } from "../model/decoder-weights.js";
 import { type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold-layer.js";
+import { type NarrowOutput, narrowOutput, widenOutput } from "./head-directions.js";
 import { type RefitInputsInput, type RefitLinearInput, refitInputs, refitLinear } from "./refit.js";
 
 /** The linear algebra of a fold, block by block: pure functions of plain data, which any thread can run. */
@@ -8,6 +9,13 @@ export interface BlockTasks {
   foldLayer(input: FoldLayerInput): Promise<FoldedLayer>;
   refitInputs(input: RefitInputsInput): Promise<readonly Linear[]>;
   refitLinear(input: RefitLinearInput): Promise<Linear>;
+  /** `W_O` in `size` directions of each head's outputs. */
+  narrowOutput(input: { readonly attention: AttentionWeights; readonly size: number }): Promise<NarrowOutput>;
+  /** `W_O` back in the folded width. */
+  widenOutput(input: {
+    readonly attention: AttentionWeights;
+    readonly narrow: NarrowOutput;
+  }): Promise<Linear>;
 }
 
 /**
@@ -28,6 +36,8 @@ export function createBlockMath(products: MatrixProducts): BlockMath {
     foldLayer: (input) => foldLayer(input, products),
     refitInputs: (input) => refitInputs(input, products),
     refitLinear: (input) => refitLinear(input, products),
+    narrowOutput: ({ attention, size }) => narrowOutput(attention, size, products),
+    widenOutput: ({ attention, narrow }) => widenOutput(narrow, attention, products),
   };
   return {
     run<N extends keyof BlockTasks>(task: N, input: Parameters<BlockTasks[N]>[0]) {

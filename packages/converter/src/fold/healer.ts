@@ -1,6 +1,7 @@
 import type { HiddenStates, StageResult } from "@kvfold/calibration";
 import type { ModelConfig } from "../checkpoint/read-config.js";
 import { HIDDEN_IN, HIDDEN_OUT, mlpGraph, RESIDUAL_OUT } from "../graph/calibration-graphs.js";
+import type { HeadDirections } from "../graph/emit-decoded-attention.js";
 import {
   ACTIVATIONS_IN,
   ACTIVATIONS_OUT,
@@ -17,12 +18,13 @@ import {
   residualRefitGraph,
   TARGET_IN,
 } from "../graph/healing-graphs.js";
-import type { BlockWeights } from "../model/decoder-weights.js";
+import type { BlockWeights, Linear } from "../model/decoder-weights.js";
 import type { BiasPolicy, Heal } from "../plan/fold-plan.js";
 import { inBackground } from "./background.js";
 import type { BlockMath } from "./block-math.js";
 import type { Calibrator, StreamPosition } from "./calibrator.js";
 import { copyStates } from "./copy-states.js";
+import { directionsPerHead } from "./head-directions.js";
 import type { Meanwhile } from "./meanwhile.js";
 
 /** Takes the folded model's hidden states down its blocks beside the original's, and refits each block on the way. */
@@ -116,12 +118,33 @@ async function refitAttentionInputs(
   return { ...block, attention: { ...attention, query: q!, key: k!, value: v! } };
 }
 
-/** Refits `W_O` in the folded width and what reads the result, and takes the folded stream to between the halves. */
+/** Refits `W_O` and what reads the result, and takes the folded stream to between the halves. */
 async function healAttention(run: HealRun, block: BlockWeights, meanwhile: Meanwhile): Promise<BlockWeights> {
-  const { inputs } = block.attention.output;
-  const attended = await run.calibrator.runner.createStream(inputs);
+  const { attention } = block;
+  const { runner } = run.calibrator;
+  const size = directionsPerHead(attention, runner.count * runner.length);
+  if (size === attention.values.size) return healHeads(run, block, undefined, meanwhile);
+  const { directions, output } = await run.math.run("narrowOutput", { attention, size });
+  const healed = await healHeads(run, withOutput(block, output), directions, meanwhile);
+  const narrow = { directions, output: healed.attention.output };
+  return withOutput(healed, await run.math.run("widenOutput", { attention, narrow }));
+}
+
+const withOutput = (block: BlockWeights, output: Linear): BlockWeights => ({
+  ...block,
+  attention: { ...block.attention, output },
+});
+
+/** The same with head outputs in the folded width, or in `directions`; `W_O` reads them as they are. */
+async function healHeads(
+  run: HealRun,
+  block: BlockWeights,
+  directions: HeadDirections | undefined,
+  meanwhile: Meanwhile,
+): Promise<BlockWeights> {
+  const attended = await run.calibrator.runner.createStream(block.attention.output.inputs);
   try {
-    const refitted = await refitOutput(run, block, attended, meanwhile);
+    const refitted = await refitOutput(run, block, directions, attended, meanwhile);
     return run.heal === "both"
       ? await refitMlpInputs(run, refitted, attended)
       : await addAttention(run, refitted, attended);
@@ -133,19 +156,20 @@ async function healAttention(run: HealRun, block: BlockWeights, meanwhile: Meanw
 async function refitOutput(
   run: HealRun,
   block: BlockWeights,
+  directions: HeadDirections | undefined,
   attended: HiddenStates,
   { measureAttention }: Meanwhile,
 ): Promise<BlockWeights> {
   const { calibrator, folded, math, bias } = run;
   const { attention } = block;
-  const sums = await calibrator.runner.run(attentionRefitGraph(windowOf(run, block)), {
+  const sums = await calibrator.runner.run(attentionRefitGraph(windowOf(run, block), directions), {
     inputs: { [HIDDEN_IN]: folded, [TARGET_IN]: calibrator.residual },
     outputs: { [ATTENDED_OUT]: attended },
     ...regressionSizes(attention.output.inputs, attention.output.outputs),
   });
   const solving = inBackground(math.run("refitLinear", { linear: attention.output, sums, bias }));
   await measureAttention();
-  return { ...block, attention: { ...attention, output: await solving } };
+  return withOutput(block, await solving);
 }
 
 async function addAttention(

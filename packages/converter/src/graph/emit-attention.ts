@@ -59,7 +59,7 @@ export function emitProjections(
 }
 
 /** Takes rotated queries and keys into the folded basis (docs/method.md, Folding): two small products per token. */
-function emitBasis(
+export function emitBasis(
   e: Emitter,
   query: string,
   key: string,

@@ -3,7 +3,7 @@ import type { Linear } from "../model/decoder-weights.js";
 import { HIDDEN_IN, HIDDEN_OUT, RESIDUAL_OUT } from "./calibration-graphs.js";
 import { emitAttended } from "./emit-attention.js";
 import { emitAttentionInput, emitMlpInput } from "./emit-block.js";
-import { emitDecodedAttention } from "./emit-decoded-attention.js";
+import { emitDecodedAttention, type HeadDirections, hasWideKeys } from "./emit-decoded-attention.js";
 import { emitLinear } from "./emit-linear.js";
 import { emitMlpActivations } from "./emit-mlp.js";
 import { emitCross, emitMoments, emitRows, emitSum, emitTurnedRows } from "./emit-moments.js";
@@ -12,7 +12,7 @@ import { type BlockWindow, type WindowGraph, windowContext, windowGraph } from "
 
 /** What the folded stream is refitted to: the original's stream at the same place, `[1, S, D]`. */
 export const TARGET_IN = "target_in";
-/** Outputs of the folded attention heads side by side, `[1, S, H * values.size]`. */
+/** Outputs of the folded attention heads side by side, `[1, S, inputs of W_O]`. */
 export const ATTENDED_IN = "attended_in";
 export const ATTENDED_OUT = "attended_out";
 /** What the MLP's last projection reads, `[1, S, I]`. */
@@ -37,26 +37,26 @@ export function attentionInputRefitGraph({ config, weights, length }: BlockWindo
 
 /**
  * What refitting `W_O` needs: the folded attention runs on `hidden_in`, and its head outputs (`attended_out`) are set
- * against `target_in - hidden_in`, what attention should have added (docs/method.md, Healing).
+ * against `target_in - hidden_in`, what attention should have added (docs/method.md, Healing). With `directions` the head
+ * outputs are taken in these, and `W_O` of `weights` reads them so.
  */
-export function attentionRefitGraph(window: BlockWindow): ModelSource {
+export function attentionRefitGraph(window: BlockWindow, directions?: HeadDirections): ModelSource {
   const { config, weights, length } = window;
   const width = weights.attention.output.inputs;
   return windowGraph(config, length, ({ e, input, output }) => {
     const x = input(HIDDEN_IN);
     const missing = e.node("Sub", "target/Sub", [input(TARGET_IN), x]);
     const normed = emitAttentionInput(e, x, weights, config);
-    const attended = emitHeads(e.at("attn"), normed, window);
+    const attended = emitHeads(e.at("attn"), normed, window, directions);
     emitRegression(e, [attended, width], [missing, config.shape.hiddenSize]);
     output(ATTENDED_OUT, attended, width);
   });
 }
 
-function emitHeads(e: Emitter, x: string, window: BlockWindow): string {
+function emitHeads(e: Emitter, x: string, window: BlockWindow, directions?: HeadDirections): string {
   const { attention } = window.weights;
-  const { rotated, keys, headDim } = attention;
-  if (rotated !== undefined && keys.size > headDim)
-    return emitDecodedAttention(e, x, attention, rotated, windowContext(e, window, "plain"));
+  if (hasWideKeys(attention) || directions !== undefined)
+    return emitDecodedAttention(e, x, attention, windowContext(e, window, "plain"), directions);
   return emitAttended(e, x, attention, windowContext(e, window)).headOutputs;
 }
 

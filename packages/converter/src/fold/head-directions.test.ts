@@ -1,0 +1,66 @@
+import { fromFloat32, multiply, plainProducts, toFloat32, transposeMultiply } from "@kvfold/linalg";
+import { describe, expect, it } from "vitest";
+import { largestDifference } from "../../test/support/numbers.js";
+import { gaussians } from "../methods/random-numbers.js";
+import type { AttentionWeights } from "../model/decoder-weights.js";
+import { directionsPerHead, narrowOutput, widenOutput } from "./head-directions.js";
+
+const HEADS = 2;
+const HEAD = 3;
+const RANK = 8;
+const HIDDEN = 10;
+
+/** `W_O` that decodes latents of 8 into heads of 3, as folding makes it. */
+function foldedAttention(): AttentionWeights {
+  const next = gaussians(5);
+  const random = (rows: number, cols: number) =>
+    fromFloat32(
+      rows,
+      cols,
+      Float32Array.from({ length: rows * cols }, () => next()),
+    );
+  const weight = Array.from({ length: HEADS }, () => multiply(random(RANK, HEAD), random(HEAD, HIDDEN)));
+  const output = {
+    inputs: HEADS * RANK,
+    outputs: HIDDEN,
+    weight: Float32Array.from(weight.flatMap((head) => [...toFloat32(head)])),
+    bias: undefined,
+  };
+  const values = { heads: 1, size: RANK };
+  return { heads: HEADS, headDim: HEAD, values, output } as unknown as AttentionWeights;
+}
+
+describe("directionsPerHead", () => {
+  const attention = { heads: 8, headDim: 64, values: { heads: 1, size: 256 } };
+
+  it("gives each input of W_O 128 tokens", () => {
+    expect(directionsPerHead(attention, 128 * 1024)).toBe(128);
+  });
+
+  it("is no less than the unfolded head, and no more than the latent", () => {
+    expect(directionsPerHead(attention, 1024)).toBe(64);
+    expect(directionsPerHead(attention, 1024 * 1024)).toBe(256);
+    expect(directionsPerHead({ ...attention, values: { heads: 4, size: 32 } }, 1024)).toBe(32);
+  });
+});
+
+describe("narrowOutput", () => {
+  it.each([HEAD, HEAD + 2, RANK])("is the same map in %i directions, and comes back", async (size) => {
+    const attention = foldedAttention();
+    const narrow = await narrowOutput(attention, size, plainProducts);
+    expect(narrow.output.inputs).toBe(HEADS * size);
+    const wide = await widenOutput(narrow, attention, plainProducts);
+    // Float32 weights of a few units, rounded twice.
+    expect(largestDifference(wide.weight, attention.output.weight)).toBeLessThan(1e-5);
+  });
+
+  it("takes directions that are orthonormal", async () => {
+    const size = HEAD + 2;
+    const { directions } = await narrowOutput(foldedAttention(), size, plainProducts);
+    const first = fromFloat32(RANK, size, directions.matrices.subarray(0, RANK * size));
+    const gram = transposeMultiply(first, first);
+    const identity = Array.from({ length: size * size }, (_, i) => Number(i % (size + 1) === 0));
+    // Rounded to float32.
+    expect(largestDifference(gram.data, identity)).toBeLessThan(1e-6);
+  });
+});

@@ -1,0 +1,96 @@
+import {
+  fromFloat32,
+  identity,
+  leadingEigenvectors,
+  type Matrix,
+  type MatrixProducts,
+  multiplyTransposed,
+  slice,
+  stackColumns,
+  stackRows,
+  subtract,
+  toFloat32,
+} from "@kvfold/linalg";
+import type { HeadDirections } from "../graph/emit-decoded-attention.js";
+import type { AttentionWeights, Linear } from "../model/decoder-weights.js";
+
+/** Tokens of text behind each input of the refitted `W_O`: with fewer, more inputs fit noise (docs/method.md, Healing). */
+const TOKENS_PER_INPUT = 128;
+
+/**
+ * How many directions of each head's outputs `W_O` is refitted on: as many as the text can teach, but no fewer than the
+ * head had before it was folded. The folded width itself where that is not more.
+ */
+export function directionsPerHead(
+  { heads, headDim, values }: Pick<AttentionWeights, "heads" | "headDim" | "values">,
+  tokens: number,
+): number {
+  const taught = Math.floor(tokens / (TOKENS_PER_INPUT * heads));
+  return Math.min(values.size, Math.max(headDim, taught));
+}
+
+/** What `W_O` reads of each head, in fewer directions. */
+export interface NarrowOutput {
+  readonly directions: HeadDirections;
+  /** From `H * directions.size` to `D`: the same map. */
+  readonly output: Linear;
+}
+
+/**
+ * Directions `P_h [r, size]` with orthonormal columns for each head, and `W_O` in them: `W_O,h = P_h U_h` exactly. First
+ * those that `W_O,h` reads, at most `d` since it decodes heads of `d` numbers; then the latent's first coordinates, which
+ * carry most of it.
+ */
+export async function narrowOutput(
+  { heads, headDim, values, output }: AttentionWeights,
+  size: number,
+  products: MatrixProducts,
+): Promise<NarrowOutput> {
+  const matrices: Matrix[] = [];
+  const narrowed: Matrix[] = [];
+  for (let head = 0; head < heads; head++) {
+    const weight = headRows(output, head, values.size);
+    const directions = await directionsOf(weight, headDim, size, products);
+    matrices.push(directions);
+    narrowed.push(await products.transposeMultiply(directions, weight));
+  }
+  return {
+    directions: { size, matrices: toFloat32(stackRows(matrices)) },
+    output: { ...output, inputs: heads * size, weight: toFloat32(stackRows(narrowed)) },
+  };
+}
+
+/** Back to the folded width: `W_O,h = P_h U_h`. */
+export async function widenOutput(
+  narrow: NarrowOutput,
+  { heads, values }: Pick<AttentionWeights, "heads" | "values">,
+  products: MatrixProducts,
+): Promise<Linear> {
+  const { size, matrices } = narrow.directions;
+  const widened: Matrix[] = [];
+  for (let head = 0; head < heads; head++) {
+    const part = matrices.subarray(head * values.size * size, (head + 1) * values.size * size);
+    const directions = fromFloat32(values.size, size, part);
+    widened.push(await products.multiply(directions, headRows(narrow.output, head, size)));
+  }
+  return { ...narrow.output, inputs: heads * values.size, weight: toFloat32(stackRows(widened)) };
+}
+
+async function directionsOf(
+  weight: Matrix,
+  headDim: number,
+  size: number,
+  products: MatrixProducts,
+): Promise<Matrix> {
+  const gram = await products.multiplyTransposed(weight, weight);
+  const { vectors: read } = await leadingEigenvectors(gram, headDim, { products });
+  if (size === headDim) return read;
+  const outside = subtract(identity(weight.rows), multiplyTransposed(read, read));
+  const first = slice(outside, { rows: [0, weight.rows], cols: [0, size - headDim] });
+  const spread = await products.multiplyTransposed(first, first);
+  const { vectors: further } = await leadingEigenvectors(spread, size - headDim, { products });
+  return stackColumns([read, further]);
+}
+
+const headRows = ({ outputs, weight }: Linear, head: number, size: number): Matrix =>
+  fromFloat32(size, outputs, weight.subarray(head * size * outputs, (head + 1) * size * outputs));
