@@ -22,6 +22,15 @@ export const HEADLESS_FLAGS = [
   "--disable-sync",
 ];
 
+/** WebGPU on SwiftShader, which needs no GPU and knows float32 alone. */
+export const SOFTWARE_GPU_FLAGS = [
+  "--enable-unsafe-webgpu",
+  "--enable-features=Vulkan,WebGPU",
+  "--use-webgpu-adapter=swiftshader",
+  "--use-vulkan=swiftshader",
+  "--use-angle=swiftshader",
+];
+
 /** A mirror out of reach must not hold up the tests. */
 const networkLimits = ["-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20"];
 const INSTALL_LIMIT_MS = 300_000;

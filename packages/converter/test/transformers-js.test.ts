@@ -8,9 +8,8 @@ import { AutoModelForCausalLM, AutoTokenizer, env, LogLevel, Tensor } from "@hug
 import { createCausalLM, generate } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Dtype, dtypes, openCheckpoint, planFold } from "../src/index.js";
-import { directorySource, writeModel } from "../src/node.js";
-import { type AssetModel, modelFolder, readWindows } from "./support/assets.js";
+import { type Dtype, dtypes } from "../src/index.js";
+import { writeFolder } from "./support/write-folder.js";
 
 const NEW_TOKENS = 24;
 const PROMPT = "It was a bright cold morning, and the old man";
@@ -24,20 +23,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => rm(root, { recursive: true, force: true }));
-
-async function writeFolder(name: AssetModel, options: planFold.Options): Promise<string> {
-  const from = modelFolder(name);
-  const to = await mkdtemp(join(root, "model-"));
-  const checkpoint = await openCheckpoint(await directorySource(from));
-  try {
-    const plan = planFold(checkpoint.config, options);
-    const windows = await readWindows({ text: "calibration", count: 2, length: 256 });
-    await writeModel({ checkpoint, plan, from, to, windows, provider: nodeProvider(), record: () => ({}) });
-    return to;
-  } finally {
-    await checkpoint.close();
-  }
-}
 
 async function continueWithTransformers(folder: string, dtype: Dtype) {
   const tokenizer = await AutoTokenizer.from_pretrained(folder);
@@ -95,7 +80,8 @@ describe("transformers.js 3.8.1 continues a prompt as kvfold's runtime does", ()
     ["prose-6m, latent", "prose-6m", { keep: "1/4" }],
     ["prose-6m, grouped", "prose-6m", { keep: "1/2", method: "svd-a" }],
   ] as const)("%s", async (_, name, options) => {
-    const folder = await writeFolder(name, options);
+    const folder = await mkdtemp(join(root, "model-"));
+    await writeFolder(folder, name, options);
     const prompt = [0, 11, 350, 7, 1024, 99];
     // It stops at the token that ends texts.
     const all = await continueWithVersion3(folder, prompt);
@@ -121,7 +107,8 @@ describe("transformers.js continues a prompt as kvfold's runtime does", () => {
     ["prose-6m, grouped, four bits", "prose-6m", { keep: "1/2", method: "svd-a", dtypes: ["q4"] }],
     ["prose-bloom-6m, folded, four bits", "prose-bloom-6m", { keep: "1/2", method: "paper", dtypes: ["q4"] }],
   ] as const)("%s", async (_, name, options) => {
-    const folder = await writeFolder(name, options);
+    const folder = await mkdtemp(join(root, "model-"));
+    await writeFolder(folder, name, options);
     const [dtype] = "dtypes" in options ? options.dtypes : (["fp32"] as const);
     const { prompt, all } = await continueWithTransformers(folder, dtype);
     expect(all).toHaveLength(prompt.length + NEW_TOKENS);

@@ -6,13 +6,20 @@ import { build } from "tsup";
 
 const source = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** Bundles `page.ts` and `worker.ts` with all they import into modules for browsers, as an application's bundler would. */
-export async function bundlePage(): Promise<Readonly<Record<string, Uint8Array>>> {
+const KVFOLD_PAGE = { page: "page.ts", worker: "worker.ts" };
+
+/**
+ * Bundles scripts of this folder, `page.ts` and `worker.ts` by default, with all they import into modules for browsers,
+ * as an application's bundler would.
+ */
+export async function bundlePage(
+  scripts: Readonly<Record<string, string>> = KVFOLD_PAGE,
+): Promise<Readonly<Record<string, Uint8Array>>> {
   const folder = await mkdtemp(join(tmpdir(), "kvfold-page-"));
   try {
     await build({
       config: false,
-      entry: { page: source("page.ts"), worker: source("worker.ts") },
+      entry: Object.fromEntries(Object.entries(scripts).map(([name, file]) => [name, source(file)])),
       outDir: folder,
       format: "esm",
       platform: "browser",

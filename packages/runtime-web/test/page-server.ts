@@ -1,8 +1,7 @@
-import { readFile } from "node:fs/promises";
-import { createServer, type Server, type ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { createRequire } from "node:module";
-import type { AddressInfo } from "node:net";
-import { basename, dirname, join } from "node:path";
+import { dirname } from "node:path";
+import { headersOf, listen, readServed } from "../../../tooling/testing/serve-folders.mjs";
 
 const PAGE = '<!doctype html><link rel="icon" href="data:," /><script type="module" src="/page.js"></script>';
 
@@ -18,24 +17,20 @@ export interface PageServer {
   close(): void;
 }
 
-/** Serves a page with the module `/page.js`, ONNX Runtime's files under `/ort/`, and `files` by path. */
-export async function servePage(files: Readonly<Record<string, Served>>): Promise<PageServer> {
-  const served: Record<string, Served> = { ...files };
+/** Serves a page with the module `/page.js`, `files` by path, and folders by prefix: ONNX Runtime's under `/ort/`. */
+export async function servePage(
+  files: Readonly<Record<string, Served>>,
+  folders: Readonly<Record<string, string>> = {},
+): Promise<PageServer> {
+  const served: Record<string, Served> = { "/": new TextEncoder().encode(PAGE), ...files };
+  const allFolders = { "/ort/": runtimeFolder(), ...folders };
   const requests: string[] = [];
-  const server = createServer((request, response) => {
+  const server = await listen(async (request, response) => {
     const path = new URL(request.url!, "http://127.0.0.1").pathname;
     requests.push(request.method === "GET" ? path : `${request.method} ${path}`);
-    void find(path, served).then((file) => answer(response, path, file));
+    answer(response, path, served[path] ?? (await readServed(allFolders, path)));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  return { url, requests, files: served, close: () => closeAll(server) };
-}
-
-async function find(path: string, files: Readonly<Record<string, Served>>): Promise<Served | undefined> {
-  if (path === "/") return new TextEncoder().encode(PAGE);
-  if (path.startsWith("/ort/")) return readFile(join(runtimeFolder(), basename(path)));
-  return files[path];
+  return { ...server, requests, files: served };
 }
 
 const runtimeFolder = (): string => dirname(createRequire(import.meta.url).resolve("onnxruntime-web/wasm"));
@@ -49,23 +44,3 @@ function answer(response: ServerResponse, path: string, file: Served | undefined
 
 /** Enough to tell the files of a test apart. */
 const etagOf = (file: Uint8Array): string => `"${file.byteLength}-${file.at(-1) ?? 0}"`;
-
-/** Threads need a page that is isolated from other origins. */
-const headersOf = (path: string): Readonly<Record<string, string>> => ({
-  "content-type": CONTENT_TYPES[path.slice(path.lastIndexOf("."))] ?? "text/html",
-  "cross-origin-opener-policy": "same-origin",
-  "cross-origin-embedder-policy": "require-corp",
-});
-
-const CONTENT_TYPES: Readonly<Record<string, string>> = {
-  ".js": "text/javascript",
-  ".mjs": "text/javascript",
-  ".wasm": "application/wasm",
-  ".onnx": "application/octet-stream",
-  ".onnx_data": "application/octet-stream",
-};
-
-function closeAll(server: Server): void {
-  server.closeAllConnections();
-  server.close();
-}

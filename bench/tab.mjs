@@ -1,0 +1,114 @@
+/**
+ * Decode speed and peak memory in a tab of Chromium: the original and what it folds to at 1/2 and 1/4 (`latent`), in
+ * kvfold's runtime and in transformers.js on the same files. Each has a browser of its own; all decode in turns, round by
+ * round, and ratios are taken within a round. `npm run build` first; needs Chromium, and Linux for the memory.
+ * `node bench/tab.mjs [--model prose-6m] [--provider wasm|webgpu] [--contexts 1024,4096] [--tokens 16] [--repeats 7]`
+ */
+import { mkdir } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { machine, modelFolder, textOption } from "./paths.mjs";
+import { calibrationWindows, fold, median, option, withTemporaryFolder } from "./support.mjs";
+import { openTab } from "./tab/open-tab.mjs";
+import { serveTab } from "./tab/tab-server.mjs";
+
+const name = textOption("model", "prose-6m");
+const provider = textOption("provider", "wasm");
+const contexts = textOption("contexts", "1024,4096").split(",").map(Number);
+const tokens = option("tokens", 16);
+const repeats = option("repeats", 7);
+// What both runtimes take by themselves on an isolated page.
+const threads = option("threads", Math.min(4, Math.ceil(availableParallelism() / 2)));
+const chunk = 256;
+
+/** Cache to keep, by the folder's name. */
+const models = { original: "1", half: "1/2", quarter: "1/4" };
+const runtimes = { kvfold: "kvfold", "transformers-js": "transformers.js 4.3.1" };
+
+async function writeModels(folder) {
+  const windows = await calibrationWindows(8);
+  const maxPositions = Math.max(...contexts) + tokens * (repeats + 1);
+  for (const [model, keep] of Object.entries(models)) {
+    const to = join(folder, model);
+    await mkdir(to);
+    await fold(modelFolder(name), to, { keep, heal: "none", maxPositions }, keep === "1" ? {} : { windows });
+  }
+}
+
+async function readPrompt(length) {
+  const windows = await calibrationWindows(Math.ceil(length / 1024));
+  return windows.flatMap((window) => [...window]).slice(0, length);
+}
+
+/** All runtimes and models behind one prompt; the first case is what the others are held against. */
+async function measureBehind(context, url) {
+  const prompt = await readPrompt(context);
+  const cases = [];
+  try {
+    for (const runtime of Object.keys(runtimes)) {
+      for (const model of Object.keys(models)) {
+        console.error(`${context} tokens: ${runtime} reads the prompt, ${model}`);
+        const tab = await openTab(url, { runtime, model, provider, threads, prompt, chunk });
+        cases.push({ context, runtime, model, tab, warmUp: await tab.decode(tokens), rounds: [] });
+      }
+    }
+    for (let round = 0; round < repeats; round++) {
+      for (const { tab, rounds } of cases) rounds.push(await tab.decode(tokens));
+    }
+    for (const one of cases) one.peakBytes = await one.tab.peakBytes();
+    return cases;
+  } finally {
+    for (const { tab } of cases) await tab.close();
+  }
+}
+
+const mebibytes = (bytes) => Math.round(bytes / 2 ** 20);
+
+function describeCase({ context, runtime, model, rounds, peakBytes }, { rounds: original }) {
+  const ratios = rounds.map(
+    ({ tokensPerSecond }, round) => tokensPerSecond / original[round].tokensPerSecond,
+  );
+  const memory = [peakBytes, rounds.at(-1).wasmBytes].map(mebibytes);
+  return [context, runtimes[runtime], models[model], median(ratios).toFixed(2), ...memory];
+}
+
+/** Both decode greedily from the same prompt. */
+function countAgreements(cases) {
+  const textOf = ({ warmUp, rounds }) => [warmUp, ...rounds].flatMap((round) => round.tokens).join();
+  return Object.keys(models).filter((model) => {
+    const [one, other] = cases.filter((found) => found.model === model);
+    return textOf(one) === textOf(other);
+  }).length;
+}
+
+const printRow = (columns) => console.log(`| ${columns.join(" | ")} |`);
+
+await withTemporaryFolder(async (folder) => {
+  await writeModels(folder);
+  const server = await serveTab(folder);
+  const results = [];
+  try {
+    for (const context of contexts) results.push(await measureBehind(context, server.url));
+  } finally {
+    server.close();
+  }
+  const agreements = results.reduce((sum, cases) => sum + countAgreements(cases), 0);
+  const pairs = contexts.length * Object.keys(models).length;
+  const emptyTab = mebibytes(median(results.flat().map(({ tab }) => tab.emptyBytes)));
+  console.log(
+    `${name} on ${provider}, ${threads} thread(s), ${repeats} rounds of ${tokens} tokens; ${machine()}`,
+  );
+  console.log(`an empty tab: ${emptyTab} MiB; same tokens in both runtimes: ${agreements} of ${pairs}\n`);
+  printRow([
+    "cached tokens",
+    "runtime",
+    "cache",
+    "tokens/s, ratio",
+    "peak of the tab, MiB",
+    "WebAssembly, MiB",
+  ]);
+  printRow(["---:", "---", "---", "---:", "---:", "---:"]);
+  for (const cases of results) {
+    for (const one of cases) printRow(describeCase(one, cases[0]));
+  }
+});

@@ -1,0 +1,63 @@
+import { nodeProvider } from "@kvfold/runtime-node";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { modelSource } from "../../converter/test/support/fold-in-memory.js";
+import { bundlePage } from "./bundle-page.js";
+import { continueTokens } from "./continue-tokens.js";
+import { FOUR_BIT_FILE, foldToFourBits, fourBitModels } from "./four-bit-models.js";
+import { chromePath, openBrowser } from "./open-browser.js";
+import type { PageApi } from "./page.js";
+import { type PageServer, servePage } from "./page-server.js";
+
+declare const kvfold: PageApi;
+
+/** Rows of full blocks, and rows that end in a part of one. SwiftShader takes ten seconds and more to compile a model. */
+const cases = [
+  { model: fourBitModels[0], count: 3 },
+  { model: fourBitModels[2], count: 12 },
+] as const;
+
+/** SwiftShader compiles and runs all kernels on the CPU, where other tests run too. */
+const timeout = 180_000;
+
+describe.skipIf(chromePath === undefined)(
+  "a folded model in four bits on WebGPU, in Chromium on SwiftShader (set CHROME_PATH)",
+  { timeout },
+  () => {
+    let browser: Browser;
+    let server: PageServer;
+    let page: Page;
+
+    beforeAll(async () => {
+      server = await servePage(await bundlePage());
+      browser = await openBrowser("software-gpu");
+      page = await browser.newPage();
+      await page.goto(server.url);
+      await page.waitForFunction("globalThis.kvfold !== undefined");
+    });
+
+    afterAll(async () => {
+      await browser?.close();
+      server?.close();
+    });
+
+    it.each(cases)("generates what it does in Node ($model.name)", async ({ model, count }) => {
+      const folded = await foldToFourBits(model);
+      const { prompt } = model;
+      for (const [name, bytes] of folded.files) server.files[`/${name}`] = bytes;
+      const source = modelSource(folded, FOUR_BIT_FILE);
+      const expected = await continueTokens(nodeProvider(), { source, prompt, count });
+      const found = await page.evaluate(
+        async ([url, prompt, count]) => {
+          const options = { executionProvider: "webgpu", storage: "none" } as const;
+          const model = await kvfold.runtime.load({ url }, options);
+          const tokens = await kvfold.collect(model.generate(prompt, { maxNewTokens: count }));
+          model.dispose();
+          return { provider: model.provider, tokens };
+        },
+        [`/${FOUR_BIT_FILE}`, prompt, count] as const,
+      );
+      expect(found).toEqual({ provider: "webgpu", tokens: expected });
+    });
+  },
+);
