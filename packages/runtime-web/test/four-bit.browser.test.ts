@@ -11,11 +11,9 @@ import { type PageServer, servePage } from "./page-server.js";
 
 declare const kvfold: PageApi;
 
-/** Rows of full blocks, and rows that end in a part of one. SwiftShader takes ten seconds and more to compile a model. */
-const cases = [
-  { model: fourBitModels[0], count: 3 },
-  { model: fourBitModels[2], count: 12 },
-] as const;
+/** SwiftShader takes ten seconds and more to compile a model, so one stands for all (rows of partial blocks: four-bit.test.ts). */
+const model = fourBitModels[0];
+const count = 3;
 
 /** SwiftShader compiles and runs all kernels on the CPU, where other tests run too. */
 const timeout = 180_000;
@@ -41,7 +39,7 @@ describe.skipIf(chromePath === undefined)(
       server?.close();
     });
 
-    it.each(cases)("generates what it does in Node ($model.name)", async ({ model, count }) => {
+    it("generates what it does in Node", async () => {
       const folded = await foldToFourBits(model);
       const { prompt } = model;
       for (const [name, bytes] of folded.files) server.files[`/${name}`] = bytes;
