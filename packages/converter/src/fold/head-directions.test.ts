@@ -30,6 +30,18 @@ function foldedAttention(): AttentionWeights {
   return { heads: HEADS, headDim: HEAD, values, output } as unknown as AttentionWeights;
 }
 
+const withWeight = (attention: AttentionWeights, weight: Float32Array): AttentionWeights => ({
+  ...attention,
+  output: { ...attention.output, weight },
+});
+
+function readsSecondCoordinate(): Float32Array {
+  const weight = new Float32Array(HEADS * RANK * HIDDEN);
+  for (let head = 0; head < HEADS; head++)
+    weight.fill(1, (head * RANK + 1) * HIDDEN, (head * RANK + 2) * HIDDEN);
+  return weight;
+}
+
 describe("directionsPerHead", () => {
   const attention = { heads: 8, headDim: 64, values: { heads: 1, size: 256 } };
 
@@ -54,9 +66,13 @@ describe("narrowOutput", () => {
     expect(largestDifference(wide.weight, attention.output.weight)).toBeLessThan(1e-5);
   });
 
-  it("takes directions that are orthonormal", async () => {
+  it.each([
+    ["a head", foldedAttention()],
+    ["a dead head", withWeight(foldedAttention(), new Float32Array(HEADS * RANK * HIDDEN))],
+    ["a head that reads a single direction", withWeight(foldedAttention(), readsSecondCoordinate())],
+  ])("takes directions that are orthonormal: %s", async (_, attention) => {
     const size = HEAD + 2;
-    const { directions } = await narrowOutput(foldedAttention(), size, plainProducts);
+    const { directions } = await narrowOutput(attention, size, plainProducts);
     const first = fromFloat32(RANK, size, directions.matrices.subarray(0, RANK * size));
     const gram = transposeMultiply(first, first);
     const identity = Array.from({ length: size * size }, (_, i) => Number(i % (size + 1) === 0));

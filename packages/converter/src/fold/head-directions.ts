@@ -1,10 +1,12 @@
 import {
+  add,
   fromFloat32,
   identity,
   leadingEigenvectors,
   type Matrix,
   type MatrixProducts,
   multiplyTransposed,
+  scale,
   slice,
   stackColumns,
   stackRows,
@@ -16,6 +18,9 @@ import type { AttentionWeights, Linear } from "../model/decoder-weights.js";
 
 /** Tokens of text behind each input of the refitted `W_O`: with fewer, more inputs fit noise (docs/method.md, Healing). */
 const TOKENS_PER_INPUT = 128;
+
+/** Weight of a direction outside of the first coordinates, where those have 1: any small number chooses the same. */
+const REST = 1e-3;
 
 /**
  * How many directions of each head's outputs `W_O` is refitted on: as many as the text can teach, but no fewer than the
@@ -88,7 +93,9 @@ async function directionsOf(
   const outside = subtract(identity(weight.rows), multiplyTransposed(read, read));
   const first = slice(outside, { rows: [0, weight.rows], cols: [0, size - headDim] });
   const spread = await products.multiplyTransposed(first, first);
-  const { vectors: further } = await leadingEigenvectors(spread, size - headDim, { products });
+  // The rest keeps what is read already behind everything else, also where the first coordinates lie in it.
+  const preferred = add(spread, scale(outside, REST));
+  const { vectors: further } = await leadingEigenvectors(preferred, size - headDim, { products });
   return stackColumns([read, further]);
 }
 
