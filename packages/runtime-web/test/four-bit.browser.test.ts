@@ -5,7 +5,7 @@ import { modelSource } from "../../converter/test/support/fold-in-memory.js";
 import { bundlePage } from "./bundle-page.js";
 import { continueTokens } from "./continue-tokens.js";
 import { FOUR_BIT_FILE, foldToFourBits, fourBitModels } from "./four-bit-models.js";
-import { chromePath, openBrowser } from "./open-browser.js";
+import { chromePath, openBrowser, SOFTWARE_GPU_TIMEOUT } from "./open-browser.js";
 import type { PageApi } from "./page.js";
 import { type PageServer, servePage } from "./page-server.js";
 
@@ -15,12 +15,9 @@ declare const kvfold: PageApi;
 const model = fourBitModels[0];
 const count = 3;
 
-/** SwiftShader compiles and runs all kernels on the CPU, where other tests run too. */
-const timeout = 180_000;
-
 describe.skipIf(chromePath === undefined)(
   "a folded model in four bits on WebGPU, in Chromium on SwiftShader (set CHROME_PATH)",
-  { timeout },
+  { timeout: SOFTWARE_GPU_TIMEOUT },
   () => {
     let browser: Browser;
     let server: PageServer;

@@ -4,6 +4,9 @@ import { HEADLESS_FLAGS, SOFTWARE_GPU_FLAGS } from "../../../tooling/run/chromiu
 /** Found, or named by `CHROME_PATH`, when Vitest starts; without one, tests in browsers are skipped. */
 export const chromePath: string | undefined = process.env.CHROME_PATH || undefined;
 
+/** Milliseconds: SwiftShader compiles and runs all kernels on the CPU, where other tests run too. */
+export const SOFTWARE_GPU_TIMEOUT = 180_000;
+
 export const openBrowser = (gpu: "no-gpu" | "software-gpu"): Promise<Browser> =>
   chromium.launch({
     executablePath: chromePath!,

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeFolder } from "../../converter/test/support/write-folder.js";
 import { bundlePage } from "./bundle-page.js";
 import { continueTokens } from "./continue-tokens.js";
-import { chromePath, openBrowser } from "./open-browser.js";
+import { chromePath, openBrowser, SOFTWARE_GPU_TIMEOUT } from "./open-browser.js";
 import { type PageServer, servePage } from "./page-server.js";
 import type { TransformersApi } from "./transformers-page.js";
 
@@ -38,12 +38,9 @@ const cases = [
   ["webgpu", "latent", "fp32", "model.onnx"],
 ] as const;
 
-/** SwiftShader compiles and runs all kernels on the CPU, where other tests run too. */
-const timeout = 180_000;
-
 describe.skipIf(chromePath === undefined)(
   "transformers.js in Chromium, on folders as kvfold writes them (set CHROME_PATH)",
-  { timeout },
+  { timeout: SOFTWARE_GPU_TIMEOUT },
   () => {
     let root: string;
     let browser: Browser;
