@@ -1,7 +1,6 @@
 import { soFar } from "@kvfold/calibration";
 import { fromFloat32, multiply, plainProducts } from "@kvfold/linalg";
 import { Tensor } from "@kvfold/runtime";
-import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
 import { narrowOutput } from "../src/fold/head-directions.js";
 import type { HeadDirections } from "../src/graph/emit-decoded-attention.js";
@@ -10,6 +9,7 @@ import { type BlockWeights, type Checkpoint, foldModel, planFold } from "../src/
 import { gaussians } from "../src/methods/random-numbers.js";
 import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
 import { largestDifference, randomWindows } from "./support/numbers.js";
+import { oneThreadProvider } from "./support/one-thread-provider.js";
 
 const LENGTH = 20;
 
@@ -22,7 +22,7 @@ async function foldedBlock(checkpoint: Checkpoint): Promise<BlockWeights> {
     checkpoint,
     plan: planFold(checkpoint.config, { keep: "1/2", method: "latent", heal: "none" }),
     outputs: [{ begin: nothing, addBlock, finish: nothing, abandon: nothing }],
-    provider: nodeProvider(),
+    provider: oneThreadProvider(),
     windows: randomWindows(4, 40, { vocabulary: 61 }),
   });
   return blocks[0]!;
@@ -31,7 +31,7 @@ async function foldedBlock(checkpoint: Checkpoint): Promise<BlockWeights> {
 /** What the heads give for random hidden states, `[S, width]`. */
 async function headOutputs(checkpoint: Checkpoint, weights: BlockWeights, directions?: HeadDirections) {
   const { config } = checkpoint;
-  const session = await nodeProvider().createSession(
+  const session = await oneThreadProvider().createSession(
     attentionRefitGraph({ config, weights, length: LENGTH }, directions),
   );
   const next = gaussians(2);

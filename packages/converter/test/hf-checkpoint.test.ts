@@ -1,4 +1,3 @@
-import { nodeProvider } from "@kvfold/runtime-node";
 import { encodeFloats, serializeSafetensors } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
 import { type Checkpoint, foldModel, onnxOutput, openCheckpoint, planFold } from "../src/index.js";
@@ -9,6 +8,7 @@ import { memoryFolder, syntheticCheckpoint, tinyLlama } from "./reference/synthe
 import { foldedLogits } from "./support/fold-in-memory.js";
 import { memorySink } from "./support/memory-sink.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
+import { oneThreadProvider } from "./support/one-thread-provider.js";
 
 const windows = randomWindows(4, 40, { vocabulary: 61 });
 
@@ -25,7 +25,7 @@ async function foldToBoth(checkpoint: Checkpoint, options: planFold.Options) {
   const hf = checkpointOutput(config, plan, sink);
   const files = new Map<string, Uint8Array>();
   const onnx = onnxOutput({ config, plan, dtype: "fp32", open: memorySink(files) });
-  await foldModel({ checkpoint, plan, outputs: [hf, onnx], provider: nodeProvider(), windows });
+  await foldModel({ checkpoint, plan, outputs: [hf, onnx], provider: oneThreadProvider(), windows });
   const weights = serializeSafetensors(
     tensors.map(({ data, ...layout }) => ({
       ...layout,

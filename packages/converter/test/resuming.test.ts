@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { StageMoments } from "@kvfold/calibration";
 import { spillingHiddenStates } from "@kvfold/calibration/node";
-import { nodeProvider } from "@kvfold/runtime-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Checkpoint, type FoldProgress, foldModel, planFold } from "../src/index.js";
 import { openJournal, writeModel } from "../src/node.js";
 import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
 import { randomWindows } from "./support/numbers.js";
+import { oneThreadProvider } from "./support/one-thread-provider.js";
 import { differingFiles, readFolder } from "./support/read-folder.js";
 
 const LAYERS = 3;
@@ -79,7 +79,7 @@ async function fold(
     plan,
     windows,
     journal: opened,
-    provider: nodeProvider(),
+    provider: oneThreadProvider(),
     from: root,
     to,
     record: ({ retained }) => ({ retained }),
@@ -214,7 +214,7 @@ describe("a fold whose output fails", () => {
   it("goes on behind the last block that was written", async () => {
     const checkpoint = await syntheticCheckpoint({ config: llama });
     const plan = planFold(checkpoint.config, { keep: "1/2", method: "latent" });
-    const options = { checkpoint, plan, windows: text, provider: nodeProvider() };
+    const options = { checkpoint, plan, windows: text, provider: oneThreadProvider() };
     const open = () => openJournal({ ...options, folder: join(root, "journal"), version: "1" });
     let room = 2;
     const output = {

@@ -6,9 +6,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { AutoModelForCausalLM, AutoTokenizer, env, LogLevel, Tensor } from "@huggingface/transformers";
 import { createCausalLM, generate } from "@kvfold/runtime";
-import { nodeProvider } from "@kvfold/runtime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Dtype, dtypes } from "../src/index.js";
+import { oneThreadProvider } from "./support/one-thread-provider.js";
 import { writeFolder } from "./support/write-folder.js";
 
 const NEW_TOKENS = 24;
@@ -55,7 +55,7 @@ async function continueWithKvfold(
   file: string,
   prompt: readonly number[],
 ): Promise<number[]> {
-  const session = await nodeProvider().createSession({ path: join(folder, "onnx", file) });
+  const session = await oneThreadProvider().createSession({ path: join(folder, "onnx", file) });
   try {
     const tokens = [...prompt];
     const options = { maxNewTokens: NEW_TOKENS };

@@ -1,6 +1,5 @@
 import type { StageMoments } from "@kvfold/calibration";
 import { createCausalLM, type ModelSource, type Session } from "@kvfold/runtime";
-import { nodeProvider } from "@kvfold/runtime-node";
 import {
   allocateBudget,
   type Checkpoint,
@@ -10,6 +9,7 @@ import {
   planFold,
 } from "../../src/index.js";
 import { memorySink } from "./memory-sink.js";
+import { oneThreadProvider } from "./one-thread-provider.js";
 
 /** A fold that lives in memory: files by name, what was measured, and the plan. */
 export interface Folded {
@@ -32,7 +32,7 @@ export async function foldInMemory(
   checkpoint: Checkpoint,
   { windows, moments, ...options }: foldInMemory.Options,
 ): Promise<Folded> {
-  const provider = nodeProvider();
+  const provider = oneThreadProvider();
   const planned = planFold(checkpoint.config, options);
   const plan = await allocateBudget({ checkpoint, plan: planned, provider, windows, moments });
   const files = new Map<string, Uint8Array>();
@@ -61,8 +61,7 @@ export async function withSession<T>(
   use: (session: Session) => Promise<T>,
   fileName = "model.onnx",
 ): Promise<T> {
-  // Two test files run at a time: more threads than cores would wait for each other.
-  const session = await nodeProvider().createSession(modelSource(folded, fileName), { threads: 1 });
+  const session = await oneThreadProvider().createSession(modelSource(folded, fileName));
   try {
     return await use(session);
   } finally {

@@ -1,7 +1,7 @@
-import { nodeProvider } from "@kvfold/runtime-node";
 import { openCheckpoint, planFold } from "../../src/index.js";
 import { directorySource, writeModel } from "../../src/node.js";
 import { type AssetModel, modelFolder, readWindows } from "./assets.js";
+import { oneThreadProvider } from "./one-thread-provider.js";
 
 /** Folds a trained model into an empty folder, as the command line does, with little calibration text. */
 export async function writeFolder(to: string, name: AssetModel, options: planFold.Options): Promise<void> {
@@ -10,7 +10,15 @@ export async function writeFolder(to: string, name: AssetModel, options: planFol
   try {
     const plan = planFold(checkpoint.config, options);
     const windows = await readWindows({ text: "calibration", count: 2, length: 256 });
-    await writeModel({ checkpoint, plan, from, to, windows, provider: nodeProvider(), record: () => ({}) });
+    await writeModel({
+      checkpoint,
+      plan,
+      from,
+      to,
+      windows,
+      provider: oneThreadProvider(),
+      record: () => ({}),
+    });
   } finally {
     await checkpoint.close();
   }
