@@ -7,7 +7,6 @@ export default defineConfig({
     "node/block-math-worker": "src/node/block-math-worker.ts",
   },
   format: "esm",
-  dts: true,
   clean: true,
   sourcemap: true,
 });
