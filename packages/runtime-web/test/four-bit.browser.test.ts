@@ -1,13 +1,11 @@
 import { nodeProvider } from "@kvfold/runtime-node";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { modelSource } from "../../converter/test/support/fold-in-memory.js";
-import { bundlePage } from "./bundle-page.js";
 import { continueTokens } from "./continue-tokens.js";
 import { FOUR_BIT_FILE, foldToFourBits, fourBitModels } from "./four-bit-models.js";
-import { chromePath, openBrowser, SOFTWARE_GPU_TIMEOUT } from "./open-browser.js";
 import type { PageApi } from "./page.js";
-import { type PageServer, servePage } from "./page-server.js";
+import { chromePath, SOFTWARE_GPU_TIMEOUT, startBrowser, type TestBrowser } from "./test-browser.js";
 
 declare const kvfold: PageApi;
 
@@ -19,27 +17,20 @@ describe.skipIf(chromePath === undefined)(
   "a folded model in four bits on WebGPU, in Chromium on SwiftShader (set CHROME_PATH)",
   { timeout: SOFTWARE_GPU_TIMEOUT },
   () => {
-    let browser: Browser;
-    let server: PageServer;
+    let chromium: TestBrowser;
     let page: Page;
 
     beforeAll(async () => {
-      server = await servePage(await bundlePage());
-      browser = await openBrowser("software-gpu");
-      page = await browser.newPage();
-      await page.goto(server.url);
-      await page.waitForFunction("globalThis.kvfold !== undefined");
+      chromium = await startBrowser({ gpu: "software-gpu" });
+      page = await chromium.openPage();
     });
 
-    afterAll(async () => {
-      await browser?.close();
-      server?.close();
-    });
+    afterAll(() => chromium?.close());
 
     it("generates what it does in Node", async () => {
       const folded = await foldToFourBits(model);
       const { prompt } = model;
-      for (const [name, bytes] of folded.files) server.files[`/${name}`] = bytes;
+      for (const [name, bytes] of folded.files) chromium.server.files[`/${name}`] = bytes;
       const source = modelSource(folded, FOUR_BIT_FILE);
       const expected = await continueTokens(nodeProvider(), { source, prompt, count });
       const found = await page.evaluate(

@@ -3,13 +3,11 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { nodeProvider } from "@kvfold/runtime-node";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeFolder } from "../../converter/test/support/write-folder.js";
-import { bundlePage } from "./bundle-page.js";
 import { continueTokens } from "./continue-tokens.js";
-import { chromePath, openBrowser, SOFTWARE_GPU_TIMEOUT } from "./open-browser.js";
-import { type PageServer, servePage } from "./page-server.js";
+import { chromePath, SOFTWARE_GPU_TIMEOUT, startBrowser, type TestBrowser } from "./test-browser.js";
 import type { TransformersApi } from "./transformers-page.js";
 
 declare const transformers: TransformersApi;
@@ -43,10 +41,8 @@ describe.skipIf(chromePath === undefined)(
   { timeout: SOFTWARE_GPU_TIMEOUT },
   () => {
     let root: string;
-    let browser: Browser;
-    let server: PageServer;
+    let chromium: TestBrowser;
     let page: Page;
-    const messages: string[] = [];
     const elsewhere: string[] = [];
 
     beforeAll(async () => {
@@ -55,25 +51,17 @@ describe.skipIf(chromePath === undefined)(
         await mkdir(join(root, name));
         await writeFolder(join(root, name), "prose-6m", options);
       }
-      server = await servePage(await bundlePage({ page: "transformers-page.ts" }), {
-        "/models/": `${root}/`,
-        "/transformers-ort/": runtimeOfTransformers(),
-      });
-      browser = await openBrowser("software-gpu");
-      page = await browser.newPage();
-      page.on("pageerror", (error) => messages.push(error.message));
-      page.on("console", (message) => messages.push(message.text()));
+      const folders = { "/models/": `${root}/`, "/transformers-ort/": runtimeOfTransformers() };
+      chromium = await startBrowser({ gpu: "software-gpu", script: "transformers-page.ts", folders });
+      page = await chromium.openPage();
       page.on("request", (request) => {
-        if (!request.url().startsWith(server.url) && !request.url().startsWith("blob:"))
+        if (!request.url().startsWith(chromium.server.url) && !request.url().startsWith("blob:"))
           elsewhere.push(request.url());
       });
-      await page.goto(server.url);
-      await page.waitForFunction("globalThis.transformers !== undefined");
     });
 
     afterAll(async () => {
-      await browser?.close();
-      server?.close();
+      await chromium?.close();
       await rm(root, { recursive: true, force: true });
     });
 
@@ -100,8 +88,7 @@ describe.skipIf(chromePath === undefined)(
       expect(text.startsWith(PROMPT)).toBe(true);
       expect(text.length).toBeGreaterThan(PROMPT.length + COUNTS.wasm);
       expect(elsewhere).toEqual([]);
-      // Chromium itself notes what is not there: a folder needs no generation_config.json.
-      expect(messages.filter((text) => !text.includes("404"))).toEqual([]);
+      expect(chromium.messages).toEqual([]);
     });
   },
 );

@@ -1,12 +1,10 @@
 import type { ServerResponse } from "node:http";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readWindows } from "../../converter/test/support/assets.js";
-import { bundlePage } from "./bundle-page.js";
-import { chromePath, openBrowser } from "./open-browser.js";
 import type { PageApi } from "./page.js";
-import { type PageServer, servePage } from "./page-server.js";
 import { makeProseModels, type ProseModels, runInNode } from "./prose-models.js";
+import { chromePath, startBrowser, type TestBrowser } from "./test-browser.js";
 
 declare const kvfold: PageApi;
 
@@ -14,54 +12,38 @@ const GRAPH = "/folded/model.onnx";
 const WEIGHTS = "/folded/model.onnx_data";
 
 describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHROME_PATH)", () => {
-  let browser: Browser;
-  let server: PageServer;
+  let chromium: TestBrowser;
   let models: ProseModels;
   let text: readonly number[];
   let context: BrowserContext;
   let page: Page;
-  const messages: string[] = [];
 
   beforeAll(async () => {
     models = await makeProseModels();
     text = Array.from((await readWindows({ text: "validation", count: 1 }))[0]!);
-    server = await servePage({ ...(await bundlePage()), ...models.files });
-    browser = await openBrowser("no-gpu");
+    chromium = await startBrowser({ gpu: "no-gpu", files: models.files });
   });
 
-  afterAll(async () => {
-    await browser?.close();
-    server?.close();
-  });
+  afterAll(() => chromium?.close());
 
   // A context has storage of its own.
   beforeEach(async () => {
-    context = await browser.newContext();
-    page = await openPage();
+    context = await chromium.browser.newContext();
+    page = await chromium.openPage(context);
   });
 
   afterEach(async () => {
     await context.close();
-    Object.assign(server.files, models.files);
-    const written = messages.splice(0);
+    Object.assign(chromium.server.files, models.files);
+    const written = chromium.messages.splice(0);
     if (written.length > 0) throw new Error(`expected nothing on the console, found ${written.join("; ")}`);
   });
 
-  const openPage = async (): Promise<Page> => {
-    const opened = await context.newPage();
-    opened.on("pageerror", (error) => messages.push(error.message));
-    // Chromium itself notes requests that fail.
-    opened.on("console", (message) => {
-      if (!message.text().startsWith("Failed to load resource")) messages.push(message.text());
-    });
-    await opened.goto(server.url);
-    await opened.waitForFunction("globalThis.kvfold !== undefined");
-    return opened;
-  };
-
   /** What was asked for since the last call, of the models. */
   const modelRequests = () =>
-    server.requests.splice(0).filter((path) => path.includes("/whole/") || path.includes("/folded/"));
+    chromium.server.requests
+      .splice(0)
+      .filter((path) => path.includes("/whole/") || path.includes("/folded/"));
 
   const storedFiles = () =>
     page.evaluate(async () =>
@@ -111,7 +93,7 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
     expect(modelRequests()).toEqual([GRAPH, WEIGHTS]);
     expect(await storedFiles()).toEqual([WEIGHTS, GRAPH].toSorted());
     await page.close();
-    page = await openPage();
+    page = await chromium.openPage(context);
     const stages = await page.evaluate(async (url) => {
       const seen: string[] = [];
       const model = await kvfold.runtime.load({ url }, { onProgress: ({ stage }) => void seen.push(stage) });
@@ -135,17 +117,17 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
     modelRequests();
     expect(await load()).toBe(folded);
     expect(modelRequests()).toEqual([`HEAD ${GRAPH}`, `HEAD ${WEIGHTS}`]);
-    server.files[GRAPH] = models.files["/whole/model.onnx"]!;
-    server.files[WEIGHTS] = models.files["/whole/model.onnx_data"]!;
+    chromium.server.files[GRAPH] = models.files["/whole/model.onnx"]!;
+    chromium.server.files[WEIGHTS] = models.files["/whole/model.onnx_data"]!;
     expect(await load()).toBe(whole);
-    server.files[GRAPH] = (response) => response.destroy();
-    server.files[WEIGHTS] = (response) => response.destroy();
+    chromium.server.files[GRAPH] = (response) => response.destroy();
+    chromium.server.files[WEIGHTS] = (response) => response.destroy();
     expect(await load()).toBe(whole);
   });
 
   it("stops a download where it is told to, and keeps nothing of it", async () => {
     // A trickle that goes on for minutes.
-    server.files[WEIGHTS] = (response) => {
+    chromium.server.files[WEIGHTS] = (response) => {
       response.writeHead(200, { "content-length": models.files[WEIGHTS]!.length });
       const timer = setInterval(() => response.write(models.files[WEIGHTS]!.subarray(0, 20_000)), 20);
       response.on("close", () => clearInterval(timer));
@@ -188,8 +170,8 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
       /^expected http.*model\.onnx, found no answer/,
     ],
   ])("explains a file that %s, and keeps nothing", async (_, path, served, message) => {
-    if (served === undefined) delete server.files[path];
-    else server.files[path] = served;
+    if (served === undefined) delete chromium.server.files[path];
+    else chromium.server.files[path] = served;
     const [code, found] = await loadFailure();
     expect(found).toMatch(message);
     expect(code).toBe("model-unreadable");
@@ -199,7 +181,7 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
 
   it("explains a storage that is full, before the download where it can, and reads past it", async () => {
     const session = await context.newCDPSession(page);
-    const origin = server.url.slice(0, -1);
+    const origin = chromium.server.url.slice(0, -1);
     await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 10_000_000 });
     const [code, message] = await loadFailure();
     expect(code).toBe("storage-full");
@@ -222,7 +204,7 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
   });
 
   it("explains a file that no memory is left for", async () => {
-    server.files[GRAPH] = (response) =>
+    chromium.server.files[GRAPH] = (response) =>
       void response.writeHead(200, { "content-length": 2 ** 50 }).write(models.files[GRAPH]);
     const [code, message] = await loadFailure("none");
     expect(message).toMatch(

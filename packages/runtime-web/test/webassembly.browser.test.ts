@@ -1,14 +1,12 @@
 import { createCausalLM, generate, perplexity } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildTinyDecoder, groupQuery, mixed, plain } from "../../runtime/test/tiny-decoder.js";
 import { tinyTokens } from "../../runtime/test/tiny-model.js";
 import { buildLinearModel, WEIGHTS_FILE } from "../../runtime-node/test/linear-model.js";
-import { bundlePage } from "./bundle-page.js";
-import { chromePath, openBrowser } from "./open-browser.js";
 import type { PageApi } from "./page.js";
-import { type PageServer, servePage } from "./page-server.js";
+import { chromePath, startBrowser, type TestBrowser } from "./test-browser.js";
 
 declare const kvfold: PageApi;
 
@@ -20,30 +18,20 @@ const linear = buildLinearModel();
 const prompt = tinyTokens(6);
 
 describe.skipIf(chromePath === undefined)("webProvider in Chromium (set CHROME_PATH)", () => {
-  let browser: Browser;
-  let server: PageServer;
+  let chromium: TestBrowser;
   let page: Page;
-  const messages: string[] = [];
 
   beforeAll(async () => {
-    server = await servePage({
-      ...(await bundlePage()),
+    const files = {
       "/linear/model.onnx": linear.bytes,
       [`/linear/${WEIGHTS_FILE}`]: linear.weights,
       ...Object.fromEntries(models.map(({ name, bytes }) => [`/${name}.onnx`, bytes])),
-    });
-    browser = await openBrowser("no-gpu");
-    page = await browser.newPage();
-    page.on("pageerror", (error) => messages.push(error.message));
-    page.on("console", (message) => messages.push(message.text()));
-    await page.goto(server.url);
-    await page.waitForFunction("globalThis.kvfold !== undefined");
+    };
+    chromium = await startBrowser({ gpu: "no-gpu", files });
+    page = await chromium.openPage();
   });
 
-  afterAll(async () => {
-    await browser?.close();
-    server?.close();
-  });
+  afterAll(() => chromium?.close());
 
   it.each(models)(
     "generates the tokens that Node generates, and predicts as well ($name)",
@@ -92,7 +80,6 @@ describe.skipIf(chromePath === undefined)("webProvider in Chromium (set CHROME_P
     );
     expect(code).toBe("model-unreadable");
     expect(message).toMatch(/expected http:.*none\.onnx, found status 404/);
-    // Chromium itself notes the failed request.
-    expect(messages.filter((text) => !text.includes("404"))).toEqual([]);
+    expect(chromium.messages).toEqual([]);
   });
 });

@@ -1,13 +1,11 @@
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readWindows } from "../../converter/test/support/assets.js";
 import { buildTinyDecoder, groupQuery, plain } from "../../runtime/test/tiny-decoder.js";
 import { tinyTokens } from "../../runtime/test/tiny-model.js";
-import { bundlePage } from "./bundle-page.js";
-import { chromePath, openBrowser, SOFTWARE_GPU_TIMEOUT } from "./open-browser.js";
 import type { PageApi } from "./page.js";
-import { type PageServer, servePage } from "./page-server.js";
 import { makeProseModels, type ProseModels, runInNode } from "./prose-models.js";
+import { chromePath, SOFTWARE_GPU_TIMEOUT, startBrowser, type TestBrowser } from "./test-browser.js";
 import type { HeldMemory, TrackedMemory } from "./track-memory.js";
 
 declare const kvfold: PageApi;
@@ -29,30 +27,20 @@ describe.skipIf(chromePath === undefined)(
   "WebGPU in Chromium, on SwiftShader (set CHROME_PATH)",
   { timeout: SOFTWARE_GPU_TIMEOUT },
   () => {
-    let browser: Browser;
-    let server: PageServer;
+    let chromium: TestBrowser;
     let models: ProseModels;
     let page: Page;
-    const messages: string[] = [];
 
     beforeAll(async () => {
       models = await makeProseModels();
-      server = await servePage({ ...(await bundlePage()), ...models.files, ...tiny });
-      browser = await openBrowser("software-gpu");
+      chromium = await startBrowser({ gpu: "software-gpu", files: { ...models.files, ...tiny } });
     });
 
-    afterAll(async () => {
-      await browser?.close();
-      server?.close();
-    });
+    afterAll(() => chromium?.close());
 
     beforeEach(async () => {
       await page?.close();
-      page = await browser.newPage();
-      page.on("pageerror", (error) => messages.push(error.message));
-      page.on("console", (message) => messages.push(message.text()));
-      await page.goto(server.url);
-      await page.waitForFunction("globalThis.kvfold !== undefined");
+      page = await chromium.openPage();
     });
 
     it("runs the folded model as Node does", async () => {
@@ -207,7 +195,7 @@ describe.skipIf(chromePath === undefined)(
       const { provider, reason } = await page.evaluate(() => kvfold.chooseExecutionProvider());
       expect(provider).toBe("wasm");
       expect(reason).toMatch(/^WebAssembly, because the GPU is imitated by a program; /);
-      expect(messages).toEqual([]);
+      expect(chromium.messages).toEqual([]);
     });
   },
 );
