@@ -15,9 +15,12 @@ export const readImports = (file: string): Import[] =>
     .preProcessFile(readText(file), true, true)
     .importedFiles.map(({ fileName }) => ({ file, specifier: fileName }));
 
-/** `@scope/name/path` → `@scope/name`, `name/path` → `name`; `undefined` for a relative path or a Node module. */
+/**
+ * `@scope/name/path` → `@scope/name`, `name/path` → `name`; `undefined` for a relative path, and for modules of Node
+ * (`node:`) and of a bundler's plug-ins (`virtual:`).
+ */
 export function packageOf(specifier: string): string | undefined {
-  if (specifier.startsWith(".") || specifier.startsWith("node:")) return undefined;
+  if (/^(\.|node:|virtual:)/.test(specifier)) return undefined;
   const parts = specifier.split("/");
   return parts.slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
 }

@@ -92,6 +92,7 @@ describe("what an import reaches", () => {
     ["zod", "zod"],
     ["./graph", undefined],
     ["node:path", undefined],
+    ["virtual:figures", undefined],
   ])("%s is of package %s", (specifier, name) => {
     expect(packageOf(specifier)).toBe(name);
   });
