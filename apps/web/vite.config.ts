@@ -1,9 +1,10 @@
 import { defineConfig } from "vite";
 import { crossOriginIsolation, demoAssets, runtimeFiles } from "./build/plugins.js";
+import { publishedQuality } from "./build/published-quality.js";
 
 export default defineConfig({
   base: "./",
-  plugins: [demoAssets(), runtimeFiles(), crossOriginIsolation()],
+  plugins: [publishedQuality(), demoAssets(), runtimeFiles(), crossOriginIsolation()],
   resolve: {
     // ONNX Runtime's own files are served beside the bundle instead of inside it.
     conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser", "import", "default"],

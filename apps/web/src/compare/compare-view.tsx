@@ -5,7 +5,9 @@ import { formatBytes, formatShare } from "../ui/format.js";
 import { agreementOf } from "./agreement.js";
 import { comparison, continueBoth, stopBoth } from "./comparison.js";
 import type { Continuation } from "./continuation.js";
+import { modelsBusy } from "./loaded-models.js";
 import { PerplexityForm } from "./perplexity-form.js";
+import { ProviderSelect } from "./provider-select.js";
 
 /** Original and folded side by side: both go on with a prompt. */
 export function CompareView() {
@@ -43,7 +45,8 @@ export function CompareView() {
               ))}
             </select>
           </label>
-          <button type="submit" disabled={!ready || comparison.busy.value}>
+          <ProviderSelect />
+          <button type="submit" disabled={!ready || modelsBusy.value}>
             Continue both
           </button>
           <button type="button" disabled={!comparison.busy.value} onClick={stopBoth}>

@@ -3,7 +3,7 @@ import type { PreparedModel } from "../fold/fold-state.js";
 import { readTokenizer } from "../models/text-tokenizer.js";
 import { messageOf } from "../ui/format.js";
 import { continueText, emptyContinuation } from "./continuation.js";
-import { loadedModel } from "./loaded-models.js";
+import { loadedModel, occupyModels } from "./loaded-models.js";
 
 const MAX_NEW_TOKENS = 96;
 
@@ -27,26 +27,29 @@ export interface ComparisonRequest {
   readonly prompt: string;
 }
 
-/** Lets both models go on with a prompt, one after the other: side by side they would share the machine's speed. */
-export async function continueBoth({ original, folded, prompt }: ComparisonRequest): Promise<void> {
+/** Lets both models go on with a prompt, one after the other. */
+export async function continueBoth(request: ComparisonRequest): Promise<void> {
   stop = new AbortController();
   comparison.busy.value = true;
   comparison.status.value = "loading both models";
   try {
-    const tokenizer = await readTokenizer(original.result.files);
-    const [first, second] = [await loadedModel(original), await loadedModel(folded)];
-    comparison.originalBytes.value = first.cacheBytesPerToken;
-    comparison.foldedBytes.value = second.cacheBytesPerToken;
-    comparison.status.value = first.reason;
-    const { bosToken } = tokenizer;
-    const ids = [...(bosToken === undefined ? [] : [bosToken]), ...tokenizer.encode(prompt)];
-    const { stopTokens } = tokenizer;
-    const options = { maxNewTokens: MAX_NEW_TOKENS, stopTokens, stop: stop.signal };
-    await continueText(comparison.original, first, tokenizer, ids, options);
-    await continueText(comparison.folded, second, tokenizer, ids, options);
+    await occupyModels(() => continueInTurn(request));
   } catch (error) {
     comparison.status.value = messageOf(error);
   } finally {
     comparison.busy.value = false;
   }
+}
+
+async function continueInTurn({ original, folded, prompt }: ComparisonRequest): Promise<void> {
+  const tokenizer = await readTokenizer(original.result.files);
+  const [first, second] = [await loadedModel(original), await loadedModel(folded)];
+  comparison.originalBytes.value = first.cacheBytesPerToken;
+  comparison.foldedBytes.value = second.cacheBytesPerToken;
+  comparison.status.value = first.reason;
+  const { bosToken, stopTokens } = tokenizer;
+  const ids = [...(bosToken === undefined ? [] : [bosToken]), ...tokenizer.encode(prompt)];
+  const options = { maxNewTokens: MAX_NEW_TOKENS, stopTokens, stop: stop.signal };
+  await continueText(comparison.original, first, tokenizer, ids, options);
+  await continueText(comparison.folded, second, tokenizer, ids, options);
 }

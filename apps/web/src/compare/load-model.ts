@@ -11,9 +11,12 @@ const runtime = createWebRuntime({
 
 const FOLDER = "onnx/";
 
-/** Loads a model that the page made, in a worker of its own: on WebGPU where there is a GPU. */
-export async function loadModel(files: ModelFiles, maxPositions: number): Promise<WebModel> {
+/** Loads a model that the page made, in a worker of its own. */
+export async function loadModel(
+  files: ModelFiles,
+  options: Omit<createWebRuntime.LoadOptions, "storage">,
+): Promise<WebModel> {
   const parts = [...files].filter(([path]) => path.startsWith(FOLDER));
   const named = parts.map(([path, blob]) => new File([blob], path.slice(FOLDER.length)));
-  return runtime.load({ files: named }, { storage: "none", maxPositions });
+  return runtime.load({ files: named }, { ...options, storage: "none" });
 }

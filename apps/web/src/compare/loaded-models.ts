@@ -1,30 +1,63 @@
-import type { WebModel } from "@kvfold/runtime-web";
+import type { ExecutionProvider, WebModel } from "@kvfold/runtime-web";
+import { signal } from "@preact/signals";
 import type { PreparedModel } from "../fold/fold-state.js";
 import { loadModel } from "./load-model.js";
 
-/** Models that are loaded, by the files they were loaded from; two at most: the original and one folded. */
-const loaded = new Map<PreparedModel, Promise<WebModel>>();
-const LIMIT = 2;
+/** What is to run models; takes effect with the next use of one. */
+export const wantedProvider = signal<ExecutionProvider | "auto">("auto");
+/** Models are at work: others beside them would share the machine's speed. */
+export const modelsBusy = signal(false);
 
-/** The model, loaded now or before. What was loaded longest ago makes room. */
-export async function loadedModel(prepared: PreparedModel): Promise<WebModel> {
-  const known = loaded.get(prepared);
-  if (known !== undefined) {
-    loaded.delete(prepared);
-    loaded.set(prepared, known);
-    return known;
+export async function occupyModels<T>(work: () => Promise<T>): Promise<T> {
+  modelsBusy.value = true;
+  try {
+    return await work();
+  } finally {
+    modelsBusy.value = false;
   }
-  while (loaded.size >= LIMIT) await unloadOldest();
-  const loading = loadModel(prepared.result.files, prepared.result.plan.maxPositions);
-  loaded.set(prepared, loading);
-  loading.catch(() => loaded.delete(prepared));
-  return loading;
 }
 
-async function unloadOldest(): Promise<void> {
-  const [oldest, loading] = [...loaded][0]!;
-  loaded.delete(oldest);
-  await loading.then(
+interface Loaded {
+  readonly provider: ExecutionProvider | "auto";
+  readonly model: Promise<WebModel>;
+}
+
+/** Models that are loaded, by the files they were loaded from; two at most: the original and one folded. */
+const loaded = new Map<PreparedModel, Loaded>();
+const LIMIT = 2;
+
+/** The model on the wanted provider, loaded now or before. What was loaded longest ago makes room. */
+export async function loadedModel(prepared: PreparedModel): Promise<WebModel> {
+  const provider = wantedProvider.value;
+  const known = loaded.get(prepared);
+  if (known?.provider === provider) {
+    loaded.delete(prepared);
+    loaded.set(prepared, known);
+    return known.model;
+  }
+  if (known !== undefined) await unload(prepared);
+  while (loaded.size >= LIMIT) await unload([...loaded.keys()][0]!);
+  return load(prepared, provider);
+}
+
+function load(prepared: PreparedModel, provider: ExecutionProvider | "auto"): Promise<WebModel> {
+  const { files, plan } = prepared.result;
+  // Also when its GPU is lost: the next use loads it again.
+  const forget = () => void loaded.delete(prepared);
+  const model = loadModel(files, {
+    executionProvider: provider,
+    maxPositions: plan.maxPositions,
+    onLost: forget,
+  });
+  loaded.set(prepared, { provider, model });
+  model.catch(forget);
+  return model;
+}
+
+async function unload(prepared: PreparedModel): Promise<void> {
+  const found = loaded.get(prepared);
+  loaded.delete(prepared);
+  await found?.model.then(
     (model) => model.dispose(),
     () => {},
   );

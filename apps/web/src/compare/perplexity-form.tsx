@@ -5,7 +5,7 @@ import { validationText } from "../models/embedded-model.js";
 import { documentTokens, readTokenizer } from "../models/text-tokenizer.js";
 import { addQualityPoint } from "../pictures/quality-points.js";
 import { messageOf } from "../ui/format.js";
-import { loadedModel } from "./loaded-models.js";
+import { loadedModel, modelsBusy, occupyModels } from "./loaded-models.js";
 
 const MAX_TOKENS = 512;
 /** Characters of the sample text: somewhat more than the tokens that are measured. */
@@ -21,20 +21,16 @@ export function PerplexityForm({ original, folded }: Props) {
   const text = useSignal("");
   const outcome = useSignal<Outcome | undefined>(undefined);
   const note = useSignal("");
-  const busy = useSignal(false);
   useEffect(() => void validationText(SAMPLE_CHARACTERS).then((sample) => (text.value ||= sample)), [text]);
   const measure = async (event: Event) => {
     event.preventDefault();
-    busy.value = true;
     outcome.value = undefined;
     note.value = "measuring";
     try {
-      outcome.value = await measureBoth(original, folded, text.value);
+      outcome.value = await occupyModels(() => measureBoth(original, folded, text.value));
       note.value = outcome.value === undefined ? "paste a sentence or more" : "";
     } catch (error) {
       note.value = messageOf(error);
-    } finally {
-      busy.value = false;
     }
   };
   return (
@@ -48,7 +44,7 @@ export function PerplexityForm({ original, folded }: Props) {
         />
       </label>
       <div class="row">
-        <button type="submit" disabled={busy.value}>
+        <button type="submit" disabled={modelsBusy.value}>
           Measure both
         </button>
         <span role="status">

@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type { PickedFolder } from "../models/dropped-folder.js";
 import { calibrationText } from "../models/embedded-model.js";
+import { clearQualityPoints } from "../pictures/quality-points.js";
 import { messageOf } from "../ui/format.js";
 import type { FoldProgressMessage, FoldRequest, FoldResult, LayerEnergy } from "./fold-request.js";
 import { CANCELLED, FoldError, type RunningFold, startFold } from "./start-fold.js";
@@ -18,6 +19,7 @@ export type FoldState =
 
 /** A model made ready to run: the checkpoint as it is (`keep` 1), or folded. */
 export interface PreparedModel {
+  readonly folder: PickedFolder;
   readonly keep: string;
   readonly result: FoldResult;
 }
@@ -46,13 +48,12 @@ export async function foldChosen(folder: PickedFolder, choice: FoldChoice): Prom
   cancelled = false;
   try {
     const text = choice.text?.trim() ? choice.text : await calibrationText();
-    if (originalModel.value?.result.plan === undefined || originalOf !== folder)
-      await prepareOriginal(folder);
+    if (originalModel.value?.folder !== folder) await prepareOriginal(folder);
     const calibration = { text, windows: choice.windows, length: 512 };
     const result = await run({ ...requestOf(folder), keep: choice.keep, calibration });
     foldedModels.value = [
       ...foldedModels.value.filter(({ keep }) => keep !== choice.keep),
-      { keep: choice.keep, result },
+      { folder, keep: choice.keep, result },
     ];
     foldState.value = { kind: "done", keep: choice.keep, seconds: result.seconds };
   } catch (error) {
@@ -70,16 +71,13 @@ export function cancelFold(): void {
   running?.cancel();
 }
 
-/** The folder that `originalModel` was made of. */
-let originalOf: PickedFolder | undefined;
-
 async function prepareOriginal(folder: PickedFolder): Promise<void> {
   originalModel.value = undefined;
   foldedModels.value = [];
   measuredEnergy.value = [];
+  clearQualityPoints();
   const result = await run({ ...requestOf(folder), keep: "1" });
-  originalModel.value = { keep: "1", result };
-  originalOf = folder;
+  originalModel.value = { folder, keep: "1", result };
 }
 
 const requestOf = ({ name, files }: PickedFolder): Omit<FoldRequest, "keep"> => ({ name, files, runtimeUrl });

@@ -60,7 +60,7 @@ export function FoldView() {
       <FoldProgressBar />
       <ul class="results">
         {foldedModels.value.map((prepared) => (
-          <FoldedItem key={prepared.keep} name={model?.name ?? "model"} prepared={prepared} />
+          <FoldedItem key={prepared.keep} {...prepared} />
         ))}
       </ul>
     </section>
@@ -93,15 +93,14 @@ function FoldProgressBar() {
   );
 }
 
-function FoldedItem({ name, prepared }: { readonly name: string; readonly prepared: PreparedModel }) {
-  const { keep, result } = prepared;
+function FoldedItem({ folder, keep, result }: PreparedModel) {
   const { before, after } = result.plan.cacheBytesPerToken;
   return (
     <li>
       <strong>{keep}</strong>: {formatBytes(after)} of cache per token instead of {formatBytes(before)}{" "}
       <button
         type="button"
-        onClick={() => void downloadFolder(`${name}-${keep.replace("/", "-")}`, result.files)}
+        onClick={() => void downloadFolder(`${folder.name}-${keep.replace("/", "-")}`, result.files)}
       >
         Download for transformers.js
       </button>

@@ -1,9 +1,11 @@
 import type { ModelFiles } from "./model-files.js";
 
-/** A folder that the user gave, by dropping it or with a file dialogue. */
+/** A folder that the user gave, by dropping it or with a file dialogue, or the one that comes with the page. */
 export interface PickedFolder {
   readonly name: string;
   readonly files: ModelFiles;
+  /** It is the model that comes with the page. */
+  readonly embedded?: boolean;
 }
 
 /** What was dropped: a folder with all that is in it, or single files. */

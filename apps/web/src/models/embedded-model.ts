@@ -7,7 +7,8 @@ const demoUrl = (path: string): URL => new URL(`demo/${path}`, document.baseURI)
 /** The model that comes with the page: six million parameters, trained on public-domain prose. */
 export async function embeddedModel(): Promise<PickedFolder> {
   const blobs = await Promise.all(FILES.map((file) => fetchBlob(demoUrl(`prose-6m/${file}`))));
-  return { name: "prose-6m", files: new Map(FILES.map((file, index) => [file, blobs[index]!])) };
+  const files = new Map(FILES.map((file, index) => [file, blobs[index]!]));
+  return { name: "prose-6m", files, embedded: true };
 }
 
 /** A book that the embedded model was trained on, to calibrate with. */

@@ -1,7 +1,6 @@
 import { measuredEnergy } from "../fold/fold-state.js";
 import { EnergyChart } from "./energy-chart.js";
-import { QualityChart } from "./quality-chart.js";
-import { qualityPoints } from "./quality-points.js";
+import { QualityFigure } from "./quality-figure.js";
 
 /** The two pictures that explain why folding works, and what it costs. */
 export function PicturesView() {
@@ -19,11 +18,7 @@ export function PicturesView() {
         </figure>
         <figure>
           <figcaption>Perplexity, relative to the original, by cache bytes per token</figcaption>
-          {qualityPoints.value.length > 0 ? (
-            <QualityChart points={qualityPoints.value} />
-          ) : (
-            <p class="hint">Measure the perplexity of a folded model; each size adds a point.</p>
-          )}
+          <QualityFigure />
         </figure>
       </div>
     </section>

@@ -1,41 +1,67 @@
 import { formatBytes } from "../ui/format.js";
-import type { QualityPoint } from "./quality-points.js";
+import { logScale } from "./log-scale.js";
+import type { PublishedCurve, QualityPoint } from "./quality-points.js";
 
 const WIDTH = 520;
-const HEIGHT = 220;
-const PAD = { left: 52, right: 24, top: 20, bottom: 34 };
+const HEIGHT = 300;
+const PAD = { left: 44, right: 24, top: 20, bottom: 34 };
+const TICKS = [1, 1.1, 1.25, 1.5, 2, 3, 5, 8, 14];
 
-/** Perplexity ratio against cache bytes per token; the ratio's axis starts at 1, the original. */
-export function QualityChart({ points }: { readonly points: readonly QualityPoint[] }) {
-  const most = Math.max(1.1, ...points.map(({ ratio }) => ratio));
-  const widest = Math.max(...points.map(({ bytes }) => bytes));
-  const x = (bytes: number) => PAD.left + (bytes / widest) * (WIDTH - PAD.left - PAD.right);
-  const y = (ratio: number) =>
-    HEIGHT - PAD.bottom - ((ratio - 1) / (most - 1)) * (HEIGHT - PAD.top - PAD.bottom);
+interface Props {
+  /** Measured in this tab. */
+  readonly points: readonly QualityPoint[];
+  readonly published: readonly PublishedCurve[];
+}
+
+/** Perplexity ratio against cache bytes per token, both axes logarithmic. */
+export function QualityChart({ points, published }: Props) {
+  const all = [...points, ...published.flatMap((curve) => curve.points)];
+  const { x, y, ticks } = scalesOf(all);
+  const sizes = [...new Map(all.map(({ bytes, keep }) => [bytes, keep]))];
   return (
     <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label="Perplexity ratio by cache bytes per token">
-      {[1, (1 + most) / 2, most].map((ratio) => (
+      {ticks.map((ratio) => (
         <g key={ratio}>
           <line class="grid" x1={PAD.left} x2={WIDTH - PAD.right} y1={y(ratio)} y2={y(ratio)} />
           <text x={PAD.left - 6} y={y(ratio) + 4} text-anchor="end">
-            {ratio.toFixed(2)}
+            {ratio}
           </text>
         </g>
       ))}
-      <g class="series keys">
-        <polyline points={points.map(({ bytes, ratio }) => `${x(bytes)},${y(ratio)}`).join(" ")} />
+      {sizes.map(([bytes, keep]) => (
+        <text key={bytes} x={x(bytes)} y={HEIGHT - 12} text-anchor="middle">
+          {keep}: {formatBytes(bytes)}
+        </text>
+      ))}
+      {published.map((curve, index) => (
+        <g key={curve.method} class={`series published-${index}`}>
+          <polyline points={curve.points.map(({ bytes, ratio }) => `${x(bytes)},${y(ratio)}`).join(" ")} />
+          {curve.points.map(({ bytes, ratio }) => (
+            <circle key={bytes} cx={x(bytes)} cy={y(ratio)} r={3} />
+          ))}
+        </g>
+      ))}
+      <g class="series own">
         {points.map(({ keep, bytes, ratio }) => (
           <g key={keep}>
-            <circle cx={x(bytes)} cy={y(ratio)} r={4} />
-            <text x={x(bytes)} y={y(ratio) - 9} text-anchor="end">
-              {keep}: {ratio.toFixed(3)}
-            </text>
-            <text class="axis" x={x(bytes)} y={HEIGHT - 12} text-anchor="middle">
-              {formatBytes(bytes)}
+            <circle cx={x(bytes)} cy={y(ratio)} r={6} />
+            <text x={x(bytes)} y={y(ratio) - 10} text-anchor="middle">
+              {ratio.toFixed(3)}
             </text>
           </g>
         ))}
       </g>
     </svg>
   );
+}
+
+/** Room for every point; a single size lies in the middle. */
+function scalesOf(points: readonly QualityPoint[]) {
+  const bytes = points.map((point) => point.bytes);
+  const most = Math.max(1.1, ...points.map(({ ratio }) => ratio));
+  return {
+    x: logScale([Math.min(...bytes) / 1.4, Math.max(...bytes) * 1.4], [PAD.left, WIDTH - PAD.right]),
+    y: logScale([1, most], [HEIGHT - PAD.bottom, PAD.top]),
+    ticks: TICKS.filter((ratio) => ratio <= most),
+  };
 }

@@ -1,0 +1,4 @@
+declare module "virtual:published-quality" {
+  const curves: readonly import("./pictures/quality-points.js").PublishedCurve[];
+  export default curves;
+}
