@@ -3,11 +3,13 @@ import { plainProducts } from "@kvfold/linalg";
 import { loadBlock, loadEmbedding } from "../checkpoint/load-weights.js";
 import { type Calibrator, startCalibration } from "../fold/calibrator.js";
 import { copyStates } from "../fold/copy-states.js";
-import { foldLayer } from "../fold/fold-layer.js";
+import { foldAttention } from "../fold/fold-attention.js";
+import { chooseSide } from "../fold/fold-layer.js";
 import { type LayerContext, layerContext } from "../fold/group.js";
 import type { Tap } from "../graph/taps.js";
+import type { Basis, Side } from "../methods/method.js";
 import type { BlockWeights } from "../model/decoder-weights.js";
-import type { LayerPlan } from "../plan/fold-plan.js";
+import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import type { TextBudgetContext } from "./budget.js";
 
 /** Windows that errors and losses are measured on; moments are measured on all there are. */
@@ -47,16 +49,28 @@ export async function* originalLayers(
       const measured = { ...(await calibrator.measure(block)), ...moments?.[layer] };
       await calibrator.advance(block);
       const known = layerContext(checkpoint, plan, { layer, attention: block.attention, moments: measured });
-      const fold = async (layerPlan: LayerPlan): Promise<BlockWeights> => {
-        const folded = await foldLayer({ ...known, method: plan.method, plan: layerPlan }, plainProducts);
-        return { ...block, attention: folded.attention };
-      };
-      yield { ...known, block, windows, input, fold };
+      yield { ...known, block, windows, input, fold: foldAs(plan.method, known, block) };
       onLayer(layer);
     }
   } finally {
     await calibrator.dispose();
   }
+}
+
+/** Folds a block in many ways: a side that is kept whole has the same bases in all of them. */
+function foldAs(method: string, known: LayerContext, block: BlockWeights): OriginalLayer["fold"] {
+  const whole = new Map<Side, Promise<readonly Basis[]>>();
+  const basesOf = (side: Side, plan: SidePlan) => {
+    const choose = () => chooseSide(method, side, plan, known, plainProducts);
+    if (plan.rank < plan.span * known.attention.headDim) return choose();
+    const bases = whole.get(side) ?? choose();
+    whole.set(side, bases);
+    return bases;
+  };
+  return async ({ keys, values }) => {
+    const bases = { keys: await basesOf("keys", keys), values: await basesOf("values", values) };
+    return { ...block, attention: foldAttention(known.attention, bases, known.positions) };
+  };
 }
 
 /** The original model at its embedding; without taps it runs on the few windows alone. */

@@ -1,5 +1,6 @@
 import type { ModelShape } from "../model/model-shape.js";
 import type { FoldPlan, LayerPlan, SidePlan } from "../plan/fold-plan.js";
+import { greatestDivisor } from "../plan/greatest-divisor.js";
 
 /** The ranks that layers may have: whole units, each the same number of cached numbers in every layer. */
 export interface RankGrid {
@@ -51,9 +52,8 @@ export function rankGrid({ layers, attention }: FoldPlan, { headDim }: ModelShap
   };
 }
 
-function multipleOf(attention: FoldPlan["attention"], uniformRank: number): number {
+/** Numbers of a folded head that ranks are multiples of. */
+export function multipleOf(attention: FoldPlan["attention"], uniformRank: number): number {
   if (attention === "group-query") return FUSED_MULTIPLE;
   return uniformRank % PAIR === 0 ? PAIR : 1;
 }
-
-const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));

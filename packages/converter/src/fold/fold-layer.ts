@@ -1,9 +1,9 @@
 import type { MatrixProducts } from "@kvfold/linalg";
 import { findMethod } from "../methods/index.js";
-import type { Basis, Method } from "../methods/method.js";
+import type { Basis, Method, Side } from "../methods/method.js";
 import { none } from "../methods/none.js";
 import type { AttentionWeights } from "../model/decoder-weights.js";
-import type { LayerPlan } from "../plan/fold-plan.js";
+import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import { foldAttention, type LayerBases } from "./fold-attention.js";
 import { groupsOf, type LayerContext } from "./group.js";
 
@@ -45,19 +45,28 @@ export async function foldLayer(
   };
 }
 
-/** The bases of a layer, by the method of that name; its keys say where they stand to the rotation as the method does. */
-export async function chooseBases(
+/** The bases of a layer, by the method of that name. */
+export const chooseBases = async (
   method: string,
   plan: LayerPlan,
   context: LayerContext,
   products: MatrixProducts,
-): Promise<LayerBases> {
+): Promise<LayerBases> => ({
+  keys: await chooseSide(method, "keys", plan.keys, context, products),
+  values: await chooseSide(method, "values", plan.values, context, products),
+});
+
+/** Those of one side; keys say where they stand to the rotation as the method does. */
+export async function chooseSide(
+  method: string,
+  side: Side,
+  plan: SidePlan,
+  context: LayerContext,
+  products: MatrixProducts,
+): Promise<readonly Basis[]> {
   const { basis, bases = oneByOne(basis), keysBeforeRope: beforeRope = false } = findMethod(method);
-  const keys = await bases(groupsOf("keys", plan.keys, context), products);
-  return {
-    keys: beforeRope ? keys.map((key) => ({ ...key, beforeRope })) : keys,
-    values: await bases(groupsOf("values", plan.values, context), products),
-  };
+  const chosen = await bases(groupsOf(side, plan, context), products);
+  return side === "keys" && beforeRope ? chosen.map((key) => ({ ...key, beforeRope })) : chosen;
 }
 
 const oneByOne =
