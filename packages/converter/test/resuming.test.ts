@@ -37,6 +37,7 @@ const kinds: readonly (readonly [string, Kind])[] = [
   ["commuting as a checkpoint", { config: llama, method: "commuting", windows: text, formats: ["hf"] }],
   ["commuting-reallocated", { config: llama, method: "commuting-reallocated", windows: text }],
   ["lorc, healed in part", { config: llama, method: "lorc", windows: text, heal: "attention" }],
+  ["latent before RoPE", { config: llama, method: "latent-pre-rope", windows: text }],
   ["latent of ALiBi", { config: bloom, method: "latent", windows: text }],
   ["a budget that runs the model", { config: llama, method: "svd-w", windows: text, budget: "knapsack" }],
 ];

@@ -97,6 +97,7 @@ describe("transformers.js continues a prompt as kvfold's runtime does", () => {
     ["prose-6m, the paper's spans", "prose-6m", { keep: "1/2", method: "paper" }],
     ["prose-6m, lorc", "prose-6m", { keep: "1/2", method: "lorc" }],
     ["prose-6m, eigen-attention", "prose-6m", { keep: "1/2", method: "eigen-attention" }],
+    ["prose-6m, most of it for values", "prose-6m", { keep: "1/2", method: "lorc", keyShare: "5/16" }],
     [
       "prose-6m, layers of different ranks",
       "prose-6m",

@@ -25,6 +25,7 @@ interface FoldFlags extends CalibrationFlags, CommonOptions, HubFlags {
   readonly span?: number;
   readonly keySpan?: number;
   readonly valueSpan?: number;
+  readonly keyShare?: string;
   readonly format: readonly Format[];
   readonly dtype: readonly Dtype[];
   readonly seed: number;
@@ -51,6 +52,10 @@ export function createFoldCommand(host: CommandHost): Command {
     .option("--span <heads>", "KV heads that share one folded head (default: the method's)", wholeNumber(1))
     .addOption(spanOption("--key-span <heads>", "the same for keys alone"))
     .addOption(spanOption("--value-span <heads>", "the same for values alone"))
+    .option(
+      "--key-share <share>",
+      "share of the cache for keys: 1/3, 0.4 … (default: the method's, most often 1/2)",
+    )
     .addOption(formatsOption())
     .addOption(dtypesOption())
     .option("--seed <number>", "for methods that draw random numbers", wholeNumber(0), 0)
@@ -115,9 +120,9 @@ Examples:
 async function runFold(host: CommandHost, model: string, flags: FoldFlags): Promise<void> {
   const { keep, method, budget, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
   const { format: formats, dtype: dtypes } = flags;
-  const spans = { keySpan, valueSpan };
+  const sides = { keySpan, valueSpan, keyShare: flags.keyShare };
   const hub = hubOf(flags);
-  const planned = { model, hub, keep, method, budget, heal, ...spans, formats, dtypes, seed, maxPositions };
+  const planned = { model, hub, keep, method, budget, heal, ...sides, formats, dtypes, seed, maxPositions };
   if (flags.dryRun) {
     const plan = await host.run("plan", planned, flags);
     return printResult(host, flags, plan, (found) => renderPlan(found, host.colours));

@@ -2,6 +2,7 @@ import { findNamed } from "../find-named.js";
 import { commuting, commutingReallocated } from "./commuting.js";
 import { eigenAttention } from "./eigen-attention.js";
 import { latent } from "./latent.js";
+import { latentPreRope } from "./latent-pre-rope.js";
 import { lorc } from "./lorc.js";
 import { mean } from "./mean.js";
 import type { Method } from "./method.js";
@@ -24,6 +25,7 @@ export const methods: readonly Method[] = [
   commuting,
   commutingReallocated,
   latent,
+  latentPreRope,
 ];
 
 /** The method used when none is named. */

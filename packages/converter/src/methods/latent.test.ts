@@ -1,19 +1,15 @@
 import {
   blockDiagonal,
   covariance,
-  identity,
-  type Matrix,
   meanOf,
   multiply,
   plainProducts,
   projector,
   secondMoment,
-  subtract,
-  trace,
-  transposeMultiply,
 } from "@kvfold/linalg";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { expectedCost } from "../../test/support/expected-cost.js";
 import { largestDifference } from "../../test/support/numbers.js";
 import { randomGroup } from "../../test/support/random-group.js";
 import { latent } from "./latent.js";
@@ -25,12 +21,6 @@ import { svdA } from "./svd-a.js";
 const shape = { span: 2, headDim: 8, rank: 8 };
 const basisOf = (method: Method, group: Group): Promise<Basis> => method.basis(group, plainProducts);
 const seeds = fc.integer({ min: 0, max: 1000 });
-
-/** `tr((I - P)ᵀ C (I - P) M)`: the expected cost of what a basis loses. */
-function expectedCost(basis: Basis, moment: Matrix, metric: Matrix): number {
-  const lost = subtract(identity(moment.rows), projector(basis));
-  return trace(multiply(transposeMultiply(lost, multiply(moment, lost)), metric));
-}
 
 const keyCost = (basis: Basis, group: Group) =>
   expectedCost(basis, covariance(group.moments()), blockDiagonal(scoreMetric(group)));

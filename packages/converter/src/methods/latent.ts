@@ -32,7 +32,7 @@ export const latent: Method = {
 };
 
 /** Softmax ignores a constant added to all scores of a query, so the mean key is free to go. */
-function latentKeys(group: Group, products: MatrixProducts): Promise<Basis> {
+export function latentKeys(group: Group, products: MatrixProducts): Promise<Basis> {
   return obliqueBasisAsync({
     covariance: covariance(group.moments()),
     metricBlocks: scoreMetric(group),

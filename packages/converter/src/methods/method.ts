@@ -73,6 +73,11 @@ export interface Method {
   readonly heal?: Heal;
   /** The spans it uses unless told otherwise; `shrink` is how many times smaller the cache gets. */
   readonly spans: (model: SpanContext) => Spans;
+  /**
+   * The share of the cache that keys take unless told otherwise, 0 to 1. A half without it, so that keys and values are
+   * of one size and fused attention fits.
+   */
+  readonly keyShare?: (model: SpanContext) => number | undefined;
   /** The basis of one group, its large products made by `products`. */
   readonly basis: (group: Group, products: MatrixProducts) => Promise<Basis>;
   /** In place of `basis`, where the groups of a layer must agree on something. */
@@ -91,7 +96,7 @@ export interface Method {
   readonly standardShape?: boolean;
 }
 
-/** What default spans may depend on. */
+/** What default spans and shares may depend on. */
 export interface SpanContext {
   readonly shape: ModelShape;
   readonly positions: "rope" | "alibi";

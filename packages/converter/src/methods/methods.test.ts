@@ -24,6 +24,7 @@ const names = [
   "lorc",
   "eigen-attention",
   "latent",
+  "latent-pre-rope",
   "commuting",
 ] as const;
 

@@ -7,8 +7,8 @@ import type { OnnxOutput } from "./onnx-output.js";
 /**
  * The `config.json` of an ONNX output: the input's fields with the KV shape of the graph, and what transformers.js
  * wants to know. Versions before 4.2 take the shape of the cache from `num_key_value_heads` and `head_dim`; later
- * ones read it off the graph. Layers of different shapes fit no such fields: they then stay the input's, so that the
- * file claims no shape which only some layers have, and an old version fails at its first step.
+ * ones read it off the graph. Layers or sides of different shapes fit no such fields: they then stay the input's, so that the
+ * file claims no shape which only some of them have, and an old version fails at its first step.
  */
 export function outputConfig(
   config: ModelConfig,
@@ -29,9 +29,9 @@ export function outputConfig(
   };
 }
 
-/** The cache's shape as config fields, where all layers have one shape and the family has a field for it. */
+/** The cache's shape as config fields, where all layers and sides have one shape and the family has a field for it. */
 function sharedShape({ family }: ModelConfig, { layers }: FoldPlan): Record<string, number> {
-  const [first, ...others] = layers.map((layer) => storedCache(cacheShapes(layer)).keys);
+  const [first, ...others] = layers.flatMap((layer) => Object.values(storedCache(cacheShapes(layer))));
   const agree = others.every(({ heads, size }) => heads === first!.heads && size === first!.size);
   if (family.config.kvHeads === undefined || !agree) return {};
   return { num_key_value_heads: first!.heads, head_dim: first!.size };

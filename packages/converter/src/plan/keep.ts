@@ -1,6 +1,6 @@
 import { ConverterError } from "../converter-error.js";
 
-/** Share of the KV cache to keep, as a reduced fraction. */
+/** A share of the KV cache, as a reduced fraction. */
 export interface Keep {
   readonly numerator: number;
   readonly denominator: number;
@@ -10,11 +10,11 @@ export interface Keep {
 const MAX_DENOMINATOR = 1024;
 
 /**
- * Reads `1/4`, `0.25` or `1`.
+ * Reads `1/4`, `0.25` or `1`; `option` is what the share was given with.
  *
  * @throws {ConverterError} `invalid-option` when it is no fraction in (0, 1] with a small denominator.
  */
-export function parseKeep(text: string): Keep {
+export function parseKeep(text: string, option = "--keep"): Keep {
   const [, top = "", bottom = "1"] = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*(?:\/\s*(\d+))?\s*$/.exec(text) ?? [];
   const share = Number(top) / Number(bottom);
   for (let denominator = 1; top !== "" && denominator <= MAX_DENOMINATOR; denominator++) {
@@ -24,7 +24,7 @@ export function parseKeep(text: string): Keep {
   }
   throw new ConverterError(
     "invalid-option",
-    `--keep ${text}: expected a share of the cache above 0 and up to 1, such as 1/2, 1/4 or 0.5`,
+    `${option} ${text}: expected a share of the cache above 0 and up to 1, such as 1/2, 1/4 or 0.5`,
   );
 }
 

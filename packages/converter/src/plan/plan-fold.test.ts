@@ -70,6 +70,41 @@ describe("planFold", () => {
     expect(plan.attention).toBe("plain");
   });
 
+  it("gives keys the share that the method says, unless told otherwise", () => {
+    const ranks = (options: Partial<planFold.Options>, config = llama) => {
+      const { keys, values } = planFold(config, { keep: "1/2", ...options }).layers[0]!;
+      return [keys.rank, values.rank];
+    };
+    expect(ranks({ method: "latent-pre-rope" })).toEqual([40, 88]);
+    expect(ranks({ method: "latent-pre-rope", keyShare: "1/2" })).toEqual([64, 64]);
+    // Without rotation its keys are those of `latent`, and budgets find shares themselves.
+    expect(ranks({ method: "latent-pre-rope", keep: "1/3" }, bloom)).toEqual([16, 16]);
+    expect(ranks({ method: "latent-pre-rope", budget: "knapsack" })).toEqual([64, 64]);
+    const latent = planFold(llama, { keep: "1/2", method: "latent", keyShare: "3/4" });
+    expect(latent.layers[0]).toMatchObject({ keys: { rank: 96 }, values: { rank: 32 } });
+    expect(latent.attention).toBe("plain");
+    expect(latent.cacheBytesPerToken).toEqual(planFold(llama, { keep: "1/2" }).cacheBytesPerToken);
+  });
+
+  it.each([
+    [
+      { keyShare: "2" },
+      "--key-share 2: expected a share of the cache above 0 and up to 1, such as 1/2, 1/4 or 0.5",
+    ],
+    [
+      { keyShare: "1/3", budget: "knapsack" },
+      "--key-share 1/3: --budget knapsack finds the ranks itself; leave it out",
+    ],
+    [
+      { keyShare: "1/3", method: "commuting" },
+      "--key-share 1/3: method commuting keeps whole heads, as many for keys as for values; leave it out",
+    ],
+  ])("refuses a share of keys that has no use: %j", (options, message) => {
+    expect(() => planFold(llama, { keep: "1/2", ...options })).toThrow(
+      expect.objectContaining({ code: "invalid-option", message }),
+    );
+  });
+
   it("heals as the method says, unless told otherwise", () => {
     const heal = (options: Partial<planFold.Options>) => planFold(llama, { keep: "1/2", ...options }).heal;
     expect(heal({ method: "latent" })).toBe("both");

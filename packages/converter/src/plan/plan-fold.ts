@@ -5,12 +5,14 @@ import { ConverterError } from "../converter-error.js";
 import { type Dtype, floatDtype } from "../graph/dtype.js";
 import { attentionKind } from "../graph/stored-cache.js";
 import { DEFAULT_METHOD, findMethod, methods } from "../methods/index.js";
-import type { Method } from "../methods/method.js";
+import type { Method, SpanContext } from "../methods/method.js";
 import { none } from "../methods/none.js";
 import type { ModelShape } from "../model/model-shape.js";
 import { cacheBytes, cacheShapes } from "./cache-size.js";
 import type { FoldPlan, Format, Heal, LayerPlan, SidePlan } from "./fold-plan.js";
 import { formatKeep, type Keep, parseKeep } from "./keep.js";
+import { findKeyShare } from "./key-share.js";
+import { shareOut } from "./share-out.js";
 
 export declare namespace planFold {
   interface Options {
@@ -21,6 +23,8 @@ export declare namespace planFold {
     /** Input KV heads that share one folded head; the method's own without it. */
     readonly keySpan?: number | undefined;
     readonly valueSpan?: number | undefined;
+    /** Share of the cache that keys take: `1/3`; the method's own without it, in most a half. */
+    readonly keyShare?: string | undefined;
     /** Name of a budget: how the ranks that `keep` leaves are shared out among the layers; `uniform` without it. */
     readonly budget?: string | undefined;
     /** What is refitted after folding; the method's own choice without it. */
@@ -51,11 +55,14 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
   }
   const budget = findBudget(options.budget ?? uniform.name);
   if (budget !== uniform) requireFreeRanks(budget, method, formats);
-  const defaults = method.spans({ shape, positions: family.positions, shrink: keep.denominator });
-  const layer: LayerPlan = {
+  const context: SpanContext = { shape, positions: family.positions, shrink: keep.denominator };
+  const defaults = method.spans(context);
+  const even: LayerPlan = {
     keys: planSide(shape, keep, options.keySpan ?? defaults.keys, "--key-span"),
     values: planSide(shape, keep, options.valueSpan ?? defaults.values, "--value-span"),
   };
+  const keyShare = findKeyShare(options.keyShare, { method, budget, context });
+  const layer = keyShare === undefined ? even : shareOut(even, keyShare, shape.headDim);
   if (formats.includes("hf")) {
     requireStandardShape(config, method, layer);
     requireFloats(dtypes);

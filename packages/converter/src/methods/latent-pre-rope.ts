@@ -1,0 +1,66 @@
+import {
+  createMatrix,
+  type Matrix,
+  type MatrixProducts,
+  obliqueBasisAsync,
+  secondMoment,
+  sliceMoments,
+} from "@kvfold/linalg";
+import { latent, latentKeys, latentValues } from "./latent.js";
+import type { Basis, Group, Method } from "./method.js";
+import { frequencyWeights } from "./metrics.js";
+
+/**
+ * What keys take of the cache: the best of the shares tried on prose-6m (docs/method.md). Unrotated keys are of so low a
+ * rank that values need more than half.
+ */
+const KEY_SHARE = 5 / 16;
+
+/**
+ * `latent` with keys before the rotation: of lower rank than rotated ones, since a rotation spreads a key over the whole
+ * plane of each of its pairs. They are expanded and rotated at each use, so a decode step costs more.
+ */
+export const latentPreRope: Method = {
+  name: "latent-pre-rope",
+  summary: "latent with keys before RoPE, in less of the cache; they are expanded and rotated at each use",
+  reference: "docs/method.md",
+  taps: ["queries", "keys", "keysBeforeRope", "values", "sensitiveQueries", "attentionWeights"],
+  heal: "both",
+  keysBeforeRope: true,
+  spans: latent.spans,
+  keyShare: ({ positions }) => (positions === "rope" ? KEY_SHARE : undefined),
+  basis: (group, products) => {
+    if (group.side === "values") return latentValues(group, products);
+    return group.positions === "rope" ? unrotatedKeys(group, products) : latentKeys(group, products);
+  },
+};
+
+/** The mean key stays in the moment: rotated, it is another one at each position. */
+function unrotatedKeys(group: Group, products: MatrixProducts): Promise<Basis> {
+  const { index, span, headDim, rank } = group;
+  const [start, end] = [index * span * headDim, (index + 1) * span * headDim];
+  return obliqueBasisAsync({
+    covariance: secondMoment(sliceMoments(group.measured("keysBeforeRope"), start, end)),
+    metricBlocks: unrotatedScoreMetric(group),
+    rank,
+    products,
+  });
+}
+
+/**
+ * The score metric as keys before the rotation meet it: at all distances. An error then counts by how much queries ask
+ * of its frequency, whatever its direction in the plane of the pair.
+ */
+export const unrotatedScoreMetric = (group: Group): readonly Matrix[] =>
+  frequencyWeights(group).map(isotropic);
+
+/** The same weight for both members of a pair (half-split layout). */
+function isotropic(weights: Float64Array): Matrix {
+  const half = weights.length;
+  const metric = createMatrix(2 * half, 2 * half);
+  for (const [j, weight] of weights.entries()) {
+    metric.data[j * 2 * half + j] = weight;
+    metric.data[(j + half) * 2 * half + j + half] = weight;
+  }
+  return metric;
+}
