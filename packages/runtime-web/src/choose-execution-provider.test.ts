@@ -1,7 +1,11 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { openGpuDevice } from "./gpu-session-device.js";
 import { chooseExecutionProvider } from "./index.js";
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
 
 /** A browser with these parts. */
 function stubBrowser({ adapter, isolated = false }: { adapter?: object | null; isolated?: boolean }): void {
@@ -35,6 +39,21 @@ describe("chooseExecutionProvider", () => {
       reason: `WebAssembly, ${why}; one thread, since the page is not isolated from other origins (COOP and COEP).`,
       threads: 1,
     });
+  });
+
+  it("does not wait for a browser that never answers", async () => {
+    vi.useFakeTimers();
+    vi.stubGlobal("navigator", {
+      hardwareConcurrency: 2,
+      gpu: { requestAdapter: () => new Promise(() => {}) },
+    });
+    const choice = chooseExecutionProvider();
+    const device = openGpuDevice().catch((error: Error) => error.message);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect((await choice).reason).toMatch(/^WebAssembly, because the browser finds no GPU/);
+    expect(await device).toBe(
+      'expected a GPU for WebGPU, found a browser that does not answer within 10 seconds when asked for one: run on "wasm"',
+    );
   });
 
   it("blames a page without HTTPS where that is why", async () => {

@@ -1,3 +1,4 @@
+import { requestAdapter } from "./request-adapter.js";
 import { browserGpu, type GpuAdapter } from "./webgpu.js";
 
 /** What runs a model in a browser. */
@@ -64,8 +65,8 @@ async function findGpu(): Promise<GpuAdapter | string> {
       ? "because browsers keep WebGPU from pages without HTTPS"
       : "because this browser has no WebGPU";
   }
-  const adapter = await gpu.requestAdapter().catch(() => null);
-  if (adapter === null) return "because the browser finds no GPU that it would use";
+  const adapter = await requestAdapter(gpu).catch(() => undefined);
+  if (adapter === undefined) return "because the browser finds no GPU that it would use";
   return adapter.info.isFallbackAdapter === true ? "because the GPU is imitated by a program" : adapter;
 }
 

@@ -1,4 +1,5 @@
 import { RuntimeError } from "@kvfold/runtime";
+import { requestAdapter } from "./request-adapter.js";
 import { browserGpu, type GpuAdapter, type GpuDevice, type GpuErrorEvent } from "./webgpu.js";
 
 /** What kernels of ONNX Runtime make use of, where a GPU has it. */
@@ -73,8 +74,9 @@ export class GpuSessionDevice {
  */
 export async function openGpuDevice(): Promise<GpuSessionDevice> {
   try {
-    const adapter = await browserGpu()?.requestAdapter();
-    if (!adapter) throw new Error("none that the browser would use");
+    const gpu = browserGpu();
+    const adapter = gpu && (await requestAdapter(gpu));
+    if (adapter === undefined) throw new Error("none that the browser would use");
     return new GpuSessionDevice(await adapter.requestDevice(everythingOf(adapter)));
   } catch (cause) {
     const found = cause instanceof Error ? cause.message : String(cause);
