@@ -19,7 +19,10 @@ try {
   const page = await browser.newPage({ viewport: { width: 1000, height: 900 } });
   page.setDefaultTimeout(10 * MINUTES);
   await page.goto(server.resolvedUrls.local[0]);
-  await use(page);
+  await use(page).catch(async (cause) => {
+    const says = await page.locator("[role=status], [role=alert]").allTextContents();
+    throw new Error(`the page says: ${says.join(" | ")}`, { cause });
+  });
   await page.screenshot({ path: picture("light"), fullPage: true });
   await page.emulateMedia({ colorScheme: "dark" });
   await page.setViewportSize({ width: 390, height: 844 });
@@ -33,13 +36,20 @@ async function use(page) {
   const press = (name) => page.getByRole("button", { name, exact: true }).click();
   await press("Use the embedded prose-6m");
   await page.getByLabel("Calibration windows").selectOption("32");
-  for (const keep of ["1/4", "1/2"]) {
+  const folds = [
+    ["1/4", "latent"],
+    ["1/2", "latent"],
+    ["1/4", "latent-pre-rope"],
+  ];
+  for (const [keep, method] of folds) {
+    const label = method === "latent" ? keep : `${keep}, ${method}`;
     await page.getByLabel("Cache to keep").selectOption(keep);
+    await page.getByLabel("Method").selectOption(method);
     await press("Fold");
-    await page.getByText(new RegExp(`^Folded to ${keep} in`)).waitFor();
-    await page.getByRole("combobox", { name: "Folded to" }).selectOption(keep);
+    await page.getByText(new RegExp(`^Folded to ${label} in`)).waitFor();
+    await page.getByRole("combobox", { name: "Folded to" }).selectOption(label);
     await press("Measure both");
-    await page.getByText(new RegExp(`folded to ${keep} .* times`)).waitFor();
+    await page.getByText(new RegExp(`folded to ${label} .* times`)).waitFor();
   }
   await press("Continue both");
   await page.getByText("The two texts agree").waitFor();

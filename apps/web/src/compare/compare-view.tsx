@@ -12,8 +12,8 @@ import { ProviderSelect } from "./provider-select.js";
 /** Original and folded side by side: both go on with a prompt. */
 export function CompareView() {
   const prompt = useSignal("It was a cold evening in November, and the fire had burned low when");
-  const keep = useSignal<string | undefined>(undefined);
-  const folded = foldedModels.value.find((model) => model.keep === keep.value) ?? foldedModels.value.at(-1);
+  const chosen = useSignal<string | undefined>(undefined);
+  const folded = foldedModels.value.find(({ label }) => label === chosen.value) ?? foldedModels.value.at(-1);
   const original = originalModel.value;
   const ready = original !== undefined && folded !== undefined && chosenModel.value !== undefined;
   const start = (event: Event) => {
@@ -37,11 +37,11 @@ export function CompareView() {
             Folded to{" "}
             <select
               disabled={!ready}
-              value={folded?.keep ?? ""}
-              onChange={({ currentTarget }) => (keep.value = currentTarget.value)}
+              value={folded?.label ?? ""}
+              onChange={({ currentTarget }) => (chosen.value = currentTarget.value)}
             >
-              {foldedModels.value.map((model) => (
-                <option key={model.keep}>{model.keep}</option>
+              {foldedModels.value.map(({ label }) => (
+                <option key={label}>{label}</option>
               ))}
             </select>
           </label>
@@ -58,7 +58,7 @@ export function CompareView() {
       <div class="columns">
         <Column title="Original" text={comparison.original.value} bytes={comparison.originalBytes.value} />
         <Column
-          title={`Folded to ${folded?.keep ?? "…"}`}
+          title={`Folded to ${folded?.label ?? "…"}`}
           text={comparison.folded.value}
           bytes={comparison.foldedBytes.value}
         />

@@ -57,15 +57,15 @@ export function PerplexityForm({ original, folded }: Props) {
 }
 
 interface Outcome {
-  readonly keep: string;
+  readonly label: string;
   readonly tokens: number;
   readonly before: number;
   readonly after: number;
 }
 
-const OutcomeLine = ({ keep, tokens, before, after }: Outcome) => (
+const OutcomeLine = ({ label, tokens, before, after }: Outcome) => (
   <>
-    original <data value={before}>{before.toFixed(2)}</data>, folded to {keep}{" "}
+    original <data value={before}>{before.toFixed(2)}</data>, folded to {label}{" "}
     <data value={after}>{after.toFixed(2)}</data> ({(after / before).toFixed(3)} times), on {tokens} tokens
   </>
 );
@@ -79,7 +79,8 @@ async function measureBoth(
   if (tokens.length < 2) return undefined;
   const { perplexity: before } = await (await loadedModel(original)).perplexity([tokens]);
   const { perplexity: after } = await (await loadedModel(folded)).perplexity([tokens]);
-  const { keep, result } = folded;
-  addQualityPoint({ keep, bytes: result.plan.cacheBytesPerToken.after, ratio: after / before });
-  return { keep, tokens: tokens.length, before, after };
+  const { label, result } = folded;
+  const { keep, cacheBytesPerToken } = result.plan;
+  addQualityPoint({ label, keep, bytes: cacheBytesPerToken.after, ratio: after / before });
+  return { label, tokens: tokens.length, before, after };
 }

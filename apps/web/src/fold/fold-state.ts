@@ -15,12 +15,13 @@ export type FoldState =
       readonly share: number;
     }
   | { readonly kind: "failed"; readonly message: string }
-  | { readonly kind: "done"; readonly keep: string; readonly seconds: number };
+  | { readonly kind: "done"; readonly label: string; readonly seconds: number };
 
 /** A model made ready to run: the checkpoint as it is (`keep` 1), or folded. */
 export interface PreparedModel {
   readonly folder: PickedFolder;
-  readonly keep: string;
+  /** What the page calls it: one of a kind. */
+  readonly label: string;
   readonly result: FoldResult;
 }
 
@@ -31,12 +32,16 @@ export const measuredEnergy = signal<readonly LayerEnergy[]>([]);
 
 const runtimeUrl = new URL("ort/", document.baseURI).href;
 
+/** Methods of the page: wider latents that decode fast, or keys that are expanded at each step and lose least. */
+export type FoldMethod = "latent" | "latent-pre-rope";
+
 let running: RunningFold | undefined;
 /** Also between the two runs of a fold, when there is nothing to end. */
 let cancelled = false;
 
 export interface FoldChoice {
   readonly keep: string;
+  readonly method: FoldMethod;
   readonly windows: number;
   /** Calibration text; a book that comes with the page without it. */
   readonly text?: string | undefined;
@@ -50,12 +55,11 @@ export async function foldChosen(folder: PickedFolder, choice: FoldChoice): Prom
     const text = choice.text?.trim() ? choice.text : await calibrationText();
     if (originalModel.value?.folder !== folder) await prepareOriginal(folder);
     const calibration = { text, windows: choice.windows, length: 512 };
-    const result = await run({ ...requestOf(folder), keep: choice.keep, calibration });
-    foldedModels.value = [
-      ...foldedModels.value.filter(({ keep }) => keep !== choice.keep),
-      { folder, keep: choice.keep, result },
-    ];
-    foldState.value = { kind: "done", keep: choice.keep, seconds: result.seconds };
+    const { keep, method } = choice;
+    const result = await run({ ...requestOf(folder), keep, method, calibration });
+    const folded = { folder, label: labelOf(choice), result };
+    foldedModels.value = [...foldedModels.value.filter(({ label }) => label !== folded.label), folded];
+    foldState.value = { kind: "done", label: folded.label, seconds: result.seconds };
   } catch (error) {
     foldState.value =
       error instanceof FoldError && error.code === CANCELLED.code
@@ -65,6 +69,8 @@ export async function foldChosen(folder: PickedFolder, choice: FoldChoice): Prom
     running = undefined;
   }
 }
+
+const labelOf = ({ keep, method }: FoldChoice): string => (method === "latent" ? keep : `${keep}, ${method}`);
 
 export function cancelFold(): void {
   cancelled = true;
@@ -77,7 +83,7 @@ async function prepareOriginal(folder: PickedFolder): Promise<void> {
   measuredEnergy.value = [];
   clearQualityPoints();
   const result = await run({ ...requestOf(folder), keep: "1" });
-  originalModel.value = { folder, keep: "1", result };
+  originalModel.value = { folder, label: "original", result };
 }
 
 const requestOf = ({ name, files }: PickedFolder): Omit<FoldRequest, "keep"> => ({ name, files, runtimeUrl });

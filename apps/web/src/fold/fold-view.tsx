@@ -2,21 +2,34 @@ import { useSignal } from "@preact/signals";
 import { chosenModel } from "../models/chosen-model.js";
 import { formatBytes } from "../ui/format.js";
 import { downloadFolder } from "./download.js";
-import { cancelFold, foldChosen, foldedModels, foldState, type PreparedModel } from "./fold-state.js";
+import {
+  cancelFold,
+  type FoldMethod,
+  foldChosen,
+  foldedModels,
+  foldState,
+  type PreparedModel,
+} from "./fold-state.js";
 
 const KEEPS = ["1/2", "1/4", "1/8"];
+const METHODS: Readonly<Record<FoldMethod, string>> = {
+  latent: "latent: decodes fastest",
+  "latent-pre-rope": "latent-pre-rope: loses least",
+};
 const WINDOWS = [4, 8, 16, 32];
 
 /** Chooses the cache size, folds with progress by block, and offers the result for download. */
 export function FoldView() {
   const keep = useSignal("1/4");
+  const method = useSignal<FoldMethod>("latent");
   const windows = useSignal(8);
   const text = useSignal("");
   const model = chosenModel.value;
   const running = foldState.value.kind === "running";
   const start = (event: Event) => {
     event.preventDefault();
-    if (model) void foldChosen(model, { keep: keep.value, windows: windows.value, text: text.value });
+    const choice = { keep: keep.value, method: method.value, windows: windows.value, text: text.value };
+    if (model) void foldChosen(model, choice);
   };
   return (
     <section aria-labelledby="fold-title">
@@ -29,6 +42,19 @@ export function FoldView() {
               <select value={keep.value} onChange={({ currentTarget }) => (keep.value = currentTarget.value)}>
                 {KEEPS.map((value) => (
                   <option key={value}>{value}</option>
+                ))}
+              </select>
+            </label>
+            <label>
+              Method{" "}
+              <select
+                value={method.value}
+                onChange={({ currentTarget }) => (method.value = currentTarget.value as FoldMethod)}
+              >
+                {Object.entries(METHODS).map(([name, label]) => (
+                  <option key={name} value={name}>
+                    {label}
+                  </option>
                 ))}
               </select>
             </label>
@@ -60,7 +86,7 @@ export function FoldView() {
       <FoldProgressBar />
       <ul class="results">
         {foldedModels.value.map((prepared) => (
-          <FoldedItem key={prepared.keep} {...prepared} />
+          <FoldedItem key={prepared.label} {...prepared} />
         ))}
       </ul>
     </section>
@@ -78,7 +104,7 @@ function FoldProgressBar() {
   if (state.kind === "done")
     return (
       <p role="status">
-        Folded to {state.keep} in {state.seconds.toFixed(1)} s.
+        Folded to {state.label} in {state.seconds.toFixed(1)} s.
       </p>
     );
   if (state.kind === "idle") return <p role="status" />;
@@ -93,17 +119,20 @@ function FoldProgressBar() {
   );
 }
 
-function FoldedItem({ folder, keep, result }: PreparedModel) {
+function FoldedItem({ folder, label, result }: PreparedModel) {
   const { before, after } = result.plan.cacheBytesPerToken;
   return (
     <li>
-      <strong>{keep}</strong>: {formatBytes(after)} of cache per token instead of {formatBytes(before)}{" "}
+      <strong>{label}</strong>: {formatBytes(after)} of cache per token instead of {formatBytes(before)}{" "}
       <button
         type="button"
-        onClick={() => void downloadFolder(`${folder.name}-${keep.replace("/", "-")}`, result.files)}
+        onClick={() => void downloadFolder(`${folder.name}-${fileNameOf(label)}`, result.files)}
       >
         Download for transformers.js
       </button>
     </li>
   );
 }
+
+/** `1/4, latent-pre-rope` to `1-4-latent-pre-rope`. */
+const fileNameOf = (label: string): string => label.replace("/", "-").replace(", ", "-");

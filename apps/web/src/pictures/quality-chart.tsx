@@ -1,6 +1,6 @@
 import { formatBytes } from "../ui/format.js";
 import { logScale } from "./log-scale.js";
-import type { PublishedCurve, QualityPoint } from "./quality-points.js";
+import type { OwnPoint, PublishedCurve, QualityPoint } from "./quality-points.js";
 
 const WIDTH = 520;
 const HEIGHT = 300;
@@ -9,7 +9,7 @@ const TICKS = [1, 1.1, 1.25, 1.5, 2, 3, 5, 8, 14];
 
 interface Props {
   /** Measured in this tab. */
-  readonly points: readonly QualityPoint[];
+  readonly points: readonly OwnPoint[];
   readonly published: readonly PublishedCurve[];
 }
 
@@ -42,8 +42,8 @@ export function QualityChart({ points, published }: Props) {
         </g>
       ))}
       <g class="series own">
-        {points.map(({ keep, bytes, ratio }) => (
-          <g key={keep}>
+        {points.map(({ label, bytes, ratio }) => (
+          <g key={label}>
             <circle cx={x(bytes)} cy={y(ratio)} r={6} />
             <text x={x(bytes)} y={y(ratio) - 10} text-anchor="middle">
               {ratio.toFixed(3)}

@@ -14,16 +14,22 @@ export interface PublishedCurve {
   readonly points: readonly QualityPoint[];
 }
 
-export const qualityPoints = signal<readonly QualityPoint[]>([]);
+/** A point that was measured in this tab. */
+export interface OwnPoint extends QualityPoint {
+  /** What the page calls the model. */
+  readonly label: string;
+}
+
+export const qualityPoints = signal<readonly OwnPoint[]>([]);
 
 /** Points of one model say nothing of another. */
 export function clearQualityPoints(): void {
   qualityPoints.value = [];
 }
 
-/** Adds a point in place of an earlier one of that size. */
-export function addQualityPoint(point: QualityPoint): void {
-  qualityPoints.value = [...qualityPoints.value.filter(({ keep }) => keep !== point.keep), point].sort(
+/** Adds a point in place of an earlier one of that model. */
+export function addQualityPoint(point: OwnPoint): void {
+  qualityPoints.value = [...qualityPoints.value.filter(({ label }) => label !== point.label), point].sort(
     (a, b) => a.bytes - b.bytes,
   );
 }
