@@ -1,6 +1,7 @@
 /**
- * Decode speed of prose-27m folded to 1/4 with a long cache, as ratios: folded against unfolded in kvfold's runtime,
- * and kvfold's runtime against transformers.js on the same files. Interleaved; medians of ratios.
+ * Decode speed of prose-27m folded to 1/4 with a long cache, as ratios: folded (`latent`, and `latent-pre-rope`, which
+ * expands its keys) against unfolded in kvfold's runtime, and kvfold's runtime against transformers.js on the same files.
+ * Interleaved; medians of ratios.
  * `node bench/decode.mjs [--context 4096] [--tokens 32] [--repeats 7]`
  */
 import { join } from "node:path";
@@ -56,12 +57,15 @@ async function measure(runner) {
 await withTemporaryFolder(async (folder) => {
   const windows = await calibrationWindows(8);
   const maxPositions = context + 1024;
-  const [whole, folded] = [join(folder, "whole"), join(folder, "folded")];
+  const [whole, folded, expanding] = ["whole", "folded", "expanding"].map((name) => join(folder, name));
   await fold(model, whole, { keep: "1", maxPositions });
   await fold(model, folded, { keep: "1/4", heal: "none", maxPositions }, { windows });
+  const unrotated = { keep: "1/4", method: "latent-pre-rope", heal: "none", maxPositions };
+  await fold(model, expanding, unrotated, { windows });
   const runners = {
     whole: await openKvfold(whole),
     folded: await openKvfold(folded),
+    expanding: await openKvfold(expanding),
     "whole, transformers.js": await openTransformersJs(whole),
     "folded, transformers.js": await openTransformersJs(folded),
   };
@@ -73,6 +77,7 @@ await withTemporaryFolder(async (folder) => {
   const ratio = (a, b) => median(speeds[a].map((speed, i) => speed / speeds[b][i])).toFixed(2);
   console.log(`prose-27m, ${context} cached tokens, ${tokens} decoded; ${machine()}`);
   console.log(`folded to 1/4 against whole: ${ratio("folded", "whole")} x the tokens/s`);
+  console.log(`the same by latent-pre-rope: ${ratio("expanding", "whole")} x`);
   console.log(`kvfold against transformers.js, whole: ${ratio("whole", "whole, transformers.js")} x`);
   console.log(`kvfold against transformers.js, folded: ${ratio("folded", "folded, transformers.js")} x`);
 });

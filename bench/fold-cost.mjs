@@ -19,7 +19,8 @@ import {
 const model = modelFolder("prose-27m");
 const windows = await calibrationWindows(option("windows", 128));
 const methods = textOption("methods", "svd-a,paper,latent").split(",");
-const heals = { latent: textOption("heals", "none,both").split(",") };
+/** Of the methods that heal. */
+const heals = textOption("heals", "none,both").split(",");
 const keep = textOption("keep", "1/4");
 
 await withTemporaryFolder(async (folder) => {
@@ -29,7 +30,9 @@ await withTemporaryFolder(async (folder) => {
   const forward = async () => {
     for (const window of windows) await whole.forward(window);
   };
-  const cases = methods.flatMap((method) => (heals[method] ?? ["none"]).map((heal) => ({ method, heal })));
+  const cases = methods.flatMap((method) =>
+    (method.startsWith("latent") ? heals : ["none"]).map((heal) => ({ method, heal })),
+  );
   const ratios = new Map(cases.map((one) => [one, []]));
   for (let repeat = 0; repeat < option("repeats", 3); repeat++) {
     for (const one of cases) {

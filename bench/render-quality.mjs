@@ -25,6 +25,8 @@ const methods = [
   "commuting-reallocated",
   "latent",
   "latent+knapsack",
+  "latent-pre-rope",
+  "latent-pre-rope+knapsack",
 ];
 /** Tokens between a passage and its repetition whose gain stands in the table. */
 const COPY_DISTANCE = 128;
@@ -141,7 +143,7 @@ function picture() {
         `<circle cx="${48 + (index % 6) * 150}" cy="${314 + 18 * Math.floor(index / 6)}" r="4" fill="${colour(method)}"/><text x="${56 + (index % 6) * 150}" y="${318 + 18 * Math.floor(index / 6)}">${method}</text>`,
     )
     .join("");
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${60 + panels.length * 300} 352" font-family="sans-serif" font-size="11"><title>Perplexity ratio by cache size</title><rect width="100%" height="100%" fill="#fff"/>\n${body}\n${legend}</svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${60 + panels.length * 300} 372" font-family="sans-serif" font-size="11"><title>Perplexity ratio by cache size</title><rect width="100%" height="100%" fill="#fff"/>\n${body}\n${legend}</svg>\n`;
 }
 
 function panel(model, left) {
@@ -185,6 +187,8 @@ function colour(method) {
     "#59a14f",
     "#4e79a7",
     "#2b4a6f",
+    "#d37295",
+    "#7b1e5b",
   ];
   return colours[methods.indexOf(method)];
 }

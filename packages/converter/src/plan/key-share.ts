@@ -2,7 +2,6 @@ import type { Budget } from "../budgets/budget.js";
 import { uniform } from "../budgets/index.js";
 import { ConverterError } from "../converter-error.js";
 import type { Method, SpanContext } from "../methods/method.js";
-import { none } from "../methods/none.js";
 import { parseKeep } from "./keep.js";
 
 interface Sharing {
@@ -26,7 +25,6 @@ export function findKeyShare(
     throw new ConverterError("invalid-option", `--key-share ${given}: ${reason}; leave it out`);
   };
   if (budget !== uniform) refuse(`--budget ${budget.name} finds the ranks itself`);
-  if (method.standardShape || method === none)
-    refuse(`method ${method.name} keeps whole heads, as many for keys as for values`);
+  if (method.standardShape) refuse(`method ${method.name} keeps whole heads, as many for keys as for values`);
   return numerator / denominator;
 }

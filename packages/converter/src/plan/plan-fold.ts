@@ -55,14 +55,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
   }
   const budget = findBudget(options.budget ?? uniform.name);
   if (budget !== uniform) requireFreeRanks(budget, method, formats);
-  const context: SpanContext = { shape, positions: family.positions, shrink: keep.denominator };
-  const defaults = method.spans(context);
-  const even: LayerPlan = {
-    keys: planSide(shape, keep, options.keySpan ?? defaults.keys, "--key-span"),
-    values: planSide(shape, keep, options.valueSpan ?? defaults.values, "--value-span"),
-  };
-  const keyShare = findKeyShare(options.keyShare, { method, budget, context });
-  const layer = keyShare === undefined ? even : shareOut(even, keyShare, shape.headDim);
+  const layer = planLayer(config, options, { keep, method, budget });
   if (formats.includes("hf")) {
     requireStandardShape(config, method, layer);
     requireFloats(dtypes);
@@ -85,6 +78,28 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     seed,
     cacheBytesPerToken: cacheBytes(shape, layers, dtypes[0] ?? "fp32"),
   };
+}
+
+interface Choices {
+  readonly keep: Keep;
+  readonly method: Method;
+  readonly budget: Budget;
+}
+
+/** How any one layer is folded; budgets change it later. */
+function planLayer(
+  { shape, family }: ModelConfig,
+  { keySpan, valueSpan, keyShare }: planFold.Options,
+  { keep, method, budget }: Choices,
+): LayerPlan {
+  const context: SpanContext = { shape, positions: family.positions, shrink: keep.denominator };
+  const spans = method.spans(context);
+  const even: LayerPlan = {
+    keys: planSide(shape, keep, keySpan ?? spans.keys, "--key-span"),
+    values: planSide(shape, keep, valueSpan ?? spans.values, "--value-span"),
+  };
+  const share = findKeyShare(keyShare, { method, budget, context });
+  return share === undefined ? even : shareOut(even, share, shape.headDim);
 }
 
 /** Refuses, before any work starts, to give layers different ranks where they must fold alike. */
