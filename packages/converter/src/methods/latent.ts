@@ -12,7 +12,7 @@ import { outputMetric, scoreMetric } from "./metrics.js";
 
 /**
  * Heads that share a latent, as a multiple of the shrink. More heads keep more and cost more at decode; at four times
- * the shrink, prose-27m at 1/4 still decodes 2.4 times as fast as unfolded (docs/benchmarks.md).
+ * the shrink, prose-27m at 1/4 still decodes 2.5 times as fast as unfolded (docs/benchmarks.md).
  */
 const SPAN_FACTOR = 4;
 
