@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 
 export const main: string = fileURLToPath(new URL("../dist/main.js", import.meta.url));
@@ -9,7 +10,8 @@ export const main: string = fileURLToPath(new URL("../dist/main.js", import.meta
 export const isBuilt: boolean = existsSync(main);
 
 export interface Outcome {
-  readonly code: number | null;
+  /** As shells report it: 128 and the signal's number where one ended the process. */
+  readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -33,6 +35,6 @@ export async function outcomeOf(child: ChildProcess): Promise<Outcome> {
       output[name] += text;
     });
   }
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, ...output };
+  const [code, signal] = (await once(child, "close")) as [number, null] | [null, NodeJS.Signals];
+  return { code: code ?? 128 + constants.signals[signal], ...output };
 }

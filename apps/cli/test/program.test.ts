@@ -264,7 +264,7 @@ function print(
   { json = false, verbose = false, exitCode = undefined as number | undefined } = {},
 ): { readonly code: number; readonly text: string } {
   const stream = new PassThrough({ encoding: "utf8" });
-  const interrupts = { exitCode, subscribe: () => () => true };
+  const interrupts = { exitCode, subscribe: () => () => true, kill() {} };
   const code = printError(error, {
     json,
     verbose,

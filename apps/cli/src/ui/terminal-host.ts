@@ -5,7 +5,7 @@ import { createProgressBar, hiddenBar } from "./progress-bar.js";
 import { coloursFor } from "./terminal.js";
 
 /** Runs jobs in a worker, with progress on standard error and results on standard output. */
-export const createTerminalHost = ({ subscribe }: Interrupts): CommandHost => ({
+export const createTerminalHost = (interrupts: Interrupts): CommandHost => ({
   colours: coloursFor(process.stdout),
   write: (text) => void process.stdout.write(text),
   run(name, options, { quiet, onText = () => {} }) {
@@ -21,7 +21,7 @@ export const createTerminalHost = ({ subscribe }: Interrupts): CommandHost => ({
         bar.stop();
         process.stderr.write(`${text}\n`);
       },
-      onInterrupt: subscribe,
+      interrupts,
     });
     return result.finally(bar.stop);
   },

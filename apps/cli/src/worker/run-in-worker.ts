@@ -4,6 +4,7 @@ import { CliError } from "../cli-error.js";
 import type { Progress } from "../jobs/job.js";
 import type { JobName, JobOptions, JobResult } from "../jobs/registry.js";
 import { type ReportedError, reportError } from "../reported-error.js";
+import type { Interrupts } from "../ui/interrupts.js";
 import { createAbortFlag } from "./abort-flag.js";
 import type { WorkerInput, WorkerMessage } from "./protocol.js";
 
@@ -23,17 +24,16 @@ export declare namespace runInWorker {
     readonly onProgress: (progress: Progress) => void;
     readonly onText: (text: string) => void;
     readonly onNotice: (text: string) => void;
-    /** Subscribes to requests to end; returns how to unsubscribe. */
-    readonly onInterrupt: (listener: () => void) => () => void;
+    readonly interrupts: Pick<Interrupts, "subscribe" | "kill">;
   }
 }
 
-/** A job that was asked to end gets this long before its thread is ended for it. */
+/** A job that was asked to end gets this long before it is left behind. */
 const GRACE_MILLISECONDS = 10_000;
 
 /**
- * Runs a job in a thread of its own. The first interrupt asks it to end and clean up; the second, or a long silence
- * after the first, ends the thread and removes what it was writing.
+ * Runs a job in a thread of its own. The first interrupt asks it to end and clean up; at the second, or after a long
+ * silence, what it was writing is removed, and the process ends with it as soon as it has nothing else to do.
  *
  * @throws {JobError} with what the job threw.
  * @throws {CliError} `interrupted`.
@@ -41,7 +41,7 @@ const GRACE_MILLISECONDS = 10_000;
 export async function runInWorker<N extends JobName>(
   name: N,
   options: JobOptions<N>,
-  { onInterrupt, ...listeners }: runInWorker.Options,
+  { interrupts, ...listeners }: runInWorker.Options,
 ): Promise<JobResult<N>> {
   const flag = createAbortFlag();
   const workerData: WorkerInput<N> = { name, options, abort: flag.memory };
@@ -50,25 +50,35 @@ export async function runInWorker<N extends JobName>(
   // Whatever ends the process, nothing half-written outlives it.
   const removeTemporaries = () => removeAll(temporaries);
   process.once("exit", removeTemporaries);
-  let interrupts = 0;
+  const patience = new AbortController();
+  let interrupted = false;
   let grace: NodeJS.Timeout | undefined;
-  const unsubscribe = onInterrupt(() => {
+  const unsubscribe = interrupts.subscribe(() => {
     flag.raise();
-    if (++interrupts > 1) void worker.terminate();
-    else grace = setTimeout(() => void worker.terminate(), GRACE_MILLISECONDS);
+    if (interrupted) patience.abort();
+    else grace = setTimeout(() => patience.abort(), GRACE_MILLISECONDS);
+    interrupted = true;
   });
   try {
-    return (await outcome(worker, temporaries, listeners)) as JobResult<N>;
+    return (await outcome(worker, temporaries, patience.signal, listeners)) as JobResult<N>;
   } catch (error) {
-    if (interrupts > 0) throw interruption(error);
+    if (interrupted) throw interruption(error);
     throw error;
   } finally {
     clearTimeout(grace);
     unsubscribe();
-    await worker.terminate();
+    if (patience.signal.aborted) leaveBehind(worker, interrupts.kill);
+    else await worker.terminate();
     removeTemporaries();
     process.off("exit", removeTemporaries);
   }
+}
+
+/** A thread cannot be ended while ONNX Runtime works in it, Node aborts then: only the whole process can. */
+function leaveBehind(worker: Worker, kill: () => void): void {
+  worker.removeAllListeners("message");
+  worker.unref();
+  process.once("exit", kill);
 }
 
 /** What an interrupt led to: jobs that keep something say so themselves. */
@@ -80,7 +90,8 @@ function interruption(cause: unknown): CliError {
 function outcome(
   worker: Worker,
   temporaries: Set<string>,
-  { onProgress, onText, onNotice }: Omit<runInWorker.Options, "onInterrupt">,
+  patience: AbortSignal,
+  { onProgress, onText, onNotice }: Omit<runInWorker.Options, "interrupts">,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     worker.on("message", (message: WorkerMessage) => {
@@ -91,11 +102,13 @@ function outcome(
       else if (message.type === "result") resolve(message.result);
       else reject(new JobError(message.error));
     });
+    patience.addEventListener("abort", () => reject(new Error("the worker did not end when asked to")));
     worker.on("error", (error) => reject(new JobError(reportError(error))));
     worker.on("exit", (code) => reject(new Error(`the worker ended early with code ${code}`)));
   });
 }
 
 function removeAll(paths: ReadonlySet<string>): void {
-  for (const path of paths) rmSync(path, { recursive: true, force: true });
+  // Something may still be written there.
+  for (const path of paths) rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
 }
