@@ -12,13 +12,15 @@ import { prepareWorkspace, turboTask } from "./workspace.mjs";
  * @typedef {{ program: string, args: string[], env?: Record<string, string> }} Command
  */
 
+const CHECK_PACKAGES = "tooling/repo/check-packages.mjs";
+
 /** Cheap ones first. @type {readonly Check[]} */
 const checks = [
   programCheck("format", { program: "biome", args: ["check", "."] }),
   programCheck("lint", { program: "oxlint", args: ["--type-aware", "--deny-warnings"] }),
   programCheck("types", turboTask("typecheck")),
   programCheck("build", turboTask("build")),
-  { ...programCheck("packages", turboTask("check:pkg")), needs: "build" },
+  { ...programCheck("packages", { program: process.execPath, args: [CHECK_PACKAGES] }), needs: "build" },
   programCheck("unused code", { program: "knip", args: [] }),
   { name: "tests", run: () => runVitest() },
 ];

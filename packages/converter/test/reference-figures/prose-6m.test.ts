@@ -10,10 +10,10 @@ import { openModel, readWindows } from "../support/assets.js";
 import { foldInMemory } from "../support/fold-in-memory.js";
 import { foldedPerplexity, SLOW_MS } from "../support/perplexity.js";
 
-/** Windows behind the original's own figure: a quarter of those of assets/README.md. */
-const WINDOWS = 16;
+/** Windows behind the original's own figure: an eighth of those of assets/README.md. */
+const WINDOWS = 8;
 /** Windows behind the ratios. */
-const RATIO_WINDOWS = 8;
+const RATIO_WINDOWS = 4;
 
 describe("prose-6m", () => {
   let checkpoint: Checkpoint;
@@ -33,17 +33,17 @@ describe("prose-6m", () => {
     ({ moments } = await foldInMemory(checkpoint, { keep: "1/2", method: "svd-a", windows }));
   }, SLOW_MS);
 
-  it("has its perplexity of 28.528 on 16 windows, which is 27.478 on 64", () => {
-    expect(Math.abs(original.all / 28.528 - 1)).toBeLessThan(1e-3);
+  it("has its perplexity of 27.427 on 8 windows, which is 27.478 on 64", () => {
+    expect(Math.abs(original.all / 27.427 - 1)).toBeLessThan(1e-3);
   });
 
   it.each([
-    ["mean", "1/2", 5.6108],
-    ["svd-w", "1/2", 5.3452],
-    ["lorc", "1/2", 1.0887],
-    ["svd-a", "1/2", 1.411],
-    ["paper", "1/2", 1.2743],
-    ["svd-a", "1/4", 2.3793],
+    ["mean", "1/2", 5.5792],
+    ["svd-w", "1/2", 5.3654],
+    ["lorc", "1/2", 1.0984],
+    ["svd-a", "1/2", 1.4412],
+    ["paper", "1/2", 1.2996],
+    ["svd-a", "1/4", 2.3888],
   ] as const)(
     "folded by %s at %s is %s times as perplexed",
     async (method, keep, expected) => {
