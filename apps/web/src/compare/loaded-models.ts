@@ -42,11 +42,14 @@ export async function loadedModel(prepared: PreparedModel): Promise<WebModel> {
 
 function load(prepared: PreparedModel, provider: ExecutionProvider | "auto"): Promise<WebModel> {
   const { files, plan } = prepared.result;
-  // Also when its GPU is lost: the next use loads it again.
-  const forget = () => void loaded.delete(prepared);
+  const forget = () => {
+    // Another may have taken its place since.
+    if (loaded.get(prepared)?.model === model) loaded.delete(prepared);
+  };
   const model = loadModel(files, {
     executionProvider: provider,
     maxPositions: plan.maxPositions,
+    // Its GPU is lost: the next use loads it again.
     onLost: forget,
   });
   loaded.set(prepared, { provider, model });

@@ -58,10 +58,12 @@ export function QualityChart({ points, published }: Props) {
 /** Room for every point; a single size lies in the middle. */
 function scalesOf(points: readonly QualityPoint[]) {
   const bytes = points.map((point) => point.bytes);
-  const most = Math.max(1.1, ...points.map(({ ratio }) => ratio));
+  const ratios = points.map(({ ratio }) => ratio);
+  // Healing can make a folded model better than the original is.
+  const [least, most] = [Math.min(1, ...ratios), Math.max(1.1, ...ratios)];
   return {
     x: logScale([Math.min(...bytes) / 1.4, Math.max(...bytes) * 1.4], [PAD.left, WIDTH - PAD.right]),
-    y: logScale([1, most], [HEIGHT - PAD.bottom, PAD.top]),
+    y: logScale([least, most], [HEIGHT - PAD.bottom, PAD.top]),
     ticks: TICKS.filter((ratio) => ratio <= most),
   };
 }
