@@ -117,7 +117,7 @@ describe.skipIf(chromePath === undefined)(
             kvfold.collect(model.generate(prompt, { maxNewTokens: 590 })),
           );
           const later = await kvfold.failureOf(model.perplexity([prompt]));
-          return { tokens, failure, later: later[0], lost };
+          return { kind: model.cacheKind, tokens, failure, later: later[0], lost };
         },
         ["/plain.onnx", prompt] as const,
       );
@@ -131,7 +131,8 @@ describe.skipIf(chromePath === undefined)(
       expect(last.gpuBuffers - first.gpuBuffers).toBeLessThan(40);
       expect(last.gpuBytes - first.gpuBytes).toBeLessThan(10 * (prompt.length + STEPS) * PLAIN_TOKEN_BYTES);
       await destroyDevice();
-      const { tokens, failure, later, lost } = await generating;
+      const { kind, tokens, failure, later, lost } = await generating;
+      expect(kind).toBe("growing");
       expect(failure).toEqual([
         "device-lost",
         "the GPU was lost (Device was destroyed.): load the model again",
