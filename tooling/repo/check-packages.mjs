@@ -6,13 +6,12 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { problemAffectsResolutionKind, problemKindInfo } from "@arethetypeswrong/core/problems";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
+import { root } from "../run/root.mjs";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 /** The command's thread for linear algebra, which nobody imports. */
 const THREAD = "./block-math-worker";
 /** How importers resolve packages of ES modules. @type {readonly import("@arethetypeswrong/core").ResolutionKind[]} */

@@ -43,6 +43,7 @@ describe("prose-6m", () => {
     ["lorc", "1/2", 1.0984],
     ["svd-a", "1/2", 1.4412],
     ["paper", "1/2", 1.2996],
+    ["svd-a", "1/4", 2.3888],
   ] as const)(
     "folded by %s at %s is %s times as perplexed",
     async (method, keep, expected) => {
