@@ -3,8 +3,10 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseTokenBytes, tokenWindows } from "@kvfold/calibration";
-import { openCheckpoint, planFold } from "@kvfold/converter";
-import { directorySource, workerBlockMath, writeModel } from "@kvfold/converter/node";
+import { planFold } from "@kvfold/converter";
+import { workerBlockMath, writeModel } from "@kvfold/converter/node";
+import { openCheckpoint } from "@kvfold/decoder";
+import { directorySource } from "@kvfold/decoder/node";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { assetPath, textOption } from "./paths.mjs";
 

@@ -5,8 +5,10 @@
 import { readFile } from "node:fs/promises";
 import { Tokenizer } from "@huggingface/tokenizers";
 import { tokenizeDocument, tokenWindows } from "@kvfold/calibration";
-import { openCheckpoint, planFold } from "@kvfold/converter";
-import { createPendingFolder, directorySource, workerBlockMath, writeModel } from "@kvfold/converter/node";
+import { planFold } from "@kvfold/converter";
+import { createPendingFolder, workerBlockMath, writeModel } from "@kvfold/converter/node";
+import { openCheckpoint } from "@kvfold/decoder";
+import { directorySource } from "@kvfold/decoder/node";
 import { nodeProvider } from "@kvfold/runtime-node";
 
 const [

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { tinyLlama } from "../../../packages/converter/test/reference/synthetic-checkpoint.js";
+import { tinyLlama } from "../../../packages/decoder/test/reference/synthetic-checkpoint.js";
 import { defaultCacheFolder } from "../src/hub/cache-folder.js";
 import { fetchModel } from "../src/hub/fetch-model.js";
 import { openConnection } from "../src/hub/hub-connection.js";

@@ -1,4 +1,3 @@
-export { directorySource, readUtf8 } from "./node/directory-source.js";
 export { type FolderJournal, openJournal } from "./node/folder-journal.js";
 export { createPendingFolder, type PendingFolder } from "./node/model-folder.js";
 export { serveBlockMath } from "./node/serve-block-math.js";

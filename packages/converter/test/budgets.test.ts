@@ -1,8 +1,13 @@
+import type { Checkpoint } from "@kvfold/decoder";
 import { createCausalLM, generate, readCacheLayout } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
-import { budgets, type Checkpoint, type FoldPlan, methods, planFold } from "../src/index.js";
-import { referenceLogits } from "./reference/decoder.js";
-import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import { referenceLogits } from "../../decoder/test/reference/decoder.js";
+import {
+  syntheticCheckpoint,
+  tinyBloom,
+  tinyLlama,
+} from "../../decoder/test/reference/synthetic-checkpoint.js";
+import { budgets, type FoldPlan, methods, planFold } from "../src/index.js";
 import { foldInMemory, withSession } from "./support/fold-in-memory.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
 

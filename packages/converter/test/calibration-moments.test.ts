@@ -1,10 +1,14 @@
 import type { StageMoments } from "@kvfold/calibration";
+import type { Checkpoint, Linear } from "@kvfold/decoder";
+import { loadBlock } from "@kvfold/decoder";
 import { describe, expect, it } from "vitest";
-import type { Checkpoint, Linear } from "../src/index.js";
-import { loadBlock } from "../src/index.js";
-import { referenceLogits, type Seen } from "./reference/decoder.js";
-import type { Rows } from "./reference/layers.js";
-import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import { referenceLogits, type Seen } from "../../decoder/test/reference/decoder.js";
+import type { Rows } from "../../decoder/test/reference/layers.js";
+import {
+  syntheticCheckpoint,
+  tinyBloom,
+  tinyLlama,
+} from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { foldInMemory } from "./support/fold-in-memory.js";
 import { largestDifference, randomWindows } from "./support/numbers.js";
 

@@ -1,21 +1,15 @@
+import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
 import { describe, expect, it } from "vitest";
-import {
-  type Checkpoint,
-  ConverterError,
-  findMethod,
-  type Method,
-  methods,
-  openCheckpoint,
-} from "../src/index.js";
-import type { Heal } from "../src/plan/fold-plan.js";
-import { referenceLogits } from "./reference/decoder.js";
+import { referenceLogits } from "../../decoder/test/reference/decoder.js";
 import {
   memoryFolder,
   syntheticCheckpoint,
   syntheticFiles,
   tinyBloom,
   tinyLlama,
-} from "./reference/synthetic-checkpoint.js";
+} from "../../decoder/test/reference/synthetic-checkpoint.js";
+import { ConverterError, findMethod, type Method, methods } from "../src/index.js";
+import type { Heal } from "../src/plan/fold-plan.js";
 import { foldedLogits, foldInMemory } from "./support/fold-in-memory.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
 

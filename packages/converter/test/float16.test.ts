@@ -1,6 +1,6 @@
 import { createCausalLM, perplexity } from "@kvfold/runtime";
 import { beforeAll, describe, expect, it } from "vitest";
-import { syntheticCheckpoint, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import { syntheticCheckpoint, tinyLlama } from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { openModel, readWindows } from "./support/assets.js";
 import { type Folded, foldedLogits, foldInMemory, withSession } from "./support/fold-in-memory.js";
 import { largestDifference } from "./support/numbers.js";

@@ -1,3 +1,4 @@
+import { openCheckpoint } from "@kvfold/decoder";
 import { readModel } from "@kvfold/onnx";
 import { createCausalLM, perplexity } from "@kvfold/runtime";
 import {
@@ -8,10 +9,14 @@ import {
   serializeSafetensors,
 } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
-import { openCheckpoint } from "../src/index.js";
-import { quantiseRows } from "../src/quantisation/four-bit-blocks.js";
-import { dequantise } from "./reference/four-bit.js";
-import { memoryFolder, syntheticFiles, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import { quantiseRows } from "../../decoder/src/quantisation/four-bit-blocks.js";
+import { dequantise } from "../../decoder/test/reference/four-bit.js";
+import {
+  memoryFolder,
+  syntheticFiles,
+  tinyBloom,
+  tinyLlama,
+} from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { openModel, readWindows } from "./support/assets.js";
 import { foldedLogits, foldInMemory, withSession } from "./support/fold-in-memory.js";
 import { LOGIT_TOLERANCE, largestDifference } from "./support/numbers.js";

@@ -1,7 +1,11 @@
+import { dtypes } from "@kvfold/decoder";
 import { type GraphView, readModel } from "@kvfold/onnx";
 import { describe, expect, it } from "vitest";
-import { dtypes } from "../src/index.js";
-import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import {
+  syntheticCheckpoint,
+  tinyBloom,
+  tinyLlama,
+} from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { foldInMemory } from "./support/fold-in-memory.js";
 import { randomWindows } from "./support/numbers.js";
 

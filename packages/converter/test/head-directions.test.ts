@@ -1,13 +1,17 @@
 import { soFar } from "@kvfold/calibration";
+import type { BlockWeights, Checkpoint } from "@kvfold/decoder";
 import { fromFloat32, multiply, plainProducts } from "@kvfold/linalg";
-import { Tensor } from "@kvfold/runtime";
+import { gaussians, Tensor } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
+import {
+  syntheticCheckpoint,
+  tinyBloom,
+  tinyLlama,
+} from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { narrowOutput } from "../src/fold/head-directions.js";
 import type { HeadDirections } from "../src/graph/emit-decoded-attention.js";
 import { ATTENDED_OUT, attentionRefitGraph } from "../src/graph/healing-graphs.js";
-import { type BlockWeights, type Checkpoint, foldModel, planFold } from "../src/index.js";
-import { gaussians } from "../src/methods/random-numbers.js";
-import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import { foldModel, planFold } from "../src/index.js";
 import { largestDifference, randomWindows } from "./support/numbers.js";
 import { oneThreadProvider } from "./support/one-thread-provider.js";
 

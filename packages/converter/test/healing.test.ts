@@ -1,7 +1,7 @@
 import { createCausalLM, perplexity } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
-import { referenceLogits } from "./reference/decoder.js";
-import { syntheticCheckpoint, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import { referenceLogits } from "../../decoder/test/reference/decoder.js";
+import { syntheticCheckpoint, tinyLlama } from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { openModel, readWindows } from "./support/assets.js";
 import { type Folded, foldedLogits, foldInMemory, withSession } from "./support/fold-in-memory.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";

@@ -1,12 +1,16 @@
+import type { CheckpointTensor } from "@kvfold/decoder";
+import { type Checkpoint, checkpointOutput, onnxOutput, openCheckpoint } from "@kvfold/decoder";
 import { encodeFloats, serializeSafetensors } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
-import { type Checkpoint, foldModel, onnxOutput, openCheckpoint, planFold } from "../src/index.js";
-import { checkpointOutput } from "../src/output/checkpoint-output.js";
-import type { CheckpointTensor } from "../src/output/checkpoint-tensors.js";
-import { referenceLogits } from "./reference/decoder.js";
-import { memoryFolder, syntheticCheckpoint, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import { memorySink } from "../../decoder/test/memory-sink.js";
+import { referenceLogits } from "../../decoder/test/reference/decoder.js";
+import {
+  memoryFolder,
+  syntheticCheckpoint,
+  tinyLlama,
+} from "../../decoder/test/reference/synthetic-checkpoint.js";
+import { foldModel, planFold } from "../src/index.js";
 import { foldedLogits } from "./support/fold-in-memory.js";
-import { memorySink } from "./support/memory-sink.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
 import { oneThreadProvider } from "./support/one-thread-provider.js";
 
@@ -22,9 +26,9 @@ async function foldToBoth(checkpoint: Checkpoint, options: planFold.Options) {
     finish: async () => {},
     abandon: async () => {},
   };
-  const hf = checkpointOutput(config, plan, sink);
+  const hf = checkpointOutput(config, sink);
   const files = new Map<string, Uint8Array>();
-  const onnx = onnxOutput({ config, plan, dtype: "fp32", open: memorySink(files) });
+  const onnx = onnxOutput({ config, ...plan, dtype: "fp32", open: memorySink(files) });
   await foldModel({ checkpoint, plan, outputs: [hf, onnx], provider: oneThreadProvider(), windows });
   const weights = serializeSafetensors(
     tensors.map(({ data, ...layout }) => ({

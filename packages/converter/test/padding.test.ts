@@ -1,6 +1,10 @@
 import { type Session, Tensor } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
-import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import {
+  syntheticCheckpoint,
+  tinyBloom,
+  tinyLlama,
+} from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { foldedLogits, foldInMemory, withSession } from "./support/fold-in-memory.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
 

@@ -1,6 +1,10 @@
+import type { Checkpoint } from "@kvfold/decoder";
 import { describe, expect, it } from "vitest";
-import type { Checkpoint } from "../src/index.js";
-import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import {
+  syntheticCheckpoint,
+  tinyBloom,
+  tinyLlama,
+} from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { openModel, readWindows } from "./support/assets.js";
 import { foldedLogits, foldInMemory } from "./support/fold-in-memory.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";

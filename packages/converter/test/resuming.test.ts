@@ -3,10 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { StageMoments } from "@kvfold/calibration";
 import { spillingHiddenStates } from "@kvfold/calibration/node";
+import type { Checkpoint } from "@kvfold/decoder";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Checkpoint, type FoldProgress, foldModel, planFold } from "../src/index.js";
+import {
+  syntheticCheckpoint,
+  tinyBloom,
+  tinyLlama,
+} from "../../decoder/test/reference/synthetic-checkpoint.js";
+import { type FoldProgress, foldModel, planFold } from "../src/index.js";
 import { openJournal, writeModel } from "../src/node.js";
-import { syntheticCheckpoint, tinyBloom, tinyLlama } from "./reference/synthetic-checkpoint.js";
 import { randomWindows } from "./support/numbers.js";
 import { oneThreadProvider } from "./support/one-thread-provider.js";
 import { differingFiles, readFolder } from "./support/read-folder.js";

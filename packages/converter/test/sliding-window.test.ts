@@ -1,7 +1,7 @@
 import { createCausalLM } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
-import { referenceLogits } from "./reference/decoder.js";
-import { syntheticCheckpoint, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import { referenceLogits } from "../../decoder/test/reference/decoder.js";
+import { syntheticCheckpoint, tinyLlama } from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { foldedLogits, foldInMemory, withSession } from "./support/fold-in-memory.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
 

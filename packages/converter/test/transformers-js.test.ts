@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { AutoModelForCausalLM, AutoTokenizer, env, LogLevel, Tensor } from "@huggingface/transformers";
+import { type Dtype, dtypes } from "@kvfold/decoder";
 import { createCausalLM, generate } from "@kvfold/runtime";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Dtype, dtypes } from "../src/index.js";
 import { oneThreadProvider } from "./support/one-thread-provider.js";
 import { writeFolder } from "./support/write-folder.js";
 

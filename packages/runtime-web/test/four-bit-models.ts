@@ -1,6 +1,6 @@
-import { syntheticCheckpoint, tinyLlama } from "../../converter/test/reference/synthetic-checkpoint.js";
 import { openModel } from "../../converter/test/support/assets.js";
 import { type Folded, foldInMemory } from "../../converter/test/support/fold-in-memory.js";
+import { syntheticCheckpoint, tinyLlama } from "../../decoder/test/reference/synthetic-checkpoint.js";
 
 export const FOUR_BIT_FILE = "model_q4.onnx";
 

@@ -10,6 +10,7 @@ export { type CausalLM, createCausalLM } from "./causal-lm.js";
 export { type CopyScore, copyProbe, type TokenScore } from "./copy-probe.js";
 export { type CopySource, randomPassages, randomTokens } from "./copy-probe-source.js";
 export type { DecodingState } from "./decoding-state.js";
+export { gaussians } from "./gaussians.js";
 export { type FinishReason, generate } from "./generate.js";
 export { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";
 export type { Logits } from "./logits.js";

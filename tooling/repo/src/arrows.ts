@@ -8,8 +8,8 @@ export interface Arrows {
 
 /**
  * The arrows between the packages, as ARCHITECTURE.md draws them. `rope` is meant to be lifted out and stands alone;
- * `calibration` and `converter` take a session as an argument, so none but the two runtimes know an ONNX Runtime; and
- * nothing but apps knows a runtime. Apps see everything and are not listed.
+ * `calibration` and `converter` take a session as an argument, so only the two runtimes know an ONNX Runtime, and only
+ * apps know a runtime. Apps see everything and are not listed.
  */
 export const arrows: Readonly<Record<string, Arrows>> = {
   rope: { to: [], outside: [] },
@@ -20,7 +20,8 @@ export const arrows: Readonly<Record<string, Arrows>> = {
   "runtime-node": { to: ["runtime"], outside: ["onnxruntime-node"] },
   "runtime-web": { to: ["runtime"], outside: ["onnxruntime-web"] },
   calibration: { to: ["linalg", "runtime", "safetensors"], outside: [] },
-  converter: { to: ["calibration", "linalg", "onnx", "rope", "runtime", "safetensors"], outside: ["zod"] },
+  decoder: { to: ["onnx", "rope", "runtime", "safetensors"], outside: ["zod"] },
+  converter: { to: ["calibration", "decoder", "linalg", "onnx", "runtime", "safetensors"], outside: ["zod"] },
 };
 
 /** Packages that hold one platform's code throughout; in others only `src/node.ts` and `src/node/` may use Node. */

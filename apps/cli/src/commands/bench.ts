@@ -1,4 +1,4 @@
-import type { Dtype } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/decoder";
 import { Command } from "commander";
 import { renderBench } from "../render/bench.js";
 import { type CommandHost, printResult } from "./host.js";

@@ -1,4 +1,4 @@
-import type { Dtype } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/decoder";
 import { Command, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { renderCopying } from "../render/copying.js";

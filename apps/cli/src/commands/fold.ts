@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { budgets, DEFAULT_METHOD, type Dtype, type FoldPlan, methods } from "@kvfold/converter";
+import { budgets, DEFAULT_METHOD, type FoldPlan, methods } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/decoder";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { journalFolder } from "../files/journal-folder.js";

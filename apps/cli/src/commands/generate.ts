@@ -1,4 +1,4 @@
-import type { Dtype } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/decoder";
 import { Command } from "commander";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";

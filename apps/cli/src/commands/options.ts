@@ -1,4 +1,4 @@
-import { type Dtype, dtypes } from "@kvfold/converter";
+import { type Dtype, dtypes } from "@kvfold/decoder";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
 /** Options that every command has. */

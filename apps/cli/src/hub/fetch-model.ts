@@ -1,7 +1,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ListFileEntry, listFiles, modelInfo } from "@huggingface/hub";
-import { readConfig } from "@kvfold/converter";
+import { readConfig } from "@kvfold/decoder";
 import { parseShardIndex } from "@kvfold/safetensors";
 import { CliError } from "../cli-error.js";
 import type { JobContext } from "../jobs/job.js";
@@ -45,7 +45,7 @@ const COMMIT = /^[0-9a-f]{40}$/;
  *
  * @throws {CliError} `not-found`, `access-denied`, `network`, `damaged-download`, `interrupted`, or `unsupported-model`
  * for what is no checkpoint with safetensors. What has come so far is kept, and the next call goes on there.
- * @throws {ConverterError} `unsupported-model` for a family that kvfold does not know, before weights are fetched.
+ * @throws {DecoderError} `unsupported-model` for a family that kvfold does not know, before weights are fetched.
  */
 export async function fetchModel(
   id: HubId,

@@ -1,5 +1,5 @@
 import { tokenWindows } from "@kvfold/calibration";
-import type { Dtype } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/decoder";
 import { cacheBytesPerToken, perplexity } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import type { HubSettings } from "../hub/hub-settings.js";

@@ -1,18 +1,12 @@
 import type { StageMoments } from "@kvfold/calibration";
-import {
-  type Checkpoint,
-  type FoldPlan,
-  findBudget,
-  findMethod,
-  type planFold as plan,
-  planFold,
-} from "@kvfold/converter";
+import { type FoldPlan, findBudget, findMethod, type planFold as plan, planFold } from "@kvfold/converter";
 import {
   createPendingFolder,
   type FolderJournal,
   openJournal,
   type writeModel,
 } from "@kvfold/converter/node";
+import type { Checkpoint } from "@kvfold/decoder";
 import { throwIfAborted } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import { checkOutputFolder } from "../files/output-folder.js";

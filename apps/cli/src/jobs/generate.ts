@@ -1,4 +1,4 @@
-import type { Dtype } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/decoder";
 import { createTextStream, type FinishReason, generate, type TextStream } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import type { HubSettings } from "../hub/hub-settings.js";

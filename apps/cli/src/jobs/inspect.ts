@@ -1,4 +1,5 @@
-import { type Checkpoint, type ModelConfig, planFold } from "@kvfold/converter";
+import { planFold } from "@kvfold/converter";
+import type { Checkpoint, ModelConfig } from "@kvfold/decoder";
 import { type CacheSlot, cacheBytesPerToken, readCacheLayout } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";

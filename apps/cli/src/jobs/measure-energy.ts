@@ -1,6 +1,7 @@
 import type { StageMoments } from "@kvfold/calibration";
 import { spillingHiddenStates } from "@kvfold/calibration/node";
-import { type Checkpoint, loadBlock, loadEmbedding, startCalibration, type Tap } from "@kvfold/converter";
+import { startCalibration, type Tap } from "@kvfold/converter";
+import { type Checkpoint, loadBlock, loadEmbedding } from "@kvfold/decoder";
 import { energyShares, secondMoment, symmetricEigen } from "@kvfold/linalg";
 import { throwIfAborted } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";

@@ -1,4 +1,4 @@
-import type { Dtype } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/decoder";
 import { type CopyScore, cacheBytesPerToken, copyProbe } from "@kvfold/runtime";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModels } from "../models/find-model.js";

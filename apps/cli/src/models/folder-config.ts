@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { readUtf8 } from "@kvfold/converter/node";
+import { readUtf8 } from "@kvfold/decoder/node";
 import { CliError } from "../cli-error.js";
 import { RECORD_FILE } from "../files/output-folder.js";
 

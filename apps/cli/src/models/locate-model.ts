@@ -1,6 +1,6 @@
 import { access, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { type Dtype, dtypes } from "@kvfold/converter";
+import { type Dtype, dtypes } from "@kvfold/decoder";
 import { CliError } from "../cli-error.js";
 
 /** Where a model is: a graph to run, or a checkpoint to export first. */

@@ -1,5 +1,6 @@
 import { loadMoments, type StageMoments, saveMoments } from "@kvfold/calibration";
-import type { ModelConfig, ModelShape, Tap } from "@kvfold/converter";
+import type { Tap } from "@kvfold/converter";
+import type { ModelConfig, ModelShape } from "@kvfold/decoder";
 import { fileSource } from "@kvfold/safetensors/node";
 import { CliError } from "../cli-error.js";
 import { writeWholeFile } from "../files/whole-file.js";

@@ -1,5 +1,5 @@
-import { type Checkpoint, openCheckpoint } from "@kvfold/converter";
-import { directorySource } from "@kvfold/converter/node";
+import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
+import { directorySource } from "@kvfold/decoder/node";
 import { CliError } from "../cli-error.js";
 import type { Vocabulary } from "../tokens/read-tokens.js";
 import { loadTokenizer } from "../tokens/text-tokenizer.js";

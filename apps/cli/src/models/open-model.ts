@@ -1,4 +1,5 @@
-import { type Dtype, planFold } from "@kvfold/converter";
+import { planFold } from "@kvfold/converter";
+import type { Dtype } from "@kvfold/decoder";
 import { type CausalLM, createCausalLM } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { createTemporaryFolder } from "../files/temporary-folder.js";

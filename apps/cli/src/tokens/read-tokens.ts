@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { parseTokenBytes, tokenizeDocument } from "@kvfold/calibration";
-import { readUtf8 } from "@kvfold/converter/node";
+import { readUtf8 } from "@kvfold/decoder/node";
 import { type AbortSignalLike, throwIfAborted } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import type { TextTokenizer } from "./text-tokenizer.js";
@@ -43,7 +43,7 @@ const MAX_FILE_BYTES = 400 * 2 ** 20;
  * Reads files as one sequence of tokens.
  *
  * @throws {CliError} `unreadable-file` for a missing file, a folder, or a file beyond 400 MiB.
- * @throws {ConverterError} `malformed-checkpoint` for text that is not UTF-8.
+ * @throws {DecoderError} `malformed-checkpoint` for text that is not UTF-8.
  * @throws {CalibrationError} `malformed-tokens` for a `.u16` file that is none.
  */
 export async function readTokens({

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
-import { readUtf8 } from "@kvfold/converter/node";
+import { readUtf8 } from "@kvfold/decoder/node";
 import { CliError } from "../cli-error.js";
 
 /** Text to token ids and back. */

@@ -1,13 +1,6 @@
 import { type StageMoments, tokenWindows } from "@kvfold/calibration";
-import {
-  type Checkpoint,
-  createBlockMath,
-  type FoldProgress,
-  onnxProducts,
-  openCheckpoint,
-  planFold,
-  writeFiles,
-} from "@kvfold/converter";
+import { createBlockMath, type FoldProgress, onnxProducts, planFold, writeFiles } from "@kvfold/converter";
+import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
 import { energyShares, secondMoment, symmetricEigen } from "@kvfold/linalg";
 import type { SessionProvider } from "@kvfold/runtime";
 import { blobFolder } from "../models/blob-folder.js";

@@ -1,4 +1,5 @@
-import { ConverterError, type FolderSource } from "@kvfold/converter";
+import type { FolderSource } from "@kvfold/decoder";
+import { DecoderError } from "@kvfold/decoder";
 import type { ModelFiles } from "./model-files.js";
 
 /** Files in the browser as a checkpoint's folder: tensors are read from them when asked for. */
@@ -18,7 +19,7 @@ async function readText(name: string, path: string, blob: Blob | undefined): Pro
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(await blob.arrayBuffer());
   } catch (cause) {
-    throw new ConverterError("malformed-checkpoint", `${name}/${path} is not UTF-8 text`, { cause });
+    throw new DecoderError("malformed-checkpoint", `${name}/${path} is not UTF-8 text`, { cause });
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ModelTarget } from "@kvfold/converter";
+import type { ModelTarget } from "@kvfold/decoder";
 import type { ModelFiles } from "./model-files.js";
 
 /** A model's files as blobs, which browsers move to disk when memory is short. */

@@ -1,6 +1,6 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { tokenizeDocument } from "@kvfold/calibration";
-import { ConverterError } from "@kvfold/converter";
+import { DecoderError } from "@kvfold/decoder";
 import type { ModelFiles } from "./model-files.js";
 
 /** Text to token ids and back. */
@@ -16,14 +16,14 @@ export interface TextTokenizer {
 /**
  * Reads the tokenizer of a model's folder.
  *
- * @throws {ConverterError} `malformed-checkpoint` when there is none, or it is broken.
+ * @throws {DecoderError} `malformed-checkpoint` when there is none, or it is broken.
  */
 export async function readTokenizer(files: ModelFiles): Promise<TextTokenizer> {
   const [definition, settings, config] = await Promise.all(
     ["tokenizer.json", "tokenizer_config.json", "config.json"].map((path) => readJson(files, path)),
   );
   if (definition === undefined)
-    throw new ConverterError(
+    throw new DecoderError(
       "malformed-checkpoint",
       "tokenizer.json: missing; text cannot become tokens without it",
     );
@@ -54,6 +54,6 @@ async function readJson(files: ModelFiles, path: string): Promise<Record<string,
   try {
     return JSON.parse(await blob.text()) as Record<string, unknown>;
   } catch (cause) {
-    throw new ConverterError("malformed-checkpoint", `${path} is not JSON`, { cause });
+    throw new DecoderError("malformed-checkpoint", `${path} is not JSON`, { cause });
   }
 }

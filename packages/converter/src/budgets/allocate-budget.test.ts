@@ -1,7 +1,7 @@
 import type { StageMoments } from "@kvfold/calibration";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
-import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
+import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { randomWindows } from "../../test/support/numbers.js";
 import { foldModel } from "../fold/fold-model.js";
 import { planFold } from "../plan/plan-fold.js";

@@ -1,6 +1,6 @@
 import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
+import type { Checkpoint } from "@kvfold/decoder";
 import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
-import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { ConverterError } from "../converter-error.js";
 import { cacheBytes } from "../plan/cache-size.js";
 import type { FoldPlan, LayerPlan } from "../plan/fold-plan.js";

@@ -1,6 +1,6 @@
 import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
+import type { Checkpoint } from "@kvfold/decoder";
 import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
-import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import type { FoldPlan, LayerPlan } from "../plan/fold-plan.js";
 import type { RankGrid } from "./rank-grid.js";
 

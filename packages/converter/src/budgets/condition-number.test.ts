@@ -1,6 +1,6 @@
 import { createMatrix, toFloat32, truncatedSvd } from "@kvfold/linalg";
+import { gaussians } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
-import { gaussians } from "../methods/random-numbers.js";
 import { logConditionNumber } from "./condition-number.js";
 
 const linear = (inputs: number, outputs: number, weight: Iterable<number>) => ({

@@ -1,5 +1,5 @@
+import type { Linear } from "@kvfold/decoder";
 import { fromFloat32, multiplyTransposed, symmetricEigen, transposeMultiply } from "@kvfold/linalg";
-import type { Linear } from "../model/decoder-weights.js";
 
 /** Singular values below this share of the largest are the rounding of a half-precision checkpoint. */
 const SMALLEST = 1e-6;

@@ -1,4 +1,4 @@
-import { loadBlock } from "../checkpoint/load-weights.js";
+import { loadBlock } from "@kvfold/decoder";
 import type { WeightBudget } from "./budget.js";
 import { logConditionNumber } from "./condition-number.js";
 import { progressiveUnits } from "./progressive-units.js";

@@ -1,12 +1,16 @@
+import { onnxOutput } from "@kvfold/decoder";
 import { createCausalLM, perplexity } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
-import { syntheticCheckpoint, tinyBloom, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
+import { memorySink } from "../../../decoder/test/memory-sink.js";
+import {
+  syntheticCheckpoint,
+  tinyBloom,
+  tinyLlama,
+} from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { modelSource } from "../../test/support/fold-in-memory.js";
-import { memorySink } from "../../test/support/memory-sink.js";
 import { randomWindows } from "../../test/support/numbers.js";
 import { foldModel } from "../fold/fold-model.js";
-import { onnxOutput } from "../output/onnx-output.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { planFold } from "../plan/plan-fold.js";
 import type { TextBudgetContext } from "./budget.js";
@@ -47,7 +51,7 @@ async function nllOf({ checkpoint, plan }: TextBudgetContext, layers: FoldPlan["
   const folded = { ...plan, layers };
   const files = new Map<string, Uint8Array>();
   const { config } = checkpoint;
-  const output = onnxOutput({ config, plan: folded, dtype: "fp32", open: memorySink(files) });
+  const output = onnxOutput({ config, ...folded, dtype: "fp32", open: memorySink(files) });
   await foldModel({ checkpoint, plan: folded, outputs: [output] });
   const session = await nodeProvider().createSession(modelSource({ files }));
   try {

@@ -1,10 +1,10 @@
 import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
+import type { BlockWeights } from "@kvfold/decoder";
+import { loadBlock, loadEmbedding, loadHead } from "@kvfold/decoder";
 import { type ModelSource, Tensor } from "@kvfold/runtime";
-import { loadBlock, loadEmbedding, loadHead } from "../checkpoint/load-weights.js";
 import { createWindowRunner, type WindowRunner } from "../fold/window-runner.js";
 import { blockGraph, HIDDEN_IN, HIDDEN_OUT } from "../graph/calibration-graphs.js";
 import { LOSS, lossGraph, NEXT_TOKENS } from "../graph/loss-graph.js";
-import type { BlockWeights } from "../model/decoder-weights.js";
 import type { BudgetContext, TextBudgetContext } from "./budget.js";
 import type { OriginalLayer } from "./original-layers.js";
 

@@ -1,6 +1,7 @@
 import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
+import type { BlockWeights } from "@kvfold/decoder";
+import { loadBlock, loadEmbedding } from "@kvfold/decoder";
 import { plainProducts } from "@kvfold/linalg";
-import { loadBlock, loadEmbedding } from "../checkpoint/load-weights.js";
 import { type Calibrator, startCalibration } from "../fold/calibrator.js";
 import { copyStates } from "../fold/copy-states.js";
 import { foldAttention } from "../fold/fold-attention.js";
@@ -8,7 +9,6 @@ import { chooseSide } from "../fold/fold-layer.js";
 import { type LayerContext, layerContext } from "../fold/group.js";
 import type { Tap } from "../graph/taps.js";
 import type { Basis, Side } from "../methods/method.js";
-import type { BlockWeights } from "../model/decoder-weights.js";
 import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import type { TextBudgetContext } from "./budget.js";
 

@@ -1,7 +1,7 @@
 import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
+import type { BlockWeights } from "@kvfold/decoder";
 import { createWindowRunner } from "../fold/window-runner.js";
 import { blockGraph, HIDDEN_IN, HIDDEN_OUT } from "../graph/calibration-graphs.js";
-import type { BlockWeights } from "../model/decoder-weights.js";
 import type { TextBudgetContext } from "./budget.js";
 import type { OriginalLayer } from "./original-layers.js";
 

@@ -1,7 +1,7 @@
+import { readConfig } from "@kvfold/decoder";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { tinyBloom, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
-import { readConfig } from "../checkpoint/read-config.js";
+import { tinyBloom, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { numbersPerToken } from "../plan/cache-size.js";
 import { planFold } from "../plan/plan-fold.js";
 import { rankGrid } from "./rank-grid.js";

@@ -1,4 +1,4 @@
-import type { ModelShape } from "../model/model-shape.js";
+import type { ModelShape } from "@kvfold/decoder";
 import type { FoldPlan, LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import { greatestDivisor } from "../plan/greatest-divisor.js";
 import { multipleOf, type RankGrid } from "./rank-grid.js";

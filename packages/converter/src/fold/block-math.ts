@@ -1,5 +1,5 @@
+import type { AttentionWeights, Linear } from "@kvfold/decoder";
 import { type MatrixProducts, plainProducts } from "@kvfold/linalg";
-import type { AttentionWeights, Linear } from "../model/decoder-weights.js";
 import { type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold-layer.js";
 import { type NarrowOutput, narrowOutput, widenOutput } from "./head-directions.js";
 import { type RefitInputsInput, type RefitLinearInput, refitInputs, refitLinear } from "./refit.js";

@@ -1,5 +1,6 @@
 import { type HiddenStates, type StageMoments, tokenFeeds } from "@kvfold/calibration";
-import type { ModelConfig } from "../checkpoint/read-config.js";
+import type { BlockWeights, EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
+import type { BlockWindow } from "@kvfold/decoder/graph";
 import {
   blockGraph,
   embeddingGraph,
@@ -10,8 +11,6 @@ import {
   sensitivityGraph,
 } from "../graph/calibration-graphs.js";
 import { isAttentionTap, type Tap, tapWidth } from "../graph/taps.js";
-import type { BlockWindow } from "../graph/window-graph.js";
-import type { BlockWeights, EmbeddingWeights } from "../model/decoder-weights.js";
 import { createWindowRunner, type WindowRun, type WindowRunner } from "./window-runner.js";
 
 /** Takes a model's hidden states down its blocks, each in two steps, and measures each block on the way. */

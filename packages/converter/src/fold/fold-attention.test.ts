@@ -1,11 +1,15 @@
+import type { AttentionWeights, Linear } from "@kvfold/decoder";
+import { loadBlock } from "@kvfold/decoder";
 import { createMatrix, fromFloat32, multiply, projector, slice } from "@kvfold/linalg";
+import { gaussians } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
-import { syntheticCheckpoint, tinyBloom, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
+import {
+  syntheticCheckpoint,
+  tinyBloom,
+  tinyLlama,
+} from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { largestDifference } from "../../test/support/numbers.js";
-import { loadBlock } from "../checkpoint/load-weights.js";
 import type { Basis } from "../methods/method.js";
-import { gaussians } from "../methods/random-numbers.js";
-import type { AttentionWeights, Linear } from "../model/decoder-weights.js";
 import { foldAttention } from "./fold-attention.js";
 
 /** Bases of no particular kind: folding is algebra, and holds for any pair of matrices. */

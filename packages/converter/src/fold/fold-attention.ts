@@ -1,3 +1,4 @@
+import type { AttentionWeights, CacheShape, KeyExpansion, Linear, RotatedBasis } from "@kvfold/decoder";
 import {
   add,
   createMatrix,
@@ -11,13 +12,6 @@ import {
   transpose,
 } from "@kvfold/linalg";
 import type { Basis } from "../methods/method.js";
-import type {
-  AttentionWeights,
-  CacheShape,
-  KeyExpansion,
-  Linear,
-  RotatedBasis,
-} from "../model/decoder-weights.js";
 import { columns, outputRows } from "./group.js";
 
 /** The bases of one layer, a basis per group of heads. */

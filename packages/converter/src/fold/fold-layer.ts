@@ -1,8 +1,8 @@
+import type { AttentionWeights } from "@kvfold/decoder";
 import type { MatrixProducts } from "@kvfold/linalg";
 import { findMethod } from "../methods/index.js";
 import type { Basis, Method, Side } from "../methods/method.js";
 import { none } from "../methods/none.js";
-import type { AttentionWeights } from "../model/decoder-weights.js";
 import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import { foldAttention, type LayerBases } from "./fold-attention.js";
 import { groupsOf, type LayerContext } from "./group.js";

@@ -1,11 +1,11 @@
 import type { StageMoments } from "@kvfold/calibration";
+import type { BlockWeights, ModelOutput } from "@kvfold/decoder";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
-import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
+import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { randomWindows } from "../../test/support/numbers.js";
-import type { BlockWeights } from "../model/decoder-weights.js";
 import { planFold } from "../plan/plan-fold.js";
-import { foldModel, type ModelOutput } from "./fold-model.js";
+import { foldModel } from "./fold-model.js";
 import type { FoldProgress } from "./progress.js";
 
 const windows = randomWindows(3, 12, { vocabulary: 61 });

@@ -1,10 +1,9 @@
 import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
+import type { Checkpoint, EmbeddingWeights, ModelOutput } from "@kvfold/decoder";
+import { loadEmbedding, loadHead } from "@kvfold/decoder";
 import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
-import type { Checkpoint } from "../checkpoint/checkpoint.js";
-import { loadEmbedding, loadHead } from "../checkpoint/load-weights.js";
 import { ConverterError } from "../converter-error.js";
 import type { FoldJournal } from "../journal/fold-journal.js";
-import type { BlockWeights, EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { requireSettled } from "../plan/require-settled.js";
 import { inBackground } from "./background.js";
@@ -14,15 +13,6 @@ import { layerContext } from "./group.js";
 import { checkCalibration, type Measuring, startMeasuring } from "./measuring.js";
 import type { FoldProgress } from "./progress.js";
 import { type MeasuredBlock, type UpcomingBlocks, upcomingBlocks } from "./upcoming-blocks.js";
-
-/** Takes the folded model a block at a time; ONNX graphs and checkpoints are such outputs. */
-export interface ModelOutput {
-  begin(embedding: EmbeddingWeights): Promise<void>;
-  addBlock(block: BlockWeights): Promise<void>;
-  finish(head: HeadWeights): Promise<void>;
-  /** Closes what is open, in place of `finish`, when the fold failed. What is written stays: its folder is the caller's. */
-  abandon(): Promise<void>;
-}
 
 export declare namespace foldModel {
   interface Options {

@@ -1,9 +1,8 @@
 import type { StageMoments } from "@kvfold/calibration";
+import type { AttentionWeights, Linear, ModelConfig } from "@kvfold/decoder";
 import { createMatrix, type Matrix, sliceMoments } from "@kvfold/linalg";
-import type { ModelConfig } from "../checkpoint/read-config.js";
 import { ConverterError } from "../converter-error.js";
 import type { Group, Side } from "../methods/method.js";
-import type { AttentionWeights, Linear } from "../model/decoder-weights.js";
 import type { FoldPlan, SidePlan } from "../plan/fold-plan.js";
 
 /** What is known of one layer when its bases are chosen. */

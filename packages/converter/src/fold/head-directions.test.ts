@@ -1,8 +1,8 @@
+import type { AttentionWeights } from "@kvfold/decoder";
 import { fromFloat32, multiply, plainProducts, toFloat32, transposeMultiply } from "@kvfold/linalg";
+import { gaussians } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import { largestDifference } from "../../test/support/numbers.js";
-import { gaussians } from "../methods/random-numbers.js";
-import type { AttentionWeights } from "../model/decoder-weights.js";
 import { directionsPerHead, narrowOutput, widenOutput } from "./head-directions.js";
 
 const HEADS = 2;

@@ -1,3 +1,4 @@
+import type { AttentionWeights, Linear } from "@kvfold/decoder";
 import {
   add,
   fromFloat32,
@@ -14,7 +15,6 @@ import {
   toFloat32,
 } from "@kvfold/linalg";
 import type { HeadDirections } from "../graph/emit-decoded-attention.js";
-import type { AttentionWeights, Linear } from "../model/decoder-weights.js";
 
 /** Tokens of text behind each input of the refitted `W_O`: with fewer, more inputs fit noise (docs/method.md, Healing). */
 const TOKENS_PER_INPUT = 128;

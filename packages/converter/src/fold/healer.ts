@@ -1,5 +1,5 @@
 import type { HiddenStates, StageResult } from "@kvfold/calibration";
-import type { ModelConfig } from "../checkpoint/read-config.js";
+import type { BlockWeights, Linear, ModelConfig } from "@kvfold/decoder";
 import { HIDDEN_IN, HIDDEN_OUT, mlpGraph, RESIDUAL_OUT } from "../graph/calibration-graphs.js";
 import type { HeadDirections } from "../graph/emit-decoded-attention.js";
 import {
@@ -18,7 +18,6 @@ import {
   residualRefitGraph,
   TARGET_IN,
 } from "../graph/healing-graphs.js";
-import type { BlockWeights, Linear } from "../model/decoder-weights.js";
 import type { BiasPolicy, Heal } from "../plan/fold-plan.js";
 import { inBackground } from "./background.js";
 import type { BlockMath } from "./block-math.js";

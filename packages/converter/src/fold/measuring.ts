@@ -1,7 +1,7 @@
 import type { StageMoments } from "@kvfold/calibration";
+import type { BlockWeights, EmbeddingWeights } from "@kvfold/decoder";
 import { ConverterError } from "../converter-error.js";
 import { isAttentionTap, type Tap } from "../graph/taps.js";
-import type { BlockWeights, EmbeddingWeights } from "../model/decoder-weights.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { inBackground } from "./background.js";
 import { inlineBlockMath } from "./block-math.js";

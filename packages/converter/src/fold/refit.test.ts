@@ -1,10 +1,10 @@
 import type { StageResult } from "@kvfold/calibration";
+import type { Linear } from "@kvfold/decoder";
 import { plainProducts } from "@kvfold/linalg";
+import { gaussians } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import { largestDifference } from "../../test/support/numbers.js";
 import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/healing-graphs.js";
-import { gaussians } from "../methods/random-numbers.js";
-import type { Linear } from "../model/decoder-weights.js";
 import { refitInputs, refitLinear } from "./refit.js";
 
 const COUNT = 200;

@@ -1,4 +1,5 @@
 import type { StageResult } from "@kvfold/calibration";
+import type { Linear } from "@kvfold/decoder";
 import {
   add,
   createMatrix,
@@ -14,7 +15,6 @@ import {
   trace,
 } from "@kvfold/linalg";
 import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/healing-graphs.js";
-import type { Linear } from "../model/decoder-weights.js";
 import type { BiasPolicy } from "../plan/fold-plan.js";
 
 /**

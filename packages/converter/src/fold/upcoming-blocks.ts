@@ -1,7 +1,6 @@
 import type { StageMoments } from "@kvfold/calibration";
-import type { Checkpoint } from "../checkpoint/checkpoint.js";
-import { loadBlock } from "../checkpoint/load-weights.js";
-import type { BlockWeights } from "../model/decoder-weights.js";
+import type { BlockWeights, Checkpoint } from "@kvfold/decoder";
+import { loadBlock } from "@kvfold/decoder";
 import type { Meanwhile } from "./meanwhile.js";
 import type { Measuring } from "./measuring.js";
 

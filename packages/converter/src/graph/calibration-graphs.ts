@@ -1,14 +1,19 @@
+import type { EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
+import type { Emitter } from "@kvfold/decoder/graph";
+import {
+  type BlockWindow,
+  emitAttentionHalf,
+  emitAttentionInput,
+  emitEmbedding,
+  emitMlpHalf,
+  emitProjections,
+  windowContext,
+  windowGraph,
+} from "@kvfold/decoder/graph";
 import type { ModelSource } from "@kvfold/runtime";
-import type { ModelConfig } from "../checkpoint/read-config.js";
-import type { EmbeddingWeights } from "../model/decoder-weights.js";
-import { emitProjections } from "./emit-attention.js";
-import { emitAttentionHalf, emitAttentionInput, emitMlpHalf } from "./emit-block.js";
-import { emitEmbedding } from "./emit-embedding.js";
 import { emitColumnMoments, emitMoments, emitTurnedRows } from "./emit-moments.js";
 import { emitSensitivity } from "./emit-sensitivity.js";
-import type { Emitter } from "./emitter.js";
 import { type AttentionTap, type ProjectionTap, type Tap, tapWidth } from "./taps.js";
-import { type BlockWindow, windowContext, windowGraph } from "./window-graph.js";
 
 /** Names of the inputs and outputs of calibration graphs, hidden states `[1, S, D]` each. */
 export const HIDDEN_IN = "hidden_in";

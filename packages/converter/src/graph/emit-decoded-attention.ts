@@ -1,9 +1,7 @@
+import type { AttentionWeights, CacheShape, RotatedBasis } from "@kvfold/decoder";
+import type { AttentionContext, Emitter, Projected, ProjectionValues } from "@kvfold/decoder/graph";
+import { emitBasis, emitPerHead, emitPlainAttention, emitProjections } from "@kvfold/decoder/graph";
 import { fromFloat32, type Matrix, multiply, stackColumns, toFloat32, transpose } from "@kvfold/linalg";
-import type { AttentionWeights, CacheShape, RotatedBasis } from "../model/decoder-weights.js";
-import type { AttentionContext, Projected, ProjectionValues } from "./attention-values.js";
-import { emitBasis, emitPerHead, emitProjections } from "./emit-attention.js";
-import { emitPlainAttention } from "./emit-plain-attention.js";
-import type { Emitter } from "./emitter.js";
 
 /** Directions that a head's outputs are taken in: fewer than the latent has, the same number for each head. */
 export interface HeadDirections {

@@ -1,6 +1,6 @@
 import { type GramBlock, gramBlocks, gramBlocksSize, soFar } from "@kvfold/calibration";
-import { emitSlice } from "./emit-slice.js";
-import type { Emitter } from "./emitter.js";
+import type { Emitter } from "@kvfold/decoder/graph";
+import { emitSlice } from "@kvfold/decoder/graph";
 
 /** A value `[..., W]` as rows `[rows, W]`. */
 export interface Rows {

@@ -1,7 +1,6 @@
-import type { AttentionWeights, Linear } from "../model/decoder-weights.js";
-import type { ProjectionValues } from "./attention-values.js";
-import type { Emitter } from "./emitter.js";
-import { emitJoinHeads, emitSplitHeads } from "./split-heads.js";
+import type { AttentionWeights, Linear } from "@kvfold/decoder";
+import type { Emitter, ProjectionValues } from "@kvfold/decoder/graph";
+import { emitJoinHeads, emitSplitHeads } from "@kvfold/decoder/graph";
 
 /** What a layer's output owes to its scores and values; see `emitSensitivity`. */
 export interface SensitivityValues {

@@ -1,14 +1,20 @@
+import type { Linear } from "@kvfold/decoder";
+import type { Emitter } from "@kvfold/decoder/graph";
+import {
+  type BlockWindow,
+  emitAttended,
+  emitAttentionInput,
+  emitLinear,
+  emitMlpActivations,
+  emitMlpInput,
+  type WindowGraph,
+  windowContext,
+  windowGraph,
+} from "@kvfold/decoder/graph";
 import type { ModelSource } from "@kvfold/runtime";
-import type { Linear } from "../model/decoder-weights.js";
 import { HIDDEN_IN, HIDDEN_OUT, RESIDUAL_OUT } from "./calibration-graphs.js";
-import { emitAttended } from "./emit-attention.js";
-import { emitAttentionInput, emitMlpInput } from "./emit-block.js";
 import { emitDecodedAttention, type HeadDirections, hasWideKeys } from "./emit-decoded-attention.js";
-import { emitLinear } from "./emit-linear.js";
-import { emitMlpActivations } from "./emit-mlp.js";
 import { emitCross, emitMoments, emitRows, emitSum, emitTurnedRows } from "./emit-moments.js";
-import type { Emitter } from "./emitter.js";
-import { type BlockWindow, type WindowGraph, windowContext, windowGraph } from "./window-graph.js";
 
 /** What the folded stream is refitted to: the original's stream at the same place, `[1, S, D]`. */
 export const TARGET_IN = "target_in";

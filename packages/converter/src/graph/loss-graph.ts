@@ -1,10 +1,8 @@
+import type { EmbeddingWeights, HeadWeights, ModelConfig } from "@kvfold/decoder";
+import type { Emitter } from "@kvfold/decoder/graph";
+import { emitHead, windowGraph } from "@kvfold/decoder/graph";
 import type { ModelSource } from "@kvfold/runtime";
-import type { ModelConfig } from "../checkpoint/read-config.js";
-import type { EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
 import { HIDDEN_IN } from "./calibration-graphs.js";
-import { emitHead } from "./emit-embedding.js";
-import type { Emitter } from "./emitter.js";
-import { windowGraph } from "./window-graph.js";
 
 /** Names of the loss graph's input and output besides `hidden_in`. */
 export const NEXT_TOKENS = "next_tokens";

@@ -1,4 +1,4 @@
-import type { ModelShape } from "../model/model-shape.js";
+import type { ModelShape } from "@kvfold/decoder";
 
 /** Activations that the projections of a block give. */
 export type ProjectionTap = "queries" | "keys" | "keysBeforeRope" | "values";

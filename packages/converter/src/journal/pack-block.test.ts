@@ -1,7 +1,7 @@
+import type { BlockWeights } from "@kvfold/decoder";
+import { loadBlock } from "@kvfold/decoder";
 import { expect, it } from "vitest";
-import { syntheticCheckpoint, tinyBloom } from "../../test/reference/synthetic-checkpoint.js";
-import { loadBlock } from "../checkpoint/load-weights.js";
-import type { BlockWeights } from "../model/decoder-weights.js";
+import { syntheticCheckpoint, tinyBloom } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { packBlock, unpackBlock } from "./pack-block.js";
 
 it("puts a block together as it was, with every part that a fold may leave", async () => {

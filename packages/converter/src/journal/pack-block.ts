@@ -1,4 +1,4 @@
-import type { BlockWeights } from "../model/decoder-weights.js";
+import type { BlockWeights } from "@kvfold/decoder";
 
 /** A block as a text and the arrays that the text refers to by name. */
 export interface PackedBlock {

@@ -1,6 +1,6 @@
+import type { ModelShape } from "@kvfold/decoder";
 import type { Matrix, MatrixProducts, Moments } from "@kvfold/linalg";
 import type { Tap } from "../graph/taps.js";
-import type { ModelShape } from "../model/model-shape.js";
 import type { Heal } from "../plan/fold-plan.js";
 
 /** The two halves of a KV cache. */

@@ -1,6 +1,6 @@
 import { createMatrix, type Matrix, type MatrixProducts, obliqueBasisAsync } from "@kvfold/linalg";
+import { gaussians } from "@kvfold/runtime";
 import type { Group, Method } from "./method.js";
-import { gaussians } from "./random-numbers.js";
 /** A random orthonormal basis: the floor that a method must clear to be worth anything. */
 export const random: Method = {
   name: "random",

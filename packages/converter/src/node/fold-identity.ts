@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import type { StageMoments } from "@kvfold/calibration";
-import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import type { Checkpoint } from "@kvfold/decoder";
 import type { FoldPlan } from "../plan/fold-plan.js";
 
 /** What makes a fold this one and no other, by name: short values as they are, long ones as a SHA-256. */

@@ -3,11 +3,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type HiddenStates, memoryHiddenStates, type StageMoments } from "@kvfold/calibration";
+import type { Checkpoint } from "@kvfold/decoder";
+import { loadBlock } from "@kvfold/decoder";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
+import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { randomWindows } from "../../test/support/numbers.js";
-import type { Checkpoint } from "../checkpoint/checkpoint.js";
-import { loadBlock } from "../checkpoint/load-weights.js";
 import type { FinishedBlock } from "../journal/fold-journal.js";
 import { planFold } from "../plan/plan-fold.js";
 import { type FolderJournal, openJournal } from "./folder-journal.js";

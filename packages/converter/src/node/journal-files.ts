@@ -1,10 +1,10 @@
 import { open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type HiddenStates, loadMoments, type StageMoments, saveMoments } from "@kvfold/calibration";
+import type { BlockWeights } from "@kvfold/decoder";
 import { encodeFloats } from "@kvfold/safetensors";
 import { fileSource, openSafetensors, writeSafetensorsFile } from "@kvfold/safetensors/node";
 import { packBlock, unpackBlock } from "../journal/pack-block.js";
-import type { BlockWeights } from "../model/decoder-weights.js";
 
 /** Everything that a journal's folder may hold; other files in it are somebody else's. */
 const OWN_FILE = /^(journal\.json|(block|moments|original|folded)-\d+\.safetensors)(\.partial)?$/;

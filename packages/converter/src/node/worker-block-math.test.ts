@@ -1,10 +1,10 @@
+import type { BlockWeights } from "@kvfold/decoder";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
+import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { randomWindows } from "../../test/support/numbers.js";
 import type { BlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
-import type { BlockWeights } from "../model/decoder-weights.js";
 import { planFold } from "../plan/plan-fold.js";
 import { workerBlockMath } from "./worker-block-math.js";
 

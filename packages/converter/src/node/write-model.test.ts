@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
+import { directorySource } from "@kvfold/decoder/node";
 import { readModel } from "@kvfold/onnx";
 import { createCausalLM, readCacheLayout } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
@@ -11,10 +13,8 @@ import {
   tinyBloom,
   tinyLlama,
   syntheticFiles as write,
-} from "../../test/reference/synthetic-checkpoint.js";
-import { type Checkpoint, openCheckpoint } from "../checkpoint/checkpoint.js";
+} from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { planFold } from "../plan/plan-fold.js";
-import { directorySource } from "./directory-source.js";
 import { createPendingFolder } from "./model-folder.js";
 import { writeModel } from "./write-model.js";
 

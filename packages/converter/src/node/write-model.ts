@@ -1,6 +1,5 @@
+import { directorySource, directoryTarget } from "@kvfold/decoder/node";
 import { writeFiles } from "../output/write-files.js";
-import { directorySource } from "./directory-source.js";
-import { directoryTarget } from "./directory-target.js";
 import type { FolderJournal } from "./folder-journal.js";
 
 export declare namespace writeModel {

@@ -1,8 +1,7 @@
-import type { ModelConfig } from "../checkpoint/read-config.js";
-import { storedCache } from "../graph/stored-cache.js";
+import type { ModelConfig, OnnxOutput } from "@kvfold/decoder";
+import { storedCache } from "@kvfold/decoder/graph";
 import { cacheShapes } from "../plan/cache-size.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
-import type { OnnxOutput } from "./onnx-output.js";
 
 /**
  * The `config.json` of an ONNX output: the input's fields with the KV shape of the graph, and what transformers.js

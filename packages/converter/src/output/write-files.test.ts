@@ -1,8 +1,7 @@
+import type { FolderSource, ModelTarget } from "@kvfold/decoder";
 import { describe, expect, it } from "vitest";
-import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
-import type { FolderSource } from "../checkpoint/checkpoint.js";
+import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { planFold } from "../plan/plan-fold.js";
-import type { ModelTarget } from "./model-target.js";
 import { writeFiles } from "./write-files.js";
 
 /** A folder with a tokenizer. */

@@ -1,13 +1,10 @@
+import type { Checkpoint, FolderSource, ModelOutput } from "@kvfold/decoder";
+import { checkpointOutput, floatDtype, type ModelTarget, onnxOutput, writeBytes } from "@kvfold/decoder";
 import { allocateBudget } from "../budgets/allocate-budget.js";
-import type { Checkpoint, FolderSource } from "../checkpoint/checkpoint.js";
 import { ConverterError } from "../converter-error.js";
-import { foldModel, type ModelOutput } from "../fold/fold-model.js";
-import { floatDtype } from "../graph/dtype.js";
+import { foldModel } from "../fold/fold-model.js";
 import type { FoldJournal } from "../journal/fold-journal.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
-import { checkpointOutput } from "./checkpoint-output.js";
-import { type ModelTarget, writeBytes } from "./model-target.js";
-import { onnxOutput } from "./onnx-output.js";
 import { outputConfig } from "./output-config.js";
 
 /** Files of a checkpoint that go into the output unchanged, where they exist. */
@@ -91,11 +88,7 @@ async function openFormat(
   }
   const folder = plan.formats.length > 1 ? "hf/" : "";
   const dtype = floatDtype(plan.dtypes) === "fp16" ? "F16" : "F32";
-  const output = checkpointOutput(
-    config,
-    plan,
-    await openTensors(target, `${folder}model.safetensors`, dtype),
-  );
+  const output = checkpointOutput(config, await openTensors(target, `${folder}model.safetensors`, dtype));
   const torchType = dtype === "F16" ? "float16" : "float32";
   return { folder, outputs: [output], config: () => ({ ...output.config(), torch_dtype: torchType }) };
 }
@@ -112,7 +105,8 @@ const onnxOutputs = (checkpoint: Checkpoint, plan: FoldPlan, target: ModelTarget
   plan.dtypes.map((dtype) =>
     onnxOutput({
       config: checkpoint.config,
-      plan,
+      attention: plan.attention,
+      maxPositions: plan.maxPositions,
       dtype,
       open: (fileName) => target.open(`onnx/${fileName}`),
       metadata: { kvfold: `method ${plan.method}, keep ${plan.keep}` },

@@ -1,6 +1,5 @@
-import { type Dtype, dtypes } from "../graph/dtype.js";
-import type { CacheShape } from "../model/decoder-weights.js";
-import type { ModelShape } from "../model/model-shape.js";
+import type { CacheShape, ModelShape } from "@kvfold/decoder";
+import { type Dtype, dtypes } from "@kvfold/decoder";
 import type { FoldPlan, LayerPlan } from "./fold-plan.js";
 
 /** The cache shapes of a layer plan, as graphs name them. */

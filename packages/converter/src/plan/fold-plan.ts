@@ -1,5 +1,5 @@
-import type { Dtype } from "../graph/dtype.js";
-import type { AttentionKind } from "../graph/positions.js";
+import type { Dtype } from "@kvfold/decoder";
+import type { AttentionKind } from "@kvfold/decoder/graph";
 import type { Tap } from "../graph/taps.js";
 
 /** What is refitted after a block is folded: nothing, `W_O`, or `W_O` and the MLP's last projection. */

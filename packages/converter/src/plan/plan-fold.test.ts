@@ -1,8 +1,8 @@
+import type { Dtype } from "@kvfold/decoder";
+import { readConfig } from "@kvfold/decoder";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { tinyBloom, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
-import { readConfig } from "../checkpoint/read-config.js";
-import type { Dtype } from "../graph/dtype.js";
+import { tinyBloom, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { planFold } from "./plan-fold.js";
 
 const read = (config: Readonly<Record<string, unknown>>) => readConfig(JSON.stringify(config));

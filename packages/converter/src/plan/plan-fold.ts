@@ -1,13 +1,12 @@
+import type { ModelConfig, ModelShape } from "@kvfold/decoder";
+import { type Dtype, floatDtype } from "@kvfold/decoder";
+import { attentionKind } from "@kvfold/decoder/graph";
 import type { Budget } from "../budgets/budget.js";
 import { findBudget, uniform } from "../budgets/index.js";
-import type { ModelConfig } from "../checkpoint/read-config.js";
 import { ConverterError } from "../converter-error.js";
-import { type Dtype, floatDtype } from "../graph/dtype.js";
-import { attentionKind } from "../graph/stored-cache.js";
 import { DEFAULT_METHOD, findMethod, methods } from "../methods/index.js";
 import type { Method, SpanContext } from "../methods/method.js";
 import { none } from "../methods/none.js";
-import type { ModelShape } from "../model/model-shape.js";
 import { cacheBytes, cacheShapes } from "./cache-size.js";
 import type { FoldPlan, Format, Heal, LayerPlan, SidePlan } from "./fold-plan.js";
 import { formatKeep, type Keep, parseKeep } from "./keep.js";

@@ -12,10 +12,9 @@ import {
   symmetricEigen,
   transposeMultiply,
 } from "@kvfold/linalg";
-import { RuntimeError, type SessionProvider } from "@kvfold/runtime";
+import { gaussians, RuntimeError, type SessionProvider } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { gaussians } from "../methods/random-numbers.js";
 import { type OnnxProducts, onnxProducts } from "./onnx-products.js";
 
 function randomMatrix(rows: number, cols: number, seed: number): Matrix {

@@ -1,7 +1,7 @@
+import { OPSETS } from "@kvfold/decoder/graph";
 import { createMatrix, type Matrix, type MatrixProducts } from "@kvfold/linalg";
 import { createGraphBuilder } from "@kvfold/onnx";
 import { type Session, type SessionProvider, Tensor } from "@kvfold/runtime";
-import { OPSETS } from "../graph/emitter.js";
 
 /** Products made by ONNX Runtime, until disposed. */
 export interface OnnxProducts extends MatrixProducts {

@@ -3,9 +3,9 @@
  * what kvfold computes, for better or worse.
  */
 import type { StageMoments } from "@kvfold/calibration";
+import type { Checkpoint } from "@kvfold/decoder";
 import type { perplexity } from "@kvfold/runtime";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Checkpoint } from "../../src/index.js";
 import { openModel, readWindows } from "../support/assets.js";
 import { foldInMemory } from "../support/fold-in-memory.js";
 import { foldedPerplexity, SLOW_MS } from "../support/perplexity.js";

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parseTokenBytes, tokenWindows } from "@kvfold/calibration";
-import { type Checkpoint, openCheckpoint } from "../../src/index.js";
-import { memoryFolder } from "../reference/synthetic-checkpoint.js";
+import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
+import { memoryFolder } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 
 /** The trained models that ship with the repository, both with a vocabulary of 4096. */
 export type AssetModel = "prose-6m" | "prose-bloom-6m";

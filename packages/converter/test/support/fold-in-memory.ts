@@ -1,14 +1,8 @@
 import type { StageMoments } from "@kvfold/calibration";
+import { type Checkpoint, onnxOutput } from "@kvfold/decoder";
 import { createCausalLM, type ModelSource, type Session } from "@kvfold/runtime";
-import {
-  allocateBudget,
-  type Checkpoint,
-  type FoldPlan,
-  foldModel,
-  onnxOutput,
-  planFold,
-} from "../../src/index.js";
-import { memorySink } from "./memory-sink.js";
+import { memorySink } from "../../../decoder/test/memory-sink.js";
+import { allocateBudget, type FoldPlan, foldModel, planFold } from "../../src/index.js";
 import { oneThreadProvider } from "./one-thread-provider.js";
 
 /** A fold that lives in memory: files by name, what was measured, and the plan. */
@@ -38,7 +32,7 @@ export async function foldInMemory(
   const files = new Map<string, Uint8Array>();
   const measured: StageMoments[] = [];
   const outputs = plan.dtypes.map((dtype) =>
-    onnxOutput({ config: checkpoint.config, plan, dtype, open: memorySink(files) }),
+    onnxOutput({ config: checkpoint.config, ...plan, dtype, open: memorySink(files) }),
   );
   const onMoments = (layer: number, stage: StageMoments) => {
     measured[layer] = stage;

@@ -1,5 +1,5 @@
+import type { Checkpoint } from "@kvfold/decoder";
 import { createCausalLM, perplexity } from "@kvfold/runtime";
-import type { Checkpoint } from "../../src/index.js";
 import { readWindows } from "./assets.js";
 import { foldInMemory, withSession } from "./fold-in-memory.js";
 

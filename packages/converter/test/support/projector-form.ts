@@ -1,7 +1,8 @@
+import { loadBlock } from "@kvfold/decoder";
 import { type Matrix, plainProducts, projector } from "@kvfold/linalg";
-import { type Basis, chooseBases, findMethod, loadBlock } from "../../src/index.js";
-import { type AttendedHook, referenceLogits } from "../reference/decoder.js";
-import type { Rows } from "../reference/layers.js";
+import { type AttendedHook, referenceLogits } from "../../../decoder/test/reference/decoder.js";
+import type { Rows } from "../../../decoder/test/reference/layers.js";
+import { type Basis, chooseBases, findMethod } from "../../src/index.js";
 import type { Folded } from "./fold-in-memory.js";
 
 /**

@@ -7,9 +7,9 @@ import {
   multiply,
   transposeMultiply,
 } from "@kvfold/linalg";
+import { gaussians } from "@kvfold/runtime";
 import type { Tap } from "../../src/index.js";
 import type { Group } from "../../src/methods/method.js";
-import { gaussians } from "../../src/methods/random-numbers.js";
 
 /** Tokens behind the moments of a random group. */
 const TOKENS = 60;

@@ -1,5 +1,7 @@
-import { openCheckpoint, planFold } from "../../src/index.js";
-import { directorySource, writeModel } from "../../src/node.js";
+import { openCheckpoint } from "@kvfold/decoder";
+import { directorySource } from "@kvfold/decoder/node";
+import { planFold } from "../../src/index.js";
+import { writeModel } from "../../src/node.js";
 import { type AssetModel, modelFolder, readWindows } from "./assets.js";
 import { oneThreadProvider } from "./one-thread-provider.js";
 

@@ -1,8 +1,7 @@
 import type { ModelConfig } from "../checkpoint/read-config.js";
-import type { ModelOutput } from "../fold/fold-model.js";
 import type { BlockWeights } from "../model/decoder-weights.js";
-import type { FoldPlan } from "../plan/fold-plan.js";
 import { blockTensors, type CheckpointTensor, embeddingTensors, headTensors } from "./checkpoint-tensors.js";
+import type { ModelOutput } from "./model-output.js";
 
 /** Takes tensors one at a time and makes a safetensors file of them. */
 export interface TensorSink {
@@ -19,8 +18,9 @@ export interface CheckpointOutput extends ModelOutput {
 }
 
 /** Writes the folded model as a Hugging Face checkpoint that plain GQA code loads. */
-export function checkpointOutput(config: ModelConfig, plan: FoldPlan, sink: TensorSink): CheckpointOutput {
+export function checkpointOutput(config: ModelConfig, sink: TensorSink): CheckpointOutput {
   let layer = 0;
+  let kvHeads = config.shape.kvHeads;
   const biases = { attention: false, mlp: false };
   const addAll = async (tensors: readonly CheckpointTensor[]) => {
     for (const tensor of tensors) await sink.add(tensor);
@@ -35,6 +35,7 @@ export function checkpointOutput(config: ModelConfig, plan: FoldPlan, sink: Tens
     begin: (embedding) => addAll(embeddingTensors(config, embedding)),
     addBlock(block) {
       note(block);
+      kvHeads = block.attention.keys.heads;
       return addAll(blockTensors(config, layer++, block));
     },
     async finish(head) {
@@ -45,8 +46,8 @@ export function checkpointOutput(config: ModelConfig, plan: FoldPlan, sink: Tens
     config() {
       const options = config.family.biasOptions;
       const switches = options && { [options.attention]: biases.attention, [options.mlp]: biases.mlp };
-      // All layers fold alike: planning refuses this format for any other budget.
-      return { ...config.fields, num_key_value_heads: plan.layers[0]!.keys.heads, ...switches };
+      // All layers have as many: whoever plans a fold for this format sees to that.
+      return { ...config.fields, num_key_value_heads: kvHeads, ...switches };
     },
   };
 }

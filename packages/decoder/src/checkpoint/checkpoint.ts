@@ -6,7 +6,7 @@ import {
   readFloats,
   type TensorInfo,
 } from "@kvfold/safetensors";
-import { ConverterError } from "../converter-error.js";
+import { DecoderError } from "../decoder-error.js";
 import { type ModelConfig, readConfig } from "./read-config.js";
 
 /** A folder of files, wherever it is: a directory, a web server, a test. */
@@ -51,7 +51,7 @@ interface Located {
  * Opens a Hugging Face checkpoint: `config.json` and `model.safetensors`, or the shards that
  * `model.safetensors.index.json` lists. Reads headers only; tensors are read when asked for.
  *
- * @throws {ConverterError} `malformed-checkpoint` or `unsupported-model`, naming the file; so do reads.
+ * @throws {DecoderError} `malformed-checkpoint` or `unsupported-model`, naming the file; so do reads.
  */
 export async function openCheckpoint(folder: FolderSource): Promise<Checkpoint> {
   const text = await folder.readText("config.json");
@@ -107,7 +107,7 @@ async function readTensor(
     throw missing(folder, `tensor ${name}`, "the checkpoint does not fit its config.json");
   const { file, source, info } = located;
   if (info.shape.length !== shape.length || info.shape.some((dim, axis) => dim !== shape[axis])) {
-    throw new ConverterError(
+    throw new DecoderError(
       "malformed-checkpoint",
       `${folder.name}/${file}: ${name} has shape [${info.shape.join(", ")}], but config.json asks for [${shape.join(", ")}]`,
     );
@@ -136,9 +136,9 @@ async function inFile<T>(folder: FolderSource, file: string, work: () => T | Pro
     return await work();
   } catch (cause) {
     const message = `${folder.name}/${file}: ${(cause as Error).message}`;
-    throw new ConverterError("malformed-checkpoint", message, { cause });
+    throw new DecoderError("malformed-checkpoint", message, { cause });
   }
 }
 
 const missing = (folder: FolderSource, what: string, remedy: string) =>
-  new ConverterError("malformed-checkpoint", `${folder.name}: ${what} is missing; ${remedy}`);
+  new DecoderError("malformed-checkpoint", `${folder.name}: ${what} is missing; ${remedy}`);

@@ -1,4 +1,4 @@
-import { createRandom } from "@kvfold/runtime";
+import { createRandom } from "./random.js";
 
 /** Standard normal numbers by the Box-Muller transform; `1 - u` keeps the logarithm's argument above zero. */
 export function gaussians(seed: number): () => number {

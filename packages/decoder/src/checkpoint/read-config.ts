@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ConverterError } from "../converter-error.js";
+import { DecoderError } from "../decoder-error.js";
 import type { Activation, ConfigField, Family } from "../families/family.js";
 import { families } from "../families/index.js";
 import type { ModelShape } from "../model/model-shape.js";
@@ -26,7 +26,7 @@ const DEFAULT_MAX_POSITIONS = 2048;
 /**
  * Reads the text of a Hugging Face `config.json`.
  *
- * @throws {ConverterError} `malformed-checkpoint` for a broken file, `unsupported-model` for a family or an option
+ * @throws {DecoderError} `malformed-checkpoint` for a broken file, `unsupported-model` for a family or an option
  * that kvfold cannot fold.
  */
 export function readConfig(text: string): ModelConfig {
@@ -34,14 +34,14 @@ export function readConfig(text: string): ModelConfig {
   const family = families.find(({ modelType }) => modelType === fields.model_type);
   if (family === undefined) {
     const known = families.map(({ modelType }) => modelType).join(", ");
-    throw new ConverterError(
+    throw new DecoderError(
       "unsupported-model",
       `config.json: model_type ${JSON.stringify(fields.model_type)} is not supported; kvfold folds ${known}`,
     );
   }
   const reason = family.unsupported?.(fields);
   if (reason !== undefined)
-    throw new ConverterError("unsupported-model", `config.json: ${family.name} with ${reason}`);
+    throw new DecoderError("unsupported-model", `config.json: ${family.name} with ${reason}`);
   return { fields, family, shape: readShape(fields, family), activation: readActivation(fields, family) };
 }
 
@@ -50,17 +50,17 @@ function parseFields(text: string): Record<string, unknown> {
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    throw new ConverterError("malformed-checkpoint", `config.json is not JSON (${String(cause)})`, { cause });
+    throw new DecoderError("malformed-checkpoint", `config.json is not JSON (${String(cause)})`, { cause });
   }
   if (typeof json === "object" && json !== null && "quantization_config" in json) {
-    throw new ConverterError(
+    throw new DecoderError(
       "unsupported-model",
       "config.json: quantised checkpoints are not supported; fold the float checkpoint and quantise the result",
     );
   }
   const parsed = configSchema.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw new ConverterError("malformed-checkpoint", `config.json: ${z.prettifyError(parsed.error)}`);
+  throw new DecoderError("malformed-checkpoint", `config.json: ${z.prettifyError(parsed.error)}`);
 }
 
 function readShape(fields: Readonly<Record<string, unknown>>, family: Family): ModelShape {
@@ -97,7 +97,7 @@ function readShape(fields: Readonly<Record<string, unknown>>, family: Family): M
 
 function checkDivides(parts: number, partNames: string, whole: number, wholeName: string): void {
   if (whole % parts === 0) return;
-  throw new ConverterError(
+  throw new DecoderError(
     "malformed-checkpoint",
     `config.json: ${parts} ${partNames} do not divide ${wholeName} of ${whole}; is it the config of these weights?`,
   );
@@ -114,7 +114,7 @@ function readNumber(
   const value = name === undefined ? fallback : fields[name];
   if (typeof value === "number" && accept(value)) return value;
   const label = name ?? names?.join(" or ") ?? "a derived size";
-  throw new ConverterError(
+  throw new DecoderError(
     "malformed-checkpoint",
     `config.json: ${label} must be ${expected}, found ${JSON.stringify(value)}`,
   );
@@ -132,7 +132,7 @@ function readActivation(fields: Readonly<Record<string, unknown>>, family: Famil
   const name = family.config.activation?.map((field) => fields[field]).find((value) => value !== undefined);
   if (name === undefined) return family.activation;
   if (typeof name === "string" && Object.hasOwn(activationAliases, name)) return activationAliases[name]!;
-  throw new ConverterError(
+  throw new DecoderError(
     "unsupported-model",
     `config.json: activation ${JSON.stringify(name)} is not supported; known are ${Object.keys(activationAliases).join(", ")}`,
   );

@@ -1,4 +1,4 @@
-import type { OpenSink } from "../../src/output/onnx-output.js";
+import type { OpenSink } from "../src/output/onnx-output.js";
 
 /** Files that are written to memory; they appear in `files` when they are closed. */
 export function memorySink(files: Map<string, Uint8Array>): OpenSink {

@@ -1,16 +1,15 @@
 import { describe, expect, it } from "vitest";
+import { memorySink } from "../../test/memory-sink.js";
 import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
-import { memorySink } from "../../test/support/memory-sink.js";
-import { foldModel } from "../fold/fold-model.js";
 import { dtypes } from "../graph/dtype.js";
-import { planFold } from "../plan/plan-fold.js";
 import { type OpenSink, onnxOutput } from "./onnx-output.js";
+import { streamModel } from "./stream-model.js";
 
-async function fold(open: OpenSink) {
+async function write(open: OpenSink) {
   const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
-  const plan = planFold(checkpoint.config, { keep: "1/2", method: "svd-w" });
-  const output = onnxOutput({ config: checkpoint.config, plan, dtype: "fp32", open });
-  await foldModel({ checkpoint, plan, outputs: [output] });
+  const { config } = checkpoint;
+  const output = onnxOutput({ config, attention: "group-query", maxPositions: 64, dtype: "fp32", open });
+  await streamModel(checkpoint, [output]);
   return output;
 }
 
@@ -38,7 +37,7 @@ describe("onnxOutput", () => {
     const names = Object.values(dtypes).map(({ fileName }) => fileName);
     expect(names).toEqual(["model.onnx", "model_fp16.onnx", "model_q4.onnx"]);
     const files = new Map<string, Uint8Array>();
-    const output = await fold(memorySink(files));
+    const output = await write(memorySink(files));
     expect(output.dataFiles).toEqual(["model.onnx_data"]);
     expect([...files.keys()]).toEqual(["model.onnx_data", "model.onnx"]);
   });
@@ -47,7 +46,7 @@ describe("onnxOutput", () => {
     "rejects when the disk is full after %i bytes, and closes its file",
     async (bytes) => {
       const disk = smallDisk(bytes);
-      await expect(fold(disk.open)).rejects.toThrow(
+      await expect(write(disk.open)).rejects.toThrow(
         expect.objectContaining({
           code: "write-failed",
           message: "model.onnx_data: weights could not be written (ENOSPC: no space left on device)",
@@ -59,9 +58,9 @@ describe("onnxOutput", () => {
 
   it("closes the model file too when there is no room for it", async () => {
     const files = new Map<string, Uint8Array>();
-    await fold(memorySink(files));
+    await write(memorySink(files));
     const disk = smallDisk(files.get("model.onnx_data")!.byteLength);
-    await expect(fold(disk.open)).rejects.toThrow("ENOSPC");
+    await expect(write(disk.open)).rejects.toThrow("ENOSPC");
     expect(disk.openFiles()).toBe(0);
   });
 });

@@ -1,9 +1,9 @@
 import { type ByteSink, createExternalDataWriter } from "@kvfold/onnx";
 import type { ModelConfig } from "../checkpoint/read-config.js";
-import type { ModelOutput } from "../fold/fold-model.js";
 import { createDecoderGraph, type DecoderGraph } from "../graph/decoder-graph.js";
 import { type Dtype, dtypes } from "../graph/dtype.js";
-import type { FoldPlan } from "../plan/fold-plan.js";
+import type { AttentionKind } from "../graph/positions.js";
+import type { ModelOutput } from "./model-output.js";
 
 /** Opens the files of an output, by name. */
 export type OpenSink = (fileName: string) => Promise<ByteSink>;
@@ -17,7 +17,9 @@ export interface OnnxOutput extends ModelOutput {
 export declare namespace onnxOutput {
   interface Options {
     readonly config: ModelConfig;
-    readonly plan: FoldPlan;
+    readonly attention: AttentionKind;
+    /** Longest context of the output, in tokens. */
+    readonly maxPositions: number;
     readonly dtype: Dtype;
     readonly open: OpenSink;
     readonly metadata?: Readonly<Record<string, string>>;
@@ -25,7 +27,8 @@ export declare namespace onnxOutput {
 }
 
 /** Writes the model as an ONNX decoder with external data, streaming weights a block at a time. */
-export function onnxOutput({ config, plan, dtype, open, metadata = {} }: onnxOutput.Options): OnnxOutput {
+export function onnxOutput(options: onnxOutput.Options): OnnxOutput {
+  const { dtype, open } = options;
   const { fileName } = dtypes[dtype];
   const weights = createExternalDataWriter({ fileName: `${fileName}_data`, open });
   const dataFiles: string[] = [];
@@ -34,16 +37,7 @@ export function onnxOutput({ config, plan, dtype, open, metadata = {} }: onnxOut
     fileName,
     dataFiles,
     async begin(embedding) {
-      const { attention, maxPositions } = plan;
-      graph = createDecoderGraph({
-        config,
-        embedding,
-        attention,
-        dtype,
-        maxPositions,
-        weights,
-        metadata,
-      });
+      graph = createDecoderGraph({ ...options, embedding, weights });
       await weights.drain();
     },
     async addBlock(block) {

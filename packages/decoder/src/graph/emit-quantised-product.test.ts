@@ -1,9 +1,9 @@
 import { createGraphBuilder, readModel } from "@kvfold/onnx";
+import { gaussians } from "@kvfold/runtime";
 import * as node from "onnxruntime-node";
 import * as web from "onnxruntime-web";
 import { describe, expect, it } from "vitest";
 import { dequantise } from "../../test/reference/four-bit.js";
-import { gaussians } from "../methods/random-numbers.js";
 import { quantiseRows } from "../quantisation/four-bit-blocks.js";
 import { emitQuantisedProduct } from "./emit-quantised-product.js";
 import { createEmitter, OPSETS } from "./emitter.js";

@@ -1,7 +1,8 @@
 /** Small random models of every family, as the files that Hugging Face would write. */
+
+import { gaussians } from "@kvfold/runtime";
 import { bytesSource, type EncodedDtype, encodeFloats, serializeSafetensors } from "@kvfold/safetensors";
 import { type Checkpoint, type FolderSource, openCheckpoint } from "../../src/index.js";
-import { gaussians } from "../../src/methods/random-numbers.js";
 
 /** Files of a checkpoint by name. */
 export type Files = Map<string, string | Uint8Array>;

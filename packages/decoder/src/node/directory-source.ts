@@ -2,18 +2,18 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileSource } from "@kvfold/safetensors/node";
 import type { FolderSource } from "../checkpoint/checkpoint.js";
-import { ConverterError } from "../converter-error.js";
+import { DecoderError } from "../decoder-error.js";
 
 /**
  * A directory on disk as a checkpoint's folder.
  *
- * @throws {ConverterError} `malformed-checkpoint` when the directory does not exist or a text file is not UTF-8.
+ * @throws {DecoderError} `malformed-checkpoint` when the directory does not exist or a text file is not UTF-8.
  */
 export async function directorySource(path: string): Promise<FolderSource> {
   const info = await stat(path).catch(() => undefined);
-  if (info === undefined) throw new ConverterError("malformed-checkpoint", `${path}: no such directory`);
+  if (info === undefined) throw new DecoderError("malformed-checkpoint", `${path}: no such directory`);
   if (!info.isDirectory())
-    throw new ConverterError("malformed-checkpoint", `${path}: expected a directory, found a file`);
+    throw new DecoderError("malformed-checkpoint", `${path}: expected a directory, found a file`);
   return {
     name: path,
     readText: (file) => readUtf8(join(path, file)),
@@ -24,14 +24,14 @@ export async function directorySource(path: string): Promise<FolderSource> {
 /**
  * The text of a UTF-8 file, or `undefined` when there is no such file.
  *
- * @throws {ConverterError} `malformed-checkpoint` when it is not UTF-8.
+ * @throws {DecoderError} `malformed-checkpoint` when it is not UTF-8.
  */
 export async function readUtf8(path: string): Promise<string | undefined> {
   if (!(await exists(path))) return undefined;
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(await readFile(path));
   } catch (cause) {
-    throw new ConverterError("malformed-checkpoint", `${path} is not UTF-8 text; convert it first`, {
+    throw new DecoderError("malformed-checkpoint", `${path} is not UTF-8 text; convert it first`, {
       cause,
     });
   }

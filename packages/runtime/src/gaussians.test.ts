@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { gaussians } from "./random-numbers.js";
+import { gaussians } from "./gaussians.js";
 
 const draw = (count: number, next: () => number) => Array.from({ length: count }, next);
 

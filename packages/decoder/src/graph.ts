@@ -1,0 +1,13 @@
+export type { AttentionContext, Projected, ProjectionValues } from "./graph/attention-values.js";
+export { emitAttended, emitBasis, emitPerHead, emitProjections } from "./graph/emit-attention.js";
+export { emitAttentionHalf, emitAttentionInput, emitMlpHalf, emitMlpInput } from "./graph/emit-block.js";
+export { emitEmbedding, emitHead } from "./graph/emit-embedding.js";
+export { emitLinear } from "./graph/emit-linear.js";
+export { emitMlpActivations } from "./graph/emit-mlp.js";
+export { emitPlainAttention } from "./graph/emit-plain-attention.js";
+export { emitSlice } from "./graph/emit-slice.js";
+export { type Emitter, type FloatType, OPSETS, type ProjectionFormat } from "./graph/emitter.js";
+export type { AttentionKind } from "./graph/positions.js";
+export { emitJoinHeads, emitSplitHeads } from "./graph/split-heads.js";
+export { attentionKind, storedCache } from "./graph/stored-cache.js";
+export { type BlockWindow, type WindowGraph, windowContext, windowGraph } from "./graph/window-graph.js";

@@ -1,0 +1,29 @@
+export {
+  type Checkpoint,
+  type FolderSource,
+  openCheckpoint,
+  type TensorSample,
+} from "./checkpoint/checkpoint.js";
+export { loadBlock, loadEmbedding, loadHead } from "./checkpoint/load-weights.js";
+export { type ModelConfig, readConfig } from "./checkpoint/read-config.js";
+export { DecoderError, type DecoderErrorCode } from "./decoder-error.js";
+export type { Family } from "./families/family.js";
+export { families } from "./families/index.js";
+export { createDecoderGraph, type DecoderGraph } from "./graph/decoder-graph.js";
+export { type Dtype, type DtypeTraits, dtypes, floatDtype } from "./graph/dtype.js";
+export type {
+  AttentionWeights,
+  BlockWeights,
+  CacheShape,
+  EmbeddingWeights,
+  HeadWeights,
+  KeyExpansion,
+  Linear,
+  RotatedBasis,
+} from "./model/decoder-weights.js";
+export type { ModelShape } from "./model/model-shape.js";
+export { checkpointOutput } from "./output/checkpoint-output.js";
+export type { CheckpointTensor } from "./output/checkpoint-tensors.js";
+export type { ModelOutput } from "./output/model-output.js";
+export { type ModelTarget, writeBytes } from "./output/model-target.js";
+export { type OnnxOutput, type OpenSink, onnxOutput } from "./output/onnx-output.js";

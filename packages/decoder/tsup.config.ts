@@ -1,0 +1,8 @@
+import { defineConfig } from "tsup";
+
+export default defineConfig({
+  entry: { index: "src/index.ts", graph: "src/graph.ts", node: "src/node.ts" },
+  format: "esm",
+  clean: true,
+  sourcemap: true,
+});
