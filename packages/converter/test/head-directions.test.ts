@@ -8,12 +8,12 @@ import {
   tinyBloom,
   tinyLlama,
 } from "../../decoder/test/reference/synthetic-checkpoint.js";
+import { oneThreadProvider } from "../../decoder/test/support/one-thread-provider.js";
 import { narrowOutput } from "../src/fold/head-directions.js";
 import type { HeadDirections } from "../src/graph/emit-decoded-attention.js";
 import { ATTENDED_OUT, attentionRefitGraph } from "../src/graph/healing-graphs.js";
 import { foldModel, planFold } from "../src/index.js";
 import { largestDifference, randomWindows } from "./support/numbers.js";
-import { oneThreadProvider } from "./support/one-thread-provider.js";
 
 const LENGTH = 20;
 

@@ -1,18 +1,18 @@
-import type { CheckpointTensor } from "@kvfold/decoder";
+import type { StoredTensor } from "@kvfold/decoder";
 import { type Checkpoint, checkpointOutput, onnxOutput, openCheckpoint } from "@kvfold/decoder";
 import { encodeFloats, serializeSafetensors } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
-import { memorySink } from "../../decoder/test/memory-sink.js";
 import { referenceLogits } from "../../decoder/test/reference/decoder.js";
 import {
   memoryFolder,
   syntheticCheckpoint,
   tinyLlama,
 } from "../../decoder/test/reference/synthetic-checkpoint.js";
+import { memorySink } from "../../decoder/test/support/memory-sink.js";
+import { oneThreadProvider } from "../../decoder/test/support/one-thread-provider.js";
 import { foldModel, planFold } from "../src/index.js";
 import { foldedLogits } from "./support/fold-in-memory.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
-import { oneThreadProvider } from "./support/one-thread-provider.js";
 
 const windows = randomWindows(4, 40, { vocabulary: 61 });
 
@@ -20,9 +20,9 @@ const windows = randomWindows(4, 40, { vocabulary: 61 });
 async function foldToBoth(checkpoint: Checkpoint, options: planFold.Options) {
   const { config } = checkpoint;
   const plan = planFold(config, { ...options, formats: ["onnx", "hf"] });
-  const tensors: CheckpointTensor[] = [];
+  const tensors: StoredTensor[] = [];
   const sink = {
-    add: async (tensor: CheckpointTensor) => void tensors.push(tensor),
+    add: async (tensor: StoredTensor) => void tensors.push(tensor),
     finish: async () => {},
     abandon: async () => {},
   };

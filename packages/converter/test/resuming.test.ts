@@ -10,10 +10,10 @@ import {
   tinyBloom,
   tinyLlama,
 } from "../../decoder/test/reference/synthetic-checkpoint.js";
+import { oneThreadProvider } from "../../decoder/test/support/one-thread-provider.js";
 import { type FoldProgress, foldModel, planFold } from "../src/index.js";
 import { openJournal, writeModel } from "../src/node.js";
 import { randomWindows } from "./support/numbers.js";
-import { oneThreadProvider } from "./support/one-thread-provider.js";
 import { differingFiles, readFolder } from "./support/read-folder.js";
 
 const LAYERS = 3;

@@ -8,7 +8,7 @@ import { AutoModelForCausalLM, AutoTokenizer, env, LogLevel, Tensor } from "@hug
 import { type Dtype, dtypes } from "@kvfold/decoder";
 import { createCausalLM, generate } from "@kvfold/runtime";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { oneThreadProvider } from "./support/one-thread-provider.js";
+import { oneThreadProvider } from "../../decoder/test/support/one-thread-provider.js";
 import { writeFolder } from "./support/write-folder.js";
 
 const NEW_TOKENS = 24;

@@ -9,5 +9,11 @@ export { emitSlice } from "./graph/emit-slice.js";
 export { type Emitter, type FloatType, OPSETS, type ProjectionFormat } from "./graph/emitter.js";
 export type { AttentionKind } from "./graph/positions.js";
 export { emitJoinHeads, emitSplitHeads } from "./graph/split-heads.js";
-export { attentionKind, storedCache } from "./graph/stored-cache.js";
+export { emitStaticPositions } from "./graph/static-positions.js";
+export {
+  attentionKind,
+  sharedAttentionKind,
+  storedCache,
+  unfoldedAttentionKind,
+} from "./graph/stored-cache.js";
 export { type BlockWindow, type WindowGraph, windowContext, windowGraph } from "./graph/window-graph.js";

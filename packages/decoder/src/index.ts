@@ -5,7 +5,8 @@ export {
   type TensorSample,
 } from "./checkpoint/checkpoint.js";
 export { loadBlock, loadEmbedding, loadHead } from "./checkpoint/load-weights.js";
-export { type ModelConfig, readConfig } from "./checkpoint/read-config.js";
+export type { StoredTensor } from "./checkpoint/stored-tensor.js";
+export { type ModelConfig, readConfig } from "./config/read-config.js";
 export { DecoderError, type DecoderErrorCode } from "./decoder-error.js";
 export type { Family } from "./families/family.js";
 export { families } from "./families/index.js";
@@ -17,13 +18,12 @@ export type {
   CacheShape,
   EmbeddingWeights,
   HeadWeights,
+  KeyBasis,
   KeyExpansion,
   Linear,
-  RotatedBasis,
 } from "./model/decoder-weights.js";
 export type { ModelShape } from "./model/model-shape.js";
 export { checkpointOutput } from "./output/checkpoint-output.js";
-export type { CheckpointTensor } from "./output/checkpoint-tensors.js";
 export type { ModelOutput } from "./output/model-output.js";
 export { type ModelTarget, writeBytes } from "./output/model-target.js";
 export { type OnnxOutput, type OpenSink, onnxOutput } from "./output/onnx-output.js";

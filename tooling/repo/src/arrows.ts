@@ -20,7 +20,7 @@ export const arrows: Readonly<Record<string, Arrows>> = {
   "runtime-node": { to: ["runtime"], outside: ["onnxruntime-node"] },
   "runtime-web": { to: ["runtime"], outside: ["onnxruntime-web"] },
   calibration: { to: ["linalg", "runtime", "safetensors"], outside: [] },
-  decoder: { to: ["onnx", "rope", "runtime", "safetensors"], outside: ["zod"] },
+  decoder: { to: ["onnx", "rope", "runtime", "safetensors"], outside: [] },
   converter: { to: ["calibration", "decoder", "linalg", "onnx", "runtime", "safetensors"], outside: ["zod"] },
 };
 

@@ -40,8 +40,9 @@ async function measureLayers(
 ): Promise<readonly LayerEnergy[]> {
   const { config } = checkpoint;
   const { layers } = config.shape;
-  const taps: readonly Tap[] =
-    config.family.positions === "rope" ? ["keysBeforeRope", "keys", "values"] : ["keys", "values"];
+  const taps: readonly Tap[] = config.blocks.some(({ attention }) => attention.rope !== undefined)
+    ? ["keysBeforeRope", "keys", "values"]
+    : ["keys", "values"];
   let runs = 0;
   const calibrator = await startCalibration({
     config,

@@ -2,12 +2,12 @@ import { onnxOutput } from "@kvfold/decoder";
 import { createCausalLM, perplexity } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
-import { memorySink } from "../../../decoder/test/memory-sink.js";
 import {
   syntheticCheckpoint,
   tinyBloom,
   tinyLlama,
 } from "../../../decoder/test/reference/synthetic-checkpoint.js";
+import { memorySink } from "../../../decoder/test/support/memory-sink.js";
 import { modelSource } from "../../test/support/fold-in-memory.js";
 import { randomWindows } from "../../test/support/numbers.js";
 import { foldModel } from "../fold/fold-model.js";

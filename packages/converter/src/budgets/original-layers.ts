@@ -48,7 +48,7 @@ export async function* originalLayers(
       await copyStates(calibrator.hidden, input);
       const measured = { ...(await calibrator.measure(block)), ...moments?.[layer] };
       await calibrator.advance(block);
-      const known = layerContext(checkpoint, plan, { layer, attention: block.attention, moments: measured });
+      const known = layerContext(plan, { layer, attention: block.attention, moments: measured });
       yield { ...known, block, windows, input, fold: foldAs(plan.method, known, block) };
       onLayer(layer);
     }
@@ -69,7 +69,7 @@ function foldAs(method: string, known: LayerContext, block: BlockWeights): Origi
   };
   return async ({ keys, values }) => {
     const bases = { keys: await basesOf("keys", keys), values: await basesOf("values", values) };
-    return { ...block, attention: foldAttention(known.attention, bases, known.positions) };
+    return { ...block, attention: foldAttention(known.attention, bases) };
   };
 }
 

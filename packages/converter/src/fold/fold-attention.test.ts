@@ -48,7 +48,7 @@ describe("foldAttention", () => {
   it("folds values into their projection, biases too: v' = v[group] E", async () => {
     const attention = await attentionOf(grouped);
     const bases = { keys: anyBases(2, 32, 16, 1), values: anyBases(2, 32, 24, 2) };
-    const folded = foldAttention(attention, bases, "rope");
+    const folded = foldAttention(attention, bases);
     expect(folded.values).toEqual({ heads: 2, size: 24 });
     const x = row(32);
     const values = apply(attention.value, x);
@@ -61,7 +61,7 @@ describe("foldAttention", () => {
   it("folds decoding into W_O, each query head with the KV head that it reads", async () => {
     const attention = await attentionOf(grouped);
     const bases = { keys: anyBases(2, 32, 16, 1), values: anyBases(2, 32, 24, 2) };
-    const folded = foldAttention(attention, bases, "rope");
+    const folded = foldAttention(attention, bases);
     expect(folded.output).toMatchObject({ inputs: 8 * 24, outputs: 32, bias: undefined });
     const latents = row(8 * 24);
     // Query heads 0 and 1 read KV head 0, 2 and 3 KV head 1, and so on; KV heads 0 and 1 are group 0.
@@ -80,7 +80,7 @@ describe("foldAttention", () => {
     const attention = await attentionOf(tinyLlama);
     const [plain] = [anyBases(2, 32, 16, 2)];
     const values = plain.map((basis, group) => ({ ...basis, offset: row(32, 10 + group) }));
-    const folded = foldAttention(attention, { keys: plain, values }, "rope");
+    const folded = foldAttention(attention, { keys: plain, values });
     const expected = apply(attention.output, Float64Array.from(values.flatMap(({ offset }) => [...offset])));
     expect(largestDifference(folded.output.bias!, expected)).toBeLessThan(TOLERANCE);
   });
@@ -88,7 +88,7 @@ describe("foldAttention", () => {
   it("leaves rotated keys and queries to two products at run time", async () => {
     const attention = await attentionOf(tinyLlama);
     const bases = { keys: anyBases(1, 64, 32, 1), values: anyBases(2, 32, 16, 2) };
-    const folded = foldAttention(attention, bases, "rope");
+    const folded = foldAttention(attention, bases);
     expect([folded.key, folded.query]).toEqual([attention.key, attention.query]);
     expect(folded.keys).toEqual({ heads: 1, size: 32 });
     const { encode, decode } = folded.rotated!;
@@ -107,10 +107,9 @@ describe("foldAttention", () => {
   it("folds keys that stand before the rotation into their projection, and expands them: (k E) F = k P", async () => {
     const attention = await attentionOf(grouped);
     const keys = anyBases(2, 32, 12, 1).map((basis) => ({ ...basis, beforeRope: true }));
-    const folded = foldAttention(attention, { keys, values: anyBases(4, 16, 8, 2) }, "rope");
+    const folded = foldAttention(attention, { keys, values: anyBases(4, 16, 8, 2) });
     expect(folded.query).toEqual(attention.query);
     expect(folded).toMatchObject({ keys: { heads: 2, size: 12 }, rotated: undefined });
-    expect(folded.expanded!.heads).toBe(4);
     const x = row(32);
     const [latents, unfolded] = [apply(folded.key, x), apply(attention.key, x)];
     for (const [group, basis] of keys.entries()) {
@@ -130,7 +129,7 @@ describe("foldAttention", () => {
     const attention = await attentionOf(tinyLlama);
     const [basis] = anyBases(1, 16, 6, 1);
     const keys = Array.from({ length: 4 }, () => ({ ...basis!, beforeRope: true }));
-    const { expanded, key } = foldAttention(attention, { keys, values: anyBases(4, 16, 8, 2) }, "rope");
+    const { expanded, key } = foldAttention(attention, { keys, values: anyBases(4, 16, 8, 2) });
     expect(key.outputs).toBe(4 * 6);
     expect([...expanded!.decode]).toEqual([...Float32Array.from(basis!.decode.data)]);
   });
@@ -139,13 +138,13 @@ describe("foldAttention", () => {
     const attention = await attentionOf(tinyBloom);
     const plain = { keys: anyBases(3, 16, 8, 1), values: anyBases(3, 16, 8, 2) };
     const early = { ...plain, keys: plain.keys.map((basis) => ({ ...basis, beforeRope: true })) };
-    expect(foldAttention(attention, early, "alibi")).toEqual(foldAttention(attention, plain, "alibi"));
+    expect(foldAttention(attention, early)).toEqual(foldAttention(attention, plain));
   });
 
   it("folds keys without rotation away: (q') . (k') = q . (k P)", async () => {
     const attention = await attentionOf(tinyBloom);
     const bases = { keys: anyBases(3, 16, 8, 1), values: anyBases(3, 16, 8, 2) };
-    const folded = foldAttention(attention, bases, "alibi");
+    const folded = foldAttention(attention, bases);
     expect(folded.rotated).toBeUndefined();
     const [x, y] = [row(48, 6), row(48, 7)];
     const [queries, keys] = [apply(attention.query, x), apply(attention.key, y)];

@@ -1,4 +1,4 @@
-import type { AttentionWeights, CacheShape, KeyExpansion, Linear, RotatedBasis } from "@kvfold/decoder";
+import type { AttentionWeights, CacheShape, KeyBasis, KeyExpansion, Linear } from "@kvfold/decoder";
 import {
   add,
   createMatrix,
@@ -21,15 +21,10 @@ export interface LayerBases {
 }
 
 /**
- * Folds the KV heads of an unfolded attention layer (docs/method.md, Folding). Values, and keys without rotation, fold
- * into the weights; rotated keys leave two small products per token at run time, and keys whose basis stands before
- * the rotation one product per cached key.
+ * Folds the KV heads of an unfolded attention layer (docs/method.md, Folding). Values fold into the weights; where keys
+ * go follows from their basis and from what the layer does to keys.
  */
-export function foldAttention(
-  attention: AttentionWeights,
-  bases: LayerBases,
-  positions: "rope" | "alibi",
-): AttentionWeights {
+export function foldAttention(attention: AttentionWeights, bases: LayerBases): AttentionWeights {
   const folded = {
     ...attention,
     keys: cacheShape(bases.keys),
@@ -37,20 +32,49 @@ export function foldAttention(
     value: encodeProjection(attention.value, bases.values),
     output: decodeOutput(attention, bases.values),
   };
-  const { slots, beforeRope } = bases.keys[0]!;
-  if (positions === "rope" && beforeRope) {
-    const key = encodeProjection(attention.key, bases.keys);
-    return { ...folded, key, expanded: keyExpansion(attention, bases.keys) };
+  switch (keyPlace(attention, bases.keys)) {
+    case "expanded":
+      return { ...folded, ...expandedKeys(attention, bases.keys) };
+    case "rotated":
+      return { ...folded, rotated: keyBasis(attention, bases.keys) };
+    case "unrotated":
+      return { ...folded, ...ownSlots(attention, bases.keys), unrotated: keyBasis(attention, bases.keys) };
+    case "weights":
+      return {
+        ...folded,
+        ...ownSlots(attention, bases.keys),
+        key: encodeProjection(attention.key, bases.keys),
+        query: decodeQuery(attention, bases.keys),
+      };
   }
-  if (positions === "rope" && slots === undefined)
-    return { ...folded, rotated: rotatedBasis(attention, bases.keys) };
-  return {
-    ...folded,
-    slots: slots && !isOwnOrder(slots, attention.headDim) ? slots : undefined,
-    key: encodeProjection(attention.key, bases.keys),
-    query: decodeQuery(attention, bases.keys),
-  };
 }
+
+/**
+ * Where the fold of keys stands. `weights`: in the projections, at no cost, where nothing stands between them and the
+ * scores that the basis does not commute with. `unrotated`: after a norm of heads and before the rotation, for bases
+ * that commute with the rotation. `rotated`: after both, two small products per token. `expanded`: keys are cached
+ * before the rotation and take one product per cached key.
+ */
+function keyPlace(
+  { rope, headNorm }: AttentionWeights,
+  bases: readonly Basis[],
+): "weights" | "unrotated" | "rotated" | "expanded" {
+  const { slots, beforeRope } = bases[0]!;
+  if (rope !== undefined && beforeRope) return "expanded";
+  const commutes = rope === undefined || slots !== undefined;
+  if (commutes && headNorm === undefined) return "weights";
+  return commutes && rope !== undefined && headNorm === "before-rotation" ? "unrotated" : "rotated";
+}
+
+/** The frequency of each pair of a folded head, where it is not the model's own order. */
+const ownSlots = (
+  { headDim, rope }: AttentionWeights,
+  [first]: readonly Basis[],
+): Pick<AttentionWeights, "slots"> => {
+  const slots = first?.slots;
+  const isNeeded = rope !== undefined && slots !== undefined && !isOwnOrder(slots, headDim);
+  return { slots: isNeeded ? slots : undefined };
+};
 
 const isOwnOrder = (slots: readonly number[], headDim: number): boolean =>
   slots.length === headDim / 2 && slots.every((frequency, index) => frequency === index);
@@ -111,20 +135,35 @@ function decodeQuery(attention: AttentionWeights, bases: readonly Basis[]): Line
   );
 }
 
-function rotatedBasis(attention: AttentionWeights, bases: readonly Basis[]): RotatedBasis {
+function keyBasis(attention: AttentionWeights, bases: readonly Basis[]): KeyBasis {
   const decode = Array.from({ length: attention.heads }, (_, head) =>
     transpose(headDecode(attention, bases, head)),
   );
   return {
-    encode: toFloat32(stackRows(bases.map((basis) => basis.encode))),
+    encode: stackedEncode(bases),
     decode: toFloat32(stackRows(decode)),
   };
 }
 
-function keyExpansion({ key, headDim }: AttentionWeights, bases: readonly Basis[]): KeyExpansion {
+const stackedEncode = (bases: readonly Basis[]): Float32Array =>
+  toFloat32(stackRows(bases.map((basis) => basis.encode)));
+
+/** Keys are encoded by their projection, unless a norm follows that. */
+function expandedKeys(
+  { key, headNorm }: AttentionWeights,
+  bases: readonly Basis[],
+): Pick<AttentionWeights, "key" | "expanded"> {
+  const decode = stackedDecode(bases);
+  return headNorm === "before-rotation"
+    ? { key, expanded: { encode: stackedEncode(bases), decode } }
+    : { key: encodeProjection(key, bases), expanded: { encode: undefined, decode } };
+}
+
+/** One matrix where all bases decode alike. */
+function stackedDecode(bases: readonly Basis[]): KeyExpansion["decode"] {
   const [first, ...others] = bases.map(({ decode }) => decode);
-  const alike = others.every((decode) => decode === first);
-  return { heads: key.outputs / headDim, decode: toFloat32(stackRows([first!, ...(alike ? [] : others)])) };
+  const isShared = others.every((decode) => decode === first);
+  return toFloat32(stackRows([first!, ...(isShared ? [] : others)]));
 }
 
 /** `F[:, h] [r, d]`: the columns that decode the KV head which query head `head` reads. */
@@ -134,8 +173,7 @@ function headDecode(attention: AttentionWeights, bases: readonly Basis[], head: 
 }
 
 /** The basis that decodes the KV head which query head `head` reads, and where that KV head starts in it. */
-function decoderOf({ heads, headDim, key }: AttentionWeights, bases: readonly Basis[], head: number) {
-  const kvHeads = key.outputs / headDim;
+function decoderOf({ heads, headDim, kvHeads }: AttentionWeights, bases: readonly Basis[], head: number) {
   const kvHead = Math.floor(head / (heads / kvHeads));
   const span = kvHeads / bases.length;
   return { basis: bases[Math.floor(kvHead / span)]!, column: (kvHead % span) * headDim };

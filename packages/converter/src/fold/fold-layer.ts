@@ -33,11 +33,11 @@ export async function foldLayer(
   { method, plan, ...context }: FoldLayerInput,
   products: MatrixProducts,
 ): Promise<FoldedLayer> {
-  const { attention, positions } = context;
+  const { attention } = context;
   if (method === none.name) return { attention, retained: { keys: [], values: [] } };
   const bases = await chooseBases(method, plan, context, products);
   return {
-    attention: foldAttention(attention, bases, positions),
+    attention: foldAttention(attention, bases),
     retained: {
       keys: bases.keys.map(({ retained }) => retained),
       values: bases.values.map(({ retained }) => retained),

@@ -140,10 +140,10 @@ async function foldBlock(
 }
 
 function startFolding(
-  { checkpoint, plan, math = inlineBlockMath }: foldModel.Options,
+  { plan, math = inlineBlockMath }: foldModel.Options,
   layer: number,
   { block: { attention }, moments }: MeasuredBlock,
 ): Promise<FoldedLayer> {
-  const context = layerContext(checkpoint, plan, { layer, attention, moments });
+  const context = layerContext(plan, { layer, attention, moments });
   return math.run("foldLayer", { ...context, method: plan.method, plan: plan.layers[layer]! });
 }

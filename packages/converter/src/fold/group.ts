@@ -1,5 +1,5 @@
 import type { StageMoments } from "@kvfold/calibration";
-import type { AttentionWeights, Linear, ModelConfig } from "@kvfold/decoder";
+import type { AttentionWeights, Linear } from "@kvfold/decoder";
 import { createMatrix, type Matrix, sliceMoments } from "@kvfold/linalg";
 import { ConverterError } from "../converter-error.js";
 import type { Group, Side } from "../methods/method.js";
@@ -9,15 +9,15 @@ import type { FoldPlan, SidePlan } from "../plan/fold-plan.js";
 export interface LayerContext {
   readonly layer: number;
   readonly seed: number;
+  /** Whether keys of the layer are rotated. */
   readonly positions: "rope" | "alibi";
   readonly attention: AttentionWeights;
   readonly moments: StageMoments;
   readonly outputBias: boolean;
 }
 
-/** That of one layer of a model: what its plan and its family say of it, with what was loaded and measured. */
+/** That of one layer of a model: what its plan says of it, with what was loaded and measured. */
 export function layerContext(
-  { config }: { readonly config: ModelConfig },
   { seed, bias }: FoldPlan,
   { layer, attention, moments }: Pick<LayerContext, "layer" | "attention" | "moments">,
 ): LayerContext {
@@ -26,7 +26,7 @@ export function layerContext(
     attention,
     moments,
     seed,
-    positions: config.family.positions,
+    positions: attention.rope === undefined ? "alibi" : "rope",
     outputBias: bias === "free",
   };
 }

@@ -7,6 +7,7 @@ import {
   emitEmbedding,
   emitMlpHalf,
   emitProjections,
+  emitStaticPositions,
   windowContext,
   windowGraph,
 } from "@kvfold/decoder/graph";
@@ -28,7 +29,8 @@ export function embeddingGraph(
 ): ModelSource {
   return windowGraph(config, length, ({ e, output }) => {
     const ids = e.graph.input("input_ids", "int64", [1, length]);
-    output(HIDDEN_OUT, emitEmbedding(e.at("model"), ids, embedding, config).hidden);
+    const positions = emitStaticPositions(e, length);
+    output(HIDDEN_OUT, emitEmbedding(e.at("model"), ids, embedding, config.shape, positions).hidden);
   });
 }
 
@@ -54,22 +56,23 @@ export function blockGraph(
       for (const tap of taps) emitTapMoments(e, tap, values[tap], config);
     };
     if (outputs.length === 0) {
-      const normed = emitAttentionInput(block, x, weights, config);
+      const normed = emitAttentionInput(block, x, weights);
       measure(emitProjections(block.at("attn"), normed, weights.attention, context.positions));
       return;
     }
-    const { attention, attentionResidual } = emitAttentionHalf(block, x, weights, config, context);
+    const { attention, attentionResidual } = emitAttentionHalf(block, x, weights, context);
     measure(attention);
     if (outputs.includes(RESIDUAL_OUT)) output(RESIDUAL_OUT, attentionResidual);
     if (outputs.includes(HIDDEN_OUT))
-      output(HIDDEN_OUT, emitMlpHalf(block, attentionResidual, weights, config));
+      output(HIDDEN_OUT, emitMlpHalf(block, { hidden: x, residual: attentionResidual }, weights));
   });
 }
 
 /** The second half of a block: `hidden_in`, the stream between the halves, to `hidden_out`. */
 export function mlpGraph({ config, weights, length }: BlockWindow): ModelSource {
   return windowGraph(config, length, ({ e, input, output }) => {
-    output(HIDDEN_OUT, emitMlpHalf(e.at("block"), input(HIDDEN_IN), weights, config));
+    const residual = input(HIDDEN_IN);
+    output(HIDDEN_OUT, emitMlpHalf(e.at("block"), { hidden: residual, residual }, weights));
   });
 }
 
@@ -79,9 +82,14 @@ export function sensitivityGraph(window: BlockWindow, taps: readonly AttentionTa
   return windowGraph(config, length, ({ e, input }) => {
     const { positions } = windowContext(e, window, "plain");
     const block = e.at("block");
-    const normed = emitAttentionInput(block, input(HIDDEN_IN), weights, config);
+    const normed = emitAttentionInput(block, input(HIDDEN_IN), weights);
     const projections = emitProjections(block.at("attn"), normed, weights.attention, positions);
-    const values = emitSensitivity(e.at("sensitivity"), projections, weights.attention, positions.scoreBias!);
+    const values = emitSensitivity(
+      e.at("sensitivity"),
+      projections,
+      weights.attention,
+      positions.scoreBias(weights.attention),
+    );
     for (const tap of taps) emitTapMoments(e, tap, values[tap], config);
   });
 }

@@ -1,4 +1,4 @@
-import type { AttentionWeights, CacheShape, RotatedBasis } from "@kvfold/decoder";
+import type { AttentionWeights, CacheShape, KeyBasis } from "@kvfold/decoder";
 import type { AttentionContext, Emitter, Projected, ProjectionValues } from "@kvfold/decoder/graph";
 import { emitBasis, emitPerHead, emitPlainAttention, emitProjections } from "@kvfold/decoder/graph";
 import { fromFloat32, type Matrix, multiply, stackColumns, toFloat32, transpose } from "@kvfold/linalg";
@@ -46,7 +46,7 @@ function emitScoredSide(
   const { headDim, rotated } = weights;
   if (rotated === undefined || !hasWideKeys(weights))
     return { ...emitBasis(e, queries, keys, weights), keys: weights.keys };
-  const kvHeads = weights.key.outputs / headDim;
+  const { kvHeads } = weights;
   const group: CacheShape = { heads: weights.keys.heads, size: weights.key.outputs / weights.keys.heads };
   const projectors = e.floats(
     "k_projector",
@@ -104,7 +104,7 @@ function sideBySide(
 /** `encode decode` of each group of keys, `[keys.heads, s * d, s * d]`. */
 function keyProjectors(
   weights: AttentionWeights,
-  basis: RotatedBasis,
+  basis: KeyBasis,
   { heads, size }: CacheShape,
 ): Float32Array {
   const rank = weights.keys.size;
@@ -124,7 +124,7 @@ function keyProjectors(
 /** `F [r, s * d]` of a group, from the queries' side: the first query head that reads a KV head speaks for it. */
 function groupDecode(
   { heads, headDim, key, keys }: AttentionWeights,
-  { decode }: RotatedBasis,
+  { decode }: KeyBasis,
   group: number,
   span: number,
 ): Matrix {

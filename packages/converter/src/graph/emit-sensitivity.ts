@@ -28,7 +28,7 @@ export function emitSensitivity(
   const query = emitSplitHeads(e.at("query"), queries, { heads, size: headDim });
   const key = emitHeadPerQuery(e.at("key"), keys, weights);
   const value = emitHeadPerQuery(e.at("value"), values, weights);
-  const attention = emitAttentionWeights(e, query, key, scoreBias, headDim);
+  const attention = emitAttentionWeights(e, query, key, scoreBias, weights.scale);
   const weight = emitQueryWeight(
     e,
     attention,
@@ -56,9 +56,9 @@ function emitAttentionWeights(
   query: string,
   key: string,
   scoreBias: string,
-  headDim: number,
+  scale: number,
 ): string {
-  const scaled = e.node("Mul", "scale/Mul", [query, e.scalar(1 / Math.sqrt(headDim))]);
+  const scaled = e.node("Mul", "scale/Mul", [query, e.scalar(scale)]);
   const scores = e.node("MatMul", "scores/MatMul", [
     scaled,
     e.transpose("scores/Transpose", key, [0, 1, 3, 2]),

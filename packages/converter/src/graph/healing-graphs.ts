@@ -34,7 +34,7 @@ export const REFIT_TARGET = "target.sum";
 export function attentionInputRefitGraph({ config, weights, length }: BlockWindow): ModelSource {
   return windowGraph(config, length, ({ e, input }) => {
     const [folded, original] = [HIDDEN_IN, TARGET_IN].map((name) =>
-      emitAttentionInput(e.at(name), input(name), weights, config),
+      emitAttentionInput(e.at(name), input(name), weights),
     );
     const width = config.shape.hiddenSize;
     emitRegression(e, [folded!, width], [original!, width]);
@@ -52,7 +52,7 @@ export function attentionRefitGraph(window: BlockWindow, directions?: HeadDirect
   return windowGraph(config, length, ({ e, input, output }) => {
     const x = input(HIDDEN_IN);
     const missing = e.node("Sub", "target/Sub", [input(TARGET_IN), x]);
-    const normed = emitAttentionInput(e, x, weights, config);
+    const normed = emitAttentionInput(e, x, weights);
     const attended = emitHeads(e.at("attn"), normed, window, directions);
     emitRegression(e, [attended, width], [missing, config.shape.hiddenSize]);
     output(ATTENDED_OUT, attended, width);
@@ -79,8 +79,8 @@ export function residualRefitGraph({ config, weights, length }: BlockWindow): Mo
   return windowGraph(config, length, (graph) => {
     const { e, input, output } = graph;
     const residual = emitResidual(graph, weights.attention.output);
-    const folded = emitMlpInput(e.at("folded"), residual, weights, config);
-    const original = emitMlpInput(e.at("original"), input(TARGET_IN), weights, config);
+    const folded = emitMlpInput(e.at("folded"), sequential(residual), weights);
+    const original = emitMlpInput(e.at("original"), sequential(input(TARGET_IN)), weights);
     emitRegression(e, [folded, width], [original, width]);
     output(RESIDUAL_OUT, residual);
   });
@@ -101,8 +101,8 @@ export function mlpRefitGraph({ config, weights, length }: BlockWindow): ModelSo
   return windowGraph(config, length, ({ e, input, output }) => {
     const residual = input(HIDDEN_IN);
     const missing = e.node("Sub", "target/Sub", [input(TARGET_IN), residual]);
-    const normed = emitMlpInput(e, residual, weights, config);
-    const activations = emitMlpActivations(e.at("mlp"), normed, mlp, config.activation);
+    const normed = emitMlpInput(e, sequential(residual), weights);
+    const activations = emitMlpActivations(e.at("mlp"), normed, mlp);
     emitRegression(e, [activations, width], [missing, config.shape.hiddenSize]);
     output(ACTIVATIONS_OUT, activations, width);
   });
@@ -116,6 +116,8 @@ export function downGraph({ config, weights, length }: BlockWindow): ModelSource
     output(HIDDEN_OUT, e.node("Add", "residual/Add", [input(HIDDEN_IN), added]));
   });
 }
+
+const sequential = (residual: string) => ({ hidden: residual, residual });
 
 /** Sums for least squares of `target` on `inputs`, each a value and its width. */
 function emitRegression(

@@ -23,7 +23,7 @@ export declare namespace lossGraph {
  * `loss [1]`, the sum of `-log p(next token)` in nats over the first `S - 1` positions.
  */
 export function lossGraph({ config, embedding, head, length }: lossGraph.Options): ModelSource {
-  const { hiddenSize, vocabSize } = config.shape;
+  const { vocabSize } = config.shape;
   return windowGraph(config, length, ({ e, input }) => {
     const hidden = input(HIDDEN_IN);
     const next = e.graph.input(NEXT_TOKENS, "int64", [1, length - 1]);
@@ -33,8 +33,11 @@ export function lossGraph({ config, embedding, head, length }: lossGraph.Options
       e.graph.int64([length - 1]),
       e.graph.int64([1]),
     ]);
-    const table = head.table === undefined ? emitTable(e, embedding, [vocabSize, hiddenSize]) : "";
-    emitLoss(e.at("loss"), emitHead(e, predicting, table, head, config), next);
+    const table =
+      head.table === undefined
+        ? emitTable(e, embedding, [vocabSize, embedding.table.length / vocabSize])
+        : "";
+    emitLoss(e.at("loss"), emitHead(e, predicting, table, head, config.shape), next);
   });
 }
 

@@ -12,7 +12,7 @@ it("puts a block together as it was, with every part that a fold may leave", asy
     attention: {
       ...block.attention,
       rotated: { encode: decode, decode },
-      expanded: { heads: 3, decode },
+      expanded: { encode: undefined, decode },
       slots: [0, 2],
     },
   };

@@ -29,9 +29,9 @@ export function outputConfig(
 }
 
 /** The cache's shape as config fields, where all layers and sides have one shape and the family has a field for it. */
-function sharedShape({ family }: ModelConfig, { layers }: FoldPlan): Record<string, number> {
+function sharedShape({ standard }: ModelConfig, { layers }: FoldPlan): Record<string, number> {
   const [first, ...others] = layers.flatMap((layer) => Object.values(storedCache(cacheShapes(layer))));
   const agree = others.every(({ heads, size }) => heads === first!.heads && size === first!.size);
-  if (family.config.kvHeads === undefined || !agree) return {};
-  return { num_key_value_heads: first!.heads, head_dim: first!.size };
+  if (standard.kvHeads === undefined || !agree) return {};
+  return { [standard.kvHeads]: first!.heads, head_dim: first!.size };
 }

@@ -1,6 +1,6 @@
 import type { ModelConfig, ModelShape } from "@kvfold/decoder";
 import { type Dtype, floatDtype } from "@kvfold/decoder";
-import { attentionKind } from "@kvfold/decoder/graph";
+import { attentionKind, sharedAttentionKind } from "@kvfold/decoder/graph";
 import type { Budget } from "../budgets/budget.js";
 import { findBudget, uniform } from "../budgets/index.js";
 import { ConverterError } from "../converter-error.js";
@@ -68,10 +68,16 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     settled: budget === uniform,
     layers,
     heal: options.heal ?? method.heal ?? "none",
-    attention: method.keysBeforeRope ? "plain" : attentionKind(cacheShapes(layer), family.positions),
+    attention: method.keysBeforeRope
+      ? "plain"
+      : sharedAttentionKind(
+          config.blocks.map((block) =>
+            attentionKind({ ...cacheShapes(layer), expanded: undefined }, block.attention),
+          ),
+        ),
     taps: method.taps,
     formats,
-    bias: formats.includes("hf") && family.biasOptions === undefined ? "none" : "free",
+    bias: formats.includes("hf") && config.standard.biases === undefined ? "none" : "free",
     dtypes,
     maxPositions,
     seed,
@@ -87,11 +93,15 @@ interface Choices {
 
 /** How any one layer is folded; budgets change it later. */
 function planLayer(
-  { shape, family }: ModelConfig,
+  { shape, blocks }: ModelConfig,
   { keySpan, valueSpan, keyShare }: planFold.Options,
   { keep, method, budget }: Choices,
 ): LayerPlan {
-  const context: SpanContext = { shape, positions: family.positions, shrink: keep.denominator };
+  const context: SpanContext = {
+    shape,
+    positions: blocks.some(({ attention }) => attention.rope !== undefined) ? "rope" : "alibi",
+    shrink: keep.denominator,
+  };
   const spans = method.spans(context);
   const even: LayerPlan = {
     keys: planSide(shape, keep, keySpan ?? spans.keys, "--key-span"),
@@ -113,7 +123,7 @@ function requireFreeRanks(budget: Budget, method: Method, formats: readonly Form
 
 /** Refuses, before any work starts, what no Hugging Face checkpoint can say. */
 function requireStandardShape(
-  { family, shape }: ModelConfig,
+  { family, shape, standard }: ModelConfig,
   method: Method,
   { keys, values }: LayerPlan,
 ): void {
@@ -121,8 +131,7 @@ function requireStandardShape(
   const refuse = (reason: string) => {
     throw new ConverterError("invalid-option", `--format hf: ${reason}; --format onnx can hold it`);
   };
-  if (family.config.kvHeads === undefined)
-    refuse(`a ${family.name} checkpoint has no field for fewer KV heads`);
+  if (standard.kvHeads === undefined) refuse(`a ${family.name} checkpoint has no field for fewer KV heads`);
   if (!method.standardShape) {
     refuse(
       `method ${method.name} leaves products ${method.keysBeforeRope ? "before" : "after"} the rotation, which plain GQA code does not have (${able.join(", ")} do without)`,

@@ -1,9 +1,9 @@
 import type { StageMoments } from "@kvfold/calibration";
 import { type Checkpoint, onnxOutput } from "@kvfold/decoder";
 import { createCausalLM, type ModelSource, type Session } from "@kvfold/runtime";
-import { memorySink } from "../../../decoder/test/memory-sink.js";
+import { memorySink } from "../../../decoder/test/support/memory-sink.js";
+import { oneThreadProvider } from "../../../decoder/test/support/one-thread-provider.js";
 import { allocateBudget, type FoldPlan, foldModel, planFold } from "../../src/index.js";
-import { oneThreadProvider } from "./one-thread-provider.js";
 
 /** A fold that lives in memory: files by name, what was measured, and the plan. */
 export interface Folded {

@@ -2,6 +2,7 @@ import { loadBlock } from "@kvfold/decoder";
 import { type Matrix, plainProducts, projector } from "@kvfold/linalg";
 import { type AttendedHook, referenceLogits } from "../../../decoder/test/reference/decoder.js";
 import type { Rows } from "../../../decoder/test/reference/layers.js";
+import { layerContext } from "../../src/fold/group.js";
 import { type Basis, chooseBases, findMethod } from "../../src/index.js";
 import type { Folded } from "./fold-in-memory.js";
 
@@ -24,11 +25,9 @@ export async function projectorLogits(folded: Folded, tokens: ArrayLike<number>)
 
 async function chooseProjectors({ checkpoint, plan, moments }: Folded) {
   const layers = [];
-  const { positions } = checkpoint.config.family;
-  const shared = { seed: plan.seed, positions, outputBias: true };
   for (const [layer, layerPlan] of plan.layers.entries()) {
     const { attention } = await loadBlock(checkpoint, layer);
-    const context = { ...shared, layer, attention, moments: moments[layer] ?? {} };
+    const context = layerContext(plan, { layer, attention, moments: moments[layer] ?? {} });
     const bases = await chooseBases(plan.method, layerPlan, context, plainProducts);
     layers.push({ keys: bases.keys.map(toAffine), values: bases.values.map(toAffine) });
   }

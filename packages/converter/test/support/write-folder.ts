@@ -1,9 +1,9 @@
 import { openCheckpoint } from "@kvfold/decoder";
 import { directorySource } from "@kvfold/decoder/node";
+import { oneThreadProvider } from "../../../decoder/test/support/one-thread-provider.js";
 import { planFold } from "../../src/index.js";
 import { writeModel } from "../../src/node.js";
 import { type AssetModel, modelFolder, readWindows } from "./assets.js";
-import { oneThreadProvider } from "./one-thread-provider.js";
 
 /** Folds a trained model into an empty folder, as the command line does, with little calibration text. */
 export async function writeFolder(to: string, name: AssetModel, options: planFold.Options): Promise<void> {

@@ -4,10 +4,12 @@ import {
   parseHeader,
   parseShardIndex,
   readFloats,
+  SafetensorsError,
   type TensorInfo,
 } from "@kvfold/safetensors";
+import { type ModelConfig, readConfig } from "../config/read-config.js";
 import { DecoderError } from "../decoder-error.js";
-import { type ModelConfig, readConfig } from "./read-config.js";
+import { reviewUnusedTensors } from "./unused-tensors.js";
 
 /** A folder of files, wherever it is: a directory, a web server, a test. */
 export interface FolderSource {
@@ -23,9 +25,14 @@ export interface FolderSource {
 export interface Checkpoint {
   readonly name: string;
   readonly config: ModelConfig;
+  /** What a user should know: fields and tensors that nothing reads. */
+  readonly notices: readonly string[];
   has(tensor: string): boolean;
-  /** Reads a tensor as float32, after checking its shape and that all values are finite. */
-  read(tensor: string, shape: readonly number[]): Promise<Float32Array>;
+  /**
+   * Reads a tensor as float32, after checking its shape and that all values are finite. Names come without the prefixes
+   * that checkpoints of a family may or may not have.
+   */
+  read(this: void, tensor: string, shape: readonly number[]): Promise<Float32Array>;
   /** What each tensor is and how it begins, in the order of the files: enough to tell one checkpoint from another. */
   samples(): AsyncIterable<TensorSample>;
   close(): Promise<void>;
@@ -58,18 +65,34 @@ export async function openCheckpoint(folder: FolderSource): Promise<Checkpoint> 
   if (text === undefined) throw missing(folder, "config.json", "is this a Hugging Face checkpoint folder?");
   const config = readConfig(text);
   const { tensors, close } = await openTensors(folder);
-  return {
-    name: folder.name,
-    config,
-    has: (tensor) => tensors.has(tensor),
-    read: (tensor, shape) => readTensor(folder, tensors, tensor, shape),
-    samples: () => sampleTensors(folder, tensors),
-    close,
-  };
+  const locate = (tensor: string) => locateTensor(tensors, config.prefixes, tensor);
+  try {
+    return {
+      name: folder.name,
+      config,
+      notices: [...config.notices, ...reviewUnusedTensors(folder.name, config, tensors.keys())],
+      has: (tensor) => locate(tensor) !== undefined,
+      read: (tensor, shape) => readTensor(folder, locate(tensor), tensor, shape),
+      samples: () => sampleTensors(folder, tensors),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
+/** The tensor under its own name, or with the first of the prefixes under which it exists. */
+const locateTensor = (
+  tensors: ReadonlyMap<string, Located>,
+  prefixes: readonly string[],
+  tensor: string,
+): Located | undefined =>
+  ["", ...prefixes].map((prefix) => tensors.get(prefix + tensor)).find((located) => located !== undefined);
+
 async function openTensors(folder: FolderSource) {
-  const files = await shardFiles(folder);
+  const index = await readShardIndex(folder);
+  const files = index === undefined ? ["model.safetensors"] : [...new Set(index.values())];
   const tensors = new Map<string, Located>();
   const sources: (ByteSource & { close?(): Promise<void> })[] = [];
   const close = async () => {
@@ -81,7 +104,19 @@ async function openTensors(folder: FolderSource) {
       if (source === undefined) throw missing(folder, file, "download all shards of the checkpoint");
       sources.push(source);
       const header = await inFile(folder, file, () => parseHeader(source));
-      for (const [name, info] of header.tensors) tensors.set(name, { file, source, info });
+      for (const [name, info] of header.tensors) {
+        // The index decides where a tensor lives that lies in several shards.
+        if (index === undefined || (index.get(name) ?? file) === file)
+          tensors.set(name, { file, source, info });
+      }
+    }
+    for (const [name, file] of index ?? []) {
+      if (!tensors.has(name))
+        throw missing(
+          folder,
+          `tensor ${name} of ${SHARD_INDEX}`,
+          `${file} does not hold it; download that shard again`,
+        );
     }
   } catch (error) {
     await close();
@@ -90,19 +125,17 @@ async function openTensors(folder: FolderSource) {
   return { tensors, close };
 }
 
-async function shardFiles(folder: FolderSource): Promise<readonly string[]> {
+async function readShardIndex(folder: FolderSource): Promise<ReadonlyMap<string, string> | undefined> {
   const index = await folder.readText(SHARD_INDEX);
-  if (index === undefined) return ["model.safetensors"];
-  return inFile(folder, SHARD_INDEX, () => [...new Set(parseShardIndex(index).values())]);
+  return index === undefined ? undefined : inFile(folder, SHARD_INDEX, () => parseShardIndex(index));
 }
 
 async function readTensor(
   folder: FolderSource,
-  tensors: ReadonlyMap<string, Located>,
+  located: Located | undefined,
   name: string,
   shape: readonly number[],
 ): Promise<Float32Array> {
-  const located = tensors.get(name);
   if (located === undefined)
     throw missing(folder, `tensor ${name}`, "the checkpoint does not fit its config.json");
   const { file, source, info } = located;
@@ -130,13 +163,13 @@ async function* sampleTensors(
   }
 }
 
-/** Says of what goes wrong while reading a file which file it was. */
+/** Adds the file's name to what goes wrong while it is read, and tells broken content from a failing disk or network. */
 async function inFile<T>(folder: FolderSource, file: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    const message = `${folder.name}/${file}: ${(cause as Error).message}`;
-    throw new DecoderError("malformed-checkpoint", message, { cause });
+    const code = SafetensorsError.isInstance(cause) ? "malformed-checkpoint" : "unreadable-checkpoint";
+    throw new DecoderError(code, `${folder.name}/${file}: ${(cause as Error).message}`, { cause });
   }
 }
 

@@ -97,7 +97,10 @@ describe("loadEmbedding and loadHead", () => {
           ]),
         ),
       );
-      expect(await loadEmbedding(checkpoint)).toEqual({ table, norm: { weight: vector, bias: vector } });
+      expect(await loadEmbedding(checkpoint)).toMatchObject({
+        table,
+        norm: { weight: vector, bias: vector },
+      });
     }
   });
 });

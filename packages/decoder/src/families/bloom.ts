@@ -1,36 +1,84 @@
+import { type ConfigFields, notNegative } from "../config/config-fields.js";
+import { alibiSlopes } from "../model/alibi.js";
+import type { ModelShape } from "../model/model-shape.js";
 import type { Family } from "./family.js";
+import {
+  eachLayer,
+  inputNormsOf,
+  plainAttention,
+  plainEmbedding,
+  plainHead,
+  plainMlpSource,
+  transformerPrefixes,
+} from "./gpt-like.js";
+import { checkDivides, layerNorm, linear, refuse } from "./parts.js";
 
-/** BLOOM: LayerNorm with biases, ALiBi, fused query-key-value, GELU (tanh form), normalised embeddings. */
+/** Context length to report where a config names none: ALiBi needs no table. */
+const DEFAULT_MAX_POSITIONS = 2048;
+
+/** BLOOM: LayerNorm with biases, ALiBi, fused projections head by head, GELU (tanh form), normalised embeddings. */
 export const bloom: Family = {
   name: "BLOOM",
   modelType: "bloom",
-  norm: "layer",
-  positions: "alibi",
-  activation: "gelu_pytorch_tanh",
-  tiedByDefault: true,
-  config: {
-    hiddenSize: ["hidden_size", "n_embed"],
-    layers: ["n_layer", "num_hidden_layers"],
-    heads: ["n_head", "num_attention_heads"],
-    maxPositions: ["seq_length"],
-    normEpsilon: ["layer_norm_epsilon"],
+  describe: (config) => {
+    refuse(
+      config.flag("apply_residual_connection_post_layernorm", false),
+      "BLOOM",
+      "apply_residual_connection_post_layernorm (only the residual before the norm is implemented)",
+    );
+    // How the original code split its products over GPUs; the result is the same.
+    config.markRead("pretraining_tp", "slow_but_exact");
+    const shape = readShape(config);
+    const epsilon = config.number("layer_norm_epsilon", 1e-5, notNegative);
+    const slopes = alibiSlopes(shape.heads);
+    return {
+      shape,
+      embedding: {
+        ...plainEmbedding("word_embeddings", shape.hiddenSize),
+        norm: layerNorm("word_embeddings_layernorm", epsilon),
+      },
+      blocks: eachLayer(shape.layers, (layer) => ({
+        arrangement: "sequential",
+        ...inputNormsOf(
+          layerNorm(`h.${layer}.input_layernorm`, epsilon),
+          layerNorm(`h.${layer}.post_attention_layernorm`, epsilon),
+        ),
+        attention: {
+          ...plainAttention(shape),
+          alibiSlopes: slopes,
+          projections: {
+            layout: "grouped",
+            fused: linear(`h.${layer}.self_attention.query_key_value`, true),
+          },
+          output: linear(`h.${layer}.self_attention.dense`, true),
+        },
+        mlp: plainMlpSource(
+          "gelu_pytorch_tanh",
+          4 * shape.hiddenSize,
+          linear(`h.${layer}.mlp.dense_h_to_4h`, true),
+          linear(`h.${layer}.mlp.dense_4h_to_h`, true),
+        ),
+      })),
+      head: plainHead(layerNorm("ln_f", epsilon), "lm_head", shape.tiedEmbeddings),
+      standard: { kvHeads: undefined, biases: undefined },
+      ...transformerPrefixes,
+      ignoredTensors: undefined,
+    };
   },
-  modules: {
-    prefixes: ["transformer.", ""],
-    embedding: "word_embeddings",
-    embeddingNorm: "word_embeddings_layernorm",
-    attentionNorm: "h.{layer}.input_layernorm",
-    attention: {
-      queryKeyValuePerHead: "h.{layer}.self_attention.query_key_value",
-      output: "h.{layer}.self_attention.dense",
-    },
-    mlpNorm: "h.{layer}.post_attention_layernorm",
-    mlp: { up: "h.{layer}.mlp.dense_h_to_4h", down: "h.{layer}.mlp.dense_4h_to_h" },
-    finalNorm: "ln_f",
-    head: "lm_head",
-  },
-  unsupported: ({ apply_residual_connection_post_layernorm: post }) =>
-    post === true
-      ? "apply_residual_connection_post_layernorm (only the pre-norm residual is implemented)"
-      : undefined,
 };
+
+function readShape(config: ConfigFields): ModelShape {
+  const hiddenSize = config.count(["hidden_size", "n_embed"]);
+  const heads = config.count(["n_head", "num_attention_heads"]);
+  checkDivides(heads, "heads", hiddenSize, "a hidden size");
+  return {
+    hiddenSize,
+    layers: config.count(["n_layer", "num_hidden_layers"]),
+    heads,
+    kvHeads: heads,
+    headDim: hiddenSize / heads,
+    vocabSize: config.count("vocab_size"),
+    maxPositions: config.count("seq_length", DEFAULT_MAX_POSITIONS),
+    tiedEmbeddings: config.flag("tie_word_embeddings", true),
+  };
+}

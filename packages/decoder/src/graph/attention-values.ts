@@ -1,4 +1,4 @@
-import type { Positions } from "./positions.js";
+import type { AttentionKind, Positions } from "./positions.js";
 
 /** Names of a block's cache in a graph; absent in graphs that run whole windows. */
 export interface CacheNames {
@@ -9,13 +9,14 @@ export interface CacheNames {
 }
 
 /**
- * What attention starts from, each `[B, S, width]`: after the rotation, before any basis. Where keys are cached before
- * the rotation, both kinds of keys are the latents `keys.heads * keys.size`.
+ * What attention starts from, each `[B, S, width]`: after norms and rotation, before any basis that follows them. Where
+ * keys are cached before the rotation, both kinds of keys are the latents `keys.heads * keys.size`.
  */
 export interface ProjectionValues {
   /** `H * d` (or `H * keys.size` where keys are folded into the weights). */
   readonly queries: string;
   readonly keys: string;
+  /** Keys as they enter the rotation: normalised where their norm comes first. */
   readonly keysBeforeRope: string;
   readonly values: string;
 }
@@ -29,9 +30,9 @@ export interface AttentionValues extends ProjectionValues {
 
 /** What attention emission needs besides the weights. */
 export interface AttentionContext {
+  readonly kind: AttentionKind;
   readonly positions: Positions;
   readonly cache: CacheNames | undefined;
-  readonly slidingWindow: number | undefined;
   /** Runs of queries to attend with one after the other, where a whole window of known length is run at once. */
   readonly queryBlocks?: readonly QueryBlock[] | undefined;
 }

@@ -1,7 +1,6 @@
 import { createGraphBuilder, type WeightStore } from "@kvfold/onnx";
-import type { ModelConfig } from "../checkpoint/read-config.js";
+import type { ModelConfig } from "../config/read-config.js";
 import type { BlockWeights, CacheShape, EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
-import { positionEncoding } from "../model/position-encoding.js";
 import type { CacheNames } from "./attention-values.js";
 import { type Dtype, dtypes } from "./dtype.js";
 import { type DecoderInputs, emitDynamicPositions } from "./dynamic-positions.js";
@@ -41,10 +40,9 @@ export function createDecoderGraph(options: createDecoderGraph.Options): Decoder
   const graph = createGraphBuilder({ graphName: "decoder", opsets: OPSETS, weights, metadata });
   const root = createEmitter(graph, { floatType, projections });
   const inputs = declareInputs(graph, config);
-  const encoding = positionEncoding(config, options.maxPositions);
-  const { slidingWindow } = config.shape;
-  const positions = emitDynamicPositions(root, inputs, { ...encoding, slidingWindow, attention });
-  const embedded = emitEmbedding(root.at("model"), inputs.inputIds, options.embedding, config);
+  const positions = emitDynamicPositions(root, inputs, options.maxPositions);
+  const { inputIds } = inputs;
+  const embedded = emitEmbedding(root.at("model"), inputIds, options.embedding, config.shape, positions);
 
   let hidden = embedded.hidden;
   const presents: { name: string; shape: CacheShape }[] = [];
@@ -56,11 +54,8 @@ export function createDecoderGraph(options: createDecoderGraph.Options): Decoder
       const stored = storedCache(block.attention);
       graph.input(cache.pastKey, floatType, cacheDims(stored.keys, pastLength(attention)));
       graph.input(cache.pastValue, floatType, cacheDims(stored.values, pastLength(attention)));
-      hidden = emitBlock(root.at(`model/layers.${layer}`), hidden, block, config, {
-        positions,
-        cache,
-        slidingWindow,
-      }).output;
+      const context = { kind: attention, positions, cache };
+      hidden = emitBlock(root.at(`model/layers.${layer}`), hidden, block, context).output;
       presents.push(
         { name: cache.presentKey, shape: stored.keys },
         { name: cache.presentValue, shape: stored.values },
@@ -68,7 +63,7 @@ export function createDecoderGraph(options: createDecoderGraph.Options): Decoder
       layer++;
     },
     finish(head) {
-      const logits = emitHead(root, hidden, embedded.table, head, config);
+      const logits = emitHead(root, hidden, embedded.table, head, config.shape);
       const named = graph.nodeWithOutputs("Identity", [logits], ["logits"], { name: "/logits/Identity" })[0]!;
       graph.output(named, "float32", ["batch_size", "sequence_length", config.shape.vocabSize]);
       for (const { name, shape } of presents)
@@ -78,12 +73,17 @@ export function createDecoderGraph(options: createDecoderGraph.Options): Decoder
   };
 }
 
-function declareInputs(graph: ReturnType<typeof createGraphBuilder>, { family }: ModelConfig): DecoderInputs {
+function declareInputs(
+  graph: ReturnType<typeof createGraphBuilder>,
+  { embedding, blocks }: ModelConfig,
+): DecoderInputs {
+  const usesPositions =
+    embedding.positions !== undefined || blocks.some(({ attention }) => attention.rope !== undefined);
   const perToken = ["batch_size", "sequence_length"];
   return {
     inputIds: graph.input("input_ids", "int64", perToken),
     attentionMask: graph.input("attention_mask", "int64", ["batch_size", "total_sequence_length"]),
-    positionIds: family.positions === "rope" ? graph.input("position_ids", "int64", perToken) : undefined,
+    positionIds: usesPositions ? graph.input("position_ids", "int64", perToken) : undefined,
   };
 }
 

@@ -1,7 +1,8 @@
+import { emitDecoderRope } from "./emit-decoder-rope.js";
 import type { Emitter } from "./emitter.js";
 import { emitKeyPositions } from "./key-positions.js";
-import type { PositionNeeds, Positions } from "./positions.js";
-import { emitRopeTables } from "./rope-tables.js";
+import { memoise, once } from "./memoise.js";
+import type { Positions, Rotation, ScoreBiasNeeds } from "./positions.js";
 import { emitScoreBias, INT32 } from "./score-bias.js";
 
 /** The decoder inputs that positions are read from. */
@@ -14,26 +15,43 @@ export interface DecoderInputs {
   readonly positionIds: string | undefined;
 }
 
-/** Positions of a decoder with a KV cache, from its inputs. */
-export function emitDynamicPositions(root: Emitter, inputs: DecoderInputs, needs: PositionNeeds): Positions {
+/** Positions of a decoder with a KV cache, from its inputs; rotation tables cover `maxPositions` tokens. */
+export function emitDynamicPositions(root: Emitter, inputs: DecoderInputs, maxPositions: number): Positions {
   const e = root.at("positions");
-  const plain = needs.attention === "plain";
+  const positionIds = () => inputs.positionIds!;
+  const keyPositionIds = once(() => emitKeyPositions(e.at("key"), inputs.attentionMask));
+  const textLength = once(() => emitTextLength(e.at("text"), positionIds()));
+  const ropeOf = memoise(
+    JSON.stringify as (rope: Parameters<Positions["rotation"]>[0]) => string,
+    (rope, index) => emitDecoderRope(numbered(e, index), { rope, maxPositions, textLength }),
+  );
+  const rotations = memoise<readonly [Parameters<Positions["rotation"]>[0], "new" | "all"], Rotation>(
+    JSON.stringify,
+    ([rope, tokens], index) => {
+      const ids = tokens === "new" ? positionIds() : keyPositionIds();
+      return ropeOf(rope)(e.at(`rotation.${index}`), ids);
+    },
+  );
   return {
-    positionIds: needs.rope && inputs.positionIds,
-    keyPositionIds: once(() => emitKeyPositions(e.at("key"), inputs.attentionMask)),
-    rope: needs.rope && emitRopeTables(e, needs.rope),
-    lengths: plain ? undefined : emitLengths(e, inputs.attentionMask),
-    scoreBias: plain ? emitMaskedBias(e, inputs, needs) : undefined,
+    positionIds,
+    rotation: (rope, tokens) => rotations([rope, tokens]),
+    lengths: once(() => emitLengths(e, inputs.attentionMask)),
+    scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, index) =>
+      emitMaskedBias(numbered(e, index), inputs, needs),
+    ),
   };
 }
 
-/** Nodes that several blocks share are written by the first that asks. */
-function once(emit: () => string): () => string {
-  let value: string | undefined;
-  return () => {
-    value ??= emit();
-    return value;
-  };
+/** Most models need one of everything, which then has a plain name. */
+export const numbered = (e: Emitter, index: number): Emitter => (index === 0 ? e : e.at(String(index)));
+
+export const biasKey = ({ window, alibiSlopes }: ScoreBiasNeeds): string =>
+  JSON.stringify([window ?? null, alibiSlopes ?? null]);
+
+/** int64 scalar: the last position of the batch and one more. */
+function emitTextLength(e: Emitter, positionIds: string): string {
+  const last = e.node("ReduceMax", "last/ReduceMax", [positionIds], { attributes: { keepdims: 0 } });
+  return e.node("Add", "length/Add", [last, e.graph.int64([1], [])]);
 }
 
 /** GroupQueryAttention counts keys by sequence: right padding only, as in every graph that uses it. */
@@ -46,7 +64,7 @@ function emitLengths(e: Emitter, attentionMask: string) {
   return { lastKey, total: int32("total/Cast", emitLength(e, "total", attentionMask)) };
 }
 
-function emitMaskedBias(e: Emitter, inputs: DecoderInputs, needs: PositionNeeds): string {
+function emitMaskedBias(e: Emitter, inputs: DecoderInputs, needs: ScoreBiasNeeds): string {
   const total = emitLength(e, "total", inputs.attentionMask);
   const queries = emitLength(e, "queries", inputs.inputIds);
   const one = e.graph.int64([1], []);

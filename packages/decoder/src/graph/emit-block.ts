@@ -1,9 +1,9 @@
-import type { ModelConfig } from "../checkpoint/read-config.js";
-import type { BlockWeights } from "../model/decoder-weights.js";
+import type { HalfNorms } from "../model/block-spec.js";
+import type { BlockWeights, NormWeights } from "../model/decoder-weights.js";
 import type { AttentionContext, AttentionValues } from "./attention-values.js";
 import { emitAttention } from "./emit-attention.js";
 import { emitMlp } from "./emit-mlp.js";
-import { emitNorm } from "./emit-norm.js";
+import { emitOptionalNorm } from "./emit-norm.js";
 import type { Emitter } from "./emitter.js";
 
 /** Values inside a block that calibration may want to see. */
@@ -11,61 +11,71 @@ export interface BlockValues {
   readonly attention: AttentionValues;
   /** The residual stream between the two halves, `[B, S, D]`. */
   readonly attentionResidual: string;
-  /** The residual stream behind the block, `[B, S, D]`. */
+  /** The residual stream after the block, `[B, S, D]`. */
   readonly output: string;
 }
 
-/** One decoder block with pre-norm residuals, folded or not: `x [B, S, D]` to `output`. */
+/** What the second half of a block starts from, `[B, S, D]` each. */
+export interface BlockStreams {
+  /** The stream before the block, which the MLP of a parallel block reads. */
+  readonly hidden: string;
+  /** The stream that attention has added to. */
+  readonly residual: string;
+}
+
+/** One decoder block, folded or not: `x [B, S, D]` to `output`. */
 export function emitBlock(
   e: Emitter,
   x: string,
   weights: BlockWeights,
-  config: ModelConfig,
   context: AttentionContext,
 ): BlockValues {
-  const half = emitAttentionHalf(e, x, weights, config, context);
-  return { ...half, output: emitMlpHalf(e, half.attentionResidual, weights, config) };
+  const half = emitAttentionHalf(e, x, weights, context);
+  const streams = { hidden: x, residual: half.attentionResidual };
+  return { ...half, output: emitMlpHalf(e, streams, weights) };
 }
 
-/** `x + attention(norm(x))`. */
+/** `x` and what attention adds to it. */
 export function emitAttentionHalf(
   e: Emitter,
   x: string,
   weights: BlockWeights,
-  config: ModelConfig,
   context: AttentionContext,
 ): Pick<BlockValues, "attention" | "attentionResidual"> {
-  const attention = emitAttention(
-    e.at("attn"),
-    emitAttentionInput(e, x, weights, config),
-    weights.attention,
-    context,
-  );
-  return { attention, attentionResidual: e.node("Add", "attn/residual/Add", [x, attention.output]) };
+  const input = emitAttentionInput(e, x, weights);
+  const attention = emitAttention(e.at("attn"), input, weights.attention, context);
+  return { attention, attentionResidual: emitSum(e, "attn", x, attention.output, weights.attentionNorms) };
 }
 
-/** The normalised hidden states that the attention projections read. */
-export function emitAttentionInput(
-  e: Emitter,
-  x: string,
-  weights: BlockWeights,
-  { family, shape }: ModelConfig,
-): string {
-  return emitNorm(e, "input_layernorm", x, family.norm, weights.attentionNorm, shape.normEpsilon);
+/** What the attention projections read. */
+export const emitAttentionInput = (e: Emitter, x: string, { attentionNorms }: BlockWeights): string =>
+  emitOptionalNorm(e, "input_layernorm", x, attentionNorms.input);
+
+/** The residual stream and what the MLP adds to it. */
+export function emitMlpHalf(e: Emitter, streams: BlockStreams, weights: BlockWeights): string {
+  const output = emitMlp(e.at("mlp"), emitMlpInput(e, streams, weights), weights.mlp);
+  return emitSum(e, "mlp", streams.residual, output, weights.mlpNorms);
 }
 
-/** `x + mlp(norm(x))`. */
-export function emitMlpHalf(e: Emitter, x: string, weights: BlockWeights, config: ModelConfig): string {
-  const output = emitMlp(e.at("mlp"), emitMlpInput(e, x, weights, config), weights.mlp, config.activation);
-  return e.node("Add", "mlp/residual/Add", [x, output]);
-}
-
-/** The normalised hidden states that the MLP reads. */
+/** What the MLP reads. */
 export function emitMlpInput(
   e: Emitter,
-  x: string,
-  weights: BlockWeights,
-  { family, shape }: ModelConfig,
+  { hidden, residual }: BlockStreams,
+  { arrangement, mlpNorms }: BlockWeights,
 ): string {
-  return emitNorm(e, "post_attention_layernorm", x, family.norm, weights.mlpNorm, shape.normEpsilon);
+  const x = arrangement === "parallel" ? hidden : residual;
+  return emitOptionalNorm(e, "post_attention_layernorm", x, mlpNorms.input);
+}
+
+/** `residual(x + output(added))`, each norm where there is one. */
+export function emitSum(
+  e: Emitter,
+  half: "attn" | "mlp",
+  x: string,
+  added: string,
+  { output, residual }: HalfNorms<NormWeights>,
+): string {
+  const normed = emitOptionalNorm(e, `${half}/output_layernorm`, added, output);
+  const sum = e.node("Add", `${half}/residual/Add`, [x, normed]);
+  return emitOptionalNorm(e, `${half}/residual_layernorm`, sum, residual);
 }

@@ -1,8 +1,11 @@
-import type { ModelConfig } from "../checkpoint/read-config.js";
 import type { EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
-import { emitNorm } from "./emit-norm.js";
+import type { ModelShape } from "../model/model-shape.js";
+import { emitLinear } from "./emit-linear.js";
+import { emitOptionalNorm } from "./emit-norm.js";
 import { emitQuantisedProduct } from "./emit-quantised-product.js";
+import { emitSoftCap } from "./emit-soft-cap.js";
 import type { Emitter } from "./emitter.js";
+import type { Positions } from "./positions.js";
 import { FLOAT } from "./score-bias.js";
 
 /** Token ids `[B, S]` to hidden states `[B, S, D]`; also the table's name, for a tied head. */
@@ -10,47 +13,67 @@ export function emitEmbedding(
   e: Emitter,
   inputIds: string,
   weights: EmbeddingWeights,
-  { family, shape }: ModelConfig,
+  { vocabSize, hiddenSize }: ModelShape,
+  positions: Positions,
 ): { readonly hidden: string; readonly table: string } {
-  const table = e.floats("embed_tokens/weight", [shape.vocabSize, shape.hiddenSize], weights.table);
-  const rows = e.node("Gather", "embed_tokens/Gather", [table, inputIds]);
-  const hidden =
-    weights.norm === undefined
-      ? rows
-      : emitNorm(e, "embed_layernorm", rows, family.norm, weights.norm, shape.normEpsilon);
-  return { hidden, table };
+  const width = weights.table.length / vocabSize;
+  const table = e.floats("embed_tokens/weight", [vocabSize, width], weights.table);
+  let hidden = e.node("Gather", "embed_tokens/Gather", [table, inputIds]);
+  if (weights.scale !== undefined)
+    hidden = e.node("Mul", "embed_tokens/scale/Mul", [hidden, e.scalar(weights.scale)]);
+  if (weights.projection !== undefined) hidden = emitLinear(e, "project_in", hidden, weights.projection);
+  hidden = emitOptionalNorm(e, "embed_layernorm", hidden, weights.norm);
+  if (weights.positions === undefined) return { hidden, table };
+  const added = emitLearnedPositions(e.at("embed_positions"), weights.positions, hiddenSize, positions);
+  return { hidden: e.node("Add", "embed_positions/Add", [hidden, added]), table };
+}
+
+/** Rows that no position reads are left out, so that a position is its row. */
+function emitLearnedPositions(
+  e: Emitter,
+  { table, offset }: NonNullable<EmbeddingWeights["positions"]>,
+  hiddenSize: number,
+  positions: Positions,
+): string {
+  const rows = table.subarray(offset * hiddenSize);
+  const weight = e.floats("weight", [rows.length / hiddenSize, hiddenSize], rows);
+  return e.node("Gather", "Gather", [weight, positions.positionIds()]);
 }
 
 /** Hidden states `[B, S, D]` to logits `[B, S, V]`, float32 whatever the graph's float type. */
 export function emitHead(
   e: Emitter,
   hidden: string,
-  table: string,
+  embeddingTable: string,
   weights: HeadWeights,
-  { family, shape }: ModelConfig,
+  { vocabSize }: ModelShape,
 ): string {
-  const normed = emitNorm(e, "model/norm", hidden, family.norm, weights.norm, shape.normEpsilon);
+  const normed = emitOptionalNorm(e, "model/norm", hidden, weights.norm);
   const head = e.at("lm_head");
-  const logits = emitLogits(head, normed, table, weights.table, shape);
-  return e.floatType === "float32"
-    ? logits
-    : head.node("Cast", "Cast", [logits], { attributes: { to: FLOAT } });
+  const projected =
+    weights.projection === undefined ? normed : emitLinear(head, "project_out", normed, weights.projection);
+  let logits = emitTableProduct(head, projected, embeddingTable, weights, vocabSize);
+  if (weights.bias !== undefined)
+    logits = head.node("Add", "Add", [logits, head.floats("bias", [vocabSize], weights.bias)]);
+  if (e.floatType !== "float32") logits = head.node("Cast", "Cast", [logits], { attributes: { to: FLOAT } });
+  return weights.softCap === undefined ? logits : emitSoftCap(head, logits, weights.softCap, "float32");
 }
 
 /**
- * The table is stored once, `[V, D]`; ONNX Runtime folds the transpose into the product. In four bits only a head of
+ * The table is stored once, `[V, width]`; ONNX Runtime folds the transpose into the product. In four bits only a head of
  * its own is quantised, as in models of onnx-community: rows of the embedding are gathered, which takes floats, and a
  * tied head shares them.
  */
-function emitLogits(
+function emitTableProduct(
   e: Emitter,
   hidden: string,
-  embedding: string,
-  untied: Float32Array | undefined,
-  { vocabSize: outputs, hiddenSize: inputs }: ModelConfig["shape"],
+  embeddingTable: string,
+  { table: untied }: HeadWeights,
+  outputs: number,
 ): string {
+  const inputs = untied === undefined ? 0 : untied.length / outputs;
   if (untied !== undefined && e.projections === "q4")
     return emitQuantisedProduct(e, hidden, { inputs, outputs, rows: untied });
   const table = untied && e.floats("weight", [outputs, inputs], untied);
-  return e.node("MatMul", "MatMul", [hidden, e.transpose("Transpose", table ?? embedding, [1, 0])]);
+  return e.node("MatMul", "MatMul", [hidden, e.transpose("Transpose", table ?? embeddingTable, [1, 0])]);
 }

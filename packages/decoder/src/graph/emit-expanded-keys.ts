@@ -1,7 +1,9 @@
 import type { AttentionWeights, KeyExpansion } from "../model/decoder-weights.js";
+import { emitHeadNorm } from "./emit-norm.js";
 import { emitRotation } from "./emit-rotation.js";
 import type { Emitter } from "./emitter.js";
 import type { Positions } from "./positions.js";
+import { emitJoinHeads, emitSplitHeads } from "./split-heads.js";
 
 /**
  * Cached latents `[B, keys.heads, T, keys.size]` to rotated keys `[B, Hkv, T, d]`: the whole cache is expanded and
@@ -10,16 +12,32 @@ import type { Positions } from "./positions.js";
 export function emitExpandedKeys(
   e: Emitter,
   latents: string,
-  { headDim, keys }: Pick<AttentionWeights, "headDim" | "keys">,
-  { heads, decode }: KeyExpansion,
-  { rope, keyPositionIds }: Positions,
+  weights: AttentionWeights,
+  { decode }: KeyExpansion,
+  positions: Positions,
 ): string {
-  const span = heads / keys.heads;
+  const { headDim, keys, kvHeads, rope } = weights;
+  const shape = { heads: kvHeads, size: headDim };
+  const span = kvHeads / keys.heads;
   const width = span * headDim;
   const matrices = e.floats("decode", [decode.length / (keys.size * width), keys.size, width], decode);
   const groups = e.node("MatMul", "MatMul", [latents, matrices]);
   const split = span === 1 ? groups : emitSplitGroups(e.at("split"), groups, keys.heads, span, headDim);
-  return emitRotation(e.at("rotary"), split, { rope, positionIds: keyPositionIds() });
+  const rotation = positions.rotation(rope!, "all");
+  const rotated = emitRotation(e.at("rotary"), split, { rotation, rope: rope!, shape });
+  return emitNormOfHeads(e.at("norm"), rotated, weights);
+}
+
+/** Where keys are normalised after the rotation, so are the expanded ones. */
+function emitNormOfHeads(
+  e: Emitter,
+  keys: string,
+  { headNorm, keyNorm, kvHeads, headDim }: AttentionWeights,
+): string {
+  if (headNorm !== "after-rotation" || keyNorm === undefined) return keys;
+  const shape = { heads: kvHeads, size: headDim };
+  const joined = emitJoinHeads(e.at("join"), keys, kvHeads * headDim);
+  return emitSplitHeads(e.at("split"), emitHeadNorm(e, joined, keyNorm, shape), shape);
 }
 
 /** `[B, groups, T, span * size]` to `[B, groups * span, T, size]`. */

@@ -16,7 +16,7 @@ export function emitPlainAttention(
   weights: AttentionWeights,
   { positions, cache, queryBlocks }: AttentionContext,
 ): string {
-  const { heads, headDim, keys, values, expanded } = weights;
+  const { heads, headDim, kvHeads, scale, softCap, keys, values, expanded } = weights;
   const stored = storedCache(weights);
   const cachedKey = emitCached(
     e.at("key"),
@@ -36,10 +36,10 @@ export function emitPlainAttention(
     expanded === undefined
       ? cachedKey
       : emitExpandedKeys(e.at("k_expansion"), cachedKey, weights, expanded, positions);
-  const read: CacheShape = expanded === undefined ? keys : { heads: expanded.heads, size: headDim };
+  const read: CacheShape = expanded === undefined ? keys : { heads: kvHeads, size: headDim };
   const query = emitSplitHeads(e.at("query"), projected.query, { heads, size: read.size });
-  const parts = { query, key, value, bias: positions.scoreBias! };
-  const shape = { heads, headDim, keys: read, values };
+  const parts = { query, key, value, bias: positions.scoreBias(weights) };
+  const shape = { heads, scale, softCap, keys: read, values };
   return queryBlocks === undefined ? emitScored(e, parts, shape) : emitBlocks(e, parts, shape, queryBlocks);
 }
 

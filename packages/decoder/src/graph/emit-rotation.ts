@@ -1,24 +1,34 @@
+import type { RopeParameters } from "@kvfold/rope";
+import type { CacheShape } from "../model/decoder-weights.js";
 import { type Emitter, MICROSOFT } from "./emitter.js";
-import type { Positions } from "./positions.js";
+import type { Rotation } from "./positions.js";
 
-/**
- * Rotates rows `[B, S, heads * d]` or heads `[B, heads, S, d]` by their positions, half-split layout; leaves them alone
- * where positions come in another way. `slots` are the frequencies of a layer that has an order of its own.
- */
+export declare namespace emitRotation {
+  interface Options {
+    readonly rotation: Rotation;
+    readonly rope: RopeParameters;
+    /** Heads side by side and their size. */
+    readonly shape: CacheShape;
+    /** Frequency of each pair of a head, in layers that have an order of their own; whole heads turn then. */
+    readonly slots?: readonly number[] | undefined;
+  }
+}
+
+/** Rotates rows `[B, S, heads * d]` or heads `[B, heads, S, d]` by their positions, half-split layout. */
 export function emitRotation(
   e: Emitter,
   x: string,
-  { rope, positionIds }: Pick<Positions, "rope" | "positionIds">,
-  slots?: readonly number[],
+  { rotation, rope, shape, slots }: emitRotation.Options,
 ): string {
-  if (rope === undefined) return x;
-  const table = (which: "cos" | "sin") =>
+  const { cos, sin, rows } = rotation;
+  const table = (name: string, value: string) =>
     slots === undefined
-      ? rope[which]
-      : e.node("Gather", `${which}/Gather`, [rope[which], e.graph.int64(slots)], {
-          attributes: { axis: 1 },
-        });
-  return e.node("RotaryEmbedding", "RotaryEmbedding", [x, positionIds!, table("cos"), table("sin")], {
+      ? value
+      : e.node("Gather", `${name}/Gather`, [value, e.graph.int64(slots)], { attributes: { axis: 1 } });
+  const isPartial = slots === undefined && rope.rotaryDim < shape.size;
+  const attributes = isPartial ? { rotary_embedding_dim: rope.rotaryDim, num_heads: shape.heads } : {};
+  return e.node("RotaryEmbedding", "RotaryEmbedding", [x, rows, table("cos", cos), table("sin", sin)], {
     domain: MICROSOFT,
+    attributes,
   });
 }

@@ -1,6 +1,8 @@
+import type { AttentionSpec } from "../model/block-spec.js";
 import type { CacheShape } from "../model/decoder-weights.js";
 import type { QueryBlock } from "./attention-values.js";
 import { emitSlice } from "./emit-slice.js";
+import { emitSoftCap } from "./emit-soft-cap.js";
 import type { Emitter } from "./emitter.js";
 import { FLOAT, FLOAT16 } from "./score-bias.js";
 import { emitJoinHeads } from "./split-heads.js";
@@ -13,10 +15,8 @@ export interface ScoreParts {
   readonly bias: string;
 }
 
-export interface ScoreShape {
-  /** Query heads, and the size of an unfolded one: scores are scaled by its root whatever the folded size. */
-  readonly heads: number;
-  readonly headDim: number;
+/** The shape of what is scored; `scale` is that of the unfolded heads, whatever the folded size. */
+export interface ScoreShape extends Pick<AttentionSpec, "heads" | "scale" | "softCap"> {
   readonly keys: CacheShape;
   readonly values: CacheShape;
 }
@@ -28,14 +28,12 @@ export interface ScoreShape {
 export function emitScored(
   e: Emitter,
   { query, key, value, bias }: ScoreParts,
-  { heads, headDim, keys, values }: ScoreShape,
+  { heads, scale, softCap, keys, values }: ScoreShape,
 ): string {
   const stacked = e.reshape("query/stack/Reshape", query, [0, keys.heads, -1, keys.size]);
-  const scaled = e.node("Mul", "scale/Mul", [stacked, e.scalar(1 / Math.sqrt(headDim))]);
-  const scores = e.node("MatMul", "scores/MatMul", [
-    scaled,
-    e.transpose("scores/Transpose", key, [0, 1, 3, 2]),
-  ]);
+  const scaled = e.node("Mul", "scale/Mul", [stacked, e.scalar(scale)]);
+  const raw = e.node("MatMul", "scores/MatMul", [scaled, e.transpose("scores/Transpose", key, [0, 1, 3, 2])]);
+  const scores = softCap === undefined ? raw : emitSoftCap(e.at("scores"), raw, softCap);
   const shares = emitSoftmax(e.at("softmax"), scores, heads, values.heads, bias);
   return emitUnstack(e.at("output"), e.node("MatMul", "output/MatMul", [shares, value]), heads, values);
 }

@@ -29,6 +29,8 @@ export interface Emitter {
   weight(name: string, value: TensorValue): string;
   /** A float initializer `<path>.<name>` in the graph's float type. */
   floats(name: string, dims: readonly number[], data: Float32Array): string;
+  /** A float32 initializer, whatever the graph's float type. */
+  float32s(name: string, dims: readonly number[], data: Float32Array): string;
   /** A float constant in the graph's float type (or in `type`), shared between its uses. */
   scalar(value: number, type?: FloatType): string;
   reshape(name: string, value: string, dims: readonly number[]): string;
@@ -68,6 +70,7 @@ export function createEmitter(graph: GraphBuilder, options: createEmitter.Option
     weight,
     at: (part) => createEmitter(graph, { ...options, path: inside(part) }),
     floats: (name, dims, data) => weight(name, tensorValue(floatType, dims, encode(data, floatType))),
+    float32s: (name, dims, data) => weight(name, tensorValue("float32", dims, encode(data, "float32"))),
     scalar: (value, type = floatType) =>
       graph.constant(
         `constants/${type}/${value}`,

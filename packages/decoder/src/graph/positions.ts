@@ -1,31 +1,31 @@
-import type { RopeTables } from "../model/rope-tables.js";
+import type { RopeParameters } from "@kvfold/rope";
+import type { AttentionSpec } from "../model/block-spec.js";
 
 /**
- * Values that all blocks of a graph share and that depend on positions alone. Which ones exist follows from the
- * attention that the blocks use; the two sources are a decoder's `attention_mask` (dynamic-positions.ts) and a
- * calibration window of fixed length (static-positions.ts).
+ * Values that the blocks of a graph share because they depend on positions alone. Each is written when a block first asks
+ * for it. The two sources are a decoder's inputs (dynamic-positions.ts) and a window of fixed length
+ * (static-positions.ts).
  */
 export interface Positions {
-  /** int64 `[B, S]`, position of each query. */
-  readonly positionIds: string | undefined;
-  /** int64 `[B, T]`, position of each key, cached ones included; written when a block first asks for it. */
-  readonly keyPositionIds: () => string;
-  /** `[P, d/2]` each. */
-  readonly rope: { readonly cos: string; readonly sin: string } | undefined;
+  /** int64 `[B, S]`, position of each new token. */
+  positionIds(): string;
+  /** What rotates the new tokens, or all tokens that attention sees, cached ones included. */
+  rotation(rope: RopeParameters, tokens: "new" | "all"): Rotation;
   /** For GroupQueryAttention: int32 `[B]`, index of the last key; int32 scalar, number of keys. */
-  readonly lengths: { readonly lastKey: string; readonly total: string } | undefined;
+  lengths(): { readonly lastKey: string; readonly total: string };
   /** For plain attention: float32, broadcast to `[B, H, S, T]`; ALiBi plus the causal and padding mask. */
-  readonly scoreBias: string | undefined;
+  scoreBias(needs: ScoreBiasNeeds): string;
 }
 
-/** What the blocks of a graph want to know about positions. */
-export interface PositionNeeds {
-  readonly rope: RopeTables | undefined;
-  /** ALiBi slopes `[H]`. */
-  readonly alibiSlopes: Float32Array | undefined;
-  readonly slidingWindow: number | undefined;
-  readonly attention: AttentionKind;
+/** Tables `[P, rotaryDim / 2]` and the row of each token in them, int64 `[B, S]` or `[B, T]`. */
+export interface Rotation {
+  readonly cos: string;
+  readonly sin: string;
+  readonly rows: string;
 }
+
+/** What of a layer its score bias depends on. */
+export type ScoreBiasNeeds = Pick<AttentionSpec, "alibiSlopes" | "window">;
 
 /** How a graph attends: ONNX Runtime's fused operator with a cache in place, or MatMul and Softmax. */
 export type AttentionKind = "group-query" | "plain";

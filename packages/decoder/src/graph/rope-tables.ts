@@ -1,11 +1,46 @@
-import type { RopeTables } from "../model/rope-tables.js";
+import { type RopeParameters, ropeFrequencies, ropeTables } from "@kvfold/rope";
 import type { Emitter } from "./emitter.js";
 
-/** The cos and sin tables `[P, d/2]` as initializers that all layers share. */
-export function emitRopeTables(
+/** Names of the cos and sin tables `[P, rotaryDim / 2]`. */
+export interface TableNames {
+  readonly cos: string;
+  readonly sin: string;
+}
+
+/** The tables of a rotation whose frequencies are those of a text of `length` tokens, with a row for each position. */
+export function emitRopeTables(e: Emitter, rope: RopeParameters, length: number): TableNames {
+  return emitTables(e, [tablesFor(rope, length, length)]);
+}
+
+/**
+ * Two sets of tables, one after the other: rows `0 … boundary - 1` for texts of up to `boundary` tokens, then the rows of
+ * longer ones. LongRoPE turns all tokens of a text by the one or the other.
+ */
+export function emitSwitchedTables(
   e: Emitter,
-  tables: RopeTables,
-): { readonly cos: string; readonly sin: string } {
-  const dims = [tables.length, tables.width];
-  return { cos: e.floats("cos_cache", dims, tables.cos), sin: e.floats("sin_cache", dims, tables.sin) };
+  rope: RopeParameters,
+  boundary: number,
+  length: number,
+): TableNames {
+  return emitTables(e, [tablesFor(rope, boundary, boundary), tablesFor(rope, length, length)]);
+}
+
+/** Tables with `rows` rows, frequencies as for a text of `length` tokens. */
+const tablesFor = (rope: RopeParameters, length: number, rows: number) =>
+  ropeTables({ ...ropeFrequencies(rope, length), length: rows });
+
+function emitTables(e: Emitter, parts: readonly ReturnType<typeof ropeTables>[]): TableNames {
+  const { width } = parts[0]!;
+  const rows = parts.reduce((total, { length }) => total + length, 0);
+  const stack = (which: "cos" | "sin") => {
+    const stacked = new Float32Array(rows * width);
+    let start = 0;
+    for (const part of parts) {
+      stacked.set(part[which], start);
+      start += part[which].length;
+    }
+    return stacked;
+  };
+  const emit = (which: "cos" | "sin") => e.floats(`${which}_cache`, [rows, width], stack(which));
+  return { cos: emit("cos"), sin: emit("sin") };
 }

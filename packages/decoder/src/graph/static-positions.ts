@@ -1,24 +1,32 @@
 import { int64Value, tensorValue } from "@kvfold/onnx";
+import type { RopeParameters } from "@kvfold/rope";
+import { biasKey, numbered } from "./dynamic-positions.js";
 import type { Emitter } from "./emitter.js";
-import type { PositionNeeds, Positions } from "./positions.js";
+import { memoise, once } from "./memoise.js";
+import type { Positions, ScoreBiasNeeds } from "./positions.js";
 import { emitRopeTables } from "./rope-tables.js";
 import { emitScoreBias } from "./score-bias.js";
 
-/** Positions of one calibration window: a batch of one, `length` tokens from position 0, no padding. */
-export function emitStaticPositions(root: Emitter, length: number, needs: PositionNeeds): Positions {
+/**
+ * Positions of one calibration window: a batch of one, `length` tokens from position 0, no padding. Rotations are those
+ * that the decoder gives a text of this length.
+ */
+export function emitStaticPositions(root: Emitter, length: number): Positions {
   const e = root.at("positions");
   const range = Array.from({ length }, (_, index) => index);
-  const index = e.graph.constant("positions/index", int64Value(range));
-  const ids = () => e.graph.constant("positions/ids", int64Value(range, [1, length]));
-  const plain = needs.attention === "plain";
+  const index = once(() => e.graph.constant("positions/index", int64Value(range)));
+  const ids = once(() => e.graph.constant("positions/ids", int64Value(range, [1, length])));
+  const tables = memoise<RopeParameters, ReturnType<typeof emitRopeTables>>(JSON.stringify, (rope, count) =>
+    emitRopeTables(numbered(e, count), rope, length),
+  );
   return {
-    positionIds: needs.rope && ids(),
-    keyPositionIds: ids,
-    rope: needs.rope && emitRopeTables(e, needs.rope),
-    lengths: plain ? undefined : emitLengths(e, length),
-    scoreBias: plain
-      ? emitScoreBias(e, { queryIndex: index, keyIndex: index, attentionMask: undefined }, needs)
-      : undefined,
+    positionIds: ids,
+    rotation: (rope) => ({ ...tables(rope), rows: ids() }),
+    lengths: once(() => emitLengths(e, length)),
+    scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, count) => {
+      const positions = { queryIndex: index(), keyIndex: index(), attentionMask: undefined };
+      return emitScoreBias(numbered(e, count), positions, needs);
+    }),
   };
 }
 

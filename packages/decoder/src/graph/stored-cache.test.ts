@@ -23,17 +23,19 @@ describe("storedCache", () => {
 });
 
 describe("attentionKind", () => {
+  const softmax = { alibiSlopes: undefined, softCap: undefined };
   const alike = { keys: shape(2, 16), values: shape(2, 16) };
 
-  it("is the fused operator for shapes that are alike, under RoPE", () => {
-    expect(attentionKind(alike, "rope")).toBe("group-query");
-    expect(attentionKind(alike, "alibi")).toBe("plain");
-    expect(attentionKind({ ...alike, keys: shape(1, 32) }, "rope")).toBe("plain");
-    expect(attentionKind({ keys: shape(2, 12), values: shape(2, 12) }, "rope")).toBe("plain");
+  it("is the fused operator for shapes that are alike and scores without bias or cap", () => {
+    expect(attentionKind(alike, softmax)).toBe("group-query");
+    expect(attentionKind(alike, { ...softmax, alibiSlopes: [0.5] })).toBe("plain");
+    expect(attentionKind(alike, { ...softmax, softCap: 30 })).toBe("plain");
+    expect(attentionKind({ ...alike, keys: shape(1, 32) }, softmax)).toBe("plain");
+    expect(attentionKind({ keys: shape(2, 12), values: shape(2, 12) }, softmax)).toBe("plain");
   });
 
   it("is plain where cached keys are expanded first", () => {
-    const expanded = { heads: 4, decode: new Float32Array(2 * 16 * 32) };
-    expect(attentionKind({ ...alike, expanded }, "rope")).toBe("plain");
+    const expanded = { encode: undefined, decode: new Float32Array(2 * 16 * 32) };
+    expect(attentionKind({ ...alike, expanded }, softmax)).toBe("plain");
   });
 });

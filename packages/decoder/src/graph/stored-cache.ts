@@ -1,3 +1,4 @@
+import type { AttentionSpec } from "../model/block-spec.js";
 import type { AttentionWeights, CacheShape } from "../model/decoder-weights.js";
 import type { AttentionKind } from "./positions.js";
 
@@ -25,10 +26,25 @@ const HEAD_SIZE_MULTIPLE = 8;
 /** The attention that fits: the fused operator wherever it can compute these shapes from the cache as it is. */
 export function attentionKind(
   { keys, values, expanded }: Pick<AttentionWeights, "keys" | "values" | "expanded">,
-  positions: "rope" | "alibi",
+  { alibiSlopes, softCap }: Pick<AttentionSpec, "alibiSlopes" | "softCap">,
 ): AttentionKind {
-  const same = keys.heads === values.heads && keys.size === values.size;
-  return expanded === undefined && same && positions === "rope" && keys.size % HEAD_SIZE_MULTIPLE === 0
-    ? "group-query"
-    : "plain";
+  const isSame = keys.heads === values.heads && keys.size === values.size;
+  const isPlainScore = alibiSlopes === undefined && softCap === undefined;
+  const fits = isSame && isPlainScore && expanded === undefined && keys.size % HEAD_SIZE_MULTIPLE === 0;
+  return fits ? "group-query" : "plain";
 }
+
+/** The attention of a graph: the fused operator where it fits every layer. */
+export const sharedAttentionKind = (kinds: readonly AttentionKind[]): AttentionKind =>
+  kinds.every((kind) => kind === "group-query") ? "group-query" : "plain";
+
+/** The attention of an unfolded model. */
+export const unfoldedAttentionKind = (
+  blocks: readonly { readonly attention: AttentionSpec }[],
+): AttentionKind =>
+  sharedAttentionKind(
+    blocks.map(({ attention }) => {
+      const cache = { heads: attention.kvHeads, size: attention.headDim };
+      return attentionKind({ keys: cache, values: cache, expanded: undefined }, attention);
+    }),
+  );

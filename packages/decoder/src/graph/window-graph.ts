@@ -1,8 +1,7 @@
 import { createGraphBuilder, type GraphBuilder, memoryWeights } from "@kvfold/onnx";
 import type { ModelSource } from "@kvfold/runtime";
-import type { ModelConfig } from "../checkpoint/read-config.js";
+import type { ModelConfig } from "../config/read-config.js";
 import type { BlockWeights } from "../model/decoder-weights.js";
-import { positionEncoding } from "../model/position-encoding.js";
 import type { AttentionContext, QueryBlock } from "./attention-values.js";
 import { createEmitter, type Emitter, OPSETS } from "./emitter.js";
 import type { AttentionKind } from "./positions.js";
@@ -48,13 +47,11 @@ export function windowGraph(
 /** What attention over a whole window needs besides weights; `kind` is the block's own unless given. */
 export function windowContext(
   e: Emitter,
-  { config, weights, length }: BlockWindow,
-  kind: AttentionKind = attentionKind(weights.attention, config.family.positions),
+  { weights, length }: BlockWindow,
+  kind: AttentionKind = attentionKind(weights.attention, weights.attention),
 ): AttentionContext {
-  const { slidingWindow } = config.shape;
-  const encoding = positionEncoding(config, length);
-  const positions = emitStaticPositions(e, length, { ...encoding, slidingWindow, attention: kind });
-  return { positions, cache: undefined, slidingWindow, queryBlocks: queryBlocks(length) };
+  const positions = emitStaticPositions(e, length);
+  return { kind, positions, cache: undefined, queryBlocks: queryBlocks(length) };
 }
 
 /** Queries that attend at once: their scores stay in the processor's cache, and what no query sees is not computed. */

@@ -1,3 +1,12 @@
+import type {
+  Activation,
+  Arrangement,
+  AttentionSpec,
+  HalfNorms,
+  HeadNormSpan,
+  NormSpec,
+} from "./block-spec.js";
+
 /** An affine map `y = x W + b` in row-vector convention. */
 export interface Linear {
   readonly inputs: number;
@@ -8,10 +17,17 @@ export interface Linear {
   readonly bias: Float32Array | undefined;
 }
 
-/** Weights of an RMSNorm (`bias` absent) or LayerNorm, each `[D]`. */
-export interface NormWeights {
+/** A norm over the last axis with its weight `[D]`, as it multiplies: what checkpoints store as `w - 1` is put back. */
+export interface NormWeights extends NormSpec {
   readonly weight: Float32Array;
+  /** `[D]`; LayerNorms may have one. */
   readonly bias: Float32Array | undefined;
+}
+
+/** The norm of queries or keys: `[d]` where heads share it, else `[heads * d]`. */
+export interface HeadNormWeights extends NormSpec {
+  readonly over: HeadNormSpan;
+  readonly weight: Float32Array;
 }
 
 /** Heads and head size of one side of the KV cache: `heads * size` numbers per token. */
@@ -21,10 +37,10 @@ export interface CacheShape {
 }
 
 /**
- * Products that remain at run time when keys are folded after the rotation: a rotated key group `[s*d]` times
- * `encode[group]` goes to the cache, a rotated query head `[d]` times `decode[head]` reads it.
+ * Products that a folded layer makes at run time where keys cannot fold into the weights: a group of keys `[s*d]` times
+ * `encode[group]`, a query head `[d]` times `decode[head]`.
  */
-export interface RotatedBasis {
+export interface KeyBasis {
   /** `[keys.heads, s * d, keys.size]`. */
   readonly encode: Float32Array;
   /** `[heads, d, keys.size]`. */
@@ -36,31 +52,31 @@ export interface RotatedBasis {
  * `decode[latent]` gives the keys of its group again, `[s * d]`, and these are rotated by their own positions.
  */
 export interface KeyExpansion {
-  /** `Hkv`, KV heads after the expansion. */
-  readonly heads: number;
+  /** `[keys.heads, s * d, keys.size]`, where keys are normalised on their way and cannot be encoded by their weights. */
+  readonly encode: Float32Array | undefined;
   /** `[keys.heads, keys.size, s * d]`, or `[1, keys.size, s * d]` where all latents of the layer decode alike. */
   readonly decode: Float32Array;
 }
 
 /** Attention of one block, folded or not: the graph follows from these shapes alone. */
-export interface AttentionWeights {
-  /** `H`, query heads. */
-  readonly heads: number;
-  /** `d`, size of a query or key head while it is rotated; scores are divided by its root. */
-  readonly headDim: number;
+export interface AttentionWeights extends AttentionSpec {
   readonly keys: CacheShape;
   readonly values: CacheShape;
-  /** To `H * d` where `rotated` or `expanded` is present, else to `H * keys.size`. */
+  /** To `H * d`; to `H * keys.size` where keys are folded into the weights. */
   readonly query: Linear;
-  /** To the input's `Hkv * d` where `rotated` is present, else to `keys.heads * keys.size`. */
+  /** To `Hkv * d`; to `keys.heads * keys.size` where keys are folded into the weights. */
   readonly key: Linear;
   /** To `values.heads * values.size`. */
   readonly value: Linear;
   /** From `H * values.size` to `D`. */
   readonly output: Linear;
-  /** Absent when keys enter the cache as they leave their projection or the rotation. */
-  readonly rotated: RotatedBasis | undefined;
-  /** Present when keys enter the cache before the rotation; never together with `rotated`. */
+  readonly queryNorm: HeadNormWeights | undefined;
+  readonly keyNorm: HeadNormWeights | undefined;
+  /** Products after norm and rotation. */
+  readonly rotated: KeyBasis | undefined;
+  /** Products between norm and rotation, which must then keep frequencies apart; see `slots`. */
+  readonly unrotated?: KeyBasis | undefined;
+  /** Present when keys enter the cache before the rotation; never together with the others. */
   readonly expanded?: KeyExpansion | undefined;
   /** `[keys.size / 2]`: frequency of each rotated pair, where it is not the model's own order. */
   readonly slots?: readonly number[] | undefined;
@@ -68,29 +84,43 @@ export interface AttentionWeights {
 
 /** The feed-forward half of a block; `gate` is present for gated units (SwiGLU). */
 export interface MlpWeights {
+  readonly activation: Activation;
   readonly gate: Linear | undefined;
   readonly up: Linear;
   readonly down: Linear;
 }
 
-/** One decoder block. */
+/** One decoder block: its description and its weights. */
 export interface BlockWeights {
-  readonly attentionNorm: NormWeights;
+  readonly arrangement: Arrangement;
+  readonly attentionNorms: HalfNorms<NormWeights>;
   readonly attention: AttentionWeights;
-  readonly mlpNorm: NormWeights;
+  readonly mlpNorms: HalfNorms<NormWeights>;
   readonly mlp: MlpWeights;
 }
 
 /** What lies before the first block. */
 export interface EmbeddingWeights {
-  /** `[V, D]`. */
+  /** `[V, width]`. */
   readonly table: Float32Array;
+  /** What looked-up rows are multiplied by. */
+  readonly scale: number | undefined;
   readonly norm: NormWeights | undefined;
+  /** Learned positions `[rows, D]`: row `position + offset` is added. */
+  readonly positions: { readonly table: Float32Array; readonly offset: number } | undefined;
+  /** From the table's width to `D`. */
+  readonly projection: Linear | undefined;
 }
 
-/** What lies behind the last block; without `head` the embedding table is the head. */
+/** What lies after the last block; without `table` the embedding table is the head. */
 export interface HeadWeights {
-  readonly norm: NormWeights;
-  /** `[V, D]`, as the embedding table. */
+  readonly norm: NormWeights | undefined;
+  /** From `D` to the table's width. */
+  readonly projection: Linear | undefined;
+  /** `[V, width]`, as the embedding table. */
   readonly table: Float32Array | undefined;
+  /** `[V]`. */
+  readonly bias: Float32Array | undefined;
+  /** Logits become `cap * tanh(logit / cap)`. */
+  readonly softCap: number | undefined;
 }

@@ -1,4 +1,4 @@
-/** The dimensions of a decoder, whatever its family. */
+/** The dimensions of a decoder that all its layers share, whatever its family. */
 export interface ModelShape {
   /** `D`, width of the residual stream. */
   readonly hiddenSize: number;
@@ -10,13 +10,10 @@ export interface ModelShape {
   readonly kvHeads: number;
   /** `d`, size of a head. */
   readonly headDim: number;
-  readonly intermediateSize: number;
+  /** `V`. */
   readonly vocabSize: number;
   /** Longest context the model was trained for, in tokens. */
   readonly maxPositions: number;
-  readonly normEpsilon: number;
   /** The output head is the embedding table. */
   readonly tiedEmbeddings: boolean;
-  /** A query sees this many keys at most, its own included; `undefined` sees all. */
-  readonly slidingWindow: number | undefined;
 }

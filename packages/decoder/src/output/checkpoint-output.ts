@@ -1,11 +1,12 @@
-import type { ModelConfig } from "../checkpoint/read-config.js";
+import { blockTensors, embeddingTensors, headTensors } from "../checkpoint/store-weights.js";
+import type { StoredTensor } from "../checkpoint/stored-tensor.js";
+import type { ModelConfig } from "../config/read-config.js";
 import type { BlockWeights } from "../model/decoder-weights.js";
-import { blockTensors, type CheckpointTensor, embeddingTensors, headTensors } from "./checkpoint-tensors.js";
 import type { ModelOutput } from "./model-output.js";
 
 /** Takes tensors one at a time and makes a safetensors file of them. */
 export interface TensorSink {
-  add(tensor: CheckpointTensor): Promise<void>;
+  add(tensor: StoredTensor): Promise<void>;
   finish(): Promise<void>;
   /** Closes what is open, in place of `finish`. */
   abandon(): Promise<void>;
@@ -13,16 +14,17 @@ export interface TensorSink {
 
 /** A checkpoint output and, once finished, the fields of its config. */
 export interface CheckpointOutput extends ModelOutput {
-  /** The input's config with `num_key_value_heads`, and the family's bias switches where healing made biases. */
+  /** The input's config with the number of KV heads, and the family's bias switches where healing made biases. */
   config(): Record<string, unknown>;
 }
 
-/** Writes the folded model as a Hugging Face checkpoint that plain GQA code loads. */
+/** Writes a model that keeps whole heads as a Hugging Face checkpoint that plain GQA code loads. */
 export function checkpointOutput(config: ModelConfig, sink: TensorSink): CheckpointOutput {
+  const { kvHeads: kvHeadsField, biases: switches } = config.standard;
   let layer = 0;
   let kvHeads = config.shape.kvHeads;
   const biases = { attention: false, mlp: false };
-  const addAll = async (tensors: readonly CheckpointTensor[]) => {
+  const addAll = async (tensors: readonly StoredTensor[]) => {
     for (const tensor of tensors) await sink.add(tensor);
   };
   const note = ({ attention, mlp }: BlockWeights) => {
@@ -43,11 +45,11 @@ export function checkpointOutput(config: ModelConfig, sink: TensorSink): Checkpo
       await sink.finish();
     },
     abandon: () => sink.abandon(),
-    config() {
-      const options = config.family.biasOptions;
-      const switches = options && { [options.attention]: biases.attention, [options.mlp]: biases.mlp };
+    config: () => ({
+      ...config.fields,
       // All layers have as many: whoever plans a fold for this format sees to that.
-      return { ...config.fields, num_key_value_heads: kvHeads, ...switches };
-    },
+      ...(kvHeadsField === undefined ? {} : { [kvHeadsField]: kvHeads }),
+      ...(switches && { [switches.attention]: biases.attention, [switches.mlp]: biases.mlp }),
+    }),
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { memorySink } from "../../test/memory-sink.js";
 import { syntheticCheckpoint, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
+import { memorySink } from "../../test/support/memory-sink.js";
 import { dtypes } from "../graph/dtype.js";
 import { type OpenSink, onnxOutput } from "./onnx-output.js";
 import { streamModel } from "./stream-model.js";

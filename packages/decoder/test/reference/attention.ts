@@ -1,39 +1,81 @@
-import { type Rows, zeroRows } from "./layers.js";
+import type { AttentionWeights, HeadNormWeights } from "../../src/model/decoder-weights.js";
+import type { Attended, Seen } from "./decoder.js";
+import { applyLinear, applyNorm, type Rows, softCap, zeroRows } from "./layers.js";
+import { rotateHeads } from "./positions.js";
 
-export declare namespace attend {
-  interface Options {
-    /** After the rotation: `[T, H * d]` and `[T, Hkv * d]`. */
-    readonly queries: Rows;
-    readonly keys: Rows;
-    readonly values: Rows;
-    readonly heads: number;
-    readonly headDim: number;
-    /** Per query head: `-slope * distance` is added to its scores. */
-    readonly slopes: readonly number[] | undefined;
-    /** Keys that a query sees, its own included. */
-    readonly window: number | undefined;
-  }
+/** Attention of an unfolded layer on what its projections read, the output projection included. */
+export function runAttention(weights: AttentionWeights, x: Rows, hook: (seen: Seen) => Attended): Rows {
+  const { heads, kvHeads, queryNorm, keyNorm } = weights;
+  const unturnedQueries = early(weights, applyLinear(x, weights.query), queryNorm, heads);
+  const keysBeforeRope = early(weights, applyLinear(x, weights.key), keyNorm, kvHeads);
+  const rotate = (rows: Rows) => turn(weights, rows, keyNorm, kvHeads);
+  const queries = turn(weights, unturnedQueries, queryNorm, heads);
+  const { keys, values } = hook({
+    queries,
+    keysBeforeRope,
+    rotate,
+    keys: rotate(keysBeforeRope),
+    values: applyLinear(x, weights.value),
+  });
+  return applyLinear(attend(weights, { queries, keys, values }), weights.output);
+}
+
+/** Norms before the rotation. */
+const early = (
+  { headNorm, headDim }: AttentionWeights,
+  rows: Rows,
+  norm: HeadNormWeights | undefined,
+  heads: number,
+): Rows => (headNorm === "before-rotation" && norm ? normHeads(rows, norm, heads, headDim) : rows);
+
+/** The rotation, and norms after it. */
+function turn(
+  { rope, headNorm, headDim }: AttentionWeights,
+  rows: Rows,
+  norm: HeadNormWeights | undefined,
+  heads: number,
+): Rows {
+  const rotated = rope === undefined ? rows : rotateHeads(rows, rope);
+  return headNorm === "after-rotation" && norm ? normHeads(rotated, norm, heads, headDim) : rotated;
+}
+
+function normHeads(
+  rows: Rows,
+  { kind, epsilon, over, weight }: HeadNormWeights,
+  heads: number,
+  headDim: number,
+) {
+  if (over === "whole") return applyNorm(rows, { kind, epsilon, weight, bias: undefined });
+  const ones = new Float32Array(headDim).fill(1);
+  const split = { count: rows.count * heads, width: headDim, data: rows.data };
+  const { data } = applyNorm(split, { kind, epsilon, weight: ones, bias: undefined });
+  const scaled = data.map((value, index) => value * weight[index % weight.length]!);
+  return { ...rows, data: scaled };
 }
 
 /** Causal softmax attention, query head `h` reading KV head `floor(h / (H / Hkv))`: `[T, H * d]`. */
-export function attend(options: attend.Options): Rows {
-  const { queries, heads, headDim } = options;
-  const result = zeroRows(queries.count, heads * headDim);
+function attend(weights: AttentionWeights, parts: Attended & { readonly queries: Rows }): Rows {
+  const { heads, headDim } = weights;
+  const result = zeroRows(parts.queries.count, heads * headDim);
   for (let head = 0; head < heads; head++) {
-    for (let row = 0; row < queries.count; row++) {
-      const output = attendOne(options, head, row);
-      result.data.set(output, (row * heads + head) * headDim);
-    }
+    for (let row = 0; row < result.count; row++)
+      result.data.set(attendOne(weights, parts, head, row), (row * heads + head) * headDim);
   }
   return result;
 }
 
-function attendOne(options: attend.Options, head: number, row: number): Float64Array {
-  const { values, heads, headDim, window = Number.POSITIVE_INFINITY } = options;
-  const kvHead = Math.floor(head / (heads / (values.width / headDim)));
+function attendOne(
+  weights: AttentionWeights,
+  parts: Attended & { readonly queries: Rows },
+  head: number,
+  row: number,
+): Float64Array {
+  const { headDim, heads, kvHeads, window = Number.POSITIVE_INFINITY } = weights;
+  const { values } = parts;
+  const kvHead = Math.floor(head / (heads / kvHeads));
   const first = Math.max(0, row - window + 1);
   const scores = Array.from({ length: row - first + 1 }, (_, index) =>
-    score(options, { head, kvHead, row, key: first + index }),
+    score(weights, parts, { head, kvHead, row, key: first + index }),
   );
   const largest = Math.max(...scores);
   const shares = scores.map((value) => Math.exp(value - largest));
@@ -53,10 +95,16 @@ interface Pair {
   readonly key: number;
 }
 
-function score({ queries, keys, headDim, slopes }: attend.Options, { head, kvHead, row, key }: Pair): number {
+function score(
+  { headDim, scale, softCap: cap, alibiSlopes }: AttentionWeights,
+  { queries, keys }: { readonly queries: Rows; readonly keys: Rows },
+  { head, kvHead, row, key }: Pair,
+): number {
   const query = row * queries.width + head * headDim;
   const from = key * keys.width + kvHead * headDim;
   let dot = 0;
   for (let i = 0; i < headDim; i++) dot += queries.data[query + i]! * keys.data[from + i]!;
-  return dot / Math.sqrt(headDim) - (slopes?.[head] ?? 0) * (row - key);
+  const scaled = dot * scale;
+  const capped = cap === undefined ? scaled : softCap(scaled, cap);
+  return capped - (alibiSlopes?.[head] ?? 0) * (row - key);
 }

@@ -1,14 +1,11 @@
+import type { Activation } from "../../src/model/block-spec.js";
+import type { Linear, NormWeights } from "../../src/model/decoder-weights.js";
+
 /** Rows `[T, width]` in float64, row-major. */
 export interface Rows {
   readonly count: number;
   readonly width: number;
   readonly data: Float64Array;
-}
-
-/** A linear layer as Hugging Face stores it: `weight [outputs, inputs]`, `bias [outputs]`. */
-export interface StoredLinear {
-  readonly weight: Float32Array;
-  readonly bias: Float32Array | undefined;
 }
 
 export const zeroRows = (count: number, width: number): Rows => ({
@@ -17,14 +14,13 @@ export const zeroRows = (count: number, width: number): Rows => ({
   data: new Float64Array(count * width),
 });
 
-/** `y[o] = Σ_i x[i] weight[o, i] + bias[o]`. */
-export function applyLinear(x: Rows, { weight, bias }: StoredLinear): Rows {
-  const outputs = weight.length / x.width;
+/** `y[o] = Σ_i x[i] weight[i, o] + bias[o]`. */
+export function applyLinear(x: Rows, { outputs, weight, bias }: Linear): Rows {
   const y = zeroRows(x.count, outputs);
   for (let row = 0; row < x.count; row++) {
     for (let output = 0; output < outputs; output++) {
       let sum = bias?.[output] ?? 0;
-      for (let i = 0; i < x.width; i++) sum += x.data[row * x.width + i]! * weight[output * x.width + i]!;
+      for (let i = 0; i < x.width; i++) sum += x.data[row * x.width + i]! * weight[i * outputs + output]!;
       y.data[row * outputs + output] = sum;
     }
   }
@@ -39,35 +35,38 @@ export function mapRows(x: Rows, change: (value: number, index: number) => numbe
   return { ...x, data: x.data.map(change) };
 }
 
-/** `x / sqrt(mean(x²) + epsilon) * weight`. */
-export function rmsNorm(x: Rows, weight: Float32Array, epsilon: number): Rows {
-  const y = zeroRows(x.count, x.width);
-  for (let row = 0; row < x.count; row++) {
-    let squares = 0;
-    for (let i = 0; i < x.width; i++) squares += x.data[row * x.width + i]! ** 2;
-    const scale = 1 / Math.sqrt(squares / x.width + epsilon);
-    for (let i = 0; i < x.width; i++)
-      y.data[row * x.width + i] = x.data[row * x.width + i]! * scale * weight[i]!;
-  }
-  return y;
-}
-
-/** `(x - mean) / sqrt(variance + epsilon) * weight + bias`. */
-export function layerNorm(x: Rows, weight: Float32Array, bias: Float32Array, epsilon: number): Rows {
+/** RMSNorm `x / sqrt(mean(x²) + epsilon) * weight`, or LayerNorm `(x - mean) / sqrt(variance + epsilon) * weight + bias`. */
+export function applyNorm(x: Rows, { kind, epsilon, weight, bias }: NormWeights): Rows {
   const y = zeroRows(x.count, x.width);
   for (let row = 0; row < x.count; row++) {
     const values = x.data.subarray(row * x.width, (row + 1) * x.width);
-    const mean = values.reduce((sum, value) => sum + value, 0) / x.width;
-    const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.width;
+    const centre = kind === "rms" ? 0 : values.reduce((sum, value) => sum + value, 0) / x.width;
+    const square = values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / x.width;
+    const scale = 1 / Math.sqrt(square + epsilon);
     for (let i = 0; i < x.width; i++)
-      y.data[row * x.width + i] =
-        ((values[i]! - mean) / Math.sqrt(variance + epsilon)) * weight[i]! + bias[i]!;
+      y.data[row * x.width + i] = (values[i]! - centre) * scale * weight[i]! + (bias?.[i] ?? 0);
   }
   return y;
 }
 
-export const silu = (x: number): number => x / (1 + Math.exp(-x));
+export const softCap = (x: number, cap: number): number => cap * Math.tanh(x / cap);
 
-/** GELU's tanh form (Hendrycks and Gimpel 2016, section 2), which BLOOM was trained with. */
-export const geluTanh = (x: number): number =>
-  0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+/** Abramowitz and Stegun 7.1.26 is too coarse here: the series of erf, whose terms fall fast for |x| < 6. */
+function erf(x: number): number {
+  if (Math.abs(x) > 6) return Math.sign(x);
+  let [sum, term] = [x, x];
+  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+    term *= (-x * x) / n;
+    sum += term / (2 * n + 1);
+  }
+  return (2 / Math.sqrt(Math.PI)) * sum;
+}
+
+export const activations: Readonly<Record<Activation, (x: number) => number>> = {
+  silu: (x) => x / (1 + Math.exp(-x)),
+  gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
+  // Hendrycks and Gimpel 2016, section 2.
+  gelu_pytorch_tanh: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  relu: (x) => Math.max(x, 0),
+  relu2: (x) => Math.max(x, 0) ** 2,
+};

@@ -1,0 +1,85 @@
+import { DecoderError } from "../decoder-error.js";
+import type { Family } from "../families/family.js";
+import { families as ownFamilies } from "../families/index.js";
+import type { ModelSpec } from "../model/model-spec.js";
+import { createConfigFields, malformed } from "./config-fields.js";
+import { HARMLESS_FIELDS } from "./harmless-fields.js";
+import { refusalOf } from "./refusals.js";
+
+/** A Hugging Face `config.json`, read and understood: the decoder that it describes. */
+export interface ModelConfig extends ModelSpec {
+  /** The file's own fields; they go into the output unchanged but for the KV shape. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly family: Family;
+  /** What a user should know of the config: fields that nothing has read. */
+  readonly notices: readonly string[];
+}
+
+export declare namespace readConfig {
+  interface Options {
+    /** Families to choose from; kvfold's own unless given. */
+    readonly families?: readonly Family[];
+  }
+}
+
+/**
+ * Reads the text of a Hugging Face `config.json`. Fields that are absent or null mean what transformers makes of them.
+ *
+ * @throws {DecoderError} `malformed-checkpoint` for a broken file, `unsupported-model` for a family or an option that
+ * cannot be run.
+ */
+export function readConfig(text: string, { families = ownFamilies }: readConfig.Options = {}): ModelConfig {
+  const fields = parseFields(text);
+  const config = createConfigFields(fields);
+  const modelType = config.text("model_type", "");
+  if (modelType === "") throw malformed("model_type", "a text", fields.model_type);
+  const family = families.find((candidate) => candidate.modelType === modelType);
+  refuseUnsupported(fields, modelType, family, families);
+  config.markRead("quantization_config", ...HARMLESS_FIELDS);
+  const spec = family!.describe(config);
+  checkSize(spec);
+  return { fields, family: family!, notices: describeUnread(config.unread()), ...spec };
+}
+
+/** More layers than any model has: each is an object in memory before a weight is read. */
+const MAX_LAYERS = 4096;
+
+function checkSize({ shape }: ModelSpec): void {
+  if (shape.layers > MAX_LAYERS)
+    throw malformed("the number of layers", `at most ${MAX_LAYERS}`, shape.layers);
+}
+
+function describeUnread(names: readonly string[]): readonly string[] {
+  if (names.length === 0) return [];
+  const list = names.slice(0, 12).join(", ") + (names.length > 12 ? ", …" : "");
+  return [
+    `config.json: kvfold does not know ${list}; if one of them changes what the model computes, its results will differ`,
+  ];
+}
+
+function parseFields(text: string): Readonly<Record<string, unknown>> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new DecoderError("malformed-checkpoint", `config.json is not JSON (${String(cause)})`, { cause });
+  }
+  if (typeof json === "object" && json !== null && !Array.isArray(json))
+    return json as Record<string, unknown>;
+  throw new DecoderError("malformed-checkpoint", "config.json: expected an object");
+}
+
+function refuseUnsupported(
+  fields: Readonly<Record<string, unknown>>,
+  modelType: string,
+  family: Family | undefined,
+  families: readonly Family[],
+): void {
+  const known = families.map((candidate) => candidate.modelType).join(", ");
+  const reason =
+    refusalOf(fields, modelType) ??
+    (family === undefined
+      ? `model_type ${JSON.stringify(modelType)} is not supported; kvfold reads ${known}`
+      : undefined);
+  if (reason !== undefined) throw new DecoderError("unsupported-model", `config.json: ${reason}`);
+}

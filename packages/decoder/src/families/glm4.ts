@@ -1,0 +1,25 @@
+import type { NormSource } from "../model/block-spec.js";
+import type { Family } from "./family.js";
+import { describeLlama, fusedGatedMlp } from "./llama-like.js";
+import { readRope } from "./parts.js";
+
+/** GLM-4 (0414): norms before and after each half; half of each head turns, neighbouring numbers together. */
+export const glm4: Family = {
+  name: "GLM-4",
+  modelType: "glm4",
+  describe: (config) =>
+    describeLlama(config, {
+      epsilon: ["rms_norm_eps", 1.5625e-7],
+      headDim: 128,
+      norms: aroundBothHalves,
+      biases: { projections: config.flag("attention_bias", false), output: false, mlp: false },
+      mlp: fusedGatedMlp,
+      ropeLayout: "interleaved",
+      rope: (_, headDim) => readRope(config, { headDim, defaultShare: 0.5 }),
+    }),
+};
+
+const aroundBothHalves = (_: string, norm: (name: string) => NormSource) => ({
+  attention: { input: norm("input_layernorm"), output: norm("post_self_attn_layernorm") },
+  mlp: { input: norm("post_attention_layernorm"), output: norm("post_mlp_layernorm") },
+});

@@ -1,0 +1,69 @@
+import { notNegative } from "../config/config-fields.js";
+import type { ModelShape } from "../model/model-shape.js";
+import type { Family } from "./family.js";
+import {
+  eachLayer,
+  inputNormsOf,
+  plainAttention,
+  plainEmbedding,
+  plainHead,
+  plainMlpSource,
+} from "./gpt-like.js";
+import { checkDivides, layerNorm, linear, readActivation, readRope } from "./parts.js";
+
+/** GPT-NeoX (Pythia): fused projections head by head, partial rotation, attention and MLP side by side. */
+export const gptNeox: Family = {
+  name: "GPT-NeoX",
+  modelType: "gpt_neox",
+  describe: (config) => {
+    const hiddenSize = config.count("hidden_size");
+    const heads = config.count("num_attention_heads");
+    checkDivides(heads, "heads", hiddenSize, "a hidden size");
+    const shape: ModelShape = {
+      hiddenSize,
+      layers: config.count("num_hidden_layers"),
+      heads,
+      kvHeads: heads,
+      headDim: hiddenSize / heads,
+      vocabSize: config.count("vocab_size"),
+      maxPositions: config.count("max_position_embeddings", 2048),
+      tiedEmbeddings: config.flag("tie_word_embeddings", false),
+    };
+    const epsilon = config.number("layer_norm_eps", 1e-5, notNegative);
+    const bias = config.flag("attention_bias", true);
+    const activation = readActivation(config, "hidden_act", "gelu");
+    const width = config.count("intermediate_size");
+    const rope = readRope(config, { headDim: shape.headDim, defaultShare: 0.25 });
+    const arrangement = config.flag("use_parallel_residual", true) ? "parallel" : "sequential";
+    return {
+      shape,
+      embedding: plainEmbedding("gpt_neox.embed_in", hiddenSize),
+      blocks: eachLayer(shape.layers, (layer) => {
+        const module = `gpt_neox.layers.${layer}`;
+        return {
+          arrangement,
+          ...inputNormsOf(
+            layerNorm(`${module}.input_layernorm`, epsilon),
+            layerNorm(`${module}.post_attention_layernorm`, epsilon),
+          ),
+          attention: {
+            ...plainAttention(shape),
+            rope,
+            projections: { layout: "grouped", fused: linear(`${module}.attention.query_key_value`, bias) },
+            output: linear(`${module}.attention.dense`, bias),
+          },
+          mlp: plainMlpSource(
+            activation,
+            width,
+            linear(`${module}.mlp.dense_h_to_4h`, true),
+            linear(`${module}.mlp.dense_4h_to_h`, true),
+          ),
+        };
+      }),
+      head: plainHead(layerNorm("gpt_neox.final_layer_norm", epsilon), "embed_out", shape.tiedEmbeddings),
+      standard: { kvHeads: undefined, biases: undefined },
+      prefixes: [""],
+      ignoredTensors: /\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/,
+    };
+  },
+};

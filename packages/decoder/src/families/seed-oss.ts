@@ -1,0 +1,17 @@
+import type { Family } from "./family.js";
+import { describeLlama } from "./llama-like.js";
+
+/** Seed-OSS: Llama with a switch for the output projection's bias alone. */
+export const seedOss: Family = {
+  name: "Seed-OSS",
+  modelType: "seed_oss",
+  describe: (config) =>
+    describeLlama(config, {
+      headDim: 128,
+      biases: {
+        projections: config.flag("attention_bias", true),
+        output: config.flag("attention_out_bias", false),
+        mlp: config.flag("mlp_bias", false),
+      },
+    }),
+};

@@ -1,0 +1,38 @@
+import type { Family } from "./family.js";
+import { describeLlama, type LlamaVariant } from "./llama-like.js";
+import { layerNorm, ownHeadNorms, readRope } from "./parts.js";
+
+/** StableLM 2: Llama with LayerNorms; a quarter of each head turns. The 12B has norms of heads and parallel halves. */
+export const stablelm: Family = {
+  name: "StableLM",
+  modelType: "stablelm",
+  describe: (config) => {
+    const parallel = config.flag("use_parallel_residual", false);
+    return describeLlama(config, {
+      epsilon: ["layer_norm_eps", 1e-5],
+      norm: layerNorm,
+      biases: { projections: config.flag("use_qkv_bias", false), output: false, mlp: false },
+      rope: (_, headDim) => readRope(config, { headDim, defaultShare: 0.25 }),
+      ...(config.flag("qk_layernorm", false) ? { headNorms } : {}),
+      ...(parallel ? parallelHalves : {}),
+    });
+  },
+};
+
+const parallelHalves: Pick<LlamaVariant, "arrangement" | "norms"> = {
+  arrangement: "parallel",
+  norms: (_, norm) => ({
+    attention: { input: norm("input_layernorm") },
+    mlp: { input: norm("input_layernorm") },
+  }),
+};
+
+const headNorms: NonNullable<LlamaVariant["headNorms"]> = (module, { heads, kvHeads }, epsilon) => {
+  const names = (name: string, count: number) =>
+    Array.from({ length: count }, (_, head) => `${module}.${name}.norms.${head}`);
+  return {
+    query: ownHeadNorms(names("q_layernorm", heads), epsilon),
+    key: ownHeadNorms(names("k_layernorm", kvHeads), epsilon),
+    place: "before-rotation",
+  };
+};
