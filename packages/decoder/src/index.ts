@@ -12,6 +12,7 @@ export type { Family } from "./families/family.js";
 export { families } from "./families/index.js";
 export { createDecoderGraph, type DecoderGraph } from "./graph/decoder-graph.js";
 export { type Dtype, type DtypeTraits, dtypes, floatDtype } from "./graph/dtype.js";
+export { unfoldedAttentionKind } from "./graph/stored-cache.js";
 export type {
   AttentionWeights,
   BlockWeights,
@@ -27,3 +28,4 @@ export { checkpointOutput } from "./output/checkpoint-output.js";
 export type { ModelOutput } from "./output/model-output.js";
 export { type ModelTarget, writeBytes } from "./output/model-target.js";
 export { type OnnxOutput, type OpenSink, onnxOutput } from "./output/onnx-output.js";
+export { streamModel } from "./output/stream-model.js";
