@@ -33,3 +33,4 @@ export { createRandom, type Random } from "./random.js";
 export { RuntimeError, type RuntimeErrorCode } from "./runtime-error.js";
 export { argmax, sampleToken } from "./sampling.js";
 export { createTextStream, type TextStream } from "./text-stream.js";
+export { beginWith, type TextTokenizer, type Tokenizer, textTokenizer } from "./text-tokenizer.js";
