@@ -8,28 +8,37 @@ export interface CalibrationFlags {
   readonly calibration?: readonly string[];
   readonly windows?: number;
   readonly window?: number;
+  readonly bos?: boolean;
 }
 
 /** Adds the options that say which text to measure on, and how much of it. */
 export const addCalibrationOptions = (command: Command): Command =>
   command
-    .option("--calibration <files...>", "text to measure on: UTF-8, or raw uint16 token ids in a .u16 file")
+    .option("--calibration <files...>", "text to measure on: UTF-8, or raw token ids in a .u16 or .u32 file")
     .option(
       "--windows <count>",
       "windows of that text to use (default: 128, or all there are)",
       wholeNumber(1),
     )
+    .option("--window <tokens>", "tokens of a window (default: 1024, or the model's context)", wholeNumber(2))
     .option(
-      "--window <tokens>",
-      "tokens of a window (default: 1024, or the model's context)",
-      wholeNumber(2),
-    );
+      "--bos",
+      "begin every window with BOS (default: for text, where the tokenizer begins texts with it)",
+    )
+    .option("--no-bos", "begin only documents with BOS");
 
 /** The options as a job wants them; nothing where no text was named. */
 export function calibrationOf({
   calibration,
   windows,
   window,
+  bos,
 }: CalibrationFlags): CalibrationOptions | undefined {
-  return calibration && { files: calibration.map(tokenFile), windows, window };
+  if (calibration === undefined) return undefined;
+  return { files: calibration.map(tokenFile), windows, window, bos: bosOf(bos) };
+}
+
+function bosOf(bos: boolean | undefined): CalibrationOptions["bos"] {
+  if (bos === undefined) return undefined;
+  return bos ? "windows" : "documents";
 }
