@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { CliError } from "../cli-error.js";
 import type { CalibrationOptions } from "../tokens/calibration-windows.js";
 import { tokenFile } from "../tokens/read-tokens.js";
 import { wholeNumber } from "./options.js";
@@ -27,18 +28,28 @@ export const addCalibrationOptions = (command: Command): Command =>
     )
     .option("--no-bos", "begin only documents with BOS");
 
-/** The options as a job wants them; nothing where no text was named. */
-export function calibrationOf({
-  calibration,
-  windows,
-  window,
-  bos,
-}: CalibrationFlags): CalibrationOptions | undefined {
-  if (calibration === undefined) return undefined;
-  return { files: calibration.map(tokenFile), windows, window, bos: bosOf(bos) };
+/**
+ * The options as a job wants them; nothing where no text was named.
+ *
+ * @throws {CliError} `usage` for options that would do nothing without text.
+ */
+export function calibrationOf(flags: CalibrationFlags): CalibrationOptions | undefined {
+  const { calibration, windows, window, bos } = flags;
+  if (calibration !== undefined)
+    return { files: calibration.map(tokenFile), windows, window, bos: bosOf(bos) };
+  const unused = unusedOption(flags);
+  if (unused === undefined) return undefined;
+  throw new CliError("usage", `${unused} is about calibration text: add --calibration FILE`);
 }
 
 function bosOf(bos: boolean | undefined): CalibrationOptions["bos"] {
   if (bos === undefined) return undefined;
   return bos ? "windows" : "documents";
+}
+
+function unusedOption({ windows, window, bos }: CalibrationFlags): string | undefined {
+  if (windows !== undefined) return "--windows";
+  if (window !== undefined) return "--window";
+  if (bos !== undefined) return bos ? "--bos" : "--no-bos";
+  return undefined;
 }
