@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PreTrainedTokenizer } from "@huggingface/transformers";
 import { describe, expect, it } from "vitest";
+import type { CliError } from "../src/cli-error.js";
 import { readFolderConfig } from "../src/models/folder-config.js";
 import { type ChatMessage, loadChatTemplate } from "../src/tokens/chat-template.js";
 import { readPrompt } from "../src/tokens/read-prompt.js";
@@ -115,7 +116,7 @@ describe("a chat", () => {
   const tokenizer = { post_processor: ADDS_BOS };
   const changes = { addedTokens: TURN_TOKENS, tokenizer, config: { vocab_size: 128 } };
 
-  /** Text and tokens as transformers.js makes them; nothing where it fails. */
+  /** Text and tokens as transformers.js makes them, or `refused`. */
   async function oracle(settings: object, turns: ChatMessage[]) {
     const fields = { bos_token: "<s>", eos_token: "</s>", ...settings };
     const theirs = new PreTrainedTokenizer(await changedTokenizer(changes), fields);
@@ -126,7 +127,7 @@ describe("a chat", () => {
         tokens: theirs.apply_chat_template(turns, { ...options, tokenize: true }),
       };
     } catch {
-      return undefined;
+      return "refused";
     }
   }
 
@@ -142,14 +143,10 @@ describe("a chat", () => {
     const user: ChatMessage = { role: "user", content: "  a bee?\nsee <|start|> " };
     const conversations: ChatMessage[][] = [[user], [{ role: "system", content: " be brief " }, user]];
     for (const turns of conversations) {
-      const expected = await oracle(settings, turns);
-      if (expected === undefined) {
-        expect([settings.chat_template, turns.length]).toEqual([GEMMA_LIKE, 2]);
-        expect((await failureOf(ours(settings, turns))).code).toBe("usage");
-      } else {
-        expect(await ours(settings, turns)).toEqual(expected);
-        expect(expected.text).toContain("bee");
-      }
+      const found = await ours(settings, turns).catch(({ code }: CliError) => code === "usage" && "refused");
+      expect(found).toEqual(await oracle(settings, turns));
+      const refuses = settings.chat_template === GEMMA_LIKE && turns.length === 2;
+      expect(found === "refused").toBe(refuses);
     }
   });
 

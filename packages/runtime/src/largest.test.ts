@@ -29,7 +29,7 @@ describe("largestValues", () => {
   ])("is quick on %s values", (_, value) => {
     const values = Float64Array.from({ length: 100_000 }, (_unused, index) => value(index));
     const before = values.slice();
-    expect([...largestValues(values, 40)]).toEqual([...values.toSorted().reverse().slice(0, 40)]);
+    expect(largestValues(values, 40)).toEqual(values.toSorted().reverse().slice(0, 40));
     expect(values.every((found, index) => found === before[index])).toBe(true);
   });
 });

@@ -6,7 +6,7 @@ const NAMES = ["<unk>", "<s>", "</s>", "a", "b"];
 /** A tokenizer of letters that adds special tokens around a text. */
 const letters = (before: readonly number[] = [], after: readonly number[] = []): Tokenizer => ({
   encode: (text, { add_special_tokens: adds }) => {
-    const ids = [...text].map((letter) => NAMES.indexOf(letter));
+    const ids = Array.from(text, (letter) => NAMES.indexOf(letter));
     return { ids: adds ? [...before, ...ids, ...after] : ids };
   },
   decode: (ids, { skip_special_tokens: skips }) =>
