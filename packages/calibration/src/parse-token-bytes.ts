@@ -15,8 +15,8 @@ const MAX_VOCABULARY = 2 ** 31;
  * @example
  * ```ts
  * import { parseTokenBytes } from "@kvfold/calibration";
- * [...parseTokenBytes(Uint8Array.of(1, 0, 2, 0), 128_256, "a.u16")] // => [1, 2]
- * [...parseTokenBytes(Uint8Array.of(1, 0, 1, 0), 128_256, "a.u32", "uint32")] // => [65_537]
+ * [...parseTokenBytes(Uint8Array.of(1, 0, 2, 0), 128_256, "a.u16")]; // => [1, 2]
+ * [...parseTokenBytes(Uint8Array.of(1, 0, 1, 0), 128_256, "a.u32", "uint32")]; // => [65_537]
  * ```
  */
 export function parseTokenBytes(

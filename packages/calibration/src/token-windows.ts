@@ -28,8 +28,8 @@ export declare namespace tokenWindows {
  * @example
  * ```ts
  * import { tokenWindows } from "@kvfold/calibration";
- * tokenWindows([1, 2, 3, 4, 5], { length: 2 }).map((window) => [...window]) // => [[1, 2], [3, 4]]
- * tokenWindows([0, 1, 2, 3, 4], { length: 3, bosToken: 0 }).map((window) => [...window]) // => [[0, 1, 2], [0, 3, 4]]
+ * tokenWindows([1, 2, 3, 4, 5], { length: 2 }).map((window) => [...window]); // => [[1, 2], [3, 4]]
+ * tokenWindows([0, 1, 2, 3, 4], { length: 3, bosToken: 0 }).map((window) => [...window]); // => [[0, 1, 2], [0, 3, 4]]
  * ```
  */
 export function tokenWindows(
