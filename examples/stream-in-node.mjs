@@ -16,7 +16,7 @@ const ids = tokenizer.encode(prompt, { add_special_tokens: false }).ids;
 
 const session = await nodeProvider().createSession({ path: `${folder}/onnx/model.onnx` });
 const model = createCausalLM(session, { maxPositions: config.max_position_embeddings });
-const text = createTextStream((tokens) => tokenizer.decode([...tokens]));
+const text = createTextStream((tokens) => tokenizer.decode([...tokens]), { after: ids });
 
 process.stdout.write(prompt);
 const options = { maxNewTokens: Number(count), stopTokens: [config.eos_token_id] };

@@ -18,7 +18,7 @@ const ids = tokenizer.encode(prompt, { add_special_tokens: false }).ids;
 const source = await readModelSource({ url: "/model/onnx/model.onnx" }); // kept for the next visit
 const session = await webProvider(ort, { wasmPaths: "/ort/" }).createSession(source);
 const model = createCausalLM(session, { maxPositions: config.max_position_embeddings });
-const text = createTextStream((tokens) => tokenizer.decode([...tokens]));
+const text = createTextStream((tokens) => tokenizer.decode([...tokens]), { after: ids });
 
 place.textContent = prompt;
 const options = { maxNewTokens: 48, stopTokens: [config.eos_token_id] };

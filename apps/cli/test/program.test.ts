@@ -112,6 +112,16 @@ describe("kvfold fold", () => {
     expect(own.calls).toMatchObject([{ options: { hub: { token: "hf_me" } } }]);
   });
 
+  it("takes token ids of four bytes, and says which windows begin with BOS", async () => {
+    const args = ["fold", "m", "-o", "out", "--keep", "1/2", "--calibration", "a.u32", "--json"];
+    const calibrationOf = async (...more: readonly string[]) =>
+      (await run(...args, ...more)).calls[0]!.options.calibration;
+    const files = [{ path: "a.u32", format: "uint32" }];
+    expect(await calibrationOf()).toEqual({ files, bos: undefined });
+    expect(await calibrationOf("--bos")).toEqual({ files, bos: "windows" });
+    expect(await calibrationOf("--no-bos")).toEqual({ files, bos: "documents" });
+  });
+
   it("plans without an output", async () => {
     const { calls } = await run("fold", "model", "--keep", "1/2", "--key-span", "4", "--dry-run", "--json");
     expect(calls).toMatchObject([{ name: "plan", options: { keySpan: 4, valueSpan: undefined } }]);
@@ -130,6 +140,8 @@ describe("kvfold eval", () => {
       files: [{ path: "ids.bin", format: "uint16" }],
       windows: 4,
     });
+    const large = await run("eval", "a", "--tokens", "ids.u32", "--json");
+    expect(large.calls[0]!.options).toMatchObject({ files: [{ path: "ids.u32", format: "uint32" }] });
   });
 
   it("probes copying, with or without text", async () => {
@@ -176,6 +188,7 @@ describe("kvfold generate and bench", () => {
       topP: 0.9,
       stop: ["a", "b"],
       temperature: 0,
+      chat: undefined,
     });
     const bench = await run("bench", "m", "n", "--contexts", "64,128", "--json");
     expect(bench.calls[0]!.options).toMatchObject({
@@ -184,6 +197,16 @@ describe("kvfold generate and bench", () => {
       tokens: 32,
       repeats: 5,
     });
+  });
+});
+
+describe("kvfold generate --chat", () => {
+  const chatOf = async (...args: readonly string[]) =>
+    (await run("generate", "m", "--prompt", "Hi", "--json", ...args)).calls[0]!.options.chat;
+
+  it("takes the prompt as what the user says, and instructions before it", async () => {
+    expect(await chatOf("--chat")).toEqual({ system: undefined });
+    expect(await chatOf("--chat", "--system", "Be brief.")).toEqual({ system: "Be brief." });
   });
 });
 
@@ -197,6 +220,12 @@ describe("usage errors", () => {
     ["fold model -o out --keep 1/2 --heal all", "attention"],
     ["fold model -o out --keep 1/2 --moments m --save-moments n", "--moments"],
     ["fold model --keep 1/2", "-o FOLDER"],
+    [
+      "fold model -o out --keep 1/2 --windows 8",
+      "--windows is about calibration text: add --calibration FILE",
+    ],
+    ["inspect model --no-bos", "--no-bos is about calibration text: add --calibration FILE"],
+    ["generate model --prompt a --system b", "add --chat"],
     ["eval model", "--text"],
     ["eval model --text a --tokens b", "--text"],
     ["eval", "models"],

@@ -2,10 +2,16 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createRandom } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
-import { readCalibrationText } from "../src/tokens/calibration-windows.js";
+import { readFolderConfig } from "../src/models/folder-config.js";
+import {
+  type CalibrationOptions,
+  describeText,
+  readCalibrationText,
+} from "../src/tokens/calibration-windows.js";
 import { openCopySource } from "../src/tokens/copy-source.js";
-import { readTokens, tokenFile, type Vocabulary } from "../src/tokens/read-tokens.js";
+import { readTokens, tokenFile, tokenIdFile } from "../src/tokens/read-tokens.js";
 import { loadTokenizer } from "../src/tokens/text-tokenizer.js";
+import { folderVocabulary, type Vocabulary } from "../src/tokens/vocabulary.js";
 import {
   CALIBRATION_TOKENS,
   failureOf,
@@ -14,6 +20,7 @@ import {
   VALIDATION_TEXT,
   VALIDATION_TOKENS,
 } from "./support.js";
+import { ADDS_BOS, type Changes, PAD, tinyLlama } from "./tiny-llama.js";
 
 const vocabulary: Vocabulary = {
   vocabSize: 4096,
@@ -21,6 +28,9 @@ const vocabulary: Vocabulary = {
   loadTokenizer: () => loadTokenizer(ROPE_MODEL),
 };
 const signal = { aborted: false };
+
+const vocabularyOf = async (folder: string): Promise<Vocabulary> =>
+  folderVocabulary(folder, await readFolderConfig(folder));
 
 describe("readTokens", () => {
   it("makes the very tokens of a book that the model's authors made of it", async () => {
@@ -43,9 +53,40 @@ describe("readTokens", () => {
     expect([...(await readTokens({ files, vocabulary, limit: 3 }))]).toEqual([1, 258, 3]);
   });
 
+  it("reads ids of large vocabularies from .u32 files, beside others", async () => {
+    const folder = await temporaryFolder();
+    const [large, small] = [join(folder, "a.u32"), join(folder, "b.u16")];
+    await writeFile(large, Uint8Array.of(0xff, 0xf4, 0x01, 0x00, 1, 0, 0, 0));
+    await writeFile(small, Uint8Array.of(3, 0));
+    const files = [large, small].map(tokenFile);
+    const llama3 = { ...vocabulary, vocabSize: 128_256 };
+    expect([...(await readTokens({ files, vocabulary: llama3 }))]).toEqual([0x1f4ff, 1, 3]);
+    expect([large, "x.bin"].map(tokenIdFile).map(({ format }) => format)).toEqual(["uint32", "uint16"]);
+  });
+
+  it("names tokens of a text that the model does not have", async () => {
+    const folder = await tinyLlama({ addedTokens: [PAD] });
+    const path = join(folder, "padded.txt");
+    await writeFile(path, "a b\n\nc <pad> d");
+    const read = readTokens({ files: [tokenFile(path)], vocabulary: await vocabularyOf(folder) });
+    expect((await failureOf(read)).message).toContain(
+      `${path}: token 64 (<pad>) is not in the vocabulary of 64; `,
+    );
+  });
+
+  it("begins a text with one BOS", async () => {
+    const folder = await tinyLlama({ tokenizer: { post_processor: ADDS_BOS } });
+    const path = join(folder, "text.txt");
+    await writeFile(path, "<s>ab");
+    const tokens = await readTokens({ files: [tokenFile(path)], vocabulary: await vocabularyOf(folder) });
+    expect([...tokens.subarray(0, 3)]).toEqual([1, 30, 5]);
+  });
+
   it.each([
     ["odd.u16", Uint8Array.of(1, 0, 2), "malformed-tokens"],
+    ["odd.u32", Uint8Array.of(1, 0, 0, 0, 2, 0), "malformed-tokens"],
     ["foreign.u16", Uint8Array.of(255, 255), "malformed-tokens"],
+    ["foreign.u32", Uint8Array.of(0, 0, 1, 0), "malformed-tokens"],
     ["latin1.txt", Uint8Array.of(0x63, 0x61, 0x66, 0xe9), "malformed-checkpoint"],
   ])("refuses %s and names it", async (name, bytes, code) => {
     const path = join(await temporaryFolder(), name);
@@ -140,5 +181,55 @@ describe("readCalibrationText", () => {
     const short = await failureOf(readCalibrationText({ files: [tokenFile(path)] }, vocabulary, model));
     expect(short).toMatchObject({ code: "too-few-tokens" });
     expect(short.message).toContain(path);
+  });
+
+  describe("and BOS", () => {
+    /** Windows of "a b c d e f" (30 to 35) with the newlines after it (0, 0), which the model does not know. */
+    async function windowsOf(changes: Changes, options: Partial<CalibrationOptions> = {}) {
+      const folder = await tinyLlama(changes);
+      const path = join(folder, "text.txt");
+      const ids = join(folder, "ids.u32");
+      await writeFile(path, "a b c d e f");
+      await writeFile(ids, Uint32Array.from([30, 31, 32, 33, 34, 35]));
+      const text = await readCalibrationText(
+        {
+          files: [tokenFile(path)],
+          window: 3,
+          ...options,
+          ...(options.files && { files: [tokenFile(ids)] }),
+        },
+        await vocabularyOf(folder),
+        { maxPositions: 64, signal },
+      );
+      return { windows: text.windows.map((window) => [...window]), bos: describeText(text).bosToken };
+    }
+    const adding: Changes = { tokenizer: { post_processor: ADDS_BOS } };
+    const idFiles = { files: [] };
+    const begun = [
+      [1, 30, 31],
+      [1, 33, 34],
+    ];
+    const ofDocument = [
+      [1, 30, 31],
+      [33, 34, 35],
+    ];
+    const ofIds = [[30, 31, 32]];
+
+    it.each([
+      ["every window where the tokenizer adds it", adding, {}, begun, 1],
+      ["the document alone where config.json names it", {}, {}, ofDocument, null],
+      ["the document alone on request", adding, { bos: "documents" }, ofDocument, null],
+      ["every window on request", {}, { bos: "windows" }, begun, 1],
+      ["no window of token ids", adding, idFiles, ofIds, null],
+      ["every window of token ids on request", {}, { ...idFiles, bos: "windows" }, begun, 1],
+    ] as const)("begins with it: %s", async (_, changes, options, windows, bos) => {
+      expect(await windowsOf(changes, options)).toEqual({ windows, bos });
+    });
+
+    it.each([null, 64])("refuses to begin windows with a BOS of %j", async (bos_token_id) => {
+      const error = await failureOf(windowsOf({ config: { bos_token_id } }, { ...idFiles, bos: "windows" }));
+      expect(error).toMatchObject({ code: "unsupported-model" });
+      expect(error.message).toContain("--bos: neither the tokenizer nor bos_token_id of config.json");
+    });
   });
 });

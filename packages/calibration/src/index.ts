@@ -2,6 +2,7 @@ export { CalibrationError, type CalibrationErrorCode } from "./calibration-error
 export { type GramBlock, gramBlocks, gramBlocksSize } from "./gram-blocks.js";
 export { type HiddenStates, type HiddenStatesFactory, memoryHiddenStates } from "./hidden-states.js";
 export { loadMoments, type ModelMoments, mergeModelMoments, saveMoments } from "./moments-file.js";
+export { checkTokens, parseTokenBytes, type TokenFormat } from "./parse-token-bytes.js";
 export {
   runStage,
   type StageMoments,
@@ -11,5 +12,5 @@ export {
   tokenFeeds,
 } from "./run-stage.js";
 export { soFar } from "./running-totals.js";
-export { parseTokenBytes, type Tokens, tokenWindows } from "./token-windows.js";
+export { type Tokens, tokenWindows } from "./token-windows.js";
 export { tokenizeDocument } from "./tokenize-document.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseTokenBytes, tokenWindows } from "./token-windows.js";
+import { tokenWindows } from "./token-windows.js";
 
 const plain = (windows: readonly Int32Array[]) => windows.map((window) => [...window]);
 const ten = Uint16Array.from({ length: 10 }, (_, index) => index);
@@ -35,6 +35,44 @@ describe("tokenWindows", () => {
     );
   });
 
+  describe("with a first token", () => {
+    const windowsOf = (tokens: readonly number[], options: Partial<tokenWindows.Options> = {}) =>
+      plain(tokenWindows(tokens, { length: 4, bosToken: 0, ...options }));
+
+    it("begins every window with it, in place of one token of text", () => {
+      expect(windowsOf([1, 2, 3, 4, 5, 6, 7, 8])).toEqual([
+        [0, 1, 2, 3],
+        [0, 4, 5, 6],
+      ]);
+      expect(windowsOf([1, 2, 3, 4, 5, 6, 7, 8], { first: 1, count: 1 })).toEqual([[0, 4, 5, 6]]);
+    });
+
+    it("adds no second one where a document begins", () => {
+      expect(windowsOf([0, 1, 2, 3, 4, 5, 6, 0, 7, 8, 9])).toEqual([
+        [0, 1, 2, 3],
+        [0, 4, 5, 6],
+        [0, 7, 8, 9],
+      ]);
+    });
+
+    it("has all of the text in order", () => {
+      const text = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 9, maxLength: 60 });
+      fc.assert(
+        fc.property(text, fc.integer({ min: 2, max: 9 }), (tokens, length) => {
+          const windows = windowsOf(tokens, { length });
+          expect(windows.every((window) => window.length === length && window[0] === 0)).toBe(true);
+          const ordinary = tokens.filter((token) => token !== 0);
+          const kept = windows.flat().filter((token) => token !== 0);
+          expect(kept).toEqual(ordinary.slice(0, kept.length));
+        }),
+      );
+    });
+
+    it.each([1, 0])("refuses windows of %d tokens, which have no room for text", (length) => {
+      expect(() => windowsOf([1, 2, 3], { length })).toThrow("enough for 0 windows");
+    });
+  });
+
   it.each([
     [
       "more windows than there are",
@@ -59,34 +97,6 @@ describe("tokenWindows", () => {
   ])("refuses %s", (_, options, message) => {
     expect(() => tokenWindows(ten, options)).toThrow(
       expect.objectContaining({ code: "too-few-tokens", message }),
-    );
-  });
-});
-
-describe("parseTokenBytes", () => {
-  it("reads little-endian numbers, at any offset", () => {
-    const bytes = Uint8Array.of(9, 0x34, 0x12, 0xff, 0x00).subarray(1);
-    expect([...parseTokenBytes(bytes, 65_536, "a.u16")]).toEqual([0x1234, 0xff]);
-  });
-
-  it("reads no bytes as no tokens", () => {
-    expect(parseTokenBytes(new Uint8Array(0), 10, "a.u16")).toHaveLength(0);
-  });
-
-  it.each([
-    [
-      "an odd number of bytes",
-      Uint8Array.of(1, 0, 2),
-      "a.u16: 3 bytes are no uint16 token ids; is the file truncated, or text?",
-    ],
-    [
-      "a token beyond the vocabulary",
-      Uint8Array.of(9, 0, 10, 0),
-      "a.u16: token 10 at index 1 is not in the vocabulary of 10; was the file made with another tokenizer?",
-    ],
-  ])("refuses %s", (_, bytes, message) => {
-    expect(() => parseTokenBytes(bytes, 10, "a.u16")).toThrow(
-      expect.objectContaining({ code: "malformed-tokens", message }),
     );
   });
 });

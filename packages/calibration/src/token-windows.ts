@@ -11,6 +11,11 @@ export declare namespace tokenWindows {
     readonly count?: number;
     /** Index of the first window. */
     readonly first?: number;
+    /**
+     * A token that every window begins with, in place of one token of text; a window whose text begins with it anyway gets no
+     * second one. For models that were trained on texts with a first token and attend to it.
+     */
+    readonly bosToken?: number | undefined;
     /** What the tokens are, for the error message. */
     readonly source?: string;
   }
@@ -23,14 +28,16 @@ export declare namespace tokenWindows {
  * @example
  * ```ts
  * import { tokenWindows } from "@kvfold/calibration";
- * tokenWindows([1, 2, 3, 4, 5], { length: 2 }).map((window) => [...window]) // => [[1, 2], [3, 4]]
+ * tokenWindows([1, 2, 3, 4, 5], { length: 2 }).map((window) => [...window]); // => [[1, 2], [3, 4]]
+ * tokenWindows([0, 1, 2, 3, 4], { length: 3, bosToken: 0 }).map((window) => [...window]); // => [[0, 1, 2], [0, 3, 4]]
  * ```
  */
 export function tokenWindows(
   tokens: Tokens,
-  { length, count, first = 0, source = "the text" }: tokenWindows.Options,
+  { length, count, first = 0, bosToken, source = "the text" }: tokenWindows.Options,
 ): readonly Int32Array[] {
-  const available = Math.max(0, Math.floor(tokens.length / length) - first);
+  const starts = windowStarts(tokens, length, bosToken);
+  const available = Math.max(0, starts.length - first);
   const wanted = count ?? available;
   if (wanted < 1 || wanted > available) {
     throw new CalibrationError(
@@ -39,34 +46,29 @@ export function tokenWindows(
         `${first > 0 ? ` from window ${first} on` : ""}, but ${Math.max(1, wanted)} are wanted; give more text, or fewer or shorter windows`,
     );
   }
-  return Array.from({ length: wanted }, (_, index) => {
-    const start = (first + index) * length;
-    return Int32Array.from(tokens.slice(start, start + length));
-  });
+  return starts.slice(first, first + wanted).map((start) => windowAt(tokens, start, length, bosToken));
 }
 
-/**
- * Reads raw little-endian uint16 token ids.
- *
- * @throws {CalibrationError} `malformed-tokens` when the byte count is odd or an id is not below `vocabSize`.
- */
-export function parseTokenBytes(bytes: Uint8Array, vocabSize: number, source: string): Uint16Array {
-  if (bytes.byteLength % 2 !== 0) {
-    throw new CalibrationError(
-      "malformed-tokens",
-      `${source}: ${bytes.byteLength} bytes are no uint16 token ids; is the file truncated, or text?`,
-    );
+/** Where the text of each window begins. */
+function windowStarts(tokens: Tokens, length: number, bosToken: number | undefined): readonly number[] {
+  const starts: number[] = [];
+  let start = 0;
+  for (;;) {
+    const count = textLength(tokens, start, length, bosToken);
+    if (count < 1 || start + count > tokens.length) return starts;
+    starts.push(start);
+    start += count;
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const tokens = Uint16Array.from({ length: bytes.byteLength / 2 }, (_, index) =>
-    view.getUint16(2 * index, true),
-  );
-  const unknown = tokens.findIndex((token) => token >= vocabSize);
-  if (unknown >= 0) {
-    throw new CalibrationError(
-      "malformed-tokens",
-      `${source}: token ${tokens[unknown]} at index ${unknown} is not in the vocabulary of ${vocabSize}; was the file made with another tokenizer?`,
-    );
-  }
-  return tokens;
+}
+
+/** Tokens of text in a window: all but a `bosToken` that the text does not have. */
+const textLength = (tokens: Tokens, start: number, length: number, bosToken: number | undefined): number =>
+  bosToken === undefined || tokens[start] === bosToken ? length : length - 1;
+
+function windowAt(tokens: Tokens, start: number, length: number, bosToken: number | undefined): Int32Array {
+  const text = tokens.slice(start, start + textLength(tokens, start, length, bosToken));
+  const window = new Int32Array(length);
+  window.set(text, length - text.length);
+  if (text.length < length) window[0] = bosToken!;
+  return window;
 }

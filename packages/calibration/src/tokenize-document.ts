@@ -1,6 +1,7 @@
 /**
- * The tokens of a document, a paragraph at a time: first the token that begins documents, then each paragraph with
- * two newlines behind it. Tokenising by paragraphs keeps the cost linear, whatever the tokenizer's algorithm.
+ * The tokens of a document, a paragraph at a time: first the token that begins documents, unless the text spells it out,
+ * then each paragraph followed by two newlines. Tokenising by paragraphs keeps the cost linear, whatever the tokenizer's
+ * algorithm.
  *
  * @param encode - The tokenizer's, without special tokens.
  *
@@ -17,8 +18,11 @@ export function* tokenizeDocument(
   { encode }: { readonly encode: (text: string) => readonly number[] },
   bosToken: number | undefined,
 ): Generator<readonly number[]> {
-  if (bosToken !== undefined) yield [bosToken];
-  for (const paragraph of paragraphsOf(text)) yield encode(`${paragraph}\n\n`);
+  for (const [index, paragraph] of paragraphsOf(text).entries()) {
+    const tokens = encode(`${paragraph}\n\n`);
+    if (index === 0 && bosToken !== undefined && tokens[0] !== bosToken) yield [bosToken];
+    yield tokens;
+  }
 }
 
 const paragraphsOf = (text: string): readonly string[] =>

@@ -1,4 +1,4 @@
-import { type FinishReason, type Perplexity, type perplexity, RuntimeError } from "@kvfold/runtime";
+import { type Generation, type Perplexity, type perplexity, RuntimeError } from "@kvfold/runtime";
 import type { ExecutionProvider } from "./choose-execution-provider.js";
 import type { LoadedModel } from "./protocol.js";
 import { streamTokens } from "./stream-tokens.js";
@@ -46,10 +46,7 @@ export interface WebModel extends LoadedModel {
    *
    * @throws {RuntimeError} as `generate`; `device-lost`, `disposed`.
    */
-  generate(
-    prompt: ArrayLike<number>,
-    options?: createWebRuntime.GenerateOptions,
-  ): AsyncGenerator<number, FinishReason, undefined>;
+  generate(prompt: ArrayLike<number>, options?: createWebRuntime.GenerateOptions): Generation;
   /** Perplexity as that of `@kvfold/runtime`. Throws as it and `generate` do. */
   perplexity(
     windows: Iterable<ArrayLike<number>>,

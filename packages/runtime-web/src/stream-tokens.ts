@@ -1,4 +1,4 @@
-import type { FinishReason, generate } from "@kvfold/runtime";
+import { type FinishReason, type Generation, type generate, toGeneration } from "@kvfold/runtime";
 import type { WorkerConnection } from "./worker-connection.js";
 
 export declare namespace streamTokens {
@@ -8,7 +8,13 @@ export declare namespace streamTokens {
 }
 
 /** Yields the tokens that a worker generates as they come. Leaving the loop stops the worker. */
-export async function* streamTokens(
+export const streamTokens = (
+  connection: WorkerConnection,
+  prompt: ArrayLike<number>,
+  options: streamTokens.Options,
+): Generation => toGeneration(receiveTokens(connection, prompt, options));
+
+async function* receiveTokens(
   connection: WorkerConnection,
   prompt: ArrayLike<number>,
   { signal, ...options }: streamTokens.Options,

@@ -125,7 +125,12 @@ describe("a decoding state", () => {
   });
 
   it("stays as it was when a run fails", async () => {
-    const state = (await openTinyModel(groupQuery)).createState();
+    const session = await openTestSession(buildTinyDecoder(groupQuery));
+    // A graph that does not declare its vocabulary: a token beyond it is noticed by the run alone.
+    const outputs = session.outputs.map((info) =>
+      info.name === "logits" ? { ...info, shape: ["batch_size", "logits_length", "vocabulary"] } : info,
+    );
+    const state = createCausalLM({ ...session, outputs }).createState();
     await state.prefill(tokens.slice(0, 8));
     await expect(state.decode(VOCABULARY)).rejects.toThrow(/out of data bounds/);
     expect(state.length).toBe(8);
@@ -134,10 +139,16 @@ describe("a decoding state", () => {
     expect(await state.decode(5)).toEqual(await fresh.decode(5));
   });
 
-  it.each([[[]], [[1, -1]], [[0.5]], [[Number.NaN]]])("refuses the tokens %j", async (ids) => {
-    const state = (await openTinyModel(groupQuery)).createState();
-    await expect(state.prefill(ids)).rejects.toMatchObject({ code: "invalid-argument" });
-  });
+  it.each([[[]], [[1, -1]], [[0.5]], [[Number.NaN]], [[VOCABULARY]]])(
+    "refuses the tokens %j",
+    async (ids) => {
+      const state = (await openTinyModel(groupQuery)).createState();
+      await expect(state.prefill(ids)).rejects.toMatchObject({ code: "invalid-argument" });
+      await expect(state.prefill([0, VOCABULARY])).rejects.toThrow(
+        "expected token ids from 0 below 61, found 61 at 1",
+      );
+    },
+  );
 
   it("takes one call at a time, and none after dispose", async () => {
     const state = (await openTinyModel(groupQuery)).createState();

@@ -66,7 +66,14 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
       ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions, memory: session.memory })
       : createGrowingCache(cacheLayout);
   const createState = (capacity = initialCapacity): DecodingState =>
-    createDecodingState({ session, inputs, cache: createCache(capacity), maxPositions, prefillChunk });
+    createDecodingState({
+      session,
+      inputs,
+      cache: createCache(capacity),
+      maxPositions,
+      vocabularySize: vocabularySize ?? Number.POSITIVE_INFINITY,
+      prefillChunk,
+    });
   return {
     cacheLayout,
     cacheKind,

@@ -33,6 +33,8 @@ export declare namespace createDecodingState {
     readonly inputs: (step: DecoderStep) => Feeds;
     readonly cache: KvCache;
     readonly maxPositions: number;
+    /** Token ids are below it; infinite where the graph does not say. */
+    readonly vocabularySize: number;
     readonly prefillChunk: number;
   }
 }
@@ -46,16 +48,18 @@ class CachedDecoding implements DecodingState {
   readonly #session: Session;
   readonly #inputs: (step: DecoderStep) => Feeds;
   readonly #maxPositions: number;
+  readonly #vocabularySize: number;
   readonly #prefillChunk: number;
   #cache: KvCache | undefined;
   #busy = false;
 
-  constructor({ session, inputs, cache, maxPositions, prefillChunk }: createDecodingState.Options) {
-    this.#session = session;
-    this.#inputs = inputs;
-    this.#cache = cache;
-    this.#maxPositions = maxPositions;
-    this.#prefillChunk = prefillChunk;
+  constructor(options: createDecodingState.Options) {
+    this.#session = options.session;
+    this.#inputs = options.inputs;
+    this.#cache = options.cache;
+    this.#maxPositions = options.maxPositions;
+    this.#vocabularySize = options.vocabularySize;
+    this.#prefillChunk = options.prefillChunk;
   }
 
   get length(): number {
@@ -107,7 +111,7 @@ class CachedDecoding implements DecodingState {
   /** Two runs at a time would both append behind the same tokens. */
   async #exclusively<T>(ids: ArrayLike<number>, work: (cache: KvCache) => Promise<T>): Promise<T> {
     const cache = this.#available();
-    checkTokens(ids);
+    checkTokens(ids, this.#vocabularySize);
     checkPositions(cache.length + ids.length, this.#maxPositions);
     this.#busy = true;
     try {
@@ -135,14 +139,15 @@ class CachedDecoding implements DecodingState {
   }
 }
 
-function checkTokens(ids: ArrayLike<number>): void {
+function checkTokens(ids: ArrayLike<number>, vocabularySize: number): void {
   if (ids.length === 0)
     throw new RuntimeError("invalid-argument", "DecodingState: expected at least one token, found none");
   for (let i = 0; i < ids.length; i++) {
-    if (Number.isInteger(ids[i]) && ids[i]! >= 0) continue;
+    if (Number.isInteger(ids[i]) && ids[i]! >= 0 && ids[i]! < vocabularySize) continue;
+    const limit = Number.isFinite(vocabularySize) ? `below ${vocabularySize}` : "up";
     throw new RuntimeError(
       "invalid-argument",
-      `DecodingState: expected token ids from 0 up, found ${ids[i]} at ${i}`,
+      `DecodingState: expected token ids from 0 ${limit}, found ${ids[i]} at ${i}`,
     );
   }
 }

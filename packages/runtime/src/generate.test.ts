@@ -9,12 +9,12 @@ const prompt = tinyTokens(6);
 /** All tokens and the reason it ended. */
 async function collect(model: CausalLM, options: generate.Options) {
   const tokens: number[] = [];
-  const generator = generate(model, prompt, options);
-  for (;;) {
-    const { done, value } = await generator.next();
-    if (done) return { tokens, reason: value };
-    tokens.push(value);
+  const generation = generate(model, prompt, options);
+  for await (const token of generation) {
+    expect(generation.finishReason).toBeUndefined();
+    tokens.push(token);
   }
+  return { tokens, reason: generation.finishReason };
 }
 
 /** Greedy decoding without a cache: the whole sequence again for every token. */
@@ -75,6 +75,7 @@ describe("generate", () => {
     expect((await running.next()).done).toBe(false);
     controller.abort("enough");
     await expect(running.next()).rejects.toMatchObject({ code: "aborted", cause: "enough" });
+    expect(running.finishReason).toBeUndefined();
   });
 
   it("frees its cache when the loop is left", async () => {
@@ -87,12 +88,14 @@ describe("generate", () => {
         return states[0]!;
       },
     };
-    for await (const token of generate(spied, prompt)) {
+    const generation = generate(spied, prompt);
+    for await (const token of generation) {
       expect(token).toBeLessThan(VOCABULARY);
       expect(states[0]!.cacheBytes).toBeGreaterThan(0);
       break;
     }
     expect(states.map(({ cacheBytes }) => cacheBytes)).toEqual([0]);
+    expect(generation.finishReason).toBeUndefined();
   });
 
   it("refuses to generate nothing", async () => {

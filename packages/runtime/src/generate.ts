@@ -1,11 +1,9 @@
 import { type AbortSignalLike, throwIfAborted } from "./abort-signal.js";
 import type { CausalLM } from "./causal-lm.js";
+import { type FinishReason, type Generation, toGeneration } from "./generation.js";
 import { createRandom } from "./random.js";
 import { RuntimeError } from "./runtime-error.js";
 import { sampleToken } from "./sampling.js";
-
-/** Why a generation ended. */
-export type FinishReason = "stop-token" | "max-new-tokens" | "max-positions";
 
 export declare namespace generate {
   interface Options extends sampleToken.Options {
@@ -21,17 +19,29 @@ export declare namespace generate {
 }
 
 /**
- * Continues a prompt, yielding each token as soon as it is drawn. Leaving the loop early frees the cache.
+ * Continues a prompt, yielding each token as soon as it is drawn. Leaving the loop early frees the cache. After the loop
+ * `finishReason` says why it ended: a stop token, `maxNewTokens`, or the model's positions were used up.
  *
- * @returns Why it ended, as the generator's return value: a stop token, `maxNewTokens`, or the model's positions were
- *   used up.
  * @throws {RuntimeError} `aborted` when `signal` fires; `invalid-argument` or `too-many-positions` for the prompt;
  *   `invalid-argument` for an option out of range; `invalid-logits` when the model computes NaN.
+ *
+ * @example
+ * ```js
+ * const generation = generate(model, promptIds, { maxNewTokens: 64 });
+ * for await (const token of generation) show(token);
+ * generation.finishReason; // "max-new-tokens"
+ * ```
  */
-export async function* generate(
+export const generate = (
   model: CausalLM,
   prompt: ArrayLike<number>,
   options: generate.Options = {},
+): Generation => toGeneration(drawTokens(model, prompt, options));
+
+async function* drawTokens(
+  model: CausalLM,
+  prompt: ArrayLike<number>,
+  options: generate.Options,
 ): AsyncGenerator<number, FinishReason, undefined> {
   const { maxNewTokens = 256, temperature = 0, topK, topP, seed = 0, stopTokens = [], signal } = options;
   checkCount(maxNewTokens);

@@ -84,6 +84,22 @@ describe("sampleToken", () => {
     );
   });
 
+  it("draws the very tokens that sorting the whole vocabulary gives", () => {
+    const logits = fc
+      .array(fc.integer({ min: -80, max: 40 }), { minLength: 1, maxLength: 60 })
+      .map((values) => Float32Array.from(values, (value) => value / 8));
+    const options = fc.record({
+      topK: fc.integer({ min: 1, max: 70 }),
+      topP: fc.double({ min: 1e-9, max: 1, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(logits, options, fc.integer(), (values, cut, seed) => {
+        const drawn = sampleToken(values, { temperature: 0.8, ...cut }, createRandom(seed));
+        expect(drawn).toBe(drawSorted(values, { temperature: 0.8, ...cut }, createRandom(seed)()));
+      }),
+    );
+  });
+
   it.each([
     { temperature: -1 },
     { temperature: Number.NaN },
@@ -96,6 +112,37 @@ describe("sampleToken", () => {
     expect(attempt).toThrow(expect.objectContaining({ code: "invalid-argument" }));
   });
 });
+
+/** The same by the book: ids in descending order of probability, cut twice, and drawn in the order of ids. */
+function drawSorted(
+  logits: Float32Array,
+  { temperature, topK, topP }: { readonly temperature: number; readonly topK: number; readonly topP: number },
+  position: number,
+): number {
+  const weights = [...logits].map((logit) => Math.exp((logit - Math.max(...logits)) / temperature));
+  const ids = [...weights.keys()].sort((a, b) => weights[b]! - weights[a]! || a - b).slice(0, topK);
+  const total = ids.reduce((sum, id) => sum + weights[id]!, 0);
+  let reached = 0;
+  const kept = ids.filter((id) => {
+    const wanted = topP === 1 || reached < topP * total;
+    reached += weights[id]!;
+    return wanted;
+  });
+  return drawFrom(
+    kept.sort((a, b) => a - b),
+    weights,
+    position,
+  );
+}
+
+function drawFrom(ids: readonly number[], weights: readonly number[], position: number): number {
+  let left = position * ids.reduce((sum, id) => sum + weights[id]!, 0);
+  for (const id of ids) {
+    left -= weights[id]!;
+    if (left < 0) return id;
+  }
+  return ids.at(-1)!;
+}
 
 describe("argmax", () => {
   it("takes the largest, and the first of equals", () => {

@@ -51,6 +51,47 @@ describe("createTextStream", () => {
     expect(pushAll(createTextStream(decode), [0, 1, 2, 3])).toEqual(["one", " two", "", " three"]);
   });
 
+  describe("after a prompt", () => {
+    const words = ["a", "▁", "▁b", "<s>", "ne"];
+    const decode = (tokens: readonly number[]): string =>
+      tokens
+        .map((token) => words[token]!.replace("<s>", "").replace("▁", " "))
+        .join("")
+        .replace(/^ /, "");
+
+    it("keeps the space of the first token, for decoders that drop a leading one", () => {
+      expect(pushAll(createTextStream(decode, { after: [3, 0] }), [2, 4, 2])).toEqual([" b", "ne", " b"]);
+      // The decoder drops the space of the prompt, which is not given out anyway, and keeps the next.
+      expect(pushAll(createTextStream(decode, { after: [1] }), [2, 2])).toEqual([" b", " b"]);
+    });
+
+    it("drops it where there is no text before", () => {
+      expect(pushAll(createTextStream(decode, { after: [3] }), [2, 2])).toEqual(["b", " b"]);
+      expect(pushAll(createTextStream(decode), [2, 2])).toEqual(["b", " b"]);
+    });
+
+    it("stops at a string that begins with that space", () => {
+      const stream = createTextStream(decode, { after: [0], stopStrings: [" b"] });
+      expect([stream.push(2), stream.stopped, stream.flush()]).toEqual(["", true, ""]);
+    });
+
+    it("waits for whole characters", () => {
+      const stream = createTextStream(decodeBytes, { after: encodeBytes("naïv") });
+      expect(pushAll(stream, encodeBytes("eté"))).toEqual(["e", "t", "", "é"]);
+    });
+  });
+
+  it("finds a stop string among bytes that become characters late", () => {
+    // As decoders with byte fallback do: every byte of a run that is not whole is a U+FFFD of its own.
+    const decode = (tokens: readonly number[]): string => {
+      const text = decodeBytes(tokens);
+      return text.includes("\uFFFD") ? "\uFFFD".repeat(tokens.length) : text;
+    };
+    const stream = createTextStream(decode, { stopStrings: [" é!"] });
+    expect(pushAll(stream, encodeBytes("a é? é!b")).join("")).toBe("a é?");
+    expect([stream.stopped, stream.flush()]).toEqual([true, ""]);
+  });
+
   it("stops at a stop string and drops what follows", () => {
     const stream = createTextStream(decodeBytes, { stopStrings: ["\n\n", "END"] });
     expect(pushAll(stream, encodeBytes("a\nb EN")).join("")).toBe("a\nb ");

@@ -12,6 +12,11 @@ export declare namespace createTextStream {
   interface Options {
     /** Texts that end the stream; they are not part of the output. */
     readonly stopStrings?: readonly string[] | undefined;
+    /**
+     * Tokens that stand before the first one, such as the prompt; their own text is not given out. Many decoders drop the
+     * space at the start of a text, and know from these that there is none to drop.
+     */
+    readonly after?: readonly number[] | undefined;
   }
 }
 
@@ -20,7 +25,8 @@ const TRAILING_REPLACEMENTS = /\uFFFD+$/;
 
 /**
  * Streams the text of tokens. A byte-level token may hold half a character: a U+FFFD at the end of the text is held back
- * until the character is whole. So is text that may be the start of a stop string.
+ * until the character is whole. So is text that may be the start of a stop string. Stop strings are looked for in the text
+ * that is given out, however it is cut into tokens.
  *
  * @param decode - The tokenizer's: text of a list of tokens.
  *
@@ -36,9 +42,9 @@ const TRAILING_REPLACEMENTS = /\uFFFD+$/;
  */
 export function createTextStream(
   decode: (tokens: readonly number[]) => string,
-  { stopStrings = [] }: createTextStream.Options = {},
+  { stopStrings = [], after = [] }: createTextStream.Options = {},
 ): TextStream {
-  const characters = createCharacterStream(decode);
+  const characters = createCharacterStream(decode, after);
   const stops = stopStrings.filter((stop) => stop !== "");
   let held = "";
   let stopped = false;
@@ -72,15 +78,16 @@ export function createTextStream(
 }
 
 /**
- * Text of whole characters. New tokens are decoded behind those of the last piece, since a decoder treats the first
- * token of a text differently (it may drop a space), and only those, so that a long text costs no more per token.
+ * Text of whole characters. New tokens are decoded together with those of the last piece, since a decoder treats the first
+ * token of a text differently (it may drop a space), and with no others, so that a long text costs no more per token.
  */
 function createCharacterStream(
   decode: (tokens: readonly number[]) => string,
+  after: readonly number[],
 ): Pick<TextStream, "push" | "flush"> {
-  let tokens: readonly number[] = [];
-  let contextCount = 0;
-  let emittedLength = 0;
+  let tokens = after;
+  let contextCount = after.length;
+  let emittedLength = after.length === 0 ? 0 : decode(after).length;
   return {
     push(token) {
       tokens = [...tokens, token];

@@ -4,7 +4,7 @@ import { CliError } from "../cli-error.js";
 import { renderCopying } from "../render/copying.js";
 import { renderEvaluation } from "../render/evaluation.js";
 import type { RepeatedTokens } from "../tokens/copy-source.js";
-import { type TokenFile, tokenFile } from "../tokens/read-tokens.js";
+import { type TokenFile, tokenFile, tokenIdFile } from "../tokens/read-tokens.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber, wholeNumbers } from "./options.js";
@@ -36,10 +36,13 @@ export const createEvalCommand = (host: CommandHost): Command =>
         "folders with onnx/model.onnx, .onnx files, checkpoints, or owner/name on the Hub",
       )
       .addOption(
-        new Option("--text <files...>", "text to predict: UTF-8, or raw uint16 token ids in a .u16 file"),
+        new Option("--text <files...>", "text to predict: UTF-8, or raw token ids in a .u16 or .u32 file"),
       )
       .addOption(
-        new Option("--tokens <file>", "raw little-endian uint16 token ids to predict").conflicts("text"),
+        new Option(
+          "--tokens <file>",
+          "raw little-endian token ids to predict: uint16, or uint32 in a .u32 file",
+        ).conflicts("text"),
       )
       .option("--windows <count>", "windows to measure (default: all there are)", wholeNumber(1))
       .option(
@@ -82,10 +85,7 @@ async function runEval(host: CommandHost, models: readonly string[], flags: Eval
   const { windows, window, dtype } = flags;
   const files = filesOf(flags);
   if (files.length === 0) {
-    throw new CliError(
-      "usage",
-      "give text to predict with --text FILE…, or token ids with --tokens FILE.u16",
-    );
+    throw new CliError("usage", "give text to predict with --text FILE…, or token ids with --tokens FILE");
   }
   const options = { models, hub: hubOf(flags), files, windows, window, dtype };
   const result = await host.run("evaluate", options, flags);
@@ -111,6 +111,6 @@ async function runCopyProbe(host: CommandHost, models: readonly string[], flags:
 }
 
 function filesOf({ text, tokens }: EvalFlags): readonly TokenFile[] {
-  if (tokens !== undefined) return [{ path: tokens, format: "uint16" }];
+  if (tokens !== undefined) return [tokenIdFile(tokens)];
   return text?.map(tokenFile) ?? [];
 }

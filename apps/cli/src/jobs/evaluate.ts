@@ -4,11 +4,11 @@ import { cacheBytesPerToken, perplexity } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { type FoundModel, findModels } from "../models/find-model.js";
-import { type FolderConfig, readFolderConfig } from "../models/folder-config.js";
+import { readFolderConfig } from "../models/folder-config.js";
 import { locateModel } from "../models/locate-model.js";
 import { withModels } from "../models/open-model.js";
 import { readTokens, type TokenFile } from "../tokens/read-tokens.js";
-import { loadTokenizer } from "../tokens/text-tokenizer.js";
+import { folderVocabulary } from "../tokens/vocabulary.js";
 import type { JobContext } from "./job.js";
 
 /** Tokens predicted per window, unless told otherwise or a model's context is shorter. */
@@ -103,7 +103,9 @@ async function readWindows(
   const length = Math.min(window, ...contexts) + 1;
   const limit = windows === undefined ? Number.POSITIVE_INFINITY : windows * length;
   const [tokens, ...others] = await Promise.all(
-    folders.map((model) => readTokens({ files, vocabulary: vocabularyOf(model), limit, signal })),
+    folders.map(({ folder, config }) =>
+      readTokens({ files, vocabulary: folderVocabulary(folder, config), limit, signal }),
+    ),
   );
   checkSameTokens(tokens!, others, models);
   return tokenWindows(tokens!, {
@@ -112,12 +114,6 @@ async function readWindows(
     ...(windows === undefined ? {} : { count: windows }),
   });
 }
-
-const vocabularyOf = ({ folder, config }: { readonly folder: string; readonly config: FolderConfig }) => ({
-  vocabSize: config.vocabSize ?? Number.POSITIVE_INFINITY,
-  bosToken: config.bosToken,
-  loadTokenizer: () => loadTokenizer(folder),
-});
 
 function checkSameTokens(
   tokens: Int32Array,

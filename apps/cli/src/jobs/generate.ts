@@ -1,16 +1,24 @@
 import type { Dtype } from "@kvfold/decoder";
-import { createTextStream, type FinishReason, generate, type TextStream } from "@kvfold/runtime";
-import { CliError } from "../cli-error.js";
+import {
+  createTextStream,
+  type FinishReason,
+  type Generation,
+  generate,
+  type TextStream,
+} from "@kvfold/runtime";
 import type { HubSettings } from "../hub/hub-settings.js";
-import { findModels } from "../models/find-model.js";
+import { type FoundModel, findModels } from "../models/find-model.js";
+import { readFolderConfig } from "../models/folder-config.js";
+import { locateModel } from "../models/locate-model.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
+import { readPrompt } from "../tokens/read-prompt.js";
+import { folderVocabulary } from "../tokens/vocabulary.js";
 import type { JobContext } from "./job.js";
 
 export declare namespace generateText {
-  interface Options extends Omit<generate.Options, "stopTokens" | "signal"> {
+  interface Options extends Omit<generate.Options, "stopTokens" | "signal">, readPrompt.Options {
     readonly model: string;
     readonly hub?: HubSettings | undefined;
-    readonly prompt: string;
     readonly dtype?: Dtype | undefined;
     /** Texts that end the generation; they are not part of it. */
     readonly stop?: readonly string[];
@@ -18,6 +26,8 @@ export declare namespace generateText {
   interface Result {
     /** The new text, without the prompt. */
     readonly text: string;
+    /** Tokens of the prompt: BOS and what a chat template adds are among them. */
+    readonly promptTokens: number;
     /** Tokens generated. */
     readonly tokens: number;
     /** Over the whole generation, the prompt included. */
@@ -27,55 +37,62 @@ export declare namespace generateText {
 }
 
 /**
- * Continues a prompt with a model, text by text as it comes.
+ * Continues a prompt, or answers it, with a model: text by text as it comes.
  *
- * @throws {CliError} `insufficient-text` for a prompt without a token; and the errors of the runtime.
+ * @throws {CliError} `insufficient-text` for a prompt without a token; and the errors of `readPrompt` and of the runtime.
  */
 export async function generateText(
-  { model, hub, dtype, ...options }: generateText.Options,
+  { model, hub, dtype, prompt, chat, ...options }: generateText.Options,
   context: JobContext,
 ): Promise<generateText.Result> {
-  const found = await findModels([model], hub, context);
-  return withModels(found, { dtype }, context, ([opened]) => continuePrompt(opened!, options, context));
+  const [found] = await findModels([model], hub, context);
+  const tokens = await promptTokens(found!, dtype, { prompt, chat });
+  return withModels([found!], { dtype }, context, ([opened]) =>
+    continuePrompt(opened!, tokens, options, context),
+  );
+}
+
+/** Read before the model is opened, which may take long: a prompt that cannot be used is refused at once. */
+async function promptTokens(
+  { path }: FoundModel,
+  dtype: Dtype | undefined,
+  options: readPrompt.Options,
+): Promise<readonly number[]> {
+  const { folder } = await locateModel(path, dtype);
+  return readPrompt(folder, folderVocabulary(folder, await readFolderConfig(folder)), options);
 }
 
 async function continuePrompt(
   { lm, config, vocabulary }: OpenedModel,
-  { prompt, stop = [], ...sampling }: Omit<generateText.Options, "model" | "hub" | "dtype">,
+  prompt: readonly number[],
+  { stop, ...sampling }: Pick<generateText.Options, "stop"> & Omit<generate.Options, "stopTokens" | "signal">,
   { onText, signal }: JobContext,
 ): Promise<generateText.Result> {
-  const tokenizer = await vocabulary.loadTokenizer();
-  const ids = [vocabulary.bosToken ?? [], tokenizer.encode(prompt)].flat();
-  if (ids.length === 0)
-    throw new CliError("insufficient-text", "--prompt is empty; give the model a beginning");
+  const { decode } = await vocabulary.loadTokenizer();
   const started = performance.now();
-  const stream = createTextStream(tokenizer.decode, { stopStrings: stop });
-  const generation = generate(lm, ids, { ...sampling, stopTokens: config.eosTokens, signal });
+  const stream = createTextStream(decode, { stopStrings: stop, after: prompt });
+  const generation = generate(lm, prompt, { ...sampling, stopTokens: config.eosTokens, signal });
   const { text, tokens, stoppedBy } = await streamText(generation, stream, onText);
-  return { text, tokens, tokensPerSecond: tokens / ((performance.now() - started) / 1000), stoppedBy };
+  const tokensPerSecond = tokens / ((performance.now() - started) / 1000);
+  return { text, promptTokens: prompt.length, tokens, tokensPerSecond, stoppedBy };
 }
 
 async function streamText(
-  generation: ReturnType<typeof generate>,
+  generation: Generation,
   stream: TextStream,
   onText: (text: string) => void,
-): Promise<Omit<generateText.Result, "tokensPerSecond">> {
+): Promise<Pick<generateText.Result, "text" | "tokens" | "stoppedBy">> {
   let tokens = 0;
   let text = "";
   const accept = (piece: string) => {
     text += piece;
     if (piece !== "") onText(piece);
   };
-  while (!stream.stopped) {
-    const step = await generation.next();
-    if (step.done === true) {
-      accept(stream.flush());
-      return { text, tokens, stoppedBy: step.value };
-    }
+  for await (const token of generation) {
     tokens++;
-    accept(stream.push(step.value));
+    accept(stream.push(token));
+    if (stream.stopped) break;
   }
-  // Ends the generator early, which frees its cache; the value is not looked at.
-  await generation.return("stop-token");
-  return { text, tokens, stoppedBy: "stop-text" };
+  accept(stream.flush());
+  return { text, tokens, stoppedBy: stream.stopped ? "stop-text" : generation.finishReason! };
 }

@@ -10,7 +10,7 @@ export interface FolderConfig {
   /** Query heads. */
   readonly heads: number | undefined;
   readonly bosToken: number | undefined;
-  /** Tokens that end a text. */
+  /** Tokens that end a text: those of `generation_config.json` and of `config.json`. */
   readonly eosTokens: readonly number[];
   /** Longest context in tokens; `undefined` where nothing limits it. */
   readonly maxPositions: number | undefined;
@@ -46,7 +46,7 @@ export async function readFolderConfig(folder: string): Promise<FolderConfig> {
     vocabSize: firstCount([config.vocab_size]),
     heads: firstCount(HEAD_FIELDS.map((field) => config[field])),
     bosToken: firstCount([config.bos_token_id]),
-    eosTokens: tokenList(generation?.eos_token_id ?? config.eos_token_id),
+    eosTokens: tokenList([generation?.eos_token_id, config.eos_token_id]),
     maxPositions: firstCount([plan?.maxPositions, ...CONTEXT_FIELDS.map((field) => config[field])]),
     record,
   };
@@ -69,4 +69,7 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 
 const firstCount = (values: readonly unknown[]): number | undefined => values.find(isCount);
 
-const tokenList = (value: unknown): readonly number[] => [value].flat().filter(isCount);
+/** The ids of fields that hold one or a list of them. */
+const tokenList = (fields: readonly unknown[]): readonly number[] => [
+  ...new Set(fields.flat(2).filter(isCount)),
+];

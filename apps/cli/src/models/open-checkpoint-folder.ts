@@ -1,8 +1,7 @@
 import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
 import { directorySource } from "@kvfold/decoder/node";
 import { CliError } from "../cli-error.js";
-import type { Vocabulary } from "../tokens/read-tokens.js";
-import { loadTokenizer } from "../tokens/text-tokenizer.js";
+import { folderVocabulary, type Vocabulary } from "../tokens/vocabulary.js";
 import { readFolderConfig } from "./folder-config.js";
 import { locateModel } from "./locate-model.js";
 
@@ -36,5 +35,5 @@ export async function checkIsCheckpoint(path: string, purpose: string): Promise<
 /** How the files of a checkpoint turn text into tokens. */
 export async function checkpointVocabulary(folder: string, { config }: Checkpoint): Promise<Vocabulary> {
   const { bosToken } = await readFolderConfig(folder);
-  return { vocabSize: config.shape.vocabSize, bosToken, loadTokenizer: () => loadTokenizer(folder) };
+  return folderVocabulary(folder, { vocabSize: config.shape.vocabSize, bosToken });
 }

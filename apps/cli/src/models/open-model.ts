@@ -4,8 +4,7 @@ import { type CausalLM, createCausalLM } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { createTemporaryFolder } from "../files/temporary-folder.js";
 import type { JobContext } from "../jobs/job.js";
-import type { Vocabulary } from "../tokens/read-tokens.js";
-import { loadTokenizer } from "../tokens/text-tokenizer.js";
+import { folderVocabulary, type Vocabulary } from "../tokens/vocabulary.js";
 import type { FoundModel } from "./find-model.js";
 import { type FolderConfig, readFolderConfig } from "./folder-config.js";
 import { locateModel, type ModelLocation } from "./locate-model.js";
@@ -48,8 +47,8 @@ async function openModel(
     const config = await readFolderConfig(folder);
     const session = await nodeProvider().createSession({ path: graph });
     const lm = createCausalLM(session, { maxPositions: config.maxPositions, ...options });
-    const vocabSize = lm.vocabularySize ?? config.vocabSize ?? Number.POSITIVE_INFINITY;
-    const vocabulary = { vocabSize, bosToken: config.bosToken, loadTokenizer: () => loadTokenizer(folder) };
+    const vocabSize = lm.vocabularySize ?? config.vocabSize;
+    const vocabulary = folderVocabulary(folder, { vocabSize, bosToken: config.bosToken });
     const dispose = async () => {
       await session.dispose();
       await remove();

@@ -1,7 +1,9 @@
 import { basename } from "node:path";
 import { tokenWindows } from "@kvfold/calibration";
 import type { AbortSignalLike } from "@kvfold/runtime";
-import { readTokens, type TokenFile, type Vocabulary } from "./read-tokens.js";
+import { CliError } from "../cli-error.js";
+import { readTokens, type TokenFile } from "./read-tokens.js";
+import type { Vocabulary } from "./vocabulary.js";
 
 /** Windows to calibrate on, unless told otherwise: more change the figures in the third digit. */
 const DEFAULT_WINDOWS = 128;
@@ -14,6 +16,8 @@ export interface CalibrationText {
   readonly windows: readonly Int32Array[];
   /** Tokens of a window. */
   readonly window: number;
+  /** The token that every window begins with; `undefined` where only documents begin with one. */
+  readonly bosToken: number | undefined;
 }
 
 /** How much of which text; what is left out has defaults. */
@@ -21,6 +25,11 @@ export interface CalibrationOptions {
   readonly files: readonly TokenFile[];
   readonly windows?: number | undefined;
   readonly window?: number | undefined;
+  /**
+   * What begins with BOS. Unless told otherwise every window of text does where the model's tokenizer begins texts with it, and
+   * files of token ids are left as they are.
+   */
+  readonly bos?: "windows" | "documents" | undefined;
 }
 
 /**
@@ -28,23 +37,44 @@ export interface CalibrationOptions {
  * perplexity, where the last token is only predicted.
  *
  * @throws {CalibrationError} `too-few-tokens` when there is not even one window, or not the number asked for.
+ * @throws {CliError} `unsupported-model` when windows are to begin with BOS and the model has none.
  */
 export async function readCalibrationText(
-  { files, windows, window: wanted = DEFAULT_WINDOW }: CalibrationOptions,
+  { files, windows, window: wanted = DEFAULT_WINDOW, bos }: CalibrationOptions,
   vocabulary: Vocabulary,
   { maxPositions, signal }: { readonly maxPositions: number; readonly signal: AbortSignalLike },
 ): Promise<CalibrationText> {
   const window = Math.min(wanted, maxPositions);
   const length = window + 1;
-  const limit = (windows ?? DEFAULT_WINDOWS) * length;
-  const tokens = await readTokens({ files, vocabulary, limit, signal });
-  const available = Math.min(DEFAULT_WINDOWS, Math.floor(tokens.length / length));
-  const cut = tokenWindows(tokens, {
-    length,
-    count: windows ?? available,
-    source: files.map(({ path }) => path).join(", "),
-  });
-  return { files: files.map(({ path }) => path), windows: cut.map((ids) => ids.subarray(0, window)), window };
+  const count = windows ?? DEFAULT_WINDOWS;
+  const bosToken = await findWindowBos(files, bos, vocabulary);
+  const tokens = await readTokens({ files, vocabulary, limit: count * length, signal });
+  const source = files.map(({ path }) => path).join(", ");
+  const cut = tokenWindows(tokens, { length, bosToken, source, ...(windows !== undefined && { count }) });
+  return {
+    files: files.map(({ path }) => path),
+    windows: cut.slice(0, count).map((ids) => ids.subarray(0, window)),
+    window,
+    bosToken,
+  };
+}
+
+/** The token that windows begin with, if any do. */
+async function findWindowBos(
+  files: readonly TokenFile[],
+  bos: CalibrationOptions["bos"],
+  vocabulary: Vocabulary,
+): Promise<number | undefined> {
+  if (bos === "documents") return undefined;
+  const isText = files.every(({ format }) => format === "text");
+  const addedBos = isText ? (await vocabulary.loadTokenizer()).addedBos : undefined;
+  const { bosToken = Number.POSITIVE_INFINITY, vocabSize } = vocabulary;
+  if (bos === undefined || addedBos !== undefined) return addedBos;
+  if (bosToken < vocabSize) return bosToken;
+  throw new CliError(
+    "unsupported-model",
+    "--bos: neither the tokenizer nor bos_token_id of config.json names a token of the vocabulary that begins texts; leave it out",
+  );
 }
 
 /** What a text was, for records of what was measured on it: file names, and how much of them. */
@@ -53,11 +83,14 @@ export interface CalibrationSummary {
   readonly windows: number;
   readonly window: number;
   readonly tokens: number;
+  /** The token that every window begins with, if one does. */
+  readonly bosToken: number | null;
 }
 
-export const describeText = ({ files, windows, window }: CalibrationText): CalibrationSummary => ({
+export const describeText = ({ files, windows, window, bosToken }: CalibrationText): CalibrationSummary => ({
   files: files.map((file) => basename(file)),
   windows: windows.length,
   window,
   tokens: windows.length * window,
+  bosToken: bosToken ?? null,
 });

@@ -1,7 +1,8 @@
 import { type AbortSignalLike, type CopySource, randomPassages, randomTokens } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
-import { readTokens, type TokenFile, type Vocabulary } from "./read-tokens.js";
+import { readTokens, type TokenFile } from "./read-tokens.js";
 import { ordinaryTokens } from "./text-tokenizer.js";
+import type { Vocabulary } from "./vocabulary.js";
 
 /** What a copy probe repeats: random tokens, or passages of a text. */
 export type RepeatedTokens = "tokens" | "passages";
@@ -33,7 +34,7 @@ export async function openCopySource(options: openCopySource.Options): Promise<C
     return randomTokens(text.filter(await ordinaryTokens(model.folder)));
   }
   if (repeat === "passages") {
-    throw new CliError("usage", "passages come from a text: give one with --text FILE… or --tokens FILE.u16");
+    throw new CliError("usage", "passages come from a text: give one with --text FILE… or --tokens FILE");
   }
   return randomTokens(vocabularyOf(model).filter(await ordinaryTokens(model.folder)));
 }

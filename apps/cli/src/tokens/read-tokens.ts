@@ -1,23 +1,14 @@
 import { readFile, stat } from "node:fs/promises";
-import { parseTokenBytes, tokenizeDocument } from "@kvfold/calibration";
+import { checkTokens, parseTokenBytes, type TokenFormat, tokenizeDocument } from "@kvfold/calibration";
 import { readUtf8 } from "@kvfold/decoder/node";
 import { type AbortSignalLike, throwIfAborted } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
-import type { TextTokenizer } from "./text-tokenizer.js";
+import { documentBos, type Vocabulary } from "./vocabulary.js";
 
-/** A file of text, or of raw little-endian uint16 token ids. */
+/** A file of text, or of raw little-endian token ids. */
 export interface TokenFile {
   readonly path: string;
-  readonly format: "text" | "uint16";
-}
-
-/** What of a model turns files into tokens. */
-export interface Vocabulary {
-  readonly vocabSize: number;
-  /** The token that begins every document, if the model knows one. */
-  readonly bosToken: number | undefined;
-  /** Called only when there is text. */
-  readonly loadTokenizer: () => Promise<TextTokenizer>;
+  readonly format: "text" | TokenFormat;
 }
 
 export declare namespace readTokens {
@@ -31,9 +22,13 @@ export declare namespace readTokens {
 }
 
 /** A file is text unless its name says that it holds token ids. */
-export const tokenFile = (path: string): TokenFile => ({
+export const tokenFile = (path: string): TokenFile =>
+  path.endsWith(".u16") || path.endsWith(".u32") ? tokenIdFile(path) : { path, format: "text" };
+
+/** A file of token ids of two bytes, or of four where its name says so. */
+export const tokenIdFile = (path: string): TokenFile => ({
   path,
-  format: path.endsWith(".u16") ? "uint16" : "text",
+  format: path.endsWith(".u32") ? "uint32" : "uint16",
 });
 
 /** Text of more than this fits no JavaScript string, and no calibration needs a hundredth of it. */
@@ -44,7 +39,7 @@ const MAX_FILE_BYTES = 400 * 2 ** 20;
  *
  * @throws {CliError} `unreadable-file` for a missing file, a folder, or a file beyond 400 MiB.
  * @throws {DecoderError} `malformed-checkpoint` for text that is not UTF-8.
- * @throws {CalibrationError} `malformed-tokens` for a `.u16` file that is none.
+ * @throws {CalibrationError} `malformed-tokens` for a file of token ids that is none, and for tokens beyond the vocabulary.
  */
 export async function readTokens({
   files,
@@ -66,17 +61,28 @@ export async function readTokens({
 
 async function* readPieces(
   { path, format }: TokenFile,
-  { vocabSize, bosToken, loadTokenizer }: Vocabulary,
+  vocabulary: Vocabulary,
 ): AsyncGenerator<Iterable<number>> {
-  if (format === "uint16") yield parseTokenBytes(await readFile(path), vocabSize, path);
-  else yield* tokenizeDocument((await readUtf8(path)) ?? "", await loadTokenizer(), bosToken);
+  if (format === "text") yield* readText(path, vocabulary);
+  else yield parseTokenBytes(await readFile(path), vocabulary.vocabSize, path, format);
+}
+
+async function* readText(path: string, vocabulary: Vocabulary): AsyncGenerator<readonly number[]> {
+  const text = (await readUtf8(path)) ?? "";
+  const tokenizer = await vocabulary.loadTokenizer();
+  const { vocabSize } = vocabulary;
+  for (const piece of tokenizeDocument(text, tokenizer, documentBos(tokenizer, vocabulary))) {
+    checkTokens(piece, { vocabSize, source: path, nameOf: tokenizer.nameOf });
+    yield piece;
+  }
 }
 
 async function checkReadable(path: string): Promise<void> {
   const info = await stat(path).catch((cause: unknown) => {
     throw new CliError("unreadable-file", `${path}: no such file`, { cause });
   });
-  if (!info.isFile()) throw new CliError("unreadable-file", `${path} is no file; name text or .u16 files`);
+  if (!info.isFile())
+    throw new CliError("unreadable-file", `${path} is not a file; name a text, .u16 or .u32 file`);
   if (info.size > MAX_FILE_BYTES) {
     throw new CliError(
       "unreadable-file",

@@ -1,13 +1,8 @@
 import { join } from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
 import { readUtf8 } from "@kvfold/decoder/node";
+import { type TextTokenizer, textTokenizer } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
-
-/** Text to token ids and back. */
-export interface TextTokenizer {
-  readonly encode: (text: string) => readonly number[];
-  readonly decode: (tokens: readonly number[]) => string;
-}
 
 /**
  * Reads the tokenizer of a model folder: `tokenizer.json`, with `tokenizer_config.json` where there is one.
@@ -19,16 +14,11 @@ export async function loadTokenizer(folder: string): Promise<TextTokenizer> {
   if (definition === undefined) {
     throw new CliError(
       "unreadable-file",
-      `${folder} has no tokenizer.json, so text cannot become tokens; add it, or give token ids as a .u16 file`,
+      `${folder} has no tokenizer.json, so text cannot become tokens; add it, or give token ids as a .u16 or .u32 file`,
     );
   }
-  const config = (await readUtf8(join(folder, "tokenizer_config.json"))) ?? "{}";
-  const tokenizer = createTokenizer(folder, definition, config);
-  return {
-    encode: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,
-    decode: (tokens) =>
-      tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
-  };
+  const settings = (await readUtf8(join(folder, "tokenizer_config.json"))) ?? "{}";
+  return createTokenizer(folder, definition, settings);
 }
 
 /**
@@ -57,13 +47,14 @@ function specialTokens(folder: string, definition: string): readonly number[] {
   }
 }
 
-function createTokenizer(folder: string, definition: string, config: string): Tokenizer {
+function createTokenizer(folder: string, definition: string, settings: string): TextTokenizer {
   try {
-    return new Tokenizer(JSON.parse(definition) as object, JSON.parse(config) as object);
+    const fields = JSON.parse(settings) as textTokenizer.Settings;
+    return textTokenizer(new Tokenizer(JSON.parse(definition) as object, fields), fields);
   } catch (cause) {
     throw new CliError(
       "malformed-file",
-      `${join(folder, "tokenizer.json")} or tokenizer_config.json beside it is broken or of an unknown kind (${(cause as Error).message}); take both from the original model, or give token ids as .u16 files`,
+      `${join(folder, "tokenizer.json")} or tokenizer_config.json beside it is broken or of an unknown kind (${(cause as Error).message}); take both from the original model, or give token ids as .u16 or .u32 files`,
       { cause },
     );
   }

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import type { PreparedModel } from "../fold/fold-state.js";
-import { readTokenizer } from "../models/text-tokenizer.js";
+import { promptTokens, readTokenizer } from "../models/text-tokenizer.js";
 import { messageOf } from "../ui/format.js";
 import { continueText, emptyContinuation } from "./continuation.js";
 import { loadedModel, occupyModels } from "./loaded-models.js";
@@ -43,12 +43,12 @@ export async function continueBoth(request: ComparisonRequest): Promise<void> {
 
 async function continueInTurn({ original, folded, prompt }: ComparisonRequest): Promise<void> {
   const tokenizer = await readTokenizer(original.result.files);
+  const ids = promptTokens(tokenizer, prompt);
   const [first, second] = [await loadedModel(original), await loadedModel(folded)];
   comparison.originalBytes.value = first.cacheBytesPerToken;
   comparison.foldedBytes.value = second.cacheBytesPerToken;
   comparison.status.value = first.reason;
-  const { bosToken, stopTokens } = tokenizer;
-  const ids = [...(bosToken === undefined ? [] : [bosToken]), ...tokenizer.encode(prompt)];
+  const { stopTokens } = tokenizer;
   const options = { maxNewTokens: MAX_NEW_TOKENS, stopTokens, stop: stop.signal };
   await continueText(comparison.original, first, tokenizer, ids, options);
   await continueText(comparison.folded, second, tokenizer, ids, options);

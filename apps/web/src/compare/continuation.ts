@@ -1,7 +1,6 @@
-import { createTextStream } from "@kvfold/runtime";
+import { createTextStream, type TextTokenizer } from "@kvfold/runtime";
 import type { WebModel } from "@kvfold/runtime-web";
 import { type Signal, signal } from "@preact/signals";
-import type { TextTokenizer } from "../models/text-tokenizer.js";
 import { messageOf } from "../ui/format.js";
 
 /** What one column shows while its model writes. */
@@ -41,7 +40,7 @@ export async function continueText(
 ): Promise<void> {
   into.value = EMPTY;
   const tokens: number[] = [];
-  const stream = createTextStream(tokenizer.decode);
+  const stream = createTextStream(tokenizer.decode, { after: prompt });
   let first = 0;
   try {
     for await (const token of model.generate(prompt, { maxNewTokens, stopTokens, signal: stop })) {

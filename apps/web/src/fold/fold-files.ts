@@ -64,14 +64,14 @@ async function calibrationWindows(
   if (calibration === undefined) return undefined;
   const { text, windows: count } = calibration;
   const length = Math.min(calibration.length, config.shape.maxPositions);
-  const tokens = documentTokens(await readTokenizer(files), text, count * (length + 1));
-  const available = Math.min(count, Math.floor(tokens.length / (length + 1)));
+  const tokenizer = await readTokenizer(files);
+  const tokens = documentTokens(tokenizer, text, count * (length + 1));
   const cut = tokenWindows(tokens, {
     length: length + 1,
-    count: Math.max(1, available),
+    bosToken: tokenizer.addedBos,
     source: "the calibration text",
   });
-  return cut.map((ids) => ids.subarray(0, length));
+  return cut.slice(0, count).map((ids) => ids.subarray(0, length));
 }
 
 function layerEnergy({ keys, values }: StageMoments): LayerEnergy | undefined {

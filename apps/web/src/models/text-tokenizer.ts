@@ -1,16 +1,16 @@
 import { Tokenizer } from "@huggingface/tokenizers";
-import { tokenizeDocument } from "@kvfold/calibration";
+import { checkTokens, tokenizeDocument } from "@kvfold/calibration";
 import { DecoderError } from "@kvfold/decoder";
+import { beginWith, type TextTokenizer, textTokenizer } from "@kvfold/runtime";
 import type { ModelFiles } from "./model-files.js";
 
-/** Text to token ids and back. */
-export interface TextTokenizer {
-  readonly encode: (text: string) => readonly number[];
-  readonly decode: (tokens: readonly number[]) => string;
+/** The tokenizer of a model, and what the model's configs say about its tokens. */
+export interface ModelTokenizer extends TextTokenizer {
   /** The token that begins every document, if the model knows one. */
   readonly bosToken: number | undefined;
   /** Tokens that end a text. */
   readonly stopTokens: readonly number[];
+  readonly vocabSize: number;
 }
 
 /**
@@ -18,30 +18,44 @@ export interface TextTokenizer {
  *
  * @throws {DecoderError} `malformed-checkpoint` when there is none, or it is broken.
  */
-export async function readTokenizer(files: ModelFiles): Promise<TextTokenizer> {
-  const [definition, settings, config] = await Promise.all(
-    ["tokenizer.json", "tokenizer_config.json", "config.json"].map((path) => readJson(files, path)),
+export async function readTokenizer(files: ModelFiles): Promise<ModelTokenizer> {
+  const [definition, settings = {}, config = {}, generation = {}] = await Promise.all(
+    ["tokenizer.json", "tokenizer_config.json", "config.json", "generation_config.json"].map((path) =>
+      readJson(files, path),
+    ),
   );
   if (definition === undefined)
     throw new DecoderError(
       "malformed-checkpoint",
       "tokenizer.json: missing; text cannot become tokens without it",
     );
-  const tokenizer = new Tokenizer(definition, settings ?? {});
-  const bosToken = config?.bos_token_id;
+  const tokenizer = textTokenizer(new Tokenizer(definition, settings), settings);
+  const [configBos] = numbersIn(config.bos_token_id);
+  const [vocabSize = Number.POSITIVE_INFINITY] = numbersIn(config.vocab_size);
   return {
-    encode: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,
-    decode: (tokens) =>
-      tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
-    bosToken: typeof bosToken === "number" ? bosToken : undefined,
-    stopTokens: [config?.eos_token_id].flat().filter((token) => typeof token === "number"),
+    ...tokenizer,
+    bosToken: tokenizer.addedBos ?? configBos,
+    stopTokens: numbersIn([generation.eos_token_id, config.eos_token_id]),
+    vocabSize,
   };
 }
 
+/** The numbers of fields that hold one, a list of them, or nothing. */
+const numbersIn = (fields: unknown): readonly number[] =>
+  [fields].flat(2).filter((field): field is number => typeof field === "number");
+
+/** The tokens of a prompt, with one BOS where the model knows one. */
+export function promptTokens(tokenizer: ModelTokenizer, prompt: string): readonly number[] {
+  const tokens = beginWith(tokenizer.bosToken, tokenizer.encode(prompt));
+  checkTokens(tokens, { ...tokenizer, source: "the prompt" });
+  return tokens;
+}
+
 /** The first `limit` tokens of a document. */
-export function documentTokens(tokenizer: TextTokenizer, text: string, limit: number): Int32Array {
+export function documentTokens(tokenizer: ModelTokenizer, text: string, limit: number): Int32Array {
   const tokens: number[] = [];
   for (const piece of tokenizeDocument(text, tokenizer, tokenizer.bosToken)) {
+    checkTokens(piece, { ...tokenizer, source: "the text" });
     tokens.push(...piece);
     if (tokens.length >= limit) break;
   }
