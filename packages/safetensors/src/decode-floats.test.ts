@@ -63,7 +63,8 @@ describe("decodeFloats", () => {
     expect((await catchError(() => readFloats(bytesSource(new Uint8Array(4)), info))).message).toMatch(
       /tensor w: .*got I32/,
     );
-    expect((await catchError(() => readFloats(bytesSource(new Uint8Array(3)), info))).code).toBe("truncated");
+    const short = readFloats(bytesSource(new Uint8Array(3)), { ...info, dtype: "F32" });
+    expect((await catchError(() => short)).code).toBe("truncated");
   });
 });
 
@@ -91,32 +92,49 @@ describe("encodeFloats", () => {
     ["F16", 1 + 2 ** -11, 1],
     ["F16", 1 + 3 * 2 ** -11, 1 + 2 ** -9],
     ["F16", 65519, 65504],
-    ["F16", 65520, Number.POSITIVE_INFINITY],
+    ["F16", Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY],
     ["F16", 2 ** -25, 0],
     ["F16", 2 ** -25 * 1.5, 2 ** -24],
     ["BF16", 1 + 2 ** -8, 1],
     ["BF16", 1 + 3 * 2 ** -8, 1 + 2 ** -6],
     ["BF16", -(1 + 2 ** -8 + 2 ** -20), -(1 + 2 ** -7)],
-    ["BF16", 3.4e38, Number.POSITIVE_INFINITY],
+    ["BF16", Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY],
+    ["BF16", (2 - 2 ** -8 - 2 ** -23) * 2 ** 127, (2 - 2 ** -7) * 2 ** 127],
   ] as const)("rounds %s: %d to %d, ties to even", (dtype, value, expected) => {
     expect(decodeFloats(encodeFloats(Float32Array.of(value), dtype), dtype)[0]).toBe(expected);
+  });
+
+  it.each([
+    ["F16", 1e5, "65504, the largest number of F16, got 100000"],
+    ["F16", -65520, "65504, the largest number of F16, got -65520"],
+    ["BF16", (2 - 2 ** -8) * 2 ** 127, "3.3895314e38, the largest number of BF16, got 3.396"],
+    ["BF16", -3.4e38, "3.3895314e38, the largest number of BF16, got -3.39"],
+  ] as const)("refuses for %s %d, which would become infinite", async (dtype, value, message) => {
+    const values = Float32Array.of(1, Number.NaN, Number.POSITIVE_INFINITY, value);
+    const error = await catchError(() => encodeFloats(values, dtype, { tensor: "w" }));
+    expect(error.code).toBe("overflow");
+    expect(error.message).toContain(`tensor w: expected magnitudes of at most ${message}`);
+    expect(error.message).toMatch(/ at index 3; write it as F32$/);
+    expect((await catchError(() => encodeFloats(values, dtype))).message).toMatch(/^encodeFloats: /);
   });
 
   it.each([
     ["F16", 0x7c00],
     ["BF16", 0x7f80],
   ] as const)("picks the nearest value of %s, and keeps NaN a NaN", (dtype, infinityBits) => {
+    const overflow = dtype === "F16" ? 65520 : (2 - 2 ** -8) * 2 ** 127;
     const read = (bits: number) => decodeFloats(new Uint8Array(Uint16Array.of(bits).buffer), dtype)[0]!;
     const isWrong = (value: number, bits: number) => {
       const magnitude = bits & 0x7fff;
       if (Number.isNaN(value)) return magnitude <= infinityBits;
-      // What overflows is checked above: infinity has no distance.
-      if (magnitude === infinityBits) return false;
+      // Only infinity becomes infinite; it has no distance to anything.
+      if (magnitude === infinityBits) return Number.isFinite(value);
       const neighbours = magnitude === 0 ? [bits + 1] : [bits - 1, bits + 1];
       return neighbours.some((other) => Math.abs(read(other) - value) < Math.abs(read(bits) - value));
     };
     fc.assert(
-      fc.property(anyFloats, (values) => {
+      fc.property(anyFloats, (any) => {
+        const values = any.filter((value) => !Number.isFinite(value) || Math.abs(value) < overflow);
         const encoded = new Uint16Array(encodeFloats(values, dtype).buffer);
         expect(values.filter((value, index) => isWrong(value, encoded[index]!))).toEqual(new Float32Array(0));
       }),

@@ -1,6 +1,6 @@
 import { Float16Array } from "@petamoriken/float16";
 import type { ByteSource } from "./byte-source.js";
-import { type Dtype, dtypeBytes } from "./dtype.js";
+import { dtypeBytes } from "./dtype.js";
 import { SafetensorsError } from "./safetensors-error.js";
 import type { TensorInfo } from "./tensor-info.js";
 
@@ -17,7 +17,8 @@ import type { TensorInfo } from "./tensor-info.js";
  * Array.from(decodeFloats(Uint8Array.of(0x80, 0x3f, 0x00, 0xc0), "BF16")) // => [1, -2]
  * ```
  */
-export function decodeFloats(bytes: Uint8Array, dtype: Dtype): Float32Array {
+export function decodeFloats(bytes: Uint8Array, dtype: string): Float32Array {
+  requireDecodable("decodeFloats", dtype);
   if (bytes.byteLength % dtypeBytes(dtype) !== 0) {
     throw new SafetensorsError(
       "malformed",
@@ -33,20 +34,17 @@ export function decodeFloats(bytes: Uint8Array, dtype: Dtype): Float32Array {
       return decodeHalves(new Uint16Array(alignedBuffer(bytes)));
     case "BF16":
       return decodeBrainFloats(new Uint16Array(alignedBuffer(bytes)));
-    default:
-      throw new SafetensorsError(
-        "unsupported-dtype",
-        `decodeFloats: expected F32, F16, BF16 or F64, got ${dtype}; convert the checkpoint to one of them`,
-      );
   }
 }
 
 /**
  * Reads one tensor, and only its bytes, as float32.
  *
- * @throws {SafetensorsError} as {@link decodeFloats}, naming the tensor, and whatever the source throws.
+ * @throws {SafetensorsError} as {@link decodeFloats}, naming the tensor; a dtype is refused before its bytes are read.
+ * Errors of the source pass through.
  */
 export async function readFloats(source: ByteSource, info: TensorInfo): Promise<Float32Array> {
+  requireDecodable(`tensor ${info.name}`, info.dtype);
   const bytes = await source.read(info.start, info.end);
   try {
     return decodeFloats(bytes, info.dtype);
@@ -54,6 +52,16 @@ export async function readFloats(source: ByteSource, info: TensorInfo): Promise<
     if (!SafetensorsError.isInstance(cause)) throw cause;
     throw new SafetensorsError(cause.code, `tensor ${info.name}: ${cause.message}`, { cause });
   }
+}
+
+type DecodedDtype = "F32" | "F16" | "BF16" | "F64";
+
+function requireDecodable(where: string, dtype: string): asserts dtype is DecodedDtype {
+  if (["F32", "F16", "BF16", "F64"].includes(dtype)) return;
+  throw new SafetensorsError(
+    "unsupported-dtype",
+    `${where}: expected F32, F16, BF16 or F64, got ${dtype}; convert the checkpoint to one of them`,
+  );
 }
 
 /** A copy: `bytes` may start at any offset, and the caller may keep what it is given. */

@@ -1,4 +1,4 @@
-/** The element types of the format, as its header spells them. */
+/** The element types whose size this package knows, as headers spell them. */
 export type Dtype =
   | "F64"
   | "F32"
@@ -39,5 +39,12 @@ export function dtypeBytes(dtype: Dtype): number {
   return sizes[dtype];
 }
 
-export const isDtype = (value: unknown): value is Dtype =>
-  typeof value === "string" && Object.hasOwn(sizes, value);
+/** Whether `dtype` is one whose size this package knows. */
+export const isDtype = (dtype: string): dtype is Dtype => Object.hasOwn(sizes, dtype);
+
+/** Capitals, digits and underscores, as in `F8_E8M0`: names that newer versions of the format may add look alike. */
+const dtypeName = /^[A-Z][A-Z\d_]{0,31}$/;
+
+/** Whether `value` may name an element type, known here or not. */
+export const isDtypeName = (value: unknown): value is string =>
+  typeof value === "string" && dtypeName.test(value);

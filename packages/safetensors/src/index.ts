@@ -1,7 +1,7 @@
 export { type ByteSource, bytesSource } from "./byte-source.js";
 export { checkFinite } from "./check-finite.js";
 export { decodeFloats, readFloats } from "./decode-floats.js";
-export { type Dtype, dtypeBytes } from "./dtype.js";
+export { type Dtype, dtypeBytes, isDtype } from "./dtype.js";
 export { type EncodedDtype, encodeFloats } from "./encode-floats.js";
 export { MAX_HEADER_BYTES, MAX_MEMBER_COUNT } from "./limits.js";
 export { parseHeader, type SafetensorsHeader } from "./parse-header.js";

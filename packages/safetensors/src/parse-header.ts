@@ -1,4 +1,5 @@
 import type { ByteSource } from "./byte-source.js";
+import { isPointerFile, pointerError } from "./internal/git-lfs.js";
 import { describe, membersOf, parseJsonObject } from "./internal/parse-json-object.js";
 import { parseTensorInfo } from "./internal/parse-tensor-info.js";
 import { scanJson } from "./internal/scan-json.js";
@@ -19,8 +20,9 @@ export interface SafetensorsHeader {
 /**
  * Reads and checks the header of a safetensors file; no tensor bytes are read.
  *
- * The file is untrusted: lengths, dtypes, shapes and offsets are all checked, names must be unique, and tensors must
- * cover the data exactly, without overlaps or holes. Time and memory are linear in the header, whose length is limited.
+ * The file is untrusted: lengths, shapes and offsets are all checked, names must be unique, and tensors must cover the
+ * data exactly, without overlaps or holes. A tensor of a dtype that this package does not know is listed, and refused when
+ * it is decoded. Time and memory are linear in the header, whose length is limited.
  *
  * @throws {SafetensorsError} `truncated` when the file ends early, `limit-exceeded` beyond {@link MAX_HEADER_BYTES} or
  * {@link MAX_MEMBER_COUNT}, `malformed` for everything else.
@@ -49,6 +51,7 @@ async function readHeaderLength(source: ByteSource): Promise<number> {
   // Lengths from 2^53 on are rounded here, and refused all the same.
   const length = view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true);
   if (length > MAX_HEADER_BYTES) {
+    if (await isPointerFile(source, bytes)) throw pointerError();
     throw new SafetensorsError(
       "limit-exceeded",
       `expected a header of at most ${MAX_HEADER_BYTES} bytes, got ${length}; is this a safetensors file?`,

@@ -5,6 +5,7 @@ export type SafetensorsErrorCode =
   | "limit-exceeded"
   | "unsupported-dtype"
   | "not-finite"
+  | "overflow"
   | "invalid-argument"
   | "unknown-tensor"
   | "closed";

@@ -42,6 +42,13 @@ describe("parseShardIndex", () => {
     expect((await catchError(() => parseShardIndex(text))).code).toBe("malformed");
   });
 
+  it("says of a Git LFS pointer what it is", async () => {
+    const text = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n";
+    expect((await catchError(() => parseShardIndex(text))).message).toMatch(
+      /is a Git LFS pointer; run git lfs pull/,
+    );
+  });
+
   it("survives any text and any JSON", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json(), fc.jsonValue().map(indexOf)), (text) => {

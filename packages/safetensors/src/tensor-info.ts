@@ -3,7 +3,8 @@ import { type Dtype, dtypeBytes } from "./dtype.js";
 /** Where a tensor lies in its file: absolute byte offsets `[start, end)`, row-major and little-endian. */
 export interface TensorInfo {
   readonly name: string;
-  readonly dtype: Dtype;
+  /** As the header spells it. Newer writers may use types other than {@link Dtype}; only their raw bytes can be read. */
+  readonly dtype: string;
   readonly shape: readonly number[];
   readonly start: number;
   readonly end: number;

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type HiddenStates, memoryHiddenStates, type StageMoments } from "@kvfold/calibration";
@@ -52,6 +52,10 @@ async function restore(journal: FolderJournal, stream: "original" | "folded"): P
   await journal.restoreStream(stream, states);
   return [(await states.read(0))[7]!, (await states.read(1))[0]!];
 }
+
+const throwing = (error: Error): never => {
+  throw error;
+};
 
 const failure = (code: string, message: string | RegExp) =>
   expect.objectContaining({ code, message: expect.stringMatching(message) as string });
@@ -132,7 +136,8 @@ describe("a journal after a kill", () => {
   it("in the middle of a file is as it was, without the half of the file", async () => {
     await finish(await open(), 0);
     const files = await readdir(folder);
-    for (const name of ["original-2.safetensors.partial", "journal.json.partial"])
+    const uuid = "01234567-89ab-4cde-8f01-23456789abcd";
+    for (const name of [`original-2.safetensors.partial-${uuid}`, "journal.json.partial"])
       await writeFile(join(folder, name), "half");
     expect((await open()).blocks).toBe(1);
     expect(await readdir(folder)).toEqual(files);
@@ -146,12 +151,18 @@ describe("a journal after a kill", () => {
 });
 
 describe("a journal on a full disk", () => {
-  it.skipIf(!existsSync("/dev/full"))("names the file, and stays as it was", async () => {
+  it("names the file, and stays as it was", async () => {
     const journal = await open();
     await finish(journal, 0);
     const files = await readdir(folder);
-    await symlink("/dev/full", join(folder, "folded-2.safetensors.partial"));
-    await expect(finish(journal, 1)).rejects.toThrow(
+    // No disk is full here: reading the second window reports what writing it would.
+    const states = await statesOf(-2);
+    const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+    const failing = {
+      ...states,
+      read: async (index: number) => (index === 0 ? states.read(0) : throwing(full)),
+    };
+    await expect(journal.saveStream(1, "folded", failing)).rejects.toThrow(
       failure("write-failed", /journal\/folded-2\.safetensors: .*ENOSPC.*make room/),
     );
     const again = await open();

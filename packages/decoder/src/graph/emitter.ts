@@ -27,7 +27,11 @@ export interface Emitter {
   node(operator: string, name: string, inputs: readonly string[], options?: Emitter.Options): string;
   /** An initializer `<path>.<name>`. */
   weight(name: string, value: TensorValue): string;
-  /** A float initializer `<path>.<name>` in the graph's float type. */
+  /**
+   * A float initializer `<path>.<name>` in the graph's float type.
+   *
+   * @throws {SafetensorsError} `overflow` for a value that float16 cannot hold, naming the tensor without its operator.
+   */
   floats(name: string, dims: readonly number[], data: Float32Array): string;
   /** A float32 initializer, whatever the graph's float type. */
   float32s(name: string, dims: readonly number[], data: Float32Array): string;
@@ -59,8 +63,15 @@ export function createEmitter(graph: GraphBuilder, options: createEmitter.Option
   const inside = (name: string) => `${path}/${name}`;
   const node: Emitter["node"] = (operator, name, inputs, options = {}) =>
     graph.node(operator, inputs, { name: inside(name), ...options });
-  const weight: Emitter["weight"] = (name, value) =>
-    graph.weight(inside(name).slice(1).replaceAll("/", "."), value);
+  const tensorName = (name: string) => inside(name).slice(1).replaceAll("/", ".");
+  const weight: Emitter["weight"] = (name, value) => graph.weight(tensorName(name), value);
+  const floats =
+    (type: FloatType): Emitter["floats"] =>
+    (name, dims, data) => {
+      // As checkpoints name it: `up_proj.weight`, not `up_proj.MatMul.weight`.
+      const tensor = tensorName(name).replace(/\.(MatMul|Add)\./, ".");
+      return weight(name, tensorValue(type, dims, encode(tensor, data, type)));
+    };
   return {
     graph,
     floatType,
@@ -69,17 +80,16 @@ export function createEmitter(graph: GraphBuilder, options: createEmitter.Option
     node,
     weight,
     at: (part) => createEmitter(graph, { ...options, path: inside(part) }),
-    floats: (name, dims, data) => weight(name, tensorValue(floatType, dims, encode(data, floatType))),
-    float32s: (name, dims, data) => weight(name, tensorValue("float32", dims, encode(data, "float32"))),
-    scalar: (value, type = floatType) =>
-      graph.constant(
-        `constants/${type}/${value}`,
-        tensorValue(type, [], encode(Float32Array.of(value), type)),
-      ),
+    floats: floats(floatType),
+    float32s: floats("float32"),
+    scalar: (value, type = floatType) => {
+      const name = `constants/${type}/${value}`;
+      return graph.constant(name, tensorValue(type, [], encode(name, Float32Array.of(value), type)));
+    },
     reshape: (name, value, dims) => node("Reshape", name, [value, graph.int64(dims)]),
     transpose: (name, value, order) => node("Transpose", name, [value], { attributes: { perm: order } }),
   };
 }
 
-const encode = (data: Float32Array, type: FloatType): Uint8Array =>
-  encodeFloats(data, type === "float16" ? "F16" : "F32");
+const encode = (tensor: string, data: Float32Array, type: FloatType): Uint8Array =>
+  encodeFloats(data, type === "float16" ? "F16" : "F32", { tensor });

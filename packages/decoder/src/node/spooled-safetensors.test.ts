@@ -28,6 +28,13 @@ describe("spooledSafetensors", () => {
     await file.close();
   });
 
+  it("names the tensor that float16 cannot hold", async () => {
+    const sink = await spooledSafetensors(join(root, "model.safetensors"), "F16");
+    const adding = sink.add({ name: "up_proj.weight", shape: [1], data: Float32Array.of(1e5) });
+    await expect(adding).rejects.toThrow(/tensor up_proj\.weight: .* 65504, .* got 100000 at index 0/);
+    await sink.abandon();
+  });
+
   it("leaves nothing behind when it is abandoned", async () => {
     const sink = await spooledSafetensors(join(root, "model.safetensors"), "F32");
     await sink.add({ name: "a", shape: [1], data: Float32Array.of(-4) });

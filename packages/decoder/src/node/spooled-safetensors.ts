@@ -28,7 +28,7 @@ export async function spooledSafetensors(path: string, dtype: "F32" | "F16"): Pr
   };
   return {
     async add({ name, shape, data }) {
-      const bytes = encodeFloats(data, dtype);
+      const bytes = encodeFloats(data, dtype, { tensor: name });
       for (let done = 0; done < bytes.byteLength; ) {
         done += (await spool.write(bytes, done, bytes.byteLength - done, end + done)).bytesWritten;
       }

@@ -1,4 +1,5 @@
 import { SafetensorsError } from "../safetensors-error.js";
+import { isPointerText, pointerError } from "./git-lfs.js";
 
 /** A JSON object as a map of its own members, `__proto__` being a name like any other. */
 export function parseJsonObject(what: string, text: string): Map<string, unknown> {
@@ -25,6 +26,7 @@ function parseJson(what: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
+    if (isPointerText(text)) throw pointerError();
     throw new SafetensorsError("malformed", `${what}: expected JSON; is the file complete?`, { cause });
   }
 }

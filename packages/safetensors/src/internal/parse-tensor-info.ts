@@ -1,4 +1,4 @@
-import { isDtype } from "../dtype.js";
+import { type Dtype, isDtype, isDtypeName } from "../dtype.js";
 import { SafetensorsError } from "../safetensors-error.js";
 import { isDimension, type TensorInfo, tensorBytes } from "../tensor-info.js";
 import { describe, membersOf } from "./parse-json-object.js";
@@ -25,19 +25,22 @@ export function parseTensorInfo(
     );
   }
   const dtype = members.get("dtype");
-  if (!isDtype(dtype)) throw malformed(name, "a known dtype", describe(dtype));
+  if (!isDtypeName(dtype)) throw malformed(name, "dtype to be a name such as F32", describe(dtype));
   const shape = parseShape(name, members.get("shape"));
   const [start, end] = parseOffsets(name, members.get("data_offsets"), dataBytes);
-  const bytes = tensorBytes(dtype, shape);
-  if (bytes !== end - start) {
-    const found = bytes === undefined ? "more than 2^53" : `${bytes}`;
-    throw malformed(
-      name,
-      `${end - start} bytes as its offsets say`,
-      `${found} for ${dtype} of [${preview(shape)}]`,
-    );
-  }
+  if (isDtype(dtype)) requireBytes(name, dtype, shape, end - start);
   return { name, dtype, shape, start: dataStart + start, end: dataStart + end };
+}
+
+function requireBytes(name: string, dtype: Dtype, shape: readonly number[], expected: number): void {
+  const bytes = tensorBytes(dtype, shape);
+  if (bytes === expected) return;
+  const found = bytes === undefined ? "more than 2^53" : `${bytes}`;
+  throw malformed(
+    name,
+    `${expected} bytes as its offsets say`,
+    `${found} for ${dtype} of [${preview(shape)}]`,
+  );
 }
 
 function parseShape(name: string, value: unknown): readonly number[] {

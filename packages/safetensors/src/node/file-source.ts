@@ -1,6 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { type ByteSource, requireRange } from "../byte-source.js";
 import { SafetensorsError } from "../safetensors-error.js";
+import { readFully } from "./transfer.js";
 
 /** A file opened for reading; close it when done. */
 export interface FileSource extends ByteSource {
@@ -9,14 +10,12 @@ export interface FileSource extends ByteSource {
   close(): Promise<void>;
 }
 
-/** Node refuses single reads and writes of 2^31 bytes and more; one of 256 MiB is as fast as any larger one. */
-export const MAX_TRANSFER_BYTES: number = 2 ** 28;
-
 /**
  * Opens a file as a {@link ByteSource}; every read allocates its own bytes.
  *
  * @throws the file system's error when `path` cannot be opened; reads throw {@link SafetensorsError} `truncated` when the
- * file has shrunk meanwhile and `closed` after {@link FileSource.close}.
+ * file has shrunk meanwhile, `limit-exceeded` for more bytes than one array holds (4 GiB in Node 20) and `closed` after
+ * {@link FileSource.close}.
  */
 export async function fileSource(path: string): Promise<FileSource> {
   const handle = await open(path, "r");
@@ -48,8 +47,8 @@ class OpenFile implements FileSource {
       );
     }
     requireRange(this.byteLength, start, end);
-    const bytes = new Uint8Array(end - start);
-    await fill(this.#handle, bytes, start, this.path);
+    const bytes = allocate(end - start, this.path);
+    await readFully(this.#handle, bytes, { position: start, path: this.path });
     return bytes;
   }
 
@@ -60,17 +59,14 @@ class OpenFile implements FileSource {
   }
 }
 
-async function fill(handle: FileHandle, bytes: Uint8Array, position: number, path: string): Promise<void> {
-  let done = 0;
-  while (done < bytes.byteLength) {
-    const length = Math.min(bytes.byteLength - done, MAX_TRANSFER_BYTES);
-    const { bytesRead } = await handle.read(bytes, done, length, position + done);
-    if (bytesRead === 0) {
-      throw new SafetensorsError(
-        "truncated",
-        `${path}: expected ${bytes.byteLength} bytes at ${position}, got ${done}; did the file change?`,
-      );
-    }
-    done += bytesRead;
+function allocate(byteLength: number, path: string): Uint8Array {
+  try {
+    return new Uint8Array(byteLength);
+  } catch (cause) {
+    throw new SafetensorsError(
+      "limit-exceeded",
+      `${path}: expected a read that fits into one array in memory, got ${byteLength} bytes; read it in parts`,
+      { cause },
+    );
   }
 }

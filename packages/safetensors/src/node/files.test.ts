@@ -1,8 +1,9 @@
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { buildFile } from "../../test/build-file.js";
 import { catchError } from "../../test/catch-error.js";
 import { checkFinite } from "../check-finite.js";
 import { encodeFloats } from "../encode-floats.js";
@@ -40,7 +41,8 @@ describe("writeSafetensorsFile", () => {
     const path = join(folder, "lazy.safetensors");
     const sizes: number[] = [];
     const data = async () => {
-      sizes.push((await readFile(`${path}.partial`)).byteLength);
+      const partial = (await readdir(folder)).find((name) => name.startsWith("lazy.safetensors.partial-"));
+      sizes.push((await readFile(join(folder, partial!))).byteLength);
       return bytes;
     };
     await writeSafetensorsFile(path, [tensorOf("a", data), tensorOf("b", data), tensorOf("c", data)]);
@@ -59,6 +61,39 @@ describe("writeSafetensorsFile", () => {
     expect((await catchError(() => short)).message).toMatch(/tensor a: expected 12 bytes/);
     expect(await readFile(path, "utf8")).toBe("old");
     expect(await readdir(folder)).toEqual(before);
+  });
+
+  it("lets two writers of one file finish, each with a partial file of its own", async () => {
+    const path = join(folder, "contested.safetensors");
+    const writers = 4;
+    let waiting = 0;
+    let release = () => {};
+    const allOpen = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const data = async () => {
+      if (++waiting === writers) release();
+      await allOpen;
+      return bytes;
+    };
+    const write = () => writeSafetensorsFile(path, [tensorOf("a", data)]);
+    await Promise.all(Array.from({ length: writers }, write));
+    const file = await openSafetensors(path);
+    expect(await file.readFloats("a")).toEqual(values);
+    await file.close();
+    expect((await readdir(folder)).filter((name) => name.includes("partial"))).toEqual([]);
+  });
+
+  it("fails rather than write to a link, even at the very name that it chooses", async () => {
+    const path = join(folder, "foreseen.safetensors");
+    const victim = join(folder, "victim");
+    await writeFile(victim, "precious");
+    const uuid = "01234567-89ab-4cde-8f01-23456789abcd";
+    vi.spyOn(crypto, "randomUUID").mockReturnValueOnce(uuid);
+    await symlink(victim, `${path}.partial-${uuid}`);
+    await expect(writeSafetensorsFile(path, [tensorOf("a")])).rejects.toMatchObject({ code: "EEXIST" });
+    expect(await readFile(victim, "utf8")).toBe("precious");
+    await rm(`${path}.partial-${uuid}`);
   });
 });
 
@@ -97,9 +132,50 @@ describe("openSafetensors", () => {
       code: "ENOENT",
     });
   });
+
+  it("says of a Git LFS pointer what it is", async () => {
+    const path = join(folder, "pointer.safetensors");
+    await writeFile(
+      path,
+      `version https://git-lfs.github.com/spec/v1\noid sha256:${"0".repeat(64)}\nsize 9\n`,
+    );
+    const { message } = await catchError(() => openSafetensors(path));
+    expect(message).toBe(
+      `${path}: this is a Git LFS pointer; run git lfs pull in its folder to fetch the file itself`,
+    );
+  });
+
+  it("reads the other tensors of a file with a dtype that it does not know", async () => {
+    const path = join(folder, "unknown-dtype.safetensors");
+    const header = {
+      scale: { dtype: "F8_E8M0", shape: [2], data_offsets: [0, 2] },
+      blocks: { dtype: "F4", shape: [4], data_offsets: [2, 4] },
+      w: { dtype: "F32", shape: [1], data_offsets: [4, 8] },
+    };
+    await writeFile(path, buildFile(JSON.stringify(header), 8));
+    const file = await openSafetensors(path);
+    expect([...file.tensors.values()].map(({ dtype }) => dtype)).toEqual(["F8_E8M0", "F4", "F32"]);
+    expect(await file.readFloats("w")).toEqual(Float32Array.of(0));
+    expect(await file.readBytes("scale")).toEqual(new Uint8Array(2));
+    const error = await catchError(() => file.readFloats("blocks"));
+    expect(error.code).toBe("unsupported-dtype");
+    expect(error.message).toMatch(/tensor blocks: expected F32, F16, BF16 or F64, got F4/);
+    await file.close();
+  });
 });
 
 describe("fileSource", () => {
+  it("says when a read is larger than any array", async () => {
+    const path = join(folder, "sparse");
+    await writeFile(path, "");
+    await truncate(path, 2 ** 42);
+    const source = await fileSource(path);
+    const error = await catchError(() => source.read(0, source.byteLength));
+    expect(error.code).toBe("limit-exceeded");
+    expect(error.message).toMatch(/sparse: .* got 4398046511104 bytes; read it in parts/);
+    await source.close();
+  });
+
   it("notices a file that shrinks", async () => {
     const path = join(folder, "shrinks");
     await writeFile(path, new Uint8Array(10));

@@ -1,6 +1,6 @@
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { planHeader, requireDataBytes, type TensorLayout } from "../serialize-header.js";
-import { MAX_TRANSFER_BYTES } from "./file-source.js";
+import { writeFully } from "./transfer.js";
+import { writeWholeFile } from "./write-whole-file.js";
 
 /** A tensor whose data is made when its turn comes, and dropped before the next. */
 export interface TensorSource extends TensorLayout {
@@ -10,8 +10,9 @@ export interface TensorSource extends TensorLayout {
 /**
  * Writes a safetensors file one tensor at a time, in the order given, so that memory holds one tensor.
  *
- * The file is written beside its place as `<path>.partial` and renamed when complete: readers see the old file or the
- * new one, never half of one. When anything fails the partial file is removed.
+ * The file is written beside its place as `<path>.partial-<uuid>`, which must not exist, and renamed when
+ * complete: readers see the old file or the new one, never half of one, also after a power cut. When anything fails the
+ * partial file is removed. Two writers of one path do not disturb each other: the last to finish wins.
  *
  * @throws {SafetensorsError} `invalid-argument` when data does not fit its shape or a name is repeated. Errors of
  * `data` and of the file system pass through.
@@ -23,36 +24,12 @@ export async function writeSafetensorsFile(
 ): Promise<void> {
   const sources = [...tensors];
   const { bytes: header, tensorBytes } = planHeader(sources, metadata);
-  await writeAtomically(path, async (handle) => {
-    await writeAll(handle, header);
+  await writeWholeFile(path, async (handle) => {
+    await writeFully(handle, header);
     for (const [index, { name, data }] of sources.entries()) {
       const bytes = await data();
       requireDataBytes(name, bytes, tensorBytes[index]!);
-      await writeAll(handle, bytes);
+      await writeFully(handle, bytes);
     }
   });
-}
-
-async function writeAtomically(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
-  const partial = `${path}.partial`;
-  const handle = await open(partial, "w");
-  try {
-    await write(handle);
-    // Without it a power cut could leave the new name on data that never reached the disk.
-    await handle.sync();
-    await handle.close();
-    await rename(partial, path);
-  } catch (error) {
-    await handle.close();
-    await rm(partial, { force: true });
-    throw error;
-  }
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  let done = 0;
-  while (done < bytes.byteLength) {
-    const length = Math.min(bytes.byteLength - done, MAX_TRANSFER_BYTES);
-    done += (await handle.write(bytes, done, length)).bytesWritten;
-  }
 }
