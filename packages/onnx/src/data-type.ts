@@ -23,10 +23,10 @@ const sizes: Readonly<Record<DataType, number>> = {
   bool: 1,
 };
 
-/** The number that stands for `type` in an ONNX file (`TensorProto.DataType`). */
+/** The number that stands for `type` in an ONNX file (`TensorProto.DataType`), for attributes such as Cast's `to`. */
 export const dataTypeCode = (type: DataType): number => codes[type];
 
-/** The element type behind an ONNX code, or `undefined` for a type that kvfold graphs do not use. */
+/** The element type that an ONNX code stands for, or `undefined` for a type that kvfold graphs do not use. */
 export const dataTypeOf = (code: number): DataType | undefined =>
   (Object.keys(codes) as DataType[]).find((type) => codes[type] === code);
 

@@ -1,6 +1,14 @@
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
+import {
+  GraphProtoSchema,
+  ModelProtoSchema,
+  StringStringEntryProtoSchema,
+  TensorProto_DataLocation,
+  TensorProtoSchema,
+} from "onnx-buf";
 import * as ort from "onnxruntime-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createExternalDataWriter, createGraphBuilder, float32Value, OnnxError, readModel } from "./index.js";
@@ -15,6 +23,17 @@ afterEach(() => rm(folder, { recursive: true }));
 const open = (name: string) => fileSink(join(folder, name));
 const filled = (length: number, value: number) =>
   float32Value([length], new Float32Array(length).fill(value));
+
+/** A model whose float32 tensor `w` of three numbers lies where `entries` say. */
+function externalModel(entries: Readonly<Record<string, string>>): Uint8Array {
+  const externalData = Object.entries(entries).map(([key, value]) =>
+    create(StringStringEntryProtoSchema, { key, value }),
+  );
+  const dataLocation = TensorProto_DataLocation.EXTERNAL;
+  const w = create(TensorProtoSchema, { name: "w", dataType: 1, dims: [3n], dataLocation, externalData });
+  const graph = create(GraphProtoSchema, { initializer: [w] });
+  return toBinary(ModelProtoSchema, create(ModelProtoSchema, { graph }));
+}
 
 describe("createExternalDataWriter", () => {
   it("streams weights that ONNX Runtime finds beside the model", async () => {
@@ -85,5 +104,60 @@ describe("readModel", () => {
     await weights.close();
     const view = readModel(graph.toBytes());
     expect(view.initializers.get("w")?.location).toEqual({ path: "data", offset: 0, byteLength: 400 });
+  });
+
+  it("takes the length from the tensor where the location has none", () => {
+    const view = readModel(externalModel({ location: "sub/data", offset: "8" }));
+    expect(view.initializers.get("w")?.location).toEqual({ path: "sub/data", offset: 8, byteLength: 12 });
+  });
+
+  it.each([
+    "",
+    ".",
+    "..",
+    "../../x",
+    "a/../x",
+    "a//x",
+    "./x",
+    "a/",
+    "/etc/passwd",
+    "//evil.example/w.bin",
+    "https://evil.example/w.bin",
+    "file:x",
+    "C:x",
+    "..\\x",
+    "a\\x",
+    "x\0",
+  ])("refuses the location %j, as the writer does", (location) => {
+    const message = /w\W* expected the location of external data to be a path inside the model's folder/;
+    expect(() => readModel(externalModel({ location }))).toThrow(message);
+    const weights = { store: () => ({ path: location, offset: 0, byteLength: 12 }) };
+    const graph = createGraphBuilder({ graphName: "test", opsets: { "": 18 }, weights });
+    expect(() => graph.weight("w", filled(3, 1))).toThrow(message);
+  });
+
+  it.each<[Readonly<Record<string, string>>, RegExp]>([
+    [{}, /expected external data to name a file, got none/],
+    [
+      { location: "x", offset: "-8" },
+      /expected the offset of external data to be a number of bytes, got "-8"/,
+    ],
+    [{ location: "x", offset: "NaN" }, /offset .* got "NaN"/],
+    [{ location: "x", offset: "1e3" }, /offset .* got "1e3"/],
+    [{ location: "x", offset: "9007199254740992" }, /offset/],
+    [
+      { location: "x", length: "all" },
+      /expected the length of external data to be a number of bytes, got "all"/,
+    ],
+    [{ location: "x", length: "16" }, /expected external data of 12 bytes .* got 16/],
+  ])("refuses the external data %j", (entries, message) => {
+    const read = () => readModel(externalModel(entries));
+    expect(read).toThrow(message);
+    expect(read).toThrow(expect.objectContaining({ code: "malformed-model" }));
+  });
+
+  it("shows the beginning of a long location alone", () => {
+    const read = () => readModel(externalModel({ location: "/".repeat(300_000) }));
+    expect(read).toThrow(/got "\/{80}…"$/);
   });
 });

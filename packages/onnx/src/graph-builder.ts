@@ -1,4 +1,4 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, equals, toBinary } from "@bufbuild/protobuf";
 import {
   type GraphProto,
   GraphProtoSchema,
@@ -7,15 +7,17 @@ import {
   OperatorSetIdProtoSchema,
   StringStringEntryProtoSchema,
   type TensorProto,
-  TensorProto_DataLocation,
   TensorProtoSchema,
 } from "onnx-buf";
 import { type AttributeValue, attributeProto } from "./attributes.js";
-import { type DataType, dataTypeCode } from "./data-type.js";
+import type { DataType } from "./data-type.js";
+import type { ExternalLocation } from "./external-location.js";
+import { int64 } from "./int64.js";
 import { OnnxError } from "./onnx-error.js";
+import { tensorProto } from "./tensor-proto.js";
 import { int64Value, type TensorValue } from "./tensor-value.js";
 import { valueInfo } from "./value-info.js";
-import { type ExternalLocation, inlineWeights, type WeightStore } from "./weight-store.js";
+import { inlineWeights, type WeightStore } from "./weight-store.js";
 
 /** Builds one ONNX graph, a node at a time, in execution order. Values are named by strings, as in ONNX. */
 export interface GraphBuilder {
@@ -34,9 +36,13 @@ export interface GraphBuilder {
   ): readonly string[];
   /** Adds an initializer whose bytes go to the weight store. Returns `name`. */
   weight(name: string, value: TensorValue): string;
-  /** A small int64 vector (or scalar, with `dims = []`) inside the model; equal ones are shared. */
+  /** A small int64 tensor inside the model, a vector by default; those of equal values and dimensions are shared. */
   int64(values: readonly number[], dims?: readonly number[]): string;
-  /** A small tensor inside the model under a name of its own; adding it again returns the first one. */
+  /**
+   * A small tensor inside the model under a name of its own. Adding an equal one again returns the first.
+   *
+   * @throws {OnnxError} `invalid-graph` when the name has another value.
+   */
   constant(name: string, value: TensorValue): string;
   /** The finished model, serialised. The graph may still grow afterwards. */
   toBytes(): Uint8Array;
@@ -75,6 +81,7 @@ export function createGraphBuilder(options: createGraphBuilder.Options): GraphBu
   const graph = create(GraphProtoSchema, { name: graphName });
   const values = new Set<string>();
   const nodeNames = new Set<string>();
+  const constants = new Map<string, TensorProto>();
 
   const define = (name: string): string => {
     if (values.has(name))
@@ -94,13 +101,12 @@ export function createGraphBuilder(options: createGraphBuilder.Options): GraphBu
     if (nodeNames.has(node.name)) {
       throw new OnnxError("invalid-graph", `graph ${graphName}: node ${node.name} is defined twice`);
     }
-    nodeNames.add(node.name);
-    for (const input of inputs) require(input, node.name);
+    const { name, domain = "", attributes = {} } = node;
+    const owner = `graph ${graphName}: node ${name}`;
+    const attribute = Object.entries(attributes).map(([key, value]) => attributeProto(owner, key, value));
+    nodeNames.add(name);
+    for (const input of inputs) require(input, name);
     for (const output of outputs) if (output !== "") define(output);
-    const attribute = Object.entries(node.attributes ?? {}).map(([name, value]) =>
-      attributeProto(name, value),
-    );
-    const { name, domain = "" } = node;
     graph.node.push(
       create(NodeProtoSchema, {
         opType: operator,
@@ -114,12 +120,17 @@ export function createGraphBuilder(options: createGraphBuilder.Options): GraphBu
     return outputs;
   };
 
-  const initializer = (name: string, value: TensorValue, location: ExternalLocation | undefined): string => {
-    graph.initializer.push(tensorProto(define(name), value, location));
+  const initializer = (name: string, value: TensorValue, location?: ExternalLocation): TensorProto => {
+    const tensor = tensorProto(define(name), value, location);
+    graph.initializer.push(tensor);
+    return tensor;
+  };
+  const constant: GraphBuilder["constant"] = (name, value) => {
+    const known = constants.get(name);
+    if (known === undefined) constants.set(name, initializer(name, value));
+    else requireEqual(graphName, known, tensorProto(name, value, undefined));
     return name;
   };
-  const constant: GraphBuilder["constant"] = (name, value) =>
-    values.has(name) ? name : initializer(name, value, undefined);
 
   return {
     input(name, type, dims) {
@@ -133,48 +144,44 @@ export function createGraphBuilder(options: createGraphBuilder.Options): GraphBu
     },
     node: (operator, inputs, node) => nodeWithOutputs(operator, inputs, [`${node.name}/output_0`], node)[0]!,
     nodeWithOutputs,
-    weight: (name, value) => initializer(name, value, weights.store(name, value)),
-    int64: (list, dims = [list.length]) =>
-      constant(
-        `constants/int64/${dims.length === 0 ? list[0] : `[${list.join(",")}]`}`,
-        int64Value(list, dims),
-      ),
+    weight: (name, value) => initializer(name, value, weights.store(name, value)).name,
+    int64: (list, dims = [list.length]) => constant(int64Name(list, dims), int64Value(list, dims)),
     constant,
     toBytes: () => serialise(graph, options),
   };
 }
 
+/** `1` for a scalar, `[1,2]` for a vector, `[1,2]:[1,2]` for other shapes: values, then dimensions. */
+function int64Name(values: readonly number[], dims: readonly number[]): string {
+  const list = dims.length === 0 ? `${values[0]}` : `[${values.join(",")}]`;
+  return `constants/int64/${list}${dims.length > 1 ? `:[${dims.join(",")}]` : ""}`;
+}
+
+function requireEqual(graphName: string, known: TensorProto, value: TensorProto): void {
+  if (equals(TensorProtoSchema, known, value)) return;
+  throw new OnnxError(
+    "invalid-graph",
+    `graph ${graphName}: constant ${value.name} has another value already; give this one another name`,
+  );
+}
+
 function serialise(graph: GraphProto, options: createGraphBuilder.Options): Uint8Array {
   const { opsets, irVersion = 10, producer = "kvfold", metadata = {} } = options;
   const opsetImport = Object.entries(opsets).map(([domain, version]) =>
-    create(OperatorSetIdProtoSchema, { domain, version: BigInt(version) }),
+    create(OperatorSetIdProtoSchema, {
+      domain,
+      version: int64(`version of operator set "${domain}"`, version),
+    }),
   );
   const metadataProps = Object.entries(metadata).map(([key, value]) =>
     create(StringStringEntryProtoSchema, { key, value }),
   );
   const model = create(ModelProtoSchema, {
-    irVersion: BigInt(irVersion),
+    irVersion: int64("irVersion", irVersion),
     producerName: producer,
     opsetImport,
     graph,
     metadataProps,
   });
   return toBinary(ModelProtoSchema, model);
-}
-
-function tensorProto(name: string, value: TensorValue, location: ExternalLocation | undefined): TensorProto {
-  const head = { name, dataType: dataTypeCode(value.type), dims: value.dims.map(BigInt) };
-  // The runtime reads `rawData` only; the copy gives it an ArrayBuffer of its own.
-  if (location === undefined)
-    return create(TensorProtoSchema, { ...head, rawData: Uint8Array.from(value.bytes) });
-  const entry = (key: string, text: string) => create(StringStringEntryProtoSchema, { key, value: text });
-  return create(TensorProtoSchema, {
-    ...head,
-    dataLocation: TensorProto_DataLocation.EXTERNAL,
-    externalData: [
-      entry("location", location.path),
-      entry("offset", String(location.offset)),
-      entry("length", String(location.byteLength)),
-    ],
-  });
 }

@@ -11,9 +11,10 @@ import {
 } from "onnx-buf";
 import type { AttributeValue } from "./attributes.js";
 import { type DataType, dataTypeOf } from "./data-type.js";
+import { type ExternalLocation, parseLocation } from "./external-location.js";
 import { OnnxError } from "./onnx-error.js";
-import { type TensorValue, tensorValue } from "./tensor-value.js";
-import type { ExternalLocation } from "./weight-store.js";
+import { shown, shownDims } from "./shown.js";
+import { type TensorValue, tensorBytes } from "./tensor-value.js";
 
 /** A node of a graph that was read. */
 export interface GraphNode {
@@ -32,7 +33,10 @@ export interface GraphValue {
   readonly dims: readonly (number | string)[];
 }
 
-/** An initializer: its bytes are in the model (`value`) or in an external file (`location`). */
+/**
+ * An initializer: its bytes are in the model (`value`) or in an external file (`location`). Neither is there for types
+ * that {@link DataType} lacks, for empty tensors, and where the model holds a list of numbers in place of raw bytes.
+ */
 export interface Initializer {
   readonly name: string;
   readonly type: DataType | undefined;
@@ -52,9 +56,12 @@ export interface GraphView {
 }
 
 /**
- * Reads an ONNX model into plain data. Weights inside it are views of `bytes`, not copies.
+ * Reads an ONNX model into plain data. Weights inside it are views of `bytes`, not copies. Integers of more than 53 bits
+ * are rounded.
  *
- * @throws {OnnxError} `malformed-model` when the bytes are no ONNX model.
+ * The model is untrusted: locations of external data are paths inside its folder, and sizes fit their tensors.
+ *
+ * @throws {OnnxError} `malformed-model` when the bytes are not an ONNX model, or one with such a fault.
  */
 export function readModel(bytes: Uint8Array): GraphView {
   const model = decode(bytes);
@@ -71,17 +78,18 @@ export function readModel(bytes: Uint8Array): GraphView {
   };
 }
 
+/** The text file that a clone without git-lfs has in place of a large file begins with this. */
+const LFS_POINTER = "version https://git-lfs";
+
 function decode(bytes: Uint8Array): ModelProto {
   try {
     return fromBinary(ModelProtoSchema, bytes);
   } catch (cause) {
-    throw new OnnxError(
-      "malformed-model",
-      "readModel: the bytes are not an ONNX model (truncated or another format)",
-      {
-        cause,
-      },
-    );
+    const isPointer = utf8.decode(bytes.subarray(0, LFS_POINTER.length)) === LFS_POINTER;
+    const found = isPointer
+      ? "this is a Git LFS pointer; run git lfs pull in its folder to fetch the file itself"
+      : "the bytes are not an ONNX model (truncated or another format)";
+    throw new OnnxError("malformed-model", `readModel: ${found}`, { cause });
   }
 }
 
@@ -103,13 +111,20 @@ function attributeValue(attribute: AttributeProto): AttributeValue {
     case Kind.FLOAT:
       return { float: attribute.f };
     case Kind.STRING:
-      return String.fromCharCode(...attribute.s);
+      return utf8.decode(attribute.s);
     case Kind.INTS:
       return attribute.ints.map(Number);
+    case Kind.FLOATS:
+      return { floats: attribute.floats };
+    case Kind.TENSOR:
+      return (attribute.t && valueInside(`attribute ${shown(attribute.name)}`, attribute.t)) ?? "<TENSOR>";
     default:
       return `<${Kind[attribute.type]}>`;
   }
 }
+
+/** What is not UTF-8 becomes U+FFFD: operators outside ONNX may keep any bytes in a string. */
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function graphValue(value: ValueInfoProto): GraphValue {
   const tensor = value.type?.value.case === "tensorType" ? value.type.value.value : undefined;
@@ -121,25 +136,48 @@ function graphValue(value: ValueInfoProto): GraphValue {
 }
 
 function initializer(tensor: TensorProto): Initializer {
-  const type = dataTypeOf(tensor.dataType);
-  const dims = tensor.dims.map(Number);
-  const location =
-    tensor.dataLocation === TensorProto_DataLocation.EXTERNAL ? externalLocation(tensor) : undefined;
-  const inside = location === undefined && type !== undefined && tensor.rawData.byteLength > 0;
+  const what = `initializer ${shown(tensor.name)}`;
   return {
     name: tensor.name,
-    type,
-    dims,
-    location,
-    value: inside ? tensorValue(type, dims, tensor.rawData) : undefined,
+    type: dataTypeOf(tensor.dataType),
+    dims: tensor.dims.map(Number),
+    location: isExternal(tensor) ? externalLocation(what, tensor) : undefined,
+    value: valueInside(what, tensor),
   };
 }
 
-function externalLocation(tensor: TensorProto): ExternalLocation {
+const isExternal = (tensor: TensorProto): boolean =>
+  tensor.dataLocation === TensorProto_DataLocation.EXTERNAL;
+
+function externalLocation(what: string, tensor: TensorProto): ExternalLocation {
+  const type = dataTypeOf(tensor.dataType);
   const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value]));
-  const path = entries.get("location");
-  if (path === undefined) {
-    throw new OnnxError("malformed-model", `readModel: external tensor ${tensor.name} names no file`);
-  }
-  return { path, offset: Number(entries.get("offset") ?? 0), byteLength: Number(entries.get("length") ?? 0) };
+  return parseLocation(
+    `readModel: ${what}`,
+    entries,
+    type && knownBytes(what, type, tensor.dims.map(Number)),
+  );
+}
+
+/** The bytes that lie in the model as they are; none for external data and for lists of numbers. */
+function valueInside(what: string, tensor: TensorProto): TensorValue | undefined {
+  const type = dataTypeOf(tensor.dataType);
+  if (type === undefined || isExternal(tensor) || tensor.rawData.byteLength === 0) return undefined;
+  const dims = tensor.dims.map(Number);
+  const { byteLength } = tensor.rawData;
+  const expected = knownBytes(what, type, dims);
+  if (byteLength === expected) return { type, dims, bytes: tensor.rawData };
+  throw new OnnxError(
+    "malformed-model",
+    `readModel: ${what}: expected ${expected} bytes for ${type} ${shownDims(dims)}, got ${byteLength}`,
+  );
+}
+
+function knownBytes(what: string, type: DataType, dims: readonly number[]): number {
+  const bytes = tensorBytes(type, dims);
+  if (bytes !== undefined) return bytes;
+  throw new OnnxError(
+    "malformed-model",
+    `readModel: ${what}: expected dimensions with a product below 2^53, got ${shownDims(dims)}`,
+  );
 }

@@ -1,12 +1,5 @@
+import type { ExternalLocation } from "./external-location.js";
 import type { TensorValue } from "./tensor-value.js";
-
-/** Where the bytes of an initializer lie outside the model file (ONNX external data). */
-export interface ExternalLocation {
-  /** File name, relative to the model file. */
-  readonly path: string;
-  readonly offset: number;
-  readonly byteLength: number;
-}
 
 /** Takes the weights of a graph while it is built. */
 export interface WeightStore {

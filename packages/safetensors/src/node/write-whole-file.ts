@@ -34,7 +34,11 @@ const UNSYNCED_FOLDER = ["EACCES", "EPERM", "EISDIR", "EINVAL", "EBADF", "ENOTSU
 async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, "r");
-    await handle.sync().finally(() => handle.close());
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   } catch (error) {
     if (!UNSYNCED_FOLDER.includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }
