@@ -38,7 +38,7 @@ export function modelFiles(source: WebModelSource): ModelFiles {
 
 function filesAt(base: URL): ModelFiles {
   const model = base.pathname.slice(base.pathname.lastIndexOf("/") + 1);
-  const address = (name: string): string => (name === model ? base.href : besides(base, name));
+  const address = (name: string): string => (name === model ? base.href : beside(base, name));
   return {
     model,
     key: address,
@@ -48,11 +48,16 @@ function filesAt(base: URL): ModelFiles {
   };
 }
 
-/** A name is no path of an address yet: `a#b` is a file name. */
-function besides(base: URL, name: string): string {
-  const url = new URL(name.split("/").map(encodeURIComponent).join("/"), base);
-  url.search = base.search;
-  return url.href;
+/**
+ * The address of a file in the model's folder. The name is untrusted: as a path it has to be encoded (`a#b` is a file
+ * name), it must not leave the folder, and it gets nothing of the page's query, which may hold a secret.
+ */
+function beside(base: URL, name: string): string {
+  const path = name.split("/").map(encodeURIComponent).join("/");
+  const folder = base.pathname.slice(0, base.pathname.lastIndexOf("/") + 1);
+  const url = URL.canParse(path, base) ? new URL(path, base) : undefined;
+  if (url?.origin === base.origin && url.pathname.startsWith(folder)) return url.href;
+  throw missing(`${JSON.stringify(name)} in the folder of ${base.href}`, "an address outside of it");
 }
 
 async function download(url: string, signal: AbortSignal | undefined): Promise<IncomingFile> {

@@ -3,24 +3,8 @@ import * as ort from "onnxruntime-web";
 import { describe, expect, it } from "vitest";
 import { buildTinyDecoder, mixed } from "../../runtime/test/tiny-decoder.js";
 import { buildLinearModel } from "../../runtime-node/test/linear-model.js";
+import { externalTensor, field } from "../test/external-data.js";
 import { readOnnxOutline } from "./onnx-outline.js";
-
-/** A length-delimited field of protobuf; numbers below 16, contents below 2^14 bytes. */
-const field = (number: number, ...parts: readonly (Uint8Array | string)[]): Uint8Array => {
-  const bytes = parts.flatMap((part) => [
-    ...(typeof part === "string" ? new TextEncoder().encode(part) : part),
-  ]);
-  return Uint8Array.of(number * 8 + 2, 0x80 | (bytes.length % 128), bytes.length >> 7, ...bytes);
-};
-
-const externalTensor = (location: string, offset: number, length: number): Uint8Array =>
-  Uint8Array.of(
-    ...[
-      ["location", location],
-      ["offset", String(offset)],
-      ["length", String(length)],
-    ].flatMap(([key, value]) => [...field(13, field(1, key!), field(2, value!))]),
-  );
 
 describe("readOnnxOutline", () => {
   it("names the outputs that ONNX Runtime finds", async () => {
@@ -50,6 +34,42 @@ describe("readOnnxOutline", () => {
   });
 
   it.each([
+    "",
+    ".",
+    "../../x",
+    "a/../x",
+    "a//x",
+    "./x",
+    "/etc/x",
+    "//evil.example/w.bin",
+    "https://evil.example/w.bin",
+    "blob:x",
+    "..\\x",
+    "\\\\evil.example\\w",
+    "x\n",
+  ])("refuses weights at %j", (location) => {
+    const model = field(7, field(5, externalTensor(location, 0, 4)));
+    expect(() => readOnnxOutline(model, "model.onnx")).toThrow(
+      /^expected the weights of model\.onnx in files of its own folder, found the location "/,
+    );
+  });
+
+  it.each([
+    [-8, 4],
+    [0.5, 4],
+    [Number.NaN, 4],
+    [0, 2 ** 60],
+  ])("refuses weights at byte %d, %d long", (offset, length) => {
+    const model = field(7, field(5, externalTensor("w", offset, length)));
+    expect(() => readOnnxOutline(model, "model.onnx")).toThrow(/that are none \(no number of bytes/);
+  });
+
+  it.each([
+    [
+      "a Git LFS pointer",
+      "version https://git-lfs.github.com/spec/v1\noid",
+      /found a Git LFS pointer: run git lfs/,
+    ],
     ["nothing", "", /found 0 bytes that are none \(no graph in it\)/],
     ["a web page", "<!doctype html>", /found 15 bytes that are none \(no protobuf\): check the address/],
   ])("refuses %s", (_, text, message) => {

@@ -1,4 +1,5 @@
 import { RuntimeError } from "@kvfold/runtime";
+import { checkLocation } from "./external-location.js";
 import { readFields } from "./protobuf-fields.js";
 
 /** What is to be known of an ONNX file before ONNX Runtime sees it. */
@@ -29,25 +30,32 @@ const ENTRY_VALUE = 2;
  * graph itself says so, whoever exported it, so that nobody has to be asked, and no server probed.
  *
  * @param file - The model's name, for errors.
- * @throws {RuntimeError} `model-unreadable` when the bytes are no ONNX file, or one that was cut short.
+ * @throws {RuntimeError} `model-unreadable` when the bytes are no ONNX file, or one that was cut short, or when weights
+ *   would lie outside the model's folder.
  */
 export function readOnnxOutline(bytes: Uint8Array, file: string): OnnxOutline {
   const externalBytes = new Map<string, number>();
   try {
     visitTensors("model", bytes, (tensor) => noteExternalData(tensor, externalBytes));
+    for (const location of externalBytes.keys()) checkLocation(location, file);
     const graph = [...readFields(bytes)].find(({ number }) => number === MODEL_GRAPH)?.bytes;
     if (graph === undefined) throw new RangeError("no graph in it");
     return { outputs: readOutputs(graph), externalBytes };
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
-    throw new RuntimeError(
-      "model-unreadable",
-      `expected an ONNX model in ${file}, found ${bytes.length} bytes that are none (${cause.message}): ` +
-        "check the address, or get the file again",
-      { cause },
-    );
+    const found = isGitLfsPointer(bytes)
+      ? "a Git LFS pointer: run git lfs pull where it lies"
+      : `${bytes.length} bytes that are none (${cause.message}): check the address, or get the file again`;
+    throw new RuntimeError("model-unreadable", `expected an ONNX model in ${file}, found ${found}`, {
+      cause,
+    });
   }
 }
+
+/** The text file that a clone without git-lfs has in place of a large file. */
+const LFS_POINTER = "version https://git-lfs";
+const isGitLfsPointer = (bytes: Uint8Array): boolean =>
+  new TextDecoder().decode(bytes.subarray(0, LFS_POINTER.length)) === LFS_POINTER;
 
 function visitTensors(
   message: Message | "tensor",
@@ -71,8 +79,15 @@ function noteExternalData(tensor: Uint8Array, externalBytes: Map<string, number>
   }
   const location = entries.get("location");
   if (location === undefined) return;
-  const end = Number(entries.get("offset") ?? 0) + Number(entries.get("length") ?? 0);
+  const end = readCount(entries.get("offset")) + readCount(entries.get("length"));
   externalBytes.set(location, Math.max(end, externalBytes.get(location) ?? 0));
+}
+
+/** @throws {RangeError} for anything but a whole number. */
+function readCount(text = "0"): number {
+  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(count)) return count;
+  throw new RangeError("no number of bytes where weights lie");
 }
 
 const readEntry = (entry: Uint8Array): [key: string, value: string] => [

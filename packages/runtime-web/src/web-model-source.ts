@@ -3,7 +3,7 @@ import type { ModelSource } from "@kvfold/runtime";
 /**
  * Where the files of a model are. Files that hold its weights are found by the names that the model itself gives them.
  *
- * - `url`: of the `.onnx` file, relative to the page; its weights lie beside it, and a query goes to them too.
+ * - `url`: of the `.onnx` file, relative to the page; its weights lie beside it. A query is for that file alone.
  * - `files`: picked by the user, or made by the page: one `.onnx` file (`model` says which of several) and what it needs.
  *   With `keepAs` they stay in the browser's storage under that name.
  * - `kept`: what was kept under this name.
