@@ -35,7 +35,7 @@ export declare namespace splitComplexFrequencies {
  *
  * @example
  * ```ts
- * import { splitComplexFrequencies } from "@kvfold/rope";
+ * import { splitComplexFrequencies } from "@kvfold/rope/mixing";
  *
  * const z = splitComplexFrequencies(new Float32Array([1, 2, 10, 20]), { heads: 1, headDim: 4 });
  * [Array.from(z.real), Array.from(z.imaginary)] // => [[1, 2], [10, 20]]
@@ -77,7 +77,7 @@ export declare namespace joinComplexFrequencies {
  *
  * @example
  * ```ts
- * import { joinComplexFrequencies } from "@kvfold/rope";
+ * import { joinComplexFrequencies } from "@kvfold/rope/mixing";
  *
  * const parts = { real: new Float32Array([1, 2]), imaginary: new Float32Array([10, 20]) };
  * Array.from(joinComplexFrequencies({ frequencies: 2, tokens: 1, heads: 1, ...parts })) // => [1, 2, 10, 20]

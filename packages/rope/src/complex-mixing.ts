@@ -39,7 +39,7 @@ export declare namespace mixHeads {
  *
  * @example
  * ```ts
- * import { mixHeads } from "@kvfold/rope";
+ * import { mixHeads } from "@kvfold/rope/mixing";
  *
  * // Two heads of one frequency, 1 + 2i and 3 + 4i, into one: times 1 and times i.
  * const real = new Float64Array([1, 0]);
@@ -100,7 +100,7 @@ function mixPairs(x: FloatArray, out: FloatArray, { mixing, index, source, targe
  *
  * @example
  * ```ts
- * import { expandMixing } from "@kvfold/rope";
+ * import { expandMixing } from "@kvfold/rope/mixing";
  *
  * const parts = { real: new Float64Array([2]), imaginary: new Float64Array([3]) };
  * Array.from(expandMixing({ frequencies: 1, headsIn: 1, headsOut: 1, ...parts })) // => [2, 3, -3, 2]
@@ -144,7 +144,7 @@ export declare namespace expandMixing {
  *
  * @example
  * ```ts
- * import { adjointMixing } from "@kvfold/rope";
+ * import { adjointMixing } from "@kvfold/rope/mixing";
  *
  * const parts = { real: new Float64Array([1, 2]), imaginary: new Float64Array([3, 4]) };
  * const adjoint = adjointMixing({ frequencies: 1, headsIn: 1, headsOut: 2, ...parts });
@@ -185,7 +185,7 @@ export declare namespace diagonalMixing {
  *
  * @example
  * ```ts
- * import { diagonalMixing, expandMixing } from "@kvfold/rope";
+ * import { diagonalMixing, expandMixing } from "@kvfold/rope/mixing";
  *
  * const parts = { real: new Float64Array([0]), imaginary: new Float64Array([2]) };
  * Array.from(expandMixing(diagonalMixing({ frequencies: 1, heads: 1, ...parts }))) // => [0, 2, -2, 0]

@@ -1,21 +1,8 @@
 export { applyRope } from "./apply-rope.js";
-export {
-  type ComplexFrequencies,
-  joinComplexFrequencies,
-  splitComplexFrequencies,
-} from "./complex-frequencies.js";
-export {
-  adjointMixing,
-  type ComplexMixing,
-  diagonalMixing,
-  expandMixing,
-  mixHeads,
-} from "./complex-mixing.js";
 export { convertLayout, layoutPermutation } from "./convert-layout.js";
 export type { FloatArray } from "./internal/float-array.js";
 export { permuteColumns, permuteRows } from "./permute-matrix.js";
 export { type RotatedAt, rerotateKeys, rerotationTables } from "./rerotate-keys.js";
-export { commutesWithRope, measureRopeCommutator } from "./rope-commutator.js";
 export { ropeParameters } from "./rope-config.js";
 export { RopeError, type RopeErrorCode } from "./rope-error.js";
 export { ropeFrequencies } from "./rope-frequencies.js";
@@ -31,3 +18,4 @@ export type {
   YarnScaling,
 } from "./rope-parameters.js";
 export { type RopeTableArrays, type RopeTableDtype, type RopeTables, ropeTables } from "./rope-tables.js";
+export { ropeTablesFromConfig } from "./rope-tables-from-config.js";

@@ -32,7 +32,7 @@ export declare namespace measureRopeCommutator {
  *
  * @example
  * ```ts
- * import { measureRopeCommutator } from "@kvfold/rope";
+ * import { measureRopeCommutator } from "@kvfold/rope/mixing";
  *
  * const options = { headsIn: 1, headsOut: 1, headDim: 2, inverseFrequencies: new Float64Array([1]) };
  * measureRopeCommutator(new Float64Array([2, 3, -3, 2]), options) // => 0
@@ -91,7 +91,7 @@ export declare namespace commutesWithRope {
  *
  * @example
  * ```ts
- * import { commutesWithRope } from "@kvfold/rope";
+ * import { commutesWithRope } from "@kvfold/rope/mixing";
  *
  * const options = { headsIn: 1, headsOut: 1, headDim: 2, inverseFrequencies: new Float64Array([1]) };
  * commutesWithRope(new Float64Array([2, 3, -3, 2]), options) // => true

@@ -8,6 +8,11 @@ describe("RopeError", () => {
     expect(error).toBeInstanceOf(Error);
   });
 
+  it("keeps its cause", () => {
+    const cause = new Error("why");
+    expect(new RopeError("malformed-config", "expected more", { cause }).cause).toBe(cause);
+  });
+
   it("recognises errors of another copy of the package by their marker", () => {
     const foreign = Object.defineProperty(new Error("x"), Symbol.for("kvfold.rope.error"), { value: true });
     expect(RopeError.isInstance(foreign)).toBe(true);

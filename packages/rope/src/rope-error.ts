@@ -35,8 +35,8 @@ export class RopeError extends Error {
   override readonly name = "RopeError";
   readonly code: RopeErrorCode;
 
-  constructor(code: RopeErrorCode, message: string) {
-    super(message);
+  constructor(code: RopeErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
     this.code = code;
     Object.defineProperty(this, marker, { value: true });
   }

@@ -1,5 +1,6 @@
 import fc from "fast-check";
-import type { ComplexMixing, RopeLayout } from "../src/index.js";
+import type { RopeLayout } from "../src/index.js";
+import type { ComplexMixing } from "../src/mixing.js";
 
 /** RoPE as the complex product `(a + ib) · e^(i position f)`, one number at a time and in float64. */
 export function rotateNaively(

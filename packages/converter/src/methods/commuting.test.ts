@@ -1,5 +1,5 @@
 import { plainProducts, projector } from "@kvfold/linalg";
-import { commutesWithRope } from "@kvfold/rope";
+import { commutesWithRope } from "@kvfold/rope/mixing";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { largestDifference } from "../../test/support/numbers.js";
