@@ -8,7 +8,7 @@ import { packBlock, unpackBlock } from "../journal/pack-block.js";
 
 /** Everything that a journal's folder may hold; other files in it are somebody else's. */
 const OWN_FILE =
-  /^(journal\.json|(block|moments|original|folded)-\d+\.safetensors)(\.partial(-[\da-f-]{36})?)?$/;
+  /^(journal\.json|(block|moments|original|folded)-\d+\.safetensors)(\.partial(-[0-9a-f]+)?)?$/;
 
 /** Names of files in a journal's folder. */
 export interface FolderFiles {

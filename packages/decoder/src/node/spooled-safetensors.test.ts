@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSafetensors } from "@kvfold/safetensors/node";
@@ -33,6 +33,16 @@ describe("spooledSafetensors", () => {
     const adding = sink.add({ name: "up_proj.weight", shape: [1], data: Float32Array.of(1e5) });
     await expect(adding).rejects.toThrow(/tensor up_proj\.weight: .* 65504, .* got 100000 at index 0/);
     await sink.abandon();
+  });
+
+  it("fails, rather than wait for ever, when the spool was cut short", async () => {
+    const path = join(root, "model.safetensors");
+    const sink = await spooledSafetensors(path, "F32");
+    await sink.add({ name: "a", shape: [4], data: Float32Array.of(1, 2, 3, 4) });
+    await truncate(`${path}.spool`, 10);
+    await expect(sink.finish()).rejects.toThrow(/model\.safetensors\.spool: expected 16 bytes at 0, got 10/);
+    await sink.abandon();
+    expect(await readdir(root)).toEqual([]);
   });
 
   it("leaves nothing behind when it is abandoned", async () => {

@@ -1,6 +1,6 @@
 import { open, rm } from "node:fs/promises";
 import { encodeFloats } from "@kvfold/safetensors";
-import { writeSafetensorsFile } from "@kvfold/safetensors/node";
+import { readFully, writeFully, writeSafetensorsFile } from "@kvfold/safetensors/node";
 import type { TensorSink } from "../output/checkpoint-output.js";
 
 interface Spooled {
@@ -21,17 +21,13 @@ export async function spooledSafetensors(path: string, dtype: "F32" | "F16"): Pr
   let end = 0;
   const read = async ({ start, byteLength }: Spooled) => {
     const bytes = new Uint8Array(byteLength);
-    for (let done = 0; done < byteLength; ) {
-      done += (await spool.read(bytes, done, byteLength - done, start + done)).bytesRead;
-    }
+    await readFully(spool, bytes, { position: start, path: spoolPath });
     return bytes;
   };
   return {
     async add({ name, shape, data }) {
       const bytes = encodeFloats(data, dtype, { tensor: name });
-      for (let done = 0; done < bytes.byteLength; ) {
-        done += (await spool.write(bytes, done, bytes.byteLength - done, end + done)).bytesWritten;
-      }
+      await writeFully(spool, bytes, end);
       tensors.push({ name, shape, start: end, byteLength: bytes.byteLength });
       end += bytes.byteLength;
     },

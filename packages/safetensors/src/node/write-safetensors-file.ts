@@ -10,7 +10,7 @@ export interface TensorSource extends TensorLayout {
 /**
  * Writes a safetensors file one tensor at a time, in the order given, so that memory holds one tensor.
  *
- * The file is written beside its place as `<path>.partial-<uuid>`, which must not exist, and renamed when
+ * The file is written beside its place, as a new file `<path>.partial-` and eight hexadecimal digits, and renamed when
  * complete: readers see the old file or the new one, never half of one, also after a power cut. When anything fails the
  * partial file is removed. Two writers of one path do not disturb each other: the last to finish wins.
  *

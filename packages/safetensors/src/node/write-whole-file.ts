@@ -4,14 +4,14 @@ import { dirname } from "node:path";
 /**
  * Writes a file that appears complete or not at all, even after a power cut.
  *
- * The bytes go to `<path>.partial-<uuid>`, which must be a new file: neither another writer's partial file nor a
- * planted link is ever written to. It is removed when anything fails.
+ * The bytes go to a new file, `<path>.partial-` and eight hexadecimal digits: neither another writer's partial file nor
+ * a planted link is ever written to. It is removed when anything fails.
  */
 export async function writeWholeFile(
   path: string,
   write: (handle: FileHandle) => Promise<void>,
 ): Promise<void> {
-  const partial = `${path}.partial-${crypto.randomUUID()}`;
+  const partial = `${path}.partial-${crypto.randomUUID().slice(0, 8)}`;
   const handle = await open(partial, "wx");
   try {
     await write(handle);
