@@ -20,9 +20,7 @@ export function storedToHalfSplit({
 
 /** The order that undoes `order`. */
 export function inverseOrder(order: HeadOrder): HeadOrder {
-  const inverse = new Array<number>(order.length);
-  for (const [to, from] of order.entries()) inverse[from] = to;
-  return inverse;
+  return order.map((_, from) => order.indexOf(from));
 }
 
 /** A projection with the outputs of every head in another order. */

@@ -1,4 +1,4 @@
-import type { AttentionSource, ProjectionSource } from "../model/block-spec.js";
+import type { AttentionSource, AttentionSpec, ProjectionSource } from "../model/block-spec.js";
 import type { AttentionWeights, HeadNormWeights, Linear } from "../model/decoder-weights.js";
 import { contiguousColumns, groupedColumns, joinColumns, takeColumns } from "./fused-columns.js";
 import { inverseOrder, reorderLinear, reorderNorm, storedToHalfSplit } from "./rope-order.js";
@@ -18,13 +18,12 @@ export async function loadAttention(
   source: AttentionSource,
   hiddenSize: number,
 ): Promise<AttentionWeights> {
-  const { projections, output, queryNorm, keyNorm, ropeLayout: _, ...spec } = source;
-  const { heads, kvHeads, headDim } = spec;
+  const { heads, kvHeads, headDim, output, queryNorm, keyNorm } = source;
   const order = storedToHalfSplit(source);
   const { query, key, value } = await loadProjections(read, source, hiddenSize);
   const cache = { heads: kvHeads, size: headDim };
   return {
-    ...spec,
+    ...attentionSpec(source),
     keys: cache,
     values: cache,
     query: reorderLinear(query, order),
@@ -35,6 +34,12 @@ export async function loadAttention(
     keyNorm: keyNorm && reorderNorm(await loadHeadNorm(read, keyNorm, kvHeads, headDim), order),
     rotated: undefined,
   };
+}
+
+/** What of a source is about the mathematics and not about its storage. */
+function attentionSpec(source: AttentionSource): AttentionSpec {
+  const { heads, kvHeads, headDim, scale, rope, alibiSlopes, window, softCap, headNorm } = source;
+  return { heads, kvHeads, headDim, scale, rope, alibiSlopes, window, softCap, headNorm };
 }
 
 async function loadProjections(

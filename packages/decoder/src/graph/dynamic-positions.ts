@@ -3,7 +3,7 @@ import type { Emitter } from "./emitter.js";
 import { emitKeyPositions } from "./key-positions.js";
 import { memoise, once } from "./memoise.js";
 import type { Positions, Rotation, ScoreBiasNeeds } from "./positions.js";
-import { emitScoreBias, INT32 } from "./score-bias.js";
+import { emitScoreBias } from "./score-bias.js";
 
 /** The decoder inputs that positions are read from. */
 export interface DecoderInputs {
@@ -56,12 +56,15 @@ function emitTextLength(e: Emitter, positionIds: string): string {
 
 /** GroupQueryAttention counts keys by sequence: right padding only, as in every graph that uses it. */
 function emitLengths(e: Emitter, attentionMask: string) {
-  const int32 = (name: string, value: string) => e.node("Cast", name, [value], { attributes: { to: INT32 } });
   const count = e.node("ReduceSum", "count/ReduceSum", [attentionMask, e.graph.int64([1])], {
     attributes: { keepdims: 0 },
   });
-  const lastKey = int32("last_key/Cast", e.node("Sub", "last_key/Sub", [count, e.graph.int64([1])]));
-  return { lastKey, total: int32("total/Cast", emitLength(e, "total", attentionMask)) };
+  const lastKey = e.cast(
+    "last_key/Cast",
+    e.node("Sub", "last_key/Sub", [count, e.graph.int64([1])]),
+    "int32",
+  );
+  return { lastKey, total: e.cast("total/Cast", emitLength(e, "total", attentionMask), "int32") };
 }
 
 function emitMaskedBias(e: Emitter, inputs: DecoderInputs, needs: ScoreBiasNeeds): string {

@@ -2,7 +2,6 @@ import type { RopeParameters } from "@kvfold/rope";
 import type { Emitter } from "./emitter.js";
 import type { Rotation } from "./positions.js";
 import { emitRopeTables, emitSwitchedTables } from "./rope-tables.js";
-import { FLOAT, FLOAT16 } from "./score-bias.js";
 
 /** Turns rows of positions, int64 `[B, S]` or `[B, T]`, into a rotation. */
 export type RotationOf = (e: Emitter, positionIds: string) => Rotation;
@@ -60,11 +59,9 @@ function emitComputedRope(
       [1, half],
       Float32Array.from({ length: half }, (_, j) => value(j)),
     );
-  const toFloat = (at: Emitter, name: string, value: string) =>
-    at.node("Cast", name, [value], { attributes: { to: FLOAT } });
   const length = e.node("Max", "length/Max", [textLength(), e.graph.int64([scaling.originalLength], [])]);
   const scaled = e.node("Mul", "stretch/Mul", [
-    toFloat(e, "length/Cast", length),
+    e.cast("length/Cast", length, "float32"),
     e.scalar(scaling.factor / scaling.originalLength, "float32"),
   ]);
   const stretch = e.node("Sub", "stretch/Sub", [scaled, e.scalar(scaling.factor - 1, "float32")]);
@@ -74,12 +71,15 @@ function emitComputedRope(
     e.node("Pow", "frequencies/Pow", [stretch, exponents]),
   ]);
   return (at, positionIds) => {
-    const column = at.reshape("positions/Reshape", toFloat(at, "positions/Cast", positionIds), [-1, 1]);
+    const column = at.reshape(
+      "positions/Reshape",
+      at.cast("positions/Cast", positionIds, "float32"),
+      [-1, 1],
+    );
     const angles = at.node("Mul", "angles/Mul", [column, frequencies]);
     const table = (operator: "Cos" | "Sin") => {
       const values = at.node(operator, operator, [angles]);
-      if (at.floatType === "float32") return values;
-      return at.node("Cast", `${operator}/Cast`, [values], { attributes: { to: FLOAT16 } });
+      return at.floatType === "float32" ? values : at.cast(`${operator}/Cast`, values, at.floatType);
     };
     return { cos: table("Cos"), sin: table("Sin"), rows: emitOwnRows(at, positionIds) };
   };

@@ -6,7 +6,6 @@ import { emitQuantisedProduct } from "./emit-quantised-product.js";
 import { emitSoftCap } from "./emit-soft-cap.js";
 import type { Emitter } from "./emitter.js";
 import type { Positions } from "./positions.js";
-import { FLOAT } from "./score-bias.js";
 
 /** Token ids `[B, S]` to hidden states `[B, S, D]`; also the table's name, for a tied head. */
 export function emitEmbedding(
@@ -55,7 +54,7 @@ export function emitHead(
   let logits = emitTableProduct(head, projected, embeddingTable, weights, vocabSize);
   if (weights.bias !== undefined)
     logits = head.node("Add", "Add", [logits, head.floats("bias", [vocabSize], weights.bias)]);
-  if (e.floatType !== "float32") logits = head.node("Cast", "Cast", [logits], { attributes: { to: FLOAT } });
+  if (e.floatType !== "float32") logits = head.cast("Cast", logits, "float32");
   return weights.softCap === undefined ? logits : emitSoftCap(head, logits, weights.softCap, "float32");
 }
 

@@ -4,7 +4,6 @@ import type { QueryBlock } from "./attention-values.js";
 import { emitSlice } from "./emit-slice.js";
 import { emitSoftCap } from "./emit-soft-cap.js";
 import type { Emitter } from "./emitter.js";
-import { FLOAT, FLOAT16 } from "./score-bias.js";
 import { emitJoinHeads } from "./split-heads.js";
 
 /** `query [B, H, S, size]`, `key` and `value [B, heads, T, size]`, and the score bias `[.., S, T]`. */
@@ -71,10 +70,10 @@ function emitSoftmax(e: Emitter, scores: string, heads: number, valueHeads: numb
   // [B, H, S, T]: S follows from the rest, T from the bias's last dimension, so Reshape needs both spelt out.
   const perHead = e.node("Reshape", "split/Reshape", [scores, emitScoreShape(e, scores, heads)]);
   const half = e.floatType === "float16";
-  const wide = half ? e.node("Cast", "Cast_to_float", [perHead], { attributes: { to: FLOAT } }) : perHead;
+  const wide = half ? e.cast("Cast_to_float", perHead, "float32") : perHead;
   const biased = e.node("Add", "Add", [wide, bias]);
   const softmax = e.node("Softmax", "Softmax", [biased], { attributes: { axis: -1 } });
-  const narrow = half ? e.node("Cast", "Cast_to_half", [softmax], { attributes: { to: FLOAT16 } }) : softmax;
+  const narrow = half ? e.cast("Cast_to_half", softmax, "float16") : softmax;
   return e.node("Reshape", "stack/Reshape", [narrow, emitScoreShape(e.at("stack"), scores, valueHeads)]);
 }
 

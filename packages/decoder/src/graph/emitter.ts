@@ -1,5 +1,5 @@
-import type { AttributeValue, GraphBuilder } from "@kvfold/onnx";
-import { type TensorValue, tensorValue } from "@kvfold/onnx";
+import type { AttributeValue, DataType, GraphBuilder } from "@kvfold/onnx";
+import { dataTypeCode, type TensorValue, tensorValue } from "@kvfold/onnx";
 import { encodeFloats } from "@kvfold/safetensors";
 
 /** Element type of a graph's weights, hidden states and KV cache. */
@@ -38,6 +38,7 @@ export interface Emitter {
   /** A float constant in the graph's float type (or in `type`), shared between its uses. */
   scalar(value: number, type?: FloatType): string;
   reshape(name: string, value: string, dims: readonly number[]): string;
+  cast(name: string, value: string, type: DataType): string;
   transpose(name: string, value: string, order: readonly number[]): string;
 }
 
@@ -87,6 +88,7 @@ export function createEmitter(graph: GraphBuilder, options: createEmitter.Option
       return graph.constant(name, tensorValue(type, [], encode(name, Float32Array.of(value), type)));
     },
     reshape: (name, value, dims) => node("Reshape", name, [value, graph.int64(dims)]),
+    cast: (name, value, type) => node("Cast", name, [value], { attributes: { to: dataTypeCode(type) } }),
     transpose: (name, value, order) => node("Transpose", name, [value], { attributes: { perm: order } }),
   };
 }

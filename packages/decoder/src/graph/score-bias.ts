@@ -36,7 +36,7 @@ function emitVisible(e: Emitter, positions: ScorePositions, window: number | und
     ]);
   }
   if (positions.attentionMask === undefined) return visible;
-  const mask = e.node("Cast", "padding/Cast", [positions.attentionMask], { attributes: { to: BOOL } });
+  const mask = e.cast("padding/Cast", positions.attentionMask, "bool");
   const keys = e.node("Unsqueeze", "padding/Unsqueeze", [mask, e.graph.int64([1, 2])]);
   return e.node("And", "padding/And", [visible, keys]);
 }
@@ -51,7 +51,7 @@ function emitAlibi(e: Emitter, positions: ScorePositions, slopes: readonly numbe
     "alibi.slopes",
     float32Value([1, slopes.length, 1, 1], Float32Array.from(slopes)),
   );
-  const index = part.node("Cast", "Cast", [emitKeyPosition(part, positions)], { attributes: { to: FLOAT } });
+  const index = part.cast("Cast", emitKeyPosition(part, positions), "float32");
   const keys =
     positions.attentionMask === undefined
       ? index
@@ -62,9 +62,3 @@ function emitAlibi(e: Emitter, positions: ScorePositions, slopes: readonly numbe
 /** int64 `[B, T]` with padding, else `[T]`. */
 const emitKeyPosition = (e: Emitter, { keyIndex, attentionMask }: ScorePositions): string =>
   attentionMask === undefined ? keyIndex : emitKeyPositions(e, attentionMask);
-
-/** `TensorProto.DataType` codes for Cast. */
-export const FLOAT = 1;
-export const INT32 = 6;
-const BOOL = 9;
-export const FLOAT16 = 10;
