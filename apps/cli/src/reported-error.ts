@@ -1,3 +1,5 @@
+import { withOptionFlag } from "./option-flag.js";
+
 /** An error as data: what crosses from the worker to the main thread, and what `--json` prints of it. */
 export interface ReportedError {
   readonly code: string;
@@ -11,7 +13,7 @@ export interface ReportedError {
 export function reportError(error: unknown): ReportedError {
   if (!(error instanceof Error)) return unexpected("unknown", String(error), undefined);
   const code = codeOf(error);
-  if (isKvfoldError(error)) return expected(code, error);
+  if (isKvfoldError(error)) return { ...expected(code, error), message: withOptionFlag(error) };
   if (isSystemError(error)) return { ...expected(code, error), message: describeSystemError(error) };
   return unexpected(code, error.message, error.stack);
 }
