@@ -6,6 +6,7 @@ import { foldModel } from "../fold/fold-model.js";
 import type { FoldJournal } from "../journal/fold-journal.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { outputConfig } from "./output-config.js";
+import { RECORD_FILE } from "./record-file.js";
 
 /** Files of a checkpoint that go into the output unchanged, where they exist. */
 const COMPANIONS = [
@@ -63,7 +64,7 @@ export async function writeFiles(options: writeFiles.Options): Promise<writeFile
     await writeJson(target, `${folder}config.json`, config());
     await copyCompanions(source, target, folder);
   }
-  await writeJson(target, "kvfold.json", { format: "kvfold-1", plan, ...record(report) });
+  await writeJson(target, RECORD_FILE, { format: "kvfold-1", plan, ...record(report) });
   return report;
 }
 
