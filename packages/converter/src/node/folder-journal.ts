@@ -20,7 +20,6 @@ import {
 } from "./journal-files.js";
 import { lockJournal } from "./journal-lock.js";
 import { type JournalRecord, newRecord, RECORD_FILE, readRecord, unusable } from "./journal-record.js";
-import { syncFolder } from "./sync-files.js";
 
 /** A journal in a folder. */
 export interface FolderJournal extends FoldJournal {
@@ -156,8 +155,6 @@ function createJournal(folder: string, start: JournalRecord, close: () => Promis
       await write(blockFile(layer), (path) => writeBlock(path, block));
       if (moments !== undefined) await write(momentsFile(layer), (path) => writeMoments(path, moments));
       const hasMoments = moments !== undefined;
-      // The record counts on these files: their names must be on the disk before it is.
-      await write(RECORD_FILE, () => syncFolder(folder));
       await commit({ ...record, finished: [...record.finished, { retained, hasMoments }] });
       await removeFiles(folder, streamFiles(layer));
     },
