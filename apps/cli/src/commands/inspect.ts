@@ -1,7 +1,8 @@
 import { basename, resolve } from "node:path";
+import { writeWholeFile } from "@kvfold/converter/node";
 import { Command } from "commander";
 import { CliError } from "../cli-error.js";
-import { checkFileTarget, writeWholeFile } from "../files/whole-file.js";
+import { checkFileTarget } from "../files/whole-file.js";
 import { energySvg } from "../render/energy-svg.js";
 import { renderInspection } from "../render/inspection.js";
 import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
@@ -48,8 +49,7 @@ async function runInspect(host: CommandHost, model: string, flags: InspectFlags)
   }
   const result = await host.run("inspect", { model, hub: hubOf(flags), calibration }, flags);
   if (svg !== undefined && result.energy !== undefined) {
-    await checkFileTarget(svg, existing);
-    await writeWholeFile(svg, energySvg(result.energy, { title: basename(resolve(model)) }));
+    await writeWholeFile(svg, energySvg(result.energy, { title: basename(resolve(model)) }), { existing });
   }
   printResult(host, flags, result, (inspection) => renderInspection(inspection, host.colours));
 }
