@@ -2,7 +2,7 @@
 const FLAGS: Readonly<Record<string, string>> = { formats: "--format", dtypes: "--dtype" };
 
 /** An option of a library as it is typed on the command line: `keySpan` becomes `--key-span`. */
-const optionFlag = (option: string): string =>
+export const optionFlag = (option: string): string =>
   FLAGS[option] ?? `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** The message of an error that may name a library's option, with the option as it is typed on the command line. */

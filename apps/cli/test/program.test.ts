@@ -233,6 +233,11 @@ describe("usage errors", () => {
     ["generate model --prompt x --top-p 2", "to 1"],
     ["inspect model --svg a.svg", "--calibration"],
     ["bench model --contexts 64,x", "whole number"],
+    ["eval model --text a --distances 64", "--probe copy"],
+    ["eval model --text a --seed 1", "--seed is about copying"],
+    ["eval model --text a --probe copy --window 64", "--window is about perplexity"],
+    ["inspect model --force", "--svg FILE"],
+    ["fold model -o out --keep 1/2 --format hf --max-positions 64", "--format onnx"],
     ["flod model", "fold"],
     ["fold model -o out --keep 1/2 --colour", "unknown option"],
   ])("kvfold %s", async (line, hint) => {

@@ -9,6 +9,7 @@ import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./c
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions } from "./options.js";
+import { refuseGiven } from "./refuse-given.js";
 
 interface InspectFlags extends CalibrationFlags, CommonOptions, HubFlags {
   readonly svg?: string;
@@ -29,7 +30,11 @@ export function createInspectCommand(host: CommandHost): Command {
     .option("--svg <file>", "draw the energies (with --calibration)")
     .option("--force", "replace an earlier drawing")
     .addHelpText("after", HELP)
-    .action((model: string, flags: InspectFlags) => runInspect(host, model, flags));
+    .action((model: string, flags: InspectFlags, own: Command) => {
+      if (flags.svg === undefined)
+        refuseGiven(own, ["force"], "replaces a drawing; add --svg FILE, or leave it out");
+      return runInspect(host, model, flags);
+    });
   return addCommonOptions(addHubOptions(addCalibrationOptions(command)));
 }
 

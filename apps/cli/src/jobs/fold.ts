@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { StageMoments } from "@kvfold/calibration";
-import { type FoldPlan, findBudget, type planFold as plan, planFold } from "@kvfold/converter";
+import { type FoldPlan, findBudget, findMethod, type planFold as plan, planFold } from "@kvfold/converter";
 import { type FolderJournal, openJournal } from "@kvfold/converter/node";
 import { CliError } from "../cli-error.js";
 import { clearStale } from "../files/clear-stale.js";
@@ -17,6 +17,7 @@ import {
   describeText,
   readCalibrationText,
 } from "../tokens/calibration-windows.js";
+import { checkWindow } from "../tokens/check-window.js";
 import { readVersion } from "../version.js";
 import type { JobContext } from "./job.js";
 import {
@@ -75,8 +76,9 @@ export async function foldCheckpoint(
   await checkIsCheckpoint(model.path, "folding");
   await checkModelIsElsewhere(output, model.path);
   await preparePlaces(options, context);
-  const plan = await withCheckpoint(model.path, async (checkpoint) => {
+  const plan = await withCheckpoint(model.path, context, async (checkpoint) => {
     const planned = planFold(checkpoint.config, options);
+    tellUnused(options, planned, context);
     return foldWithJournal(options, { model, checkpoint, plan: planned, started }, context);
   });
   return {
@@ -86,6 +88,12 @@ export async function foldCheckpoint(
     peakBytes: process.resourceUsage().maxRSS * 1024,
     cacheBytesPerToken: plan.cacheBytesPerToken,
   };
+}
+
+/** Says of a seed that nothing draws from it. */
+function tellUnused({ seed = 0 }: FoldOptions, { method }: FoldPlan, { onNotice }: JobContext): void {
+  if (seed !== 0 && findMethod(method).draws !== true)
+    onNotice(`--seed ${seed} is not used: method ${method} draws no random numbers`);
 }
 
 /** The options with `existing` settled. */
@@ -178,8 +186,10 @@ async function findJournal(
 async function findMoments(
   { calibration, moments, saveMoments }: foldCheckpoint.Options,
   { model, checkpoint, plan }: FoldWork,
-  { signal }: JobContext,
+  { signal, onNotice }: JobContext,
 ): Promise<MomentSource> {
+  if (moments !== undefined && plan.taps.length === 0)
+    onNotice(`--moments ${moments} is not used: method ${plan.method} measures nothing`);
   const reused =
     moments === undefined ? {} : { moments: await readMoments(moments, checkpoint.config, plan.taps) };
   const measures = plan.taps.length > 0 && moments === undefined;
@@ -187,10 +197,15 @@ async function findMoments(
     throw new CliError("usage", `--save-moments: method ${plan.method} measures nothing; leave it out`);
   }
   const runs = measures || plan.heal !== "none" || findBudget(plan.budget).needsText;
-  if (!runs) return reused;
+  if (!runs) {
+    if (calibration !== undefined)
+      onNotice("--calibration is not used: nothing is measured or healed, and the budget needs no text");
+    return reused;
+  }
   if (calibration === undefined) throw calibrationMissing(plan, measures);
   const vocabulary = await checkpointVocabulary(model.path, checkpoint);
   const { maxPositions } = checkpoint.config.shape;
+  checkWindow(calibration.window, maxPositions, model.name);
   return { ...reused, text: await readCalibrationText(calibration, vocabulary, { maxPositions, signal }) };
 }
 

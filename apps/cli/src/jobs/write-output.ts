@@ -3,8 +3,8 @@ import { type FoldPlan, findMethod } from "@kvfold/converter";
 import { createPendingFolder, type FolderJournal, type writeModel } from "@kvfold/converter/node";
 import type { Checkpoint } from "@kvfold/decoder";
 import { throwIfAborted } from "@kvfold/runtime";
+import { sayInstead } from "../files/say-instead.js";
 import type { Existing } from "../files/whole-file.js";
-import { withoutTemporaryPath } from "../files/without-temporary-path.js";
 import type { FoundModel } from "../models/find-model.js";
 import { writeFolder } from "../models/write-folder.js";
 import { type CalibrationText, describeText } from "../tokens/calibration-windows.js";
@@ -54,7 +54,7 @@ export async function writeOutput(
   const { output, existing } = options;
   const folder = await createPendingFolder(output, { existing });
   context.onTemporary(folder.path);
-  return withoutTemporaryPath({ path: folder.path, name: output }, async () => {
+  return sayInstead([[folder.path, output]], async () => {
     try {
       const written = await writeFolded(options, work, { ...source, to: folder.path }, context);
       throwIfAborted(context.signal);
@@ -78,7 +78,8 @@ async function writeFolded(
   const keep = (layer: number, stage: StageMoments) => {
     measured[layer] = stage;
   };
-  const record = (report: writeModel.Report) => createRecord({ model, text, report, started });
+  const { notices } = checkpoint;
+  const record = (report: writeModel.Report) => createRecord({ model, notices, text, report, started });
   const report = await writeFolder(
     {
       checkpoint,
@@ -98,16 +99,19 @@ async function writeFolded(
 
 interface RecordParts {
   readonly model: FoundModel;
+  readonly notices: readonly string[];
   readonly text: CalibrationText | undefined;
   readonly report: writeModel.Report;
   readonly started: number;
 }
 
 /** What `kvfold.json` holds beside the plan. */
-function createRecord({ model, text, report, started }: RecordParts): Record<string, unknown> {
+function createRecord({ model, notices, text, report, started }: RecordParts): Record<string, unknown> {
   return {
     kvfold: readVersion(),
     model: model.title,
+    // What of the checkpoint is not in the output.
+    ...(notices.length === 0 ? {} : { notices }),
     created: new Date().toISOString(),
     seconds: secondsSince(started),
     reference: findMethod(report.plan.method).reference,

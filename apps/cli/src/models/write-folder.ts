@@ -3,6 +3,7 @@ import type { FoldProgress } from "@kvfold/converter";
 import { workerBlockMath, writeModel } from "@kvfold/converter/node";
 import { throwIfAborted } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
+import { sayInstead, UNNAMED_GRAPH } from "../files/say-instead.js";
 import type { JobContext, Progress } from "../jobs/job.js";
 
 const ABORT_POLL_MILLISECONDS = 100;
@@ -23,15 +24,18 @@ export async function writeFolder(
     if (signal.aborted) void math.dispose();
   }, ABORT_POLL_MILLISECONDS);
   try {
-    return await writeModel({
-      ...options,
-      provider: nodeProvider(),
-      math,
-      hiddenStates: spillingHiddenStates({ folder: options.to }),
-      onBudget: ({ done, total }) => onProgress({ label: `budget: layer ${done}/${total}`, done, total }),
-      onProgress: (progress) => onProgress(toProgress(progress, layers)),
-      signal,
-    });
+    const blocks = [[UNNAMED_GRAPH, `a block of ${options.from}`]] as const;
+    return await sayInstead(blocks, () =>
+      writeModel({
+        ...options,
+        provider: nodeProvider(),
+        math,
+        hiddenStates: spillingHiddenStates({ folder: options.to }),
+        onBudget: ({ done, total }) => onProgress({ label: `budget: layer ${done}/${total}`, done, total }),
+        onProgress: (progress) => onProgress(toProgress(progress, layers)),
+        signal,
+      }),
+    );
   } catch (error) {
     // What fails for want of that thread fails because it was to end.
     throwIfAborted(signal);
