@@ -14,6 +14,14 @@ describe("reportError", () => {
     expect(reportError(error)).toMatchObject({ code: "invalid-option", message: expected, expected: true });
   });
 
+  it("shows where the causes come from", () => {
+    const cause = new Error("ENOSPC");
+    const { stack } = reportError(new ConverterError("write-failed", "x could not be written", { cause }));
+    expect(stack).toMatch(/x could not be written[^]*\nCaused by: Error: ENOSPC\n[^]*reported-error\.test/);
+    cause.cause = cause;
+    expect(reportError(cause).stack!.match(/Caused by/g)).toHaveLength(8);
+  });
+
   it("leaves messages without an option alone", () => {
     const error = new ConverterError("write-failed", "keep: no space");
     expect(reportError(error).message).toBe("keep: no space");
