@@ -20,10 +20,11 @@ const method = textOption("method", "svd-a");
 const heal = textOption("heal", "none");
 const savesMoments = option("save-moments", 1) === 1 && method !== "svd-w";
 
+const text = assetPath("text/calibration.u16");
 const settings = [
-  ...["--keep", "1/2", "--method", method, "--heal", heal, "--format", "onnx", "--quiet"],
-  ...["--calibration", assetPath("text/calibration.u16"), "--windows", "2", "--window", "128"],
-];
+  `--keep 1/2 --method ${method} --heal ${heal} --quiet --windows 2 --window 128 --calibration`.split(" "),
+  text,
+].flat();
 
 await withTemporaryFolder(async (root) => {
   const temporary = join(root, "temporary");
@@ -99,7 +100,9 @@ async function contentOf(folder) {
     const bytes = name.endsWith("kvfold.json") ? await recordOf(path) : await readFile(path);
     return [name, createHash("sha256").update(bytes).digest("hex")];
   });
-  return Object.fromEntries((await Promise.all(files)).toSorted());
+  return Object.fromEntries(
+    (await Promise.all(files)).toSorted(([one], [other]) => one.localeCompare(other)),
+  );
 }
 
 async function recordOf(path) {

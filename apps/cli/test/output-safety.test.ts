@@ -102,7 +102,7 @@ describe("measurements that something else takes the place of", () => {
   });
 
   it.each([
-    ["a folder", async (path: string) => void (await mkdir(path)), /is a folder/],
+    ["a folder", (path: string) => mkdir(path), /is a folder/],
     ["a file", (path: string) => writeFile(path, "mine"), /exists; choose another name, or .* --force/],
     ["something that is no file", (path: string) => symlink("/dev/null", path), /not a regular file/],
   ])("find %s before any work begins", async (_, make, message) => {

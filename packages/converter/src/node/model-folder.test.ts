@@ -149,7 +149,7 @@ describe("a pending folder whose place is taken meanwhile", () => {
     await occupied();
     const names = ["a", "b", "c", "d"];
     const pending = await Promise.all(names.map((name) => pendingWith(name, { existing: "replace" })));
-    await Promise.all(pending.map(({ commit }) => commit()));
+    await Promise.all(pending.map((each) => each.commit()));
     expect(names).toContain(await read("model/kvfold.json"));
     expect(await readdir(root)).toEqual(["model"]);
   });

@@ -31,9 +31,12 @@ async function leave(tag: string, kind: "partial" | "replaced" = "partial"): Pro
 }
 
 describe("stateOf", () => {
-  it("knows this process, and one that started at another time under its id", () => {
+  it("knows this process", () => {
     expect(stateOf(own)).toBe("running");
-    if (start !== "0") expect(stateOf([machine, boot, pid, `${start}1`].join("-"))).toBe("ended");
+  });
+
+  it.skipIf(start === "0")("tells a process from one that had its id before", () => {
+    expect(stateOf([machine, boot, pid, `${start}1`].join("-"))).toBe("ended");
   });
 
   it("knows that others have ended, or cannot know", () => {
