@@ -8,6 +8,7 @@
  * - `calibration-missing`: the method needs text and was given none.
  * - `insufficient-text`: text or context too short for what was asked.
  * - `output-exists`: writing would overwrite something.
+ * - `write-failed`: an output, or standard output, that cannot be written.
  * - `not-found`: a Hub has no such model or revision.
  * - `access-denied`: a Hub wants a token, or another one.
  * - `network`: a Hub cannot be reached, or does not answer as it should.
@@ -22,6 +23,7 @@ export type CliErrorCode =
   | "calibration-missing"
   | "insufficient-text"
   | "output-exists"
+  | "write-failed"
   | "not-found"
   | "access-denied"
   | "network"

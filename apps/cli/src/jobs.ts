@@ -1,3 +1,4 @@
+export { formatBytes } from "@kvfold/runtime";
 export { disableTelemetry } from "./disable-telemetry.js";
 export type { HubSettings } from "./hub/hub-settings.js";
 export { benchModels } from "./jobs/bench.js";
@@ -9,7 +10,7 @@ export { type JobContext, type Progress, quietContext } from "./jobs/job.js";
 export type { LayerEnergy } from "./jobs/measure-energy.js";
 export { planCheckpoint } from "./jobs/plan.js";
 export { probeCopying } from "./jobs/probe-copying.js";
-export { formatBytes, formatRatio } from "./render/format.js";
+export { formatRatio } from "./render/format.js";
 export { type Column, renderTable } from "./render/table.js";
 export type { CalibrationOptions } from "./tokens/calibration-windows.js";
 export { type TokenFile, tokenFile } from "./tokens/read-tokens.js";

@@ -1,9 +1,12 @@
+import { withOptionFlag } from "./option-flag.js";
+
 /** An error as data: what crosses from the worker to the main thread, and what `--json` prints of it. */
 export interface ReportedError {
   readonly code: string;
   readonly message: string;
   /** False for errors that nobody foresaw: bugs, whose stack is worth a look. */
   readonly expected: boolean;
+  /** With those of its causes. */
   readonly stack: string | undefined;
 }
 
@@ -11,16 +14,16 @@ export interface ReportedError {
 export function reportError(error: unknown): ReportedError {
   if (!(error instanceof Error)) return unexpected("unknown", String(error), undefined);
   const code = codeOf(error);
-  if (isKvfoldError(error)) return expected(code, error);
+  if (isKvfoldError(error)) return { ...expected(code, error), message: withOptionFlag(error) };
   if (isSystemError(error)) return { ...expected(code, error), message: describeSystemError(error) };
-  return unexpected(code, error.message, error.stack);
+  return unexpected(code, error.message, stackOf(error));
 }
 
-const expected = (code: string, { message, stack }: Error): ReportedError => ({
+const expected = (code: string, error: Error): ReportedError => ({
   code,
-  message,
+  message: error.message,
   expected: true,
-  stack,
+  stack: stackOf(error),
 });
 
 const unexpected = (code: string, message: string, stack: string | undefined): ReportedError => ({
@@ -29,6 +32,18 @@ const unexpected = (code: string, message: string, stack: string | undefined): R
   expected: false,
   stack,
 });
+
+/** Causes of causes that are shown: a chain that goes on and on could be a circle. */
+const MAX_CAUSES = 8;
+
+/** The stack with those of what caused it. */
+function stackOf(error: Error): string | undefined {
+  const stacks = [error.stack];
+  let { cause } = error;
+  for (let depth = 0; cause instanceof Error && depth < MAX_CAUSES; depth++, { cause } = cause)
+    stacks.push(`Caused by: ${cause.stack}`);
+  return stacks.join("\n");
+}
 
 const codeOf = (error: Error): string =>
   "code" in error && typeof error.code === "string" ? error.code : error.name;

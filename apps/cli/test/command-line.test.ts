@@ -211,6 +211,21 @@ describe.skipIf(!isBuilt)("kvfold", () => {
     expect(await readdir(place)).toEqual([]);
   });
 
+  it
+    .skipIf(process.platform !== "linux")
+    .each([
+      ["--version"],
+      ["inspect", ROPE_MODEL, "--json"],
+      ["generate", "HALF", "--prompt", "A", "--max-new-tokens", "900"],
+    ])("says that standard output cannot be written: %s", async (...args) => {
+    const words = args.map((word) => (word === "HALF" ? half : word));
+    const script = [`"$0" "$@" > /dev/full`, process.execPath, main, ...words];
+    const { code, stderr } = await outcomeOf(start("bash", ["-c", ...script], folder));
+    expect(code).toBe(1);
+    expect(stderr).toContain("standard output could not be written (ENOSPC)");
+    expect(stderr).not.toContain("interrupted");
+  });
+
   it("stops when nobody reads its output any more", async () => {
     const temporary = await temporaryFolder();
     const child = start(
@@ -229,7 +244,9 @@ describe.skipIf(!isBuilt)("kvfold", () => {
       ],
       temporary,
     );
-    expect((await outcomeOf(child)).stdout).toHaveLength(1);
+    const { stdout, stderr } = await outcomeOf(child);
+    expect(stdout).toHaveLength(1);
+    expect(stderr).toBe("");
     expect(await readdir(temporary)).toEqual([]);
   });
 

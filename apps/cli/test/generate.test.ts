@@ -34,6 +34,15 @@ async function generate(model: string, options: Partial<generateText.Options> = 
   return { ...result, pieces };
 }
 
+it("names options for drawing where nothing is drawn", async () => {
+  const notices: string[] = [];
+  const context = { ...quietContext, onNotice: (text: string) => void notices.push(text) };
+  const options = { model: await graphOf(), prompt: "a", maxNewTokens: 1, topK: 5, seed: 2 };
+  await generateText(options, context);
+  await generateText({ ...options, temperature: 1 }, context);
+  expect(notices).toEqual([expect.stringMatching(/^--top-k, --seed: not used/)]);
+});
+
 describe("generateText with a tokenizer like that of Llama 2", () => {
   it("keeps the space before the first word", async () => {
     const { text, pieces, tokens, promptTokens } = await generate(await graphOf());

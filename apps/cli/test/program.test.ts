@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { PassThrough } from "node:stream";
 import { CommanderError } from "commander";
@@ -233,6 +233,11 @@ describe("usage errors", () => {
     ["generate model --prompt x --top-p 2", "to 1"],
     ["inspect model --svg a.svg", "--calibration"],
     ["bench model --contexts 64,x", "whole number"],
+    ["eval model --text a --distances 64", "--probe copy"],
+    ["eval model --text a --seed 1", "--seed is about copying"],
+    ["eval model --text a --probe copy --window 64", "--window is about perplexity"],
+    ["inspect model --force", "--svg FILE"],
+    ["fold model -o out --keep 1/2 --format hf --max-positions 64", "--format onnx"],
     ["flod model", "fold"],
     ["fold model -o out --keep 1/2 --colour", "unknown option"],
   ])("kvfold %s", async (line, hint) => {
@@ -247,6 +252,23 @@ describe("usage errors", () => {
     await writeFile(svg, "mine");
     const error = await failureOf(run("inspect", "model", "--calibration", "a.txt", "--svg", svg));
     expect(error).toMatchObject({ code: "output-exists" });
+  });
+
+  it("never draw over a file that came while the model was measured", async () => {
+    const svg = join(await temporaryFolder(), "energy.svg");
+    const layer = { layer: 0, keysBeforeRope: null, keys: [0.5], values: [0.5] };
+    const { host } = recordingHost({ energy: { fractions: [0.5], layers: [layer], windows: 1, window: 2 } });
+    const racing = {
+      ...host,
+      run: async (...args: Parameters<CommandHost["run"]>) => {
+        await writeFile(svg, "mine");
+        return host.run(...args);
+      },
+    } as CommandHost;
+    const args = ["inspect", "model", "--calibration", "a.txt", "--svg", svg];
+    const error = await failureOf(createProgram(racing).parseAsync(args, { from: "user" }));
+    expect(error).toMatchObject({ code: "output-exists" });
+    expect(await readFile(svg, "utf8")).toBe("mine");
   });
 });
 
@@ -293,7 +315,7 @@ function print(
   { json = false, verbose = false, exitCode = undefined as number | undefined } = {},
 ): { readonly code: number; readonly text: string } {
   const stream = new PassThrough({ encoding: "utf8" });
-  const interrupts = { exitCode, subscribe: () => () => true, kill() {} };
+  const interrupts = { exitCode };
   const code = printError(error, {
     json,
     verbose,

@@ -3,7 +3,7 @@ import { median } from "../src/jobs/median.js";
 import { planCheckpoint } from "../src/jobs/plan.js";
 import { renderBench } from "../src/render/bench.js";
 import { renderCopying } from "../src/render/copying.js";
-import { formatBytes, formatRatio, formatSeconds } from "../src/render/format.js";
+import { formatRatio, formatSeconds } from "../src/render/format.js";
 import { renderPlan } from "../src/render/plan.js";
 import { renderTable } from "../src/render/table.js";
 import { coloursFor } from "../src/ui/terminal.js";
@@ -12,14 +12,6 @@ import { ROPE_MODEL } from "./support.js";
 const plain = coloursFor({ isTTY: false });
 
 describe("formats", () => {
-  it.each([
-    [0, "0 B"],
-    [1023, "1023 B"],
-    [12_288, "12.0 KiB"],
-    [12_582_912, "12.0 MiB"],
-    [3 * 2 ** 40, "3.0 TiB"],
-  ])("writes %d bytes as %s", (bytes, text) => expect(formatBytes(bytes)).toBe(text));
-
   it("writes ratios and times", () => {
     expect(formatRatio(1.23456)).toBe("1.2346");
     expect(formatSeconds(5.25)).toBe("5.3 s");

@@ -89,7 +89,7 @@ describe.skipIf(chromiumPath === undefined)(
       await page.getByText("The two texts agree").waitFor();
       await expect.poll(() => button("Stop").isDisabled(), { timeout: 60_000 }).toBe(true);
       const texts = await page.locator(".continuation").allTextContents();
-      expect(await page.locator("article").first().textContent()).toContain("12.3 kB");
+      expect(await page.locator("article").first().textContent()).toContain("12.0 KiB");
       await page.getByText(/^WebAssembly, because the GPU is imitated by a program/).waitFor();
 
       const [download] = await Promise.all([

@@ -2,11 +2,12 @@ import { expect, it } from "vitest";
 import { ConverterError } from "./converter-error.js";
 
 it("is recognised across copies of the package, by its mark and not by its class", () => {
-  const error = new ConverterError("invalid-option", "--keep 2: too much", { cause: "test" });
+  const error = new ConverterError("invalid-option", "keep 2: too much", { option: "keep", cause: "test" });
   expect(error).toMatchObject({
     name: "ConverterError",
     code: "invalid-option",
-    message: "--keep 2: too much",
+    option: "keep",
+    message: "keep 2: too much",
     cause: "test",
   });
   const foreign = Object.assign(new Error("x"), { [Symbol.for("kvfold.converter.error")]: true });

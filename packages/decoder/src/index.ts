@@ -2,7 +2,7 @@ export {
   type Checkpoint,
   type FolderSource,
   openCheckpoint,
-  type TensorSample,
+  type TensorPiece,
 } from "./checkpoint/checkpoint.js";
 export { loadBlock, loadEmbedding, loadHead } from "./checkpoint/load-weights.js";
 export type { StoredTensor } from "./checkpoint/stored-tensor.js";

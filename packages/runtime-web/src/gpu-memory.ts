@@ -1,6 +1,5 @@
-import { RuntimeError, type TensorMemory } from "@kvfold/runtime";
+import { formatBytes, RuntimeError, type TensorMemory } from "@kvfold/runtime";
 import type { Tensor } from "onnxruntime-web";
-import { formatBytes } from "./format-bytes.js";
 import type { OrtWeb } from "./ort-web.js";
 import { CACHE_BUFFER_USAGE, type GpuBuffer, type GpuDevice } from "./webgpu.js";
 

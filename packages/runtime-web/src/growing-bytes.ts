@@ -1,5 +1,4 @@
-import { RuntimeError } from "@kvfold/runtime";
-import { formatBytes } from "./format-bytes.js";
+import { formatBytes, RuntimeError } from "@kvfold/runtime";
 
 /** The bytes of a file as they come in. */
 export class GrowingBytes {

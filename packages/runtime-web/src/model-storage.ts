@@ -1,5 +1,4 @@
-import { RuntimeError } from "@kvfold/runtime";
-import { formatBytes } from "./format-bytes.js";
+import { formatBytes, RuntimeError } from "@kvfold/runtime";
 
 /**
  * Models are kept in the Cache API rather than in the origin's private file system: it takes a file as a stream, makes

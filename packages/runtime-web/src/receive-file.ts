@@ -1,5 +1,4 @@
-import { RuntimeError } from "@kvfold/runtime";
-import { formatBytes } from "./format-bytes.js";
+import { formatBytes, RuntimeError } from "@kvfold/runtime";
 import { GrowingBytes } from "./growing-bytes.js";
 import type { IncomingFile } from "./model-files.js";
 import { storageFull } from "./model-storage.js";

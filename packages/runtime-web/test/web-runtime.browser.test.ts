@@ -186,7 +186,7 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
     const [code, message] = await loadFailure();
     expect(code).toBe("storage-full");
     expect(message).toMatch(
-      /^expected room for http.*model\.onnx_data \(22\.6 MB\) in the browser's storage, found too/,
+      /^expected room for http.*model\.onnx_data \(21\.5 MiB\) in the browser's storage, found too/,
     );
     expect(await storedFiles()).toEqual([]);
     modelRequests();
@@ -196,7 +196,7 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
       return [failure, await kvfold.failureOf(kvfold.readModelSource({ url }, { storage: "none" }))];
     }, GRAPH);
     expect(early![1]).toMatch(
-      /^expected room for 22\.6 MB in the browser's storage, found 9\.0 MB: free some/,
+      /^expected room for 21\.5 MiB in the browser's storage, found 8\.6 MiB: free some/,
     );
     expect(past![0]).toBe("none");
     expect(modelRequests()).toEqual([GRAPH, GRAPH, WEIGHTS]);

@@ -10,6 +10,7 @@ export { type CausalLM, createCausalLM } from "./causal-lm.js";
 export { type CopyScore, copyProbe, type TokenScore } from "./copy-probe.js";
 export { type CopySource, randomPassages, randomTokens } from "./copy-probe-source.js";
 export type { DecodingState } from "./decoding-state.js";
+export { formatBytes } from "./format-bytes.js";
 export { gaussians } from "./gaussians.js";
 export { generate } from "./generate.js";
 export { type FinishReason, type Generation, toGeneration } from "./generation.js";

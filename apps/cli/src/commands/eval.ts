@@ -8,6 +8,7 @@ import { type TokenFile, tokenFile, tokenIdFile } from "../tokens/read-tokens.js
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber, wholeNumbers } from "./options.js";
+import { refuseGiven } from "./refuse-given.js";
 
 interface EvalFlags extends CommonOptions, HubFlags {
   readonly text?: readonly string[];
@@ -72,13 +73,24 @@ export const createEvalCommand = (host: CommandHost): Command =>
       .option("--seed <number>", "copy: seed of what is drawn", wholeNumber(0), 0)
       .addOption(dtypeOption())
       .addHelpText("after", HELP)
-      .action((models: readonly string[], flags: EvalFlags) => runEval(host, models, flags)),
+      .action((models: readonly string[], flags: EvalFlags, command: Command) => {
+        refuseIdle(flags, command);
+        return runEval(host, models, flags);
+      }),
   );
 
 const HELP = `
 Example:
   kvfold eval ./model ./model-half --text book.txt --windows 64
   kvfold eval ./model ./model-half --probe copy --text book.txt`;
+
+/** Refuses what only the other kind of measurement looks at. */
+function refuseIdle({ probe }: EvalFlags, command: Command): void {
+  if (probe === "copy") refuseGiven(command, ["windows", "window"], "is about perplexity; leave it out");
+  else refuseGiven(command, COPY_OPTIONS, "is about copying; add --probe copy, or leave it out");
+}
+
+const COPY_OPTIONS = ["repeat", "distances", "length", "sequences", "seed"];
 
 async function runEval(host: CommandHost, models: readonly string[], flags: EvalFlags): Promise<void> {
   if (flags.probe === "copy") return runCopyProbe(host, models, flags);

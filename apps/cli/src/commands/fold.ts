@@ -10,6 +10,7 @@ import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./c
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions, dtypeList, wholeNumber } from "./options.js";
+import { refuseGiven } from "./refuse-given.js";
 
 type Heal = FoldPlan["heal"];
 type Format = FoldPlan["formats"][number];
@@ -70,7 +71,11 @@ export function createFoldCommand(host: CommandHost): Command {
     .option("--force", "replace an earlier output")
     .option("--dry-run", "print the plan and write nothing")
     .addHelpText("after", HELP)
-    .action((model: string, flags: FoldFlags) => runFold(host, model, flags));
+    .action((model: string, flags: FoldFlags, own: Command) => {
+      if (!flags.format.includes("onnx"))
+        refuseGiven(own, ["maxPositions"], "limits ONNX graphs; add --format onnx, or leave it out");
+      return runFold(host, model, flags);
+    });
   return addCommonOptions(addHubOptions(addCalibrationOptions(command)));
 }
 

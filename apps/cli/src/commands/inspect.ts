@@ -1,13 +1,15 @@
 import { basename, resolve } from "node:path";
+import { writeWholeFile } from "@kvfold/converter/node";
 import { Command } from "commander";
 import { CliError } from "../cli-error.js";
-import { checkFileTarget, writeWholeFile } from "../files/whole-file.js";
+import { checkFileTarget } from "../files/whole-file.js";
 import { energySvg } from "../render/energy-svg.js";
 import { renderInspection } from "../render/inspection.js";
 import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions } from "./options.js";
+import { refuseGiven } from "./refuse-given.js";
 
 interface InspectFlags extends CalibrationFlags, CommonOptions, HubFlags {
   readonly svg?: string;
@@ -28,7 +30,11 @@ export function createInspectCommand(host: CommandHost): Command {
     .option("--svg <file>", "draw the energies (with --calibration)")
     .option("--force", "replace an earlier drawing")
     .addHelpText("after", HELP)
-    .action((model: string, flags: InspectFlags) => runInspect(host, model, flags));
+    .action((model: string, flags: InspectFlags, own: Command) => {
+      if (flags.svg === undefined)
+        refuseGiven(own, ["force"], "replaces a drawing; add --svg FILE, or leave it out");
+      return runInspect(host, model, flags);
+    });
   return addCommonOptions(addHubOptions(addCalibrationOptions(command)));
 }
 
@@ -48,8 +54,7 @@ async function runInspect(host: CommandHost, model: string, flags: InspectFlags)
   }
   const result = await host.run("inspect", { model, hub: hubOf(flags), calibration }, flags);
   if (svg !== undefined && result.energy !== undefined) {
-    await checkFileTarget(svg, existing);
-    await writeWholeFile(svg, energySvg(result.energy, { title: basename(resolve(model)) }));
+    await writeWholeFile(svg, energySvg(result.energy, { title: basename(resolve(model)) }), { existing });
   }
   printResult(host, flags, result, (inspection) => renderInspection(inspection, host.colours));
 }

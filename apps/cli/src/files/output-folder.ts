@@ -7,27 +7,37 @@ import type { Existing } from "./whole-file.js";
 export const RECORD_FILE = "kvfold.json";
 
 /**
- * Makes sure that putting a folder at `output` loses nothing: the model that it is made from lies elsewhere, and what
- * it replaces was written by kvfold.
+ * Makes sure that the model that an output is made from lies elsewhere.
  *
  * @throws {CliError} `output-exists`.
  */
-export async function checkOutputFolder(output: string, model: string, existing: Existing): Promise<void> {
-  const place = await realPlace(output);
-  if (isWithin(await realPlace(model), place)) {
+export async function checkModelIsElsewhere(output: string, model: string): Promise<void> {
+  if (!isWithin(await realPlace(model), await realPlace(output))) return;
+  throw new CliError(
+    "output-exists",
+    `${output} holds the model that is to be folded; choose another output`,
+  );
+}
+
+/**
+ * Makes sure that putting a folder at `output` loses nothing, before the work that ends with it: there is nothing, or
+ * something that kvfold wrote and that may be replaced.
+ *
+ * @throws {CliError} `output-exists`.
+ */
+export async function checkOutputFolder(output: string, existing: Existing): Promise<void> {
+  const files = await readdir(output).catch((): string[] => []);
+  if (files.length === 0) return;
+  if (existing === "refuse")
     throw new CliError(
       "output-exists",
-      `${output} holds the model that is to be folded; choose another output`,
+      `${output} is not empty; choose another folder, or replace it with --force`,
     );
-  }
-  if (existing === "refuse") return;
-  const files = await readdir(place).catch((): string[] => []);
-  if (files.length > 0 && !files.includes(RECORD_FILE)) {
+  if (!files.includes(RECORD_FILE))
     throw new CliError(
       "output-exists",
       `${output} has no ${RECORD_FILE}, so kvfold did not write it; --force replaces only kvfold's own folders`,
     );
-  }
 }
 
 /** The path with its links resolved, as far as it exists. */

@@ -1,6 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { removeStaleOutputs, temporaryPath } from "@kvfold/converter/node";
 import type { JobContext } from "../jobs/job.js";
 
 /** A folder for work in progress under the system's temporary one. */
@@ -9,9 +10,18 @@ export interface TemporaryFolder {
   readonly remove: () => Promise<void>;
 }
 
-/** Makes an empty temporary folder. The caller removes it; whoever runs the job does when the job is killed. */
+/** For the user alone: others may look into the system's temporary folder. */
+const PRIVATE = 0o700;
+
+/**
+ * Makes an empty temporary folder, and removes those of this user's runs that were killed. The caller removes it;
+ * whoever runs the job does when the job is killed.
+ */
 export async function createTemporaryFolder({ onTemporary }: JobContext): Promise<TemporaryFolder> {
-  const path = await mkdtemp(join(tmpdir(), "kvfold-"));
+  const place = join(tmpdir(), "kvfold");
+  await removeStaleOutputs(place);
+  const path = temporaryPath(place);
+  await mkdir(path, { mode: PRIVATE });
   onTemporary(path);
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }

@@ -1,35 +1,34 @@
-import { randomBytes } from "node:crypto";
-import { access, rename, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { constants } from "node:fs";
+import { access, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { CliError } from "../cli-error.js";
 
 /** What to do when there is a file of that name. */
 export type Existing = "refuse" | "replace";
 
 /**
- * Makes sure that a file may be written, before the work that ends with writing it.
+ * Makes sure that a file can be written, before the work that ends with writing it.
  *
- * @throws {CliError} `output-exists` when there is one already, unless it may be replaced.
+ * @throws {CliError} `output-exists` when there is a file already, unless it may be replaced, or something that is no
+ * file; `write-failed` when its folder is missing or may not be written to.
  */
 export async function checkFileTarget(path: string, existing: Existing): Promise<void> {
-  const exists = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (exists && existing === "refuse") {
-    throw new CliError("output-exists", `${path} exists; choose another name, or replace it with --force`);
-  }
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined) return checkParent(path);
+  if (info.isDirectory()) throw taken(`${path} is a folder; name a file in it`);
+  if (!info.isFile()) throw taken(`${path} is not a regular file; choose another name`);
+  if (existing === "refuse") throw taken(`${path} exists; choose another name, or replace it with --force`);
+  await checkParent(path);
 }
 
-/** Writes a file that appears complete or not at all. */
-export async function writeWholeFile(path: string, content: string | Uint8Array): Promise<void> {
-  const place = resolve(path);
-  const partial = join(dirname(place), `.${basename(place)}.partial-${randomBytes(3).toString("hex")}`);
-  try {
-    await writeFile(partial, content);
-    await rename(partial, place);
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw error;
-  }
+const taken = (message: string): CliError => new CliError("output-exists", message);
+
+async function checkParent(path: string): Promise<void> {
+  const folder = dirname(resolve(path));
+  await access(folder, constants.W_OK).catch((cause: NodeJS.ErrnoException) => {
+    const reason = cause.code === "ENOENT" ? "does not exist" : "may not be written to";
+    throw new CliError("write-failed", `${path}: its folder ${folder} ${reason}; choose another place`, {
+      cause,
+    });
+  });
 }

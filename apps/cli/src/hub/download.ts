@@ -35,8 +35,10 @@ export async function download(
   const place = join(folder, file.name);
   if (await hasBytes(place, file.byteLength)) return onBytes(file.byteLength);
   const partial = join(folder, `.${file.name}.partial`);
-  // Not "a": appended bytes would land behind those of another process.
-  const handle = await open(partial, constants.O_RDWR | constants.O_CREAT);
+  // Not "a": appended bytes would land behind those of another process. And no link is followed, since the cache may be
+  // a folder that others write to (Windows has no such flag).
+  const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
+  const handle = await open(partial, flags);
   let damage: string | undefined;
   try {
     await receive(hub, file, { handle, commit, onBytes });

@@ -1,6 +1,6 @@
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { writeWholeFile } from "../files/whole-file.js";
+import { writeWholeFile } from "@kvfold/converter/node";
 import type { HubFile } from "./needed-files.js";
 import { hostOf, type Repository } from "./repository.js";
 
@@ -42,7 +42,7 @@ export function snapshotCache(cacheFolder: string, repository: Repository): Snap
     async keep(revision, snapshot) {
       await mkdir(revisions, { recursive: true });
       for (const name of new Set([revision, snapshot.commit]))
-        await writeWholeFile(note(name), JSON.stringify(snapshot));
+        await writeWholeFile(note(name), JSON.stringify(snapshot), { existing: "replace" });
     },
   };
 }

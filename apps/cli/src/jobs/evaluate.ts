@@ -7,6 +7,7 @@ import { type FoundModel, findModels } from "../models/find-model.js";
 import { readFolderConfig } from "../models/folder-config.js";
 import { locateModel } from "../models/locate-model.js";
 import { withModels } from "../models/open-model.js";
+import { checkWindow } from "../tokens/check-window.js";
 import { readTokens, type TokenFile } from "../tokens/read-tokens.js";
 import { folderVocabulary } from "../tokens/vocabulary.js";
 import type { JobContext } from "./job.js";
@@ -90,7 +91,7 @@ async function measure(
 
 async function readWindows(
   models: readonly FoundModel[],
-  { files, windows, window = DEFAULT_WINDOW, dtype }: evaluateModels.Options,
+  { files, windows, window, dtype }: evaluateModels.Options,
   { signal }: JobContext,
 ): Promise<readonly Int32Array[]> {
   const folders = await Promise.all(
@@ -100,7 +101,8 @@ async function readWindows(
     }),
   );
   const contexts = folders.map(({ config }) => config.maxPositions ?? Number.POSITIVE_INFINITY);
-  const length = Math.min(window, ...contexts) + 1;
+  for (const [index, context] of contexts.entries()) checkWindow(window, context, models[index]!.name);
+  const length = Math.min(window ?? DEFAULT_WINDOW, ...contexts) + 1;
   const limit = windows === undefined ? Number.POSITIVE_INFINITY : windows * length;
   const [tokens, ...others] = await Promise.all(
     folders.map(({ folder, config }) =>

@@ -1,29 +1,33 @@
+import { existsSync } from "node:fs";
 import type { StageMoments } from "@kvfold/calibration";
 import { type FoldPlan, findBudget, findMethod, type planFold as plan, planFold } from "@kvfold/converter";
-import {
-  createPendingFolder,
-  type FolderJournal,
-  openJournal,
-  type writeModel,
-} from "@kvfold/converter/node";
-import type { Checkpoint } from "@kvfold/decoder";
-import { throwIfAborted } from "@kvfold/runtime";
+import { type FolderJournal, openJournal } from "@kvfold/converter/node";
 import { CliError } from "../cli-error.js";
-import { checkOutputFolder } from "../files/output-folder.js";
+import { clearStale } from "../files/clear-stale.js";
+import { journalFolder } from "../files/journal-folder.js";
+import { checkModelIsElsewhere, checkOutputFolder } from "../files/output-folder.js";
 import { checkFileTarget, type Existing } from "../files/whole-file.js";
 import type { HubSettings } from "../hub/hub-settings.js";
-import { type FoundModel, findModel } from "../models/find-model.js";
+import { findModel } from "../models/find-model.js";
 import { readMoments, writeMoments } from "../models/moments-files.js";
 import { checkIsCheckpoint, checkpointVocabulary, withCheckpoint } from "../models/open-checkpoint-folder.js";
-import { writeFolder } from "../models/write-folder.js";
 import {
   type CalibrationOptions,
   type CalibrationText,
   describeText,
   readCalibrationText,
 } from "../tokens/calibration-windows.js";
+import { checkWindow } from "../tokens/check-window.js";
 import { readVersion } from "../version.js";
 import type { JobContext } from "./job.js";
+import {
+  type FoldSource,
+  type FoldWork,
+  type MomentSource,
+  secondsSince,
+  type WrittenOutput,
+  writeOutput,
+} from "./write-output.js";
 
 export declare namespace foldCheckpoint {
   interface Options extends plan.Options {
@@ -62,18 +66,20 @@ export declare namespace foldCheckpoint {
  * that do the work.
  */
 export async function foldCheckpoint(
-  options: foldCheckpoint.Options,
+  { existing = "refuse", ...rest }: foldCheckpoint.Options,
   context: JobContext,
 ): Promise<foldCheckpoint.Result> {
   const started = performance.now();
-  const { output, existing = "refuse", saveMoments } = options;
+  const options = { ...rest, existing };
+  const { output } = options;
   const model = await findModel(options.model, options.hub, context);
   await checkIsCheckpoint(model.path, "folding");
-  await checkOutputFolder(output, model.path, existing);
-  if (saveMoments !== undefined) await checkFileTarget(saveMoments, existing);
-  const plan = await withCheckpoint(model.path, async (checkpoint) => {
+  await checkModelIsElsewhere(output, model.path);
+  await preparePlaces(options, context);
+  const plan = await withCheckpoint(model.path, context, async (checkpoint) => {
     const planned = planFold(checkpoint.config, options);
-    return foldWithJournal({ ...options, existing }, { model, checkpoint, plan: planned, started }, context);
+    tellUnused(options, planned, context);
+    return foldWithJournal(options, { model, checkpoint, plan: planned, started }, context);
   });
   return {
     output,
@@ -84,72 +90,106 @@ export async function foldCheckpoint(
   };
 }
 
-interface FoldWork {
-  readonly model: FoundModel;
-  readonly checkpoint: Checkpoint;
-  readonly plan: FoldPlan;
-  readonly started: number;
+/** Says of a seed that nothing draws from it. */
+function tellUnused({ seed = 0 }: FoldOptions, { method }: FoldPlan, { onNotice }: JobContext): void {
+  if (seed !== 0 && findMethod(method).draws !== true)
+    onNotice(`--seed ${seed} is not used: method ${method} draws no random numbers`);
+}
+
+/** The options with `existing` settled. */
+type FoldOptions = foldCheckpoint.Options & { readonly existing: Existing };
+
+/** Clears what killed runs left, and finds out early what would only fail at the end. */
+async function preparePlaces(options: FoldOptions, context: JobContext): Promise<void> {
+  const { output, saveMoments, journal } = options;
+  await clearStale(output, context);
+  if (saveMoments !== undefined) await clearStale(saveMoments, context);
+  // A run that was killed at its very end left the output that is to be: the journal tells.
+  if (journal === undefined || !existsSync(journal)) await checkPlaces(options);
+  if (journal === undefined && existsSync(journalFolder(output)))
+    context.onNotice(
+      `${journalFolder(output)} holds the finished blocks of a fold that was stopped; go on from them with --resume, or remove it`,
+    );
+}
+
+async function checkPlaces({ output, saveMoments, existing }: FoldOptions): Promise<void> {
+  await checkOutputFolder(output, existing);
+  if (saveMoments !== undefined) await checkFileTarget(saveMoments, existing);
 }
 
 /** Folds with a journal if one is wanted, and returns the plan that was carried out. */
-async function foldWithJournal(
-  options: foldCheckpoint.Options & { readonly existing: Existing },
-  work: FoldWork,
-  context: JobContext,
-): Promise<FoldPlan> {
+async function foldWithJournal(options: FoldOptions, work: FoldWork, context: JobContext): Promise<FoldPlan> {
   const source = await findMoments(options, work, context);
-  const journal = await findJournal(options, work, source);
-  const plan = await writeOutput(options, work, { ...source, journal }, context);
-  await journal?.remove();
-  return plan;
-}
-
-/** Writes the output and returns the plan that was carried out. */
-async function writeOutput(
-  options: foldCheckpoint.Options & { readonly existing: Existing },
-  work: FoldWork,
-  source: FoldSource,
-  context: JobContext,
-): Promise<FoldPlan> {
-  const folder = await createPendingFolder(options.output, { existing: options.existing });
-  context.onTemporary(folder.path);
+  const journal = await findJournal(options, work, source, context);
   try {
-    const plan = await writeFolded(options, work, { ...source, to: folder.path }, context);
-    throwIfAborted(context.signal);
-    await folder.commit();
+    const { plan, measured } =
+      (await findComplete(options, journal)) ??
+      (await foldAnew(options, work, { ...source, journal }, context));
+    await keepMoments(options, work, { text: source.text, measured });
+    await journal?.remove();
     return plan;
-  } catch (error) {
-    await folder.discard();
-    throw error;
+  } finally {
+    await journal?.close();
   }
 }
 
-/** What the method learns from: text, moments of text, or nothing. */
-interface MomentSource {
-  readonly text?: CalibrationText;
-  readonly moments?: readonly StageMoments[];
+async function foldAnew(
+  options: FoldOptions,
+  work: FoldWork,
+  source: FoldSource,
+  context: JobContext,
+): Promise<WrittenOutput> {
+  await checkPlaces(options);
+  return writeOutput(options, work, source, context);
 }
 
-/** The same, and what an earlier run of the same fold finished. */
-interface FoldSource extends MomentSource {
-  readonly journal: FolderJournal | undefined;
+/** What an earlier run of this fold wrote, if it was killed after its output was in place. */
+async function findComplete(
+  { output, saveMoments }: FoldOptions,
+  journal: FolderJournal | undefined,
+): Promise<WrittenOutput | undefined> {
+  if (journal === undefined || !(await journal.isOutput(output))) return undefined;
+  const measured: StageMoments[] = [];
+  for (let layer = 0; saveMoments !== undefined && layer < journal.blocks; layer++) {
+    const { moments } = await journal.readBlock(layer);
+    if (moments !== undefined) measured.push(moments);
+  }
+  return { plan: journal.plan, measured };
+}
+
+/** Keeps what was measured, where that is wanted: the output is in place by then, and stays. */
+async function keepMoments(
+  { output, saveMoments, existing }: FoldOptions,
+  { model }: FoldWork,
+  { text, measured }: { readonly text: CalibrationText | undefined } & Pick<WrittenOutput, "measured">,
+): Promise<void> {
+  if (saveMoments === undefined || measured.length === 0) return;
+  const description = { model: model.title, ...(text && describeAsText(text)) };
+  await writeMoments(saveMoments, measured, { description, existing }).catch((error: Error) => {
+    error.message = `${output} is complete, but not what was measured: ${error.message}`;
+    throw error;
+  });
 }
 
 async function findJournal(
   { journal }: foldCheckpoint.Options,
   { checkpoint, plan }: FoldWork,
   { text, moments }: MomentSource,
+  { signal }: JobContext,
 ): Promise<FolderJournal | undefined> {
   if (journal === undefined) return undefined;
   const windows = text?.windows;
-  return openJournal({ folder: journal, checkpoint, plan, windows, moments, version: readVersion() });
+  const version = readVersion();
+  return openJournal({ folder: journal, checkpoint, plan, windows, moments, version, signal });
 }
 
 async function findMoments(
   { calibration, moments, saveMoments }: foldCheckpoint.Options,
   { model, checkpoint, plan }: FoldWork,
-  { signal }: JobContext,
+  { signal, onNotice }: JobContext,
 ): Promise<MomentSource> {
+  if (moments !== undefined && plan.taps.length === 0)
+    onNotice(`--moments ${moments} is not used: method ${plan.method} measures nothing`);
   const reused =
     moments === undefined ? {} : { moments: await readMoments(moments, checkpoint.config, plan.taps) };
   const measures = plan.taps.length > 0 && moments === undefined;
@@ -157,10 +197,15 @@ async function findMoments(
     throw new CliError("usage", `--save-moments: method ${plan.method} measures nothing; leave it out`);
   }
   const runs = measures || plan.heal !== "none" || findBudget(plan.budget).needsText;
-  if (!runs) return reused;
+  if (!runs) {
+    if (calibration !== undefined)
+      onNotice("--calibration is not used: nothing is measured or healed, and the budget needs no text");
+    return reused;
+  }
   if (calibration === undefined) throw calibrationMissing(plan, measures);
   const vocabulary = await checkpointVocabulary(model.path, checkpoint);
   const { maxPositions } = checkpoint.config.shape;
+  checkWindow(calibration.window, maxPositions, model.name);
   return { ...reused, text: await readCalibrationText(calibration, vocabulary, { maxPositions, signal }) };
 }
 
@@ -188,59 +233,5 @@ const runningText = ({ heal, budget }: FoldPlan): TextPurpose =>
     ? { purpose: `budget ${budget} runs the model on text`, otherwise: "leave it out with --budget uniform" }
     : { purpose: `healing (${heal}) runs the model on text`, otherwise: "leave it out with --heal none" };
 
-async function writeFolded(
-  { saveMoments, existing }: foldCheckpoint.Options & { readonly existing: Existing },
-  { model, checkpoint, plan, started }: FoldWork,
-  { text, moments, journal, to }: FoldSource & { readonly to: string },
-  context: JobContext,
-): Promise<FoldPlan> {
-  const measured: StageMoments[] = [];
-  const keep = (layer: number, stage: StageMoments) => {
-    measured[layer] = stage;
-  };
-  const record = (report: writeModel.Report) => createRecord({ model, text, report, started });
-  const report = await writeFolder(
-    {
-      checkpoint,
-      plan,
-      from: model.path,
-      to,
-      record,
-      windows: text?.windows,
-      moments,
-      journal,
-      onMoments: saveMoments === undefined ? undefined : keep,
-    },
-    context,
-  );
-  if (saveMoments !== undefined && measured.length > 0) {
-    await checkFileTarget(saveMoments, existing);
-    await writeMoments(saveMoments, measured, { model: model.title, ...(text && describeAsText(text)) });
-  }
-  return report.plan;
-}
-
-/** What `kvfold.json` holds beside the plan. */
-function createRecord({ model, text, report, started }: RecordParts): Record<string, unknown> {
-  return {
-    kvfold: readVersion(),
-    model: model.title,
-    created: new Date().toISOString(),
-    seconds: secondsSince(started),
-    reference: findMethod(report.plan.method).reference,
-    calibration: text === undefined ? null : describeText(text),
-    retained: report.retained,
-  };
-}
-
-interface RecordParts {
-  readonly model: FoundModel;
-  readonly text: CalibrationText | undefined;
-  readonly report: writeModel.Report;
-  readonly started: number;
-}
-
 const describeAsText = (text: CalibrationText): Record<string, string> =>
   Object.fromEntries(Object.entries(describeText(text)).map(([key, value]) => [key, String(value)]));
-
-const secondsSince = (started: number): number => (performance.now() - started) / 1000;

@@ -45,11 +45,25 @@ export async function generateText(
   { model, hub, dtype, prompt, chat, ...options }: generateText.Options,
   context: JobContext,
 ): Promise<generateText.Result> {
+  tellUnused(options, context);
   const [found] = await findModels([model], hub, context);
   const tokens = await promptTokens(found!, dtype, { prompt, chat });
   return withModels([found!], { dtype }, context, ([opened]) =>
     continuePrompt(opened!, tokens, options, context),
   );
+}
+
+/** Names options for drawing where nothing is drawn. */
+function tellUnused(
+  { temperature = 0, topK, topP, seed = 0 }: Pick<generate.Options, "temperature" | "topK" | "topP" | "seed">,
+  { onNotice }: JobContext,
+): void {
+  const drawing = { "--top-k": topK !== undefined, "--top-p": topP !== undefined, "--seed": seed !== 0 };
+  const given = Object.entries(drawing).flatMap(([option, isGiven]) => (isGiven ? option : []));
+  if (temperature === 0 && given.length > 0)
+    onNotice(
+      `${given.join(", ")}: not used, for --temperature 0 always takes the likeliest token; give a temperature above 0`,
+    );
 }
 
 /** Read before the model is opened, which may take long: a prompt that cannot be used is refused at once. */

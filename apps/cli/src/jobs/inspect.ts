@@ -9,6 +9,7 @@ import { readFolderConfig } from "../models/folder-config.js";
 import { locateModel, type ModelLocation } from "../models/locate-model.js";
 import { checkpointVocabulary, withCheckpoint } from "../models/open-checkpoint-folder.js";
 import { type CalibrationOptions, readCalibrationText } from "../tokens/calibration-windows.js";
+import { checkWindow } from "../tokens/check-window.js";
 import type { JobContext } from "./job.js";
 import { ENERGY_FRACTIONS, type LayerEnergy, measureEnergy } from "./measure-energy.js";
 
@@ -76,7 +77,7 @@ function inspectCheckpoint(
   calibration: CalibrationOptions | undefined,
   context: JobContext,
 ): Promise<inspectModel.Result> {
-  return withCheckpoint(path, async (checkpoint) => {
+  return withCheckpoint(path, context, async (checkpoint) => {
     const description = describeCheckpoint(path, checkpoint.config);
     if (calibration === undefined) return description;
     return { ...description, energy: await measure(path, checkpoint, calibration, context) };
@@ -107,6 +108,7 @@ async function measure(
 ): Promise<inspectModel.Energy> {
   const vocabulary = await checkpointVocabulary(path, checkpoint);
   const { maxPositions } = checkpoint.config.shape;
+  checkWindow(calibration.window, maxPositions, path);
   const { signal } = context;
   const { windows, window } = await readCalibrationText(calibration, vocabulary, { maxPositions, signal });
   const layers = await measureEnergy(checkpoint, windows, context);

@@ -5,6 +5,7 @@ import { type Checkpoint, loadBlock, loadEmbedding } from "@kvfold/decoder";
 import { energyShares, secondMoment, symmetricEigen } from "@kvfold/linalg";
 import { throwIfAborted } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
+import { sayInstead, UNNAMED_GRAPH } from "../files/say-instead.js";
 import { withTemporaryFolder } from "../files/temporary-folder.js";
 import type { JobContext } from "./job.js";
 
@@ -29,7 +30,11 @@ export function measureEnergy(
   windows: readonly Int32Array[],
   context: JobContext,
 ): Promise<readonly LayerEnergy[]> {
-  return withTemporaryFolder(context, (folder) => measureLayers(checkpoint, windows, folder, context));
+  return withTemporaryFolder(context, (folder) =>
+    sayInstead([[UNNAMED_GRAPH, `a block of ${checkpoint.name}`]], () =>
+      measureLayers(checkpoint, windows, folder, context),
+    ),
+  );
 }
 
 async function measureLayers(

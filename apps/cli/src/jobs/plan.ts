@@ -19,5 +19,5 @@ export async function planCheckpoint(
 ): Promise<FoldPlan> {
   const { path } = await findModel(model, hub, context);
   await checkIsCheckpoint(path, "folding");
-  return withCheckpoint(path, async ({ config }) => planFold(config, options));
+  return withCheckpoint(path, context, async ({ config }) => planFold(config, options));
 }

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { CliError, type CliErrorCode } from "../cli-error.js";
 import { fetchModel } from "../hub/fetch-model.js";
-import { parseHubId } from "../hub/hub-id.js";
+import { type HubId, parseHubId } from "../hub/hub-id.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import type { JobContext } from "../jobs/job.js";
 
@@ -27,13 +27,8 @@ export async function findModel(
   hub: HubSettings | undefined,
   context: JobContext,
 ): Promise<FoundModel> {
-  const id = parseHubId(name);
-  if (hub === undefined || id === undefined || (await exists(name)))
-    return { name, path: name, title: basename(resolve(name)) };
-  const { folder, commit } = await fetchModel(id, hub, context).catch((error: unknown) => {
-    throw withoutFolder(name, error);
-  });
-  return { name, path: folder, title: `${id.repository}@${commit}` };
+  const [found] = await findModels([name], hub, context);
+  return found!;
 }
 
 /** The same for several models, one after the other. */
@@ -43,8 +38,31 @@ export async function findModels(
   context: JobContext,
 ): Promise<readonly FoundModel[]> {
   const found: FoundModel[] = [];
-  for (const name of names) found.push(await findModel(name, hub, context));
+  let usesRevision = false;
+  for (const name of names) {
+    const id = hub === undefined || (await exists(name)) ? undefined : parseHubId(name);
+    found.push(id === undefined ? localModel(name) : await remoteModel(name, id, hub!, context));
+    usesRevision ||= id !== undefined && id.revision === undefined;
+  }
+  if (hub?.revision !== undefined && !usesRevision)
+    context.onNotice(
+      `--revision ${hub.revision} is not used: ${names.join(", ")} is here, or names a revision itself`,
+    );
   return found;
+}
+
+const localModel = (name: string): FoundModel => ({ name, path: name, title: basename(resolve(name)) });
+
+async function remoteModel(
+  name: string,
+  id: HubId,
+  hub: HubSettings,
+  context: JobContext,
+): Promise<FoundModel> {
+  const { folder, commit } = await fetchModel(id, hub, context).catch((error: unknown) => {
+    throw withoutFolder(name, error);
+  });
+  return { name, path: folder, title: `${id.repository}@${commit}` };
 }
 
 const exists = (path: string): Promise<boolean> =>

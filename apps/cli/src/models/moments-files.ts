@@ -1,17 +1,30 @@
+import { readFile } from "node:fs/promises";
 import { loadMoments, type StageMoments, saveMoments } from "@kvfold/calibration";
 import type { Tap } from "@kvfold/converter";
+import { writeWholeFile } from "@kvfold/converter/node";
 import type { ModelConfig, ModelShape } from "@kvfold/decoder";
 import { fileSource } from "@kvfold/safetensors/node";
 import { CliError } from "../cli-error.js";
-import { writeWholeFile } from "../files/whole-file.js";
+import type { Existing } from "../files/whole-file.js";
 
-/** Keeps moments in a file, with a few words on where they come from. */
+/**
+ * Keeps moments in a file, with a few words on where they come from. A file that holds just that already is as good.
+ *
+ * @throws {ConverterError} `output-exists` when another file is there, unless it may be replaced.
+ */
 export async function writeMoments(
   path: string,
   layers: readonly StageMoments[],
-  description: Readonly<Record<string, string>>,
+  {
+    description,
+    existing,
+  }: { readonly description: Readonly<Record<string, string>>; readonly existing: Existing },
 ): Promise<void> {
-  await writeWholeFile(path, saveMoments({ layers, description }));
+  const bytes = saveMoments({ layers, description });
+  await writeWholeFile(path, bytes, { existing }).catch(async (error: unknown) => {
+    const there = await readFile(path).catch(() => undefined);
+    if (there === undefined || !there.equals(bytes)) throw error;
+  });
 }
 
 /**

@@ -1,17 +1,20 @@
 import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
 import { directorySource } from "@kvfold/decoder/node";
 import { CliError } from "../cli-error.js";
+import type { JobContext } from "../jobs/job.js";
 import { folderVocabulary, type Vocabulary } from "../tokens/vocabulary.js";
 import { readFolderConfig } from "./folder-config.js";
 import { locateModel } from "./locate-model.js";
 
-/** Opens a checkpoint for the time of `work`. */
+/** Opens a checkpoint for the time of `work`, and tells the user what of it nothing reads. */
 export async function withCheckpoint<T>(
   folder: string,
+  { onNotice }: Pick<JobContext, "onNotice">,
   work: (checkpoint: Checkpoint) => Promise<T>,
 ): Promise<T> {
   const checkpoint = await openCheckpoint(await directorySource(folder));
   try {
+    for (const notice of checkpoint.notices) onNotice(notice);
     return await work(checkpoint);
   } finally {
     await checkpoint.close();

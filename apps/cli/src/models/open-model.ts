@@ -1,7 +1,9 @@
+import { dirname, join } from "node:path";
 import { planFold } from "@kvfold/converter";
 import type { Dtype } from "@kvfold/decoder";
-import { type CausalLM, createCausalLM } from "@kvfold/runtime";
+import { type CausalLM, createCausalLM, type Session } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
+import { type Replacement, sayInstead } from "../files/say-instead.js";
 import { createTemporaryFolder } from "../files/temporary-folder.js";
 import type { JobContext } from "../jobs/job.js";
 import { folderVocabulary, type Vocabulary } from "../tokens/vocabulary.js";
@@ -40,21 +42,26 @@ type RunnableModel = Extract<ModelLocation, { kind: "onnx" }> & { readonly remov
 async function openModel(
   { name, path }: FoundModel,
   { dtype, ...options }: openModel.Options,
-  context: JobContext,
+  context: ExportContext,
 ): Promise<OpenedModel> {
-  const { folder, graph, remove } = await makeRunnable(path, dtype, context);
+  const { folder, graph, remove } = await makeRunnable({ name, path, dtype }, context);
+  let session: Session | undefined;
   try {
     const config = await readFolderConfig(folder);
-    const session = await nodeProvider().createSession({ path: graph });
+    session = await nodeProvider().createSession({ path: graph });
     const lm = createCausalLM(session, { maxPositions: config.maxPositions, ...options });
     const vocabSize = lm.vocabularySize ?? config.vocabSize;
     const vocabulary = folderVocabulary(folder, { vocabSize, bosToken: config.bosToken });
     const dispose = async () => {
-      await session.dispose();
-      await remove();
+      try {
+        await session?.dispose();
+      } finally {
+        await remove();
+      }
     };
     return { path: name, folder, config, vocabulary, lm, dispose };
   } catch (error) {
+    await session?.dispose();
     await remove();
     throw error;
   }
@@ -68,22 +75,41 @@ export async function withModels<T>(
   work: (models: readonly OpenedModel[]) => Promise<T>,
 ): Promise<T> {
   const models: OpenedModel[] = [];
-  try {
-    for (const model of found) models.push(await openModel(model, options, context));
-    return await work(models);
-  } finally {
-    for (const model of models) await model.dispose();
-  }
+  const exports: Replacement[] = [];
+  return sayInstead(exports, async () => {
+    try {
+      for (const model of found) models.push(await openModel(model, options, { ...context, exports }));
+      return await work(models);
+    } finally {
+      await Promise.allSettled(models.map((model) => model.dispose()));
+    }
+  });
+}
+
+interface Request {
+  /** The model as the user named it. */
+  readonly name: string;
+  readonly path: string;
+  readonly dtype: Dtype | undefined;
+}
+
+/** A context in which messages are told what temporary exports are of. */
+interface ExportContext extends JobContext {
+  readonly exports: Replacement[];
 }
 
 async function makeRunnable(
-  path: string,
-  dtype: Dtype | undefined,
-  context: JobContext,
+  { name, path, dtype }: Request,
+  { exports, ...context }: ExportContext,
 ): Promise<RunnableModel> {
   const location = await locateModel(path, dtype);
-  if (location.kind === "onnx") return { ...location, remove: async () => {} };
+  if (location.kind === "onnx") {
+    if (dtype !== undefined && location.graph === path)
+      context.onNotice(`--dtype ${dtype} is not used for ${name}, which is one graph`);
+    return { ...location, remove: async () => {} };
+  }
   const { path: folder, remove } = await createTemporaryFolder(context);
+  exports.push(...namesOfExport(folder, name));
   try {
     await exportUnfolded(location.folder, folder, dtype ?? "fp32", context);
     const { graph } = (await locateModel(folder, dtype)) as RunnableModel;
@@ -94,8 +120,16 @@ async function makeRunnable(
   }
 }
 
+/** Its graph stands for the model; its other files are of interest where the disk is full. */
+const namesOfExport = (folder: string, name: string): readonly Replacement[] => [
+  [new RegExp(`${escapePattern(join(folder, "onnx"))}[/\\\\]\\w+\\.onnx(?!_data)`, "g"), name],
+  [folder, `the export of ${name} in ${dirname(folder)}`],
+];
+
+const escapePattern = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
 function exportUnfolded(from: string, to: string, dtype: Dtype, context: JobContext): Promise<unknown> {
-  return withCheckpoint(from, (checkpoint) => {
+  return withCheckpoint(from, context, (checkpoint) => {
     const plan = planFold(checkpoint.config, { keep: "1", dtypes: [dtype] });
     return writeFolder({ checkpoint, plan, from, to, record: () => ({}) }, context);
   });

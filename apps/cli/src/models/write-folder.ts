@@ -1,8 +1,12 @@
 import { spillingHiddenStates } from "@kvfold/calibration/node";
 import type { FoldProgress } from "@kvfold/converter";
 import { workerBlockMath, writeModel } from "@kvfold/converter/node";
+import { throwIfAborted } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
+import { sayInstead, UNNAMED_GRAPH } from "../files/say-instead.js";
 import type { JobContext, Progress } from "../jobs/job.js";
+
+const ABORT_POLL_MILLISECONDS = 100;
 
 /** Writes a folded model to an empty folder, with ONNX Runtime for Node and spill files in that folder. */
 export async function writeFolder(
@@ -15,17 +19,29 @@ export async function writeFolder(
   const { layers } = options.checkpoint.config.shape;
   // By name, not by place: threads run the build, in tests too.
   const math = workerBlockMath({ script: new URL(import.meta.resolve("kvfold/block-math-worker")) });
+  // What is computed there may take minutes, and nobody asks about the signal meanwhile.
+  const watch = setInterval(() => {
+    if (signal.aborted) void math.dispose();
+  }, ABORT_POLL_MILLISECONDS);
   try {
-    return await writeModel({
-      ...options,
-      provider: nodeProvider(),
-      math,
-      hiddenStates: spillingHiddenStates({ folder: options.to }),
-      onBudget: ({ done, total }) => onProgress({ label: `budget: layer ${done}/${total}`, done, total }),
-      onProgress: (progress) => onProgress(toProgress(progress, layers)),
-      signal,
-    });
+    const blocks = [[UNNAMED_GRAPH, `a block of ${options.from}`]] as const;
+    return await sayInstead(blocks, () =>
+      writeModel({
+        ...options,
+        provider: nodeProvider(),
+        math,
+        hiddenStates: spillingHiddenStates({ folder: options.to }),
+        onBudget: ({ done, total }) => onProgress({ label: `budget: layer ${done}/${total}`, done, total }),
+        onProgress: (progress) => onProgress(toProgress(progress, layers)),
+        signal,
+      }),
+    );
+  } catch (error) {
+    // What fails for want of that thread fails because it was to end.
+    throwIfAborted(signal);
+    throw error;
   } finally {
+    clearInterval(watch);
     await math.dispose();
   }
 }

@@ -1,6 +1,7 @@
+import { formatBytes } from "@kvfold/runtime";
 import type { benchModels } from "../jobs/bench.js";
 import type { Colours } from "../ui/terminal.js";
-import { formatBytes, formatRatio, formatSpeed } from "./format.js";
+import { formatRatio, formatSpeed } from "./format.js";
 import { type Column, renderTable } from "./table.js";
 
 type Row = benchModels.Measurement & { readonly cacheBytes: number };

@@ -1,6 +1,7 @@
+import { formatBytes } from "@kvfold/runtime";
 import type { evaluateModels } from "../jobs/evaluate.js";
 import type { Colours } from "../ui/terminal.js";
-import { formatBytes, formatRatio } from "./format.js";
+import { formatRatio } from "./format.js";
 import { renderTable } from "./table.js";
 
 /** Perplexities as a table. */

@@ -1,6 +1,7 @@
+import { formatBytes } from "@kvfold/runtime";
 import type { foldCheckpoint } from "../jobs/fold.js";
 import type { Colours } from "../ui/terminal.js";
-import { formatBytes, formatSeconds } from "./format.js";
+import { formatSeconds } from "./format.js";
 import { renderPairs } from "./table.js";
 
 /** What a fold did, for people. */

@@ -1,11 +1,3 @@
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
-
-/** `12288` as `12.0 KiB`. */
-export function formatBytes(bytes: number): string {
-  const power = Math.min(UNITS.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
-  return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${UNITS[power]}`;
-}
-
 /** Ratios have four decimals: differences between methods lie in the third. */
 export const formatRatio = (ratio: number): string => ratio.toFixed(4);
 

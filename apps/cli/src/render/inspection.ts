@@ -1,7 +1,8 @@
+import { formatBytes } from "@kvfold/runtime";
 import type { inspectModel } from "../jobs/inspect.js";
 import type { LayerEnergy } from "../jobs/measure-energy.js";
 import type { Colours } from "../ui/terminal.js";
-import { formatBytes, formatPercent } from "./format.js";
+import { formatPercent } from "./format.js";
 import { type Column, renderPairs, renderTable } from "./table.js";
 
 /** A model's description for people, with the table of energies where they were measured. */

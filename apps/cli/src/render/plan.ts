@@ -1,6 +1,6 @@
 import { type FoldPlan, findBudget, type SidePlan } from "@kvfold/converter";
+import { formatBytes } from "@kvfold/runtime";
 import type { Colours } from "../ui/terminal.js";
-import { formatBytes } from "./format.js";
 import { renderPairs, renderTable } from "./table.js";
 
 /** A plan for people: what happens to which layers, and what it saves. */

@@ -1,12 +1,12 @@
 /** Signals that ask a program to end, and the exit codes that shells expect of it then. */
 const SIGNAL_EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
-/** What `head` and `less` leave behind when they close the pipe. */
-const BROKEN_PIPE_EXIT_CODE = 141;
 
-/** Requests to end, from signals and from a closed standard output. */
+/** Requests to end, from signals and from whoever else has a reason. */
 export interface Interrupts {
   /** The exit code that goes with the last request, if there was one. */
   readonly exitCode: number | undefined;
+  /** Asks to end. */
+  readonly raise: (exitCode: number) => void;
   /** Calls `listener` at each request; returns how to stop that. */
   readonly subscribe: (listener: () => void) => () => void;
   /** Ends the process at once, whatever its threads are doing, as the last request would have without us. */
@@ -14,25 +14,25 @@ export interface Interrupts {
 }
 
 /** Takes over the signals of the process. */
-export function watchInterrupts({ stdout }: Pick<NodeJS.Process, "stdout"> = process): Interrupts {
+export function watchInterrupts(): Interrupts {
   const listeners = new Set<() => void>();
   let exitCode: number | undefined;
-  // Nobody ignores it: the one for what is no signal.
+  // The one that no process can ignore, for requests that are no signal.
   let lastSignal: NodeJS.Signals = "SIGKILL";
-  const interrupt = (code: number) => {
+  const raise = (code: number) => {
     exitCode = code;
     for (const listener of listeners) listener();
   };
   for (const [signal, code] of Object.entries(SIGNAL_EXIT_CODES) as [NodeJS.Signals, number][])
     process.on(signal, () => {
       lastSignal = signal;
-      interrupt(code);
+      raise(code);
     });
-  stdout.on("error", () => interrupt(BROKEN_PIPE_EXIT_CODE));
   return {
     get exitCode() {
       return exitCode;
     },
+    raise,
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -14,7 +14,7 @@ export declare namespace printError {
     readonly json: boolean;
     /** Shows stacks. */
     readonly verbose: boolean;
-    readonly interrupts: Interrupts;
+    readonly interrupts: Pick<Interrupts, "exitCode">;
     readonly stream: NodeJS.WriteStream;
   }
 }

@@ -2,12 +2,13 @@ import type { CommandHost } from "../commands/host.js";
 import { runInWorker } from "../worker/run-in-worker.js";
 import type { Interrupts } from "./interrupts.js";
 import { createProgressBar, hiddenBar } from "./progress-bar.js";
+import type { StandardOutput } from "./standard-output.js";
 import { coloursFor } from "./terminal.js";
 
 /** Runs jobs in a worker, with progress on standard error and results on standard output. */
-export const createTerminalHost = (interrupts: Interrupts): CommandHost => ({
+export const createTerminalHost = (interrupts: Interrupts, { write }: StandardOutput): CommandHost => ({
   colours: coloursFor(process.stdout),
-  write: (text) => void process.stdout.write(text),
+  write,
   run(name, options, { quiet, onText = () => {} }) {
     const bar = quiet ? hiddenBar : createProgressBar(process.stderr);
     const result = runInWorker(name, options, {

@@ -1,7 +1,8 @@
+import { formatBytes } from "@kvfold/runtime";
 import { useSignal } from "@preact/signals";
 import { foldedModels, originalModel } from "../fold/fold-state.js";
 import { chosenModel } from "../models/chosen-model.js";
-import { formatBytes, formatShare } from "../ui/format.js";
+import { formatShare } from "../ui/format.js";
 import { agreementOf } from "./agreement.js";
 import { comparison, continueBoth, stopBoth } from "./comparison.js";
 import type { Continuation } from "./continuation.js";

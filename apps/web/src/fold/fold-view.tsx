@@ -1,6 +1,6 @@
+import { formatBytes } from "@kvfold/runtime";
 import { useSignal } from "@preact/signals";
 import { chosenModel } from "../models/chosen-model.js";
-import { formatBytes } from "../ui/format.js";
 import { downloadFolder } from "./download.js";
 import {
   cancelFold,

@@ -1,6 +1,6 @@
+import { formatBytes } from "@kvfold/runtime";
 import { useSignal } from "@preact/signals";
 import type { TargetedDragEvent, TargetedEvent } from "preact";
-import { formatBytes } from "../ui/format.js";
 import { chooseEmbedded, chooseModel, chosenModel, modelProblem } from "./chosen-model.js";
 import { droppedFolder, pickedFolder } from "./dropped-folder.js";
 import { totalBytes } from "./model-files.js";

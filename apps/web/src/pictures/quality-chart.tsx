@@ -1,4 +1,4 @@
-import { formatBytes } from "../ui/format.js";
+import { formatBytes } from "@kvfold/runtime";
 import { logScale } from "./log-scale.js";
 import type { OwnPoint, PublishedCurve, QualityPoint } from "./quality-points.js";
 

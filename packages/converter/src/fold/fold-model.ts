@@ -56,11 +56,11 @@ export declare namespace foldModel {
  */
 export async function foldModel(options: foldModel.Options): Promise<foldModel.Report> {
   const { checkpoint, outputs } = options;
-  requireSettled(options.plan);
-  checkCalibration(options);
-  checkJournal(options);
-  const embedding = await loadEmbedding(checkpoint);
   try {
+    requireSettled(options.plan);
+    checkCalibration(options);
+    checkJournal(options);
+    const embedding = await loadEmbedding(checkpoint);
     for (const output of outputs) await output.begin(embedding);
     const replayed = await replayBlocks(options);
     const retained = [...replayed, ...(await foldBlocks(options, embedding, replayed.length))];
@@ -68,7 +68,8 @@ export async function foldModel(options: foldModel.Options): Promise<foldModel.R
     for (const output of outputs) await output.finish(head);
     return { retained };
   } catch (error) {
-    for (const output of outputs) await output.abandon();
+    // One that fails to close must neither hide what went wrong nor keep the others open.
+    await Promise.allSettled(outputs.map((output) => output.abandon()));
     throw error;
   }
 }

@@ -69,6 +69,8 @@ export interface Method {
   readonly reference: string;
   /** Activations whose moments it needs; none for methods that look at weights alone. */
   readonly taps: readonly Tap[];
+  /** Whether it draws random numbers, from `Group.seed`. */
+  readonly draws?: boolean;
   /** What is refitted after folding unless told otherwise; nothing without it. */
   readonly heal?: Heal;
   /** The spans it uses unless told otherwise; `shrink` is how many times smaller the cache gets. */

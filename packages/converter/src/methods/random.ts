@@ -7,6 +7,7 @@ export const random: Method = {
   summary: "a random orthonormal basis (seeded)",
   reference: "baseline",
   taps: [],
+  draws: true,
   spans: ({ shrink }) => ({ keys: shrink, values: shrink }),
   basis: async (group, products) =>
     obliqueBasisAsync({ covariance: await randomCovariance(group, products), rank: group.rank, products }),

@@ -3,14 +3,20 @@ import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type HiddenStates, memoryHiddenStates, type StageMoments } from "@kvfold/calibration";
-import type { Checkpoint } from "@kvfold/decoder";
-import { loadBlock } from "@kvfold/decoder";
+import { type Checkpoint, loadBlock, openCheckpoint } from "@kvfold/decoder";
+import { bytesSource, parseHeader } from "@kvfold/safetensors";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
+import {
+  memoryFolder,
+  syntheticCheckpoint,
+  syntheticFiles,
+  tinyLlama,
+} from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { randomWindows } from "../../test/support/numbers.js";
 import type { FinishedBlock } from "../journal/fold-journal.js";
 import { planFold } from "../plan/plan-fold.js";
 import { type FolderJournal, openJournal } from "./folder-journal.js";
+import { processTag } from "./process-tag.js";
 
 const windows = randomWindows(2, 4, { vocabulary: 61 });
 const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
@@ -53,9 +59,9 @@ async function restore(journal: FolderJournal, stream: "original" | "folded"): P
   return [(await states.read(0))[7]!, (await states.read(1))[0]!];
 }
 
-const throwing = (error: Error): never => {
-  throw error;
-};
+/** The files of the journal, but for locks. */
+const files = async (): Promise<readonly string[]> =>
+  (await readdir(folder)).filter((name) => !name.startsWith("lock-")).toSorted();
 
 const failure = (code: string, message: string | RegExp) =>
   expect.objectContaining({ code, message: expect.stringMatching(message) as string });
@@ -74,7 +80,7 @@ describe("openJournal", () => {
     const journal = await open();
     await finish(journal, 0);
     await finish(journal, 1);
-    expect((await readdir(folder)).toSorted()).toEqual([
+    expect(await files()).toEqual([
       "block-0.safetensors",
       "block-1.safetensors",
       "folded-2.safetensors",
@@ -96,6 +102,7 @@ describe("openJournal", () => {
 
   it("keeps a settled plan before any block", async () => {
     const journal = await open();
+    await journal.close();
     expect(existsSync(folder)).toBe(false);
     await journal.savePlan({ ...plan, seed: 77 });
     expect(await open()).toMatchObject({ plan: { seed: 77 }, blocks: 0 });
@@ -118,11 +125,15 @@ describe("a journal after a kill", () => {
   it("between the streams of a block and its record is complete up to the block before", async () => {
     const journal = await open();
     await finish(journal, 0);
-    // A folder where the record would be written to stands for the end of the process: nothing comes after it.
-    await mkdir(join(folder, "journal.json.partial"));
+    // A folder in the place of the record stands for the end of the process: nothing comes after it.
+    const record = join(folder, "journal.json");
+    const text = await readFile(record);
+    await rm(record);
+    await mkdir(record);
     await expect(finish(journal, 1)).rejects.toThrow(failure("write-failed", /journal\.json: /));
     expect(journal.blocks).toBe(1);
-    await rm(join(folder, "journal.json.partial"), { recursive: true });
+    await rm(record, { recursive: true });
+    await writeFile(record, text);
     expect(await readdir(folder)).toContain("block-1.safetensors");
 
     const again = await open();
@@ -135,11 +146,11 @@ describe("a journal after a kill", () => {
 
   it("in the middle of a file is as it was, without the half of the file", async () => {
     await finish(await open(), 0);
-    const files = await readdir(folder);
-    for (const name of ["original-2.safetensors.partial-0a1b2c3d", "journal.json.partial"])
+    const before = await files();
+    for (const name of ["original-2.safetensors.partial-0a1b2c3d", "journal.json.partial-00000000"])
       await writeFile(join(folder, name), "half");
     expect((await open()).blocks).toBe(1);
-    expect(await readdir(folder)).toEqual(files);
+    expect(await files()).toEqual(before);
   });
 
   it("in the middle of its removal is none", async () => {
@@ -153,20 +164,74 @@ describe("a journal on a full disk", () => {
   it("names the file, and stays as it was", async () => {
     const journal = await open();
     await finish(journal, 0);
-    const files = await readdir(folder);
-    // No disk is full here: reading the second window reports what writing it would.
-    const states = await statesOf(-2);
-    const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
-    const failing = {
-      ...states,
-      read: async (index: number) => (index === 0 ? states.read(0) : throwing(full)),
-    };
-    await expect(journal.saveStream(1, "folded", failing)).rejects.toThrow(
+    const before = await files();
+    const full = { windows: 2, read: () => Promise.reject(new Error("ENOSPC: no space left on device")) };
+    await expect(journal.saveStream(1, "folded", full as unknown as HiddenStates)).rejects.toThrow(
       failure("write-failed", /journal\/folded-2\.safetensors: .*ENOSPC.*make room/),
     );
+    expect((await open()).blocks).toBe(1);
+    expect(await files()).toEqual(before);
+  });
+});
+
+describe("a journal that two processes want", () => {
+  const [machine, boot, , start] = processTag().split("-") as [string, string, string, string];
+  const lock = (...tag: readonly string[]) => join(folder, `lock-${tag.join("-")}-00000000`);
+
+  it("is in use until it is closed", async () => {
+    await finish(await open(), 0);
+    // The parent of this process runs as long as this one does.
+    const other = lock(machine, boot, String(process.ppid), "0");
+    await writeFile(other, "");
+    await expect(open()).rejects.toThrow(
+      failure("unusable-journal", new RegExp(`in use by another fold \\(process ${process.ppid}\\)`)),
+    );
+    await rm(other);
+    const journal = await open();
+    expect(journal.blocks).toBe(1);
+    const locks = async () => (await readdir(folder)).filter((name) => name.startsWith("lock-"));
+    const count = (await locks()).length;
+    await journal.close();
+    expect(await locks()).toHaveLength(count - 1);
+  });
+
+  it("is free after its process was killed", async () => {
+    await finish(await open(), 0);
+    const dead = lock(machine, "00000000", String(process.pid), start);
+    await writeFile(dead, "");
+    expect((await open()).blocks).toBe(1);
+    expect(existsSync(dead)).toBe(false);
+  });
+
+  it("is not taken from another machine, whose processes nobody sees from here", async () => {
+    await mkdir(folder);
+    const elsewhere = lock("00000000", boot, String(process.pid), start);
+    await writeFile(elsewhere, "");
+    await expect(open()).rejects.toThrow(
+      failure("unusable-journal", /another machine.*remove .*lock-00000000/),
+    );
+    expect(await readdir(folder)).toHaveLength(1);
+  });
+});
+
+describe("a journal whose output is complete", () => {
+  const written = async (content: string): Promise<string> => {
+    const output = join(root, "output");
+    await mkdir(output, { recursive: true });
+    await writeFile(join(output, "kvfold.json"), content);
+    return output;
+  };
+
+  it("knows it again, and no other", async () => {
+    const journal = await open();
+    const output = await written("made at noon");
+    expect(await journal.isOutput(output)).toBe(false);
+    await journal.saveOutput(output);
     const again = await open();
-    expect(again.blocks).toBe(1);
-    expect(await readdir(folder)).toEqual(files);
+    expect(await again.isOutput(output)).toBe(true);
+    await written("made at midnight");
+    expect(await again.isOutput(output)).toBe(false);
+    expect(await again.isOutput(join(root, "nowhere"))).toBe(false);
   });
 });
 
@@ -201,9 +266,9 @@ describe("openJournal refuses", () => {
       /\(checkpoint changed\)/,
     ],
     [
-      "one other weight",
-      async () => ({ checkpoint: await withOtherBytes("model.norm.weight") }),
-      /checkpoint/,
+      "one other weight, 7 KiB into its tensor",
+      async () => ({ checkpoint: await withOtherEnd("model.embed_tokens.weight") }),
+      /\(checkpoint changed\)/,
     ],
     ["another version", async () => ({ version: "2" }), /\(version of kvfold was 1 and is 2\)/],
   ])("the journal of %s, and leaves it alone", async (_, options, reason) => {
@@ -256,14 +321,11 @@ const recut = ([first, second]: readonly Int32Array[]): readonly Int32Array[] =>
   return [Int32Array.from(tokens.slice(0, 2)), Int32Array.from(tokens.slice(2))];
 };
 
-/** The checkpoint with the first byte of a tensor changed. */
-async function withOtherBytes(tensor: string): Promise<Checkpoint> {
-  const changed = (bytes: Uint8Array) => Uint8Array.of(bytes[0]! ^ 1, ...bytes.subarray(1));
-  return {
-    ...checkpoint,
-    async *samples() {
-      for await (const sample of checkpoint.samples())
-        yield sample.name === tensor ? { ...sample, bytes: changed(sample.bytes) } : sample;
-    },
-  };
+/** The checkpoint with the last number of a tensor changed, as fine-tuning of one row does. */
+async function withOtherEnd(tensor: string): Promise<Checkpoint> {
+  const files = syntheticFiles({ config: tinyLlama });
+  const bytes = files.get("model.safetensors") as Uint8Array;
+  const info = (await parseHeader(bytesSource(bytes))).tensors.get(tensor)!;
+  bytes[info.end - 4]! ^= 1;
+  return openCheckpoint(memoryFolder(files));
 }

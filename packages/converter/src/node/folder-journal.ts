@@ -1,7 +1,9 @@
-import { mkdir } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConverterError } from "../converter-error.js";
 import type { FoldJournal, JournalStream } from "../journal/fold-journal.js";
+import { RECORD_FILE as OUTPUT_RECORD } from "../output/record-file.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { describeDifferences, foldIdentity } from "./fold-identity.js";
 import {
@@ -16,6 +18,7 @@ import {
   writeMoments,
   writeStates,
 } from "./journal-files.js";
+import { lockJournal } from "./journal-lock.js";
 import { type JournalRecord, newRecord, RECORD_FILE, readRecord, unusable } from "./journal-record.js";
 
 /** A journal in a folder. */
@@ -24,8 +27,14 @@ export interface FolderJournal extends FoldJournal {
   readonly plan: FoldPlan;
   /** Keeps the settled plan, so that the next run need not measure for it again. */
   savePlan(plan: FoldPlan): Promise<void>;
-  /** Removes the journal, once the fold's output is where it belongs. */
+  /** Notes that the output is complete in `folder`, right before it is put in its place. */
+  saveOutput(folder: string): Promise<void>;
+  /** Whether the output that this fold completed stands at `folder`: a run was killed after it was put there. */
+  isOutput(folder: string): Promise<boolean>;
+  /** Removes the journal, once the fold's output is where it belongs, and closes it. */
   remove(): Promise<void>;
+  /** Lets other processes use the journal. */
+  close(): Promise<void>;
 }
 
 export declare namespace openJournal {
@@ -37,27 +46,50 @@ export declare namespace openJournal {
 
 /**
  * Opens the journal of a fold, to keep what is finished and to go on from what an earlier run finished. Weights and
- * hidden states are float32, so that a resumed fold writes the bytes of one that never stopped.
+ * hidden states are float32, so that a resumed fold writes the bytes of one that never stopped. Until it is closed or
+ * removed, or its process ends, no other process can open it.
  *
  * Disk space: the folded blocks so far, and the hidden states (`4 * windows * tokens * D` bytes, twice where the fold
  * heals; as much again while the next block's are written).
  *
- * @throws {ConverterError} `unusable-journal` when the folder is the journal of another fold, damaged, or no journal;
- * so do reads. Writes throw `write-failed` and leave the journal as it was.
+ * @throws {ConverterError} `unusable-journal` when the folder is the journal of another fold, damaged, in use by another
+ * process, or no journal; so do reads. Writes throw `write-failed` and leave the journal as it was.
  */
 export async function openJournal({ folder, ...options }: openJournal.Options): Promise<FolderJournal> {
-  const identity = await foldIdentity(options);
+  await requireJournal(folder);
+  const unlock = await lockJournal(folder);
+  const close = async () => {
+    await unlock();
+    await removeEmptyFolder(folder);
+  };
+  try {
+    return createJournal(folder, await startRecord(folder, options), close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Refuses a folder that holds something else, before anything is written to it. */
+async function requireJournal(folder: string): Promise<void> {
   const found = await readRecord(folder);
-  const { own, foreign } = await listFiles(folder);
+  const { foreign } = await listFiles(folder);
   if (found === undefined && foreign.length > 0)
     throw new ConverterError("unusable-journal", `${folder}: no journal of kvfold; choose an empty folder`);
+}
+
+/** What an earlier run of the same fold finished, if there was one. */
+async function startRecord(folder: string, options: foldIdentity.Options): Promise<JournalRecord> {
+  const identity = await foldIdentity(options);
+  const found = await readRecord(folder);
   if (found !== undefined) requireSame(folder, describeDifferences(found.identity, identity));
   const record = found ?? newRecord(identity, options.plan);
+  const { own } = await listFiles(folder);
   await removeFiles(
     folder,
     own.filter((name) => !countedFiles(record).has(name)),
   );
-  return createJournal(folder, record);
+  return record;
 }
 
 function requireSame(folder: string, differences: readonly string[]): void {
@@ -86,7 +118,7 @@ const streamFiles = (blocks: number): readonly string[] => [
   streamFile("folded", blocks),
 ];
 
-function createJournal(folder: string, start: JournalRecord): FolderJournal {
+function createJournal(folder: string, start: JournalRecord, close: () => Promise<void>): FolderJournal {
   let record = start;
   const write = (file: string, work: (path: string) => Promise<void>) => writing(folder, file, work);
   const read = <T>(file: string, work: (path: string) => Promise<T>) => reading(folder, file, work);
@@ -126,13 +158,26 @@ function createJournal(folder: string, start: JournalRecord): FolderJournal {
       await commit({ ...record, finished: [...record.finished, { retained, hasMoments }] });
       await removeFiles(folder, streamFiles(layer));
     },
+    async saveOutput(output) {
+      await commit({ ...record, output: await hashOutput(output) });
+    },
+    async isOutput(output) {
+      return record.output !== undefined && record.output === (await hashOutput(output));
+    },
     async remove() {
       const { own } = await listFiles(folder);
       // Without its record the rest is nothing that anyone would go on from.
       await removeFiles(folder, [RECORD_FILE, ...own]);
-      await removeEmptyFolder(folder);
+      await close();
     },
+    close,
   };
+}
+
+/** Tells one output from another: its record holds the time at which it was made. */
+async function hashOutput(folder: string): Promise<string | undefined> {
+  const bytes = await readFile(join(folder, OUTPUT_RECORD)).catch(() => undefined);
+  return bytes && createHash("sha256").update(bytes).digest("hex");
 }
 
 async function writing(folder: string, file: string, work: (path: string) => Promise<void>): Promise<void> {

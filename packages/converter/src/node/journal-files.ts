@@ -1,16 +1,20 @@
-import { open, readdir, rename, rm, rmdir } from "node:fs/promises";
-import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { readdir, rename, rm, rmdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { type HiddenStates, loadMoments, type StageMoments, saveMoments } from "@kvfold/calibration";
 import type { BlockWeights } from "@kvfold/decoder";
 import { encodeFloats } from "@kvfold/safetensors";
 import { fileSource, openSafetensors, writeSafetensorsFile } from "@kvfold/safetensors/node";
 import { packBlock, unpackBlock } from "../journal/pack-block.js";
+import { LOCK_FILE } from "./journal-lock.js";
+import { syncFolder } from "./sync-files.js";
+import { writeNewFile } from "./whole-file.js";
 
 /** Everything that a journal's folder may hold; other files in it are somebody else's. */
 const OWN_FILE =
   /^(journal\.json|(block|moments|original|folded)-\d+\.safetensors)(\.partial(-[0-9a-f]+)?)?$/;
 
-/** Names of files in a journal's folder. */
+/** Names of files in a journal's folder, but for locks. */
 export interface FolderFiles {
   readonly own: readonly string[];
   readonly foreign: readonly string[];
@@ -24,7 +28,7 @@ export async function listFiles(folder: string): Promise<FolderFiles> {
   });
   return {
     own: names.filter((name) => OWN_FILE.test(name)),
-    foreign: names.filter((name) => !OWN_FILE.test(name)),
+    foreign: names.filter((name) => !OWN_FILE.test(name) && !LOCK_FILE.test(name)),
   };
 }
 
@@ -42,18 +46,12 @@ export async function removeEmptyFolder(folder: string): Promise<void> {
 
 /** Writes a file that appears complete or not at all, even after a power cut. */
 export async function writeBytes(path: string, bytes: string | Uint8Array): Promise<void> {
-  const partial = `${path}.partial`;
+  const partial = `${path}.partial-${randomBytes(4).toString("hex")}`;
   try {
-    const handle = await open(partial, "w");
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await writeNewFile(partial, bytes);
     await rename(partial, path);
+    await syncFolder(dirname(path));
   } catch (error) {
-    // What is in the way of a partial file is in the way of its removal too.
     await rm(partial, { force: true }).catch(() => {});
     throw error;
   }

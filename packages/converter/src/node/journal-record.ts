@@ -25,6 +25,7 @@ const recordSchema = z.object({
   finished: z.array(
     z.object({ retained: z.object({ keys: shares, values: shares }), hasMoments: z.boolean() }),
   ),
+  output: z.string().optional(),
 });
 
 /** Which fold a journal is of, and how far it is. */
@@ -35,6 +36,8 @@ export interface JournalRecord {
   readonly plan: FoldPlan;
   /** By layer. */
   readonly finished: readonly { readonly retained: Retained; readonly hasMoments: boolean }[];
+  /** SHA-256 of the `kvfold.json` of the output that all blocks went into, once that is complete. */
+  readonly output?: string | undefined;
 }
 
 /** The record of a fold that has not begun. */

@@ -1,8 +1,15 @@
-import { type MessagePort, parentPort } from "node:worker_threads";
-import type { MatrixProducts } from "@kvfold/linalg";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import type { Matrix, MatrixProducts } from "@kvfold/linalg";
+import { type AbortSignalLike, throwIfAborted } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
 import { type BlockMath, createBlockMath } from "../fold/block-math.js";
-import { describeFailure, END, type TaskReply, type TaskRequest } from "./worker-protocol.js";
+import {
+  describeFailure,
+  END,
+  type TaskReply,
+  type TaskRequest,
+  type WorkerInput,
+} from "./worker-protocol.js";
 
 /** Products, and how to free what makes them, if anything has to be freed. */
 interface OwnedProducts extends MatrixProducts {
@@ -31,13 +38,51 @@ export function serveBlockMath(products: OwnedProducts | Promise<OwnedProducts>)
     );
   const port = parentPort;
   const ready = Promise.resolve(products);
-  const math = ready.then(createBlockMath);
+  const signal = flagSignal(workerData as WorkerInput);
+  const math = ready.then((made) => createBlockMath(untilAborted(made, signal)));
   // Failures reach whoever asks for a task.
   math.catch(() => {});
   port.on("message", (message: TaskRequest | typeof END) => {
     if (message === END) void end(port, ready);
-    else void perform(math, message).then((reply) => port.postMessage(reply));
+    else void perform(math, message).then((reply) => answer(port, reply));
   });
+  // Which task it was is not known: as an uncaught error it ends the thread, and with it all tasks.
+  port.on("messageerror", (error) => {
+    throw error;
+  });
+}
+
+const flagSignal = ({ abort }: WorkerInput): AbortSignalLike => {
+  const flag = new Int32Array(abort);
+  return {
+    get aborted() {
+      return Atomics.load(flag, 0) === 1;
+    },
+  };
+};
+
+/** Products that end the task that asks for them once the flag is set: a task has many, and seconds between them. */
+function untilAborted(products: MatrixProducts, signal: AbortSignalLike): MatrixProducts {
+  const guarded =
+    (multiply: (a: Matrix, b: Matrix) => Promise<Matrix>) =>
+    async (a: Matrix, b: Matrix): Promise<Matrix> => {
+      throwIfAborted(signal);
+      return multiply(a, b);
+    };
+  return {
+    multiply: guarded((a, b) => products.multiply(a, b)),
+    multiplyTransposed: guarded((a, b) => products.multiplyTransposed(a, b)),
+    transposeMultiply: guarded((a, b) => products.transposeMultiply(a, b)),
+  };
+}
+
+/** Sends a reply, or why it cannot be sent. */
+function answer(port: MessagePort, reply: TaskReply): void {
+  try {
+    port.postMessage(reply);
+  } catch (error) {
+    port.postMessage({ id: reply.id, failure: describeFailure(error) } satisfies TaskReply);
+  }
 }
 
 async function perform(math: Promise<BlockMath>, { id, task, input }: TaskRequest): Promise<TaskReply> {

@@ -1,10 +1,12 @@
-import type { BlockWeights } from "@kvfold/decoder";
+import type { AttentionWeights, BlockWeights } from "@kvfold/decoder";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { randomWindows } from "../../test/support/numbers.js";
 import type { BlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
+import type { RefitInputsInput } from "../fold/refit.js";
+import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/healing-graphs.js";
 import { planFold } from "../plan/plan-fold.js";
 import { workerBlockMath } from "./worker-block-math.js";
 
@@ -51,6 +53,31 @@ describe("workerBlockMath", () => {
     await expect(folding("pca")).rejects.toThrow(
       expect.objectContaining({ name: "ConverterError", code: "invalid-option" }),
     );
+  });
+
+  it("gives up what is still running when it is disposed", async () => {
+    const busy = workerBlockMath();
+    const size = 1000;
+    const gram = new Float64Array(size * size);
+    for (let row = 0; row < size; row++) gram[row * size + row] = 1;
+    const moments = { [REFIT]: { width: size, count: size, sum: new Float64Array(size), gram } };
+    const sums = { [REFIT_CROSS]: gram, [REFIT_TARGET]: new Float64Array(size) };
+    // Billions of multiply-adds: it would take seconds.
+    const input = { linears: [{ inputs: size }], sums: { moments, sums }, bias: "free" };
+    const task = busy.run("refitInputs", input as unknown as RefitInputsInput);
+    const outcome = task.catch((error: unknown) => error);
+    await busy.dispose();
+    expect(await outcome).toMatchObject({ name: "RuntimeError", code: "aborted" });
+  });
+
+  it("rejects what cannot be sent, and goes on", async () => {
+    const input = { attention: () => {}, size: 1 } as unknown as {
+      attention: AttentionWeights;
+      size: number;
+    };
+    await expect(math.run("narrowOutput", input)).rejects.toThrow(/could not be cloned/);
+    const sums = { moments: {}, sums: {} };
+    await expect(math.run("refitInputs", { linears: [], sums, bias: "free" })).rejects.toThrow(/undefined/);
   });
 
   it("fails tasks that its thread can no longer do", async () => {

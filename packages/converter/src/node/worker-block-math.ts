@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import type { BlockMath } from "../fold/block-math.js";
-import { END, reviveFailure, type TaskReply, type TaskRequest } from "./worker-protocol.js";
+import { END, reviveFailure, type TaskReply, type TaskRequest, type WorkerInput } from "./worker-protocol.js";
 
 export declare namespace workerBlockMath {
   interface Options {
@@ -17,13 +17,15 @@ interface Pending {
 /**
  * Runs the linear algebra of a fold in a thread of its own, so that it overlaps with the model's runs. Results are those
  * of `inlineBlockMath`, to the bit; those of a script with other products differ by roundings of float64. Dispose it when
- * the fold is over: its thread keeps a process alive.
+ * the fold is over: its thread keeps a process alive. Tasks that are still running then end at their next matrix product,
+ * and reject with `RuntimeError` `aborted`.
  */
 export function workerBlockMath({
   script = new URL(import.meta.resolve("@kvfold/converter/node/block-math-worker")),
 }: workerBlockMath.Options = {}): BlockMath {
   // The host's flags are not for published JavaScript: conditions, say, may lead to sources.
-  const worker = new Worker(script, { execArgv: [] });
+  const abort = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  const worker = new Worker(script, { execArgv: [], workerData: { abort } satisfies WorkerInput });
   const pending = new Map<number, Pending>();
   let ids = 0;
   let broken: Error | undefined;
@@ -33,6 +35,8 @@ export function workerBlockMath({
     pending.clear();
   };
   worker.on("error", fail);
+  // A reply that cannot be read: whose it was is not known.
+  worker.on("messageerror", fail);
   const ended = new Promise<void>((resolve) => {
     worker.on("exit", () => {
       fail(broken ?? new Error("the thread for linear algebra has ended"));
@@ -50,10 +54,12 @@ export function workerBlockMath({
       new Promise((resolve, reject) => {
         if (broken !== undefined) return reject(broken);
         const id = ids++;
-        pending.set(id, { resolve, reject });
+        // Throws when the input cannot be sent; then nothing is pending.
         worker.postMessage({ id, task, input } satisfies TaskRequest);
+        pending.set(id, { resolve, reject });
       }),
     async dispose() {
+      Atomics.store(new Int32Array(abort), 0, 1);
       worker.postMessage(END);
       await ended;
     },

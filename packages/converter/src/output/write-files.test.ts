@@ -62,4 +62,66 @@ describe("writeFiles", () => {
       }),
     );
   });
+
+  /** A target whose checkpoints are in memory, too, and which counts those that nobody closed. */
+  function withTensors({ abandon = async () => {} }: { readonly abandon?: () => Promise<void> } = {}) {
+    const { target } = memory();
+    let open = 0;
+    const openTensors = async () => {
+      open++;
+      const close = async () => {
+        open--;
+      };
+      return { add: async () => {}, finish: close, abandon: () => close().then(abandon) };
+    };
+    return { target: { ...target, openTensors }, open: () => open };
+  }
+
+  it("closes what it opened when the fold cannot begin", async () => {
+    const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
+    const { target, open } = withTensors();
+    const plan = planFold(checkpoint.config, { keep: "1/2", method: "commuting", formats: ["hf"] });
+    // The method measures, and there is no text.
+    const writing = writeFiles({ checkpoint, plan, source, target, record: () => ({}) });
+    await expect(writing).rejects.toThrow(expect.objectContaining({ code: "insufficient-data" }));
+    expect(open()).toBe(0);
+  });
+
+  it("closes the first format when the second cannot be opened", async () => {
+    const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
+    const { target, open } = withTensors();
+    const plan = planFold(checkpoint.config, { keep: "1/2", method: "mean", formats: ["hf"] });
+    let opened = 0;
+    const openTensors = () => (++opened === 2 ? Promise.reject(new Error("EMFILE")) : target.openTensors());
+    const twice = { ...plan, formats: ["hf", "hf"] as const };
+    const writing = writeFiles({
+      checkpoint,
+      plan: twice,
+      source,
+      target: { ...target, openTensors },
+      record: () => ({}),
+    });
+    await expect(writing).rejects.toThrow("EMFILE");
+    expect({ opened, open: open() }).toEqual({ opened: 2, open: 0 });
+  });
+
+  it("says what went wrong first, and closes all, when closing fails too", async () => {
+    const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
+    const abandon = () => Promise.reject(new Error("closing failed"));
+    const { target, open } = withTensors({ abandon });
+    const plan = planFold(checkpoint.config, { keep: "1/2", method: "mean", formats: ["hf", "onnx"] });
+    const full = async () => ({
+      write: () => Promise.reject(new Error("ENOSPC")),
+      close: async () => {},
+    });
+    const writing = writeFiles({
+      checkpoint,
+      plan,
+      source,
+      target: { ...target, open: full },
+      record: () => ({}),
+    });
+    await expect(writing).rejects.toThrow("ENOSPC");
+    expect(open()).toBe(0);
+  });
 });

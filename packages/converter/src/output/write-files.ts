@@ -6,6 +6,7 @@ import { foldModel } from "../fold/fold-model.js";
 import type { FoldJournal } from "../journal/fold-journal.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { outputConfig } from "./output-config.js";
+import { RECORD_FILE } from "./record-file.js";
 
 /** Files of a checkpoint that go into the output unchanged, where they exist. */
 const COMPANIONS = [
@@ -54,16 +55,14 @@ export declare namespace writeFiles {
 export async function writeFiles(options: writeFiles.Options): Promise<writeFiles.Report> {
   const { checkpoint, source, target, record } = options;
   const plan = await settlePlan(options);
-  const formats = await Promise.all(
-    plan.formats.map((format) => openFormat(format, checkpoint, plan, target)),
-  );
-  const outputs = formats.flatMap<ModelOutput>((format) => format.outputs);
+  const formats = await openFormats(checkpoint, plan, target);
+  const outputs = formats.flatMap((format) => format.outputs);
   const report = { plan, ...(await foldModel({ ...options, plan, outputs })) };
   for (const { folder, config } of formats) {
     await writeJson(target, `${folder}config.json`, config());
     await copyCompanions(source, target, folder);
   }
-  await writeJson(target, "kvfold.json", { format: "kvfold-1", plan, ...record(report) });
+  await writeJson(target, RECORD_FILE, { format: "kvfold-1", plan, ...record(report) });
   return report;
 }
 
@@ -75,12 +74,36 @@ async function settlePlan(options: writeFiles.Options): Promise<FoldPlan> {
   return plan;
 }
 
+/** A format's files in their folder, and its config once they are complete. */
+interface OpenFormat {
+  readonly folder: string;
+  readonly outputs: readonly ModelOutput[];
+  readonly config: () => Record<string, unknown>;
+}
+
+/** Opens all formats, or leaves none open. */
+async function openFormats(
+  checkpoint: Checkpoint,
+  plan: FoldPlan,
+  target: ModelTarget,
+): Promise<readonly OpenFormat[]> {
+  const opened: OpenFormat[] = [];
+  try {
+    for (const format of plan.formats) opened.push(await openFormat(format, checkpoint, plan, target));
+    return opened;
+  } catch (error) {
+    const outputs = opened.flatMap((format) => format.outputs);
+    await Promise.allSettled(outputs.map((output) => output.abandon()));
+    throw error;
+  }
+}
+
 async function openFormat(
   format: FoldPlan["formats"][number],
   checkpoint: Checkpoint,
   plan: FoldPlan,
   target: ModelTarget,
-) {
+): Promise<OpenFormat> {
   const { config } = checkpoint;
   if (format === "onnx") {
     const outputs = onnxOutputs(checkpoint, plan, target);

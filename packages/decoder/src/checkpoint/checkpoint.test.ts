@@ -7,7 +7,7 @@ import {
   tinyLlama,
   syntheticFiles as write,
 } from "../../test/reference/synthetic-checkpoint.js";
-import { type FolderSource, openCheckpoint } from "./checkpoint.js";
+import { type FolderSource, openCheckpoint, type TensorPiece } from "./checkpoint.js";
 
 const NORM = "model.norm.weight";
 
@@ -60,16 +60,21 @@ describe("openCheckpoint", () => {
     expect(folder.bytesRead()).toBe(8 + headerBytes + 4 * 32);
   });
 
-  it("samples each tensor: what it is, and how it begins", async () => {
-    const checkpoint = await open(tiny(() => {}, { shards: 2 }));
-    const samples = [];
-    for await (const sample of checkpoint.samples()) samples.push(sample);
-    expect(samples.map(({ name }) => checkpoint.has(name))).toEqual(Array(21).fill(true));
-    const norm = samples.find(({ name }) => name === NORM)!;
-    expect(norm).toMatchObject({ dtype: "F32", shape: [32] });
-    expect(decodeFloats(norm.bytes, "F32")).toEqual(await checkpoint.read(NORM, [32]));
-    // The tables of 61 rows of 32 take 7808 bytes.
-    expect(Math.max(...samples.map(({ bytes }) => bytes.length))).toBe(4096);
+  it("hands out every byte of each tensor, large ones in pieces", async () => {
+    const wide = { vocab_size: 70_000, num_hidden_layers: 1 };
+    const checkpoint = await open(write({ config: { ...tinyLlama, ...wide }, shards: 2 }));
+    const pieces: TensorPiece[] = [];
+    for await (const piece of checkpoint.contents()) pieces.push(piece);
+    const norm = pieces.filter(({ name }) => name === NORM);
+    expect(norm).toMatchObject([{ dtype: "F32", shape: [32], offset: 0 }]);
+    expect(decodeFloats(norm[0]!.bytes, "F32")).toEqual(await checkpoint.read(NORM, [32]));
+    const table = pieces.filter(({ name }) => name === "model.embed_tokens.weight");
+    // 70 000 rows of 32 numbers are 8 MiB and a rest.
+    expect(table.map(({ offset, bytes }) => [offset, bytes.length])).toEqual([
+      [0, 2 ** 23],
+      [2 ** 23, 4 * 32 * 70_000 - 2 ** 23],
+    ]);
+    expect(pieces.every(({ name }) => checkpoint.has(name))).toBe(true);
   });
 
   it("closes its files", async () => {

@@ -33,18 +33,20 @@ export interface Checkpoint {
    * that checkpoints of a family may or may not have.
    */
   read(this: void, tensor: string, shape: readonly number[]): Promise<Float32Array>;
-  /** What each tensor is and how it begins, in the order of the files: enough to tell one checkpoint from another. */
-  samples(): AsyncIterable<TensorSample>;
+  /** All tensors as they are stored, a piece at a time, in the order of the files: to tell one checkpoint from another. */
+  contents(): AsyncIterable<TensorPiece>;
   close(): Promise<void>;
 }
 
-/** A tensor as its header describes it, and its first bytes. */
-export interface TensorSample extends Pick<TensorInfo, "name" | "dtype" | "shape"> {
+/** A tensor as its header describes it, and some of its bytes. */
+export interface TensorPiece extends Pick<TensorInfo, "name" | "dtype" | "shape"> {
+  /** Where in the tensor the bytes begin. */
+  readonly offset: number;
   readonly bytes: Uint8Array;
 }
 
-/** A page of the disk: training changes some number in every one of them. */
-const SAMPLE_BYTES = 4096;
+/** Large enough for the disk's full speed, small enough that a tensor of an embedding need not fit into memory. */
+const PIECE_BYTES = 2 ** 23;
 
 const SHARD_INDEX = "model.safetensors.index.json";
 
@@ -73,7 +75,7 @@ export async function openCheckpoint(folder: FolderSource): Promise<Checkpoint> 
       notices: [...config.notices, ...reviewUnusedTensors(folder.name, config, tensors.keys())],
       has: (tensor) => locate(tensor) !== undefined,
       read: (tensor, shape) => readTensor(folder, locate(tensor), tensor, shape),
-      samples: () => sampleTensors(folder, tensors),
+      contents: () => readPieces(folder, tensors),
       close,
     };
   } catch (error) {
@@ -152,14 +154,17 @@ async function readTensor(
   });
 }
 
-async function* sampleTensors(
+async function* readPieces(
   folder: FolderSource,
   tensors: ReadonlyMap<string, Located>,
-): AsyncGenerator<TensorSample> {
+): AsyncGenerator<TensorPiece> {
   for (const { file, source, info } of tensors.values()) {
     const { name, dtype, shape, start, end } = info;
-    const read = () => source.read(start, Math.min(end, start + SAMPLE_BYTES));
-    yield { name, dtype, shape, bytes: await inFile(folder, file, read) };
+    // An empty tensor is one piece, too.
+    for (let offset = 0; offset === 0 || start + offset < end; offset += PIECE_BYTES) {
+      const read = () => source.read(start + offset, Math.min(end, start + offset + PIECE_BYTES));
+      yield { name, dtype, shape, offset, bytes: await inFile(folder, file, read) };
+    }
   }
 }
 

@@ -44,8 +44,11 @@ export async function spooledSafetensors(path: string, dtype: "F32" | "F16"): Pr
       await rm(spoolPath);
     },
     async abandon() {
-      await spool.close();
-      await rm(spoolPath, { force: true });
+      try {
+        await spool.close();
+      } finally {
+        await rm(spoolPath, { force: true });
+      }
     },
   };
 }

@@ -1,0 +1,124 @@
+import type { StageMoments } from "@kvfold/calibration";
+import { type FoldPlan, findMethod } from "@kvfold/converter";
+import { createPendingFolder, type FolderJournal, type writeModel } from "@kvfold/converter/node";
+import type { Checkpoint } from "@kvfold/decoder";
+import { throwIfAborted } from "@kvfold/runtime";
+import { sayInstead } from "../files/say-instead.js";
+import type { Existing } from "../files/whole-file.js";
+import type { FoundModel } from "../models/find-model.js";
+import { writeFolder } from "../models/write-folder.js";
+import { type CalibrationText, describeText } from "../tokens/calibration-windows.js";
+import { readVersion } from "../version.js";
+import type { JobContext } from "./job.js";
+
+/** What is folded, and since when. */
+export interface FoldWork {
+  readonly model: FoundModel;
+  readonly checkpoint: Checkpoint;
+  readonly plan: FoldPlan;
+  readonly started: number;
+}
+
+/** What the method learns from: text, moments of text, or nothing. */
+export interface MomentSource {
+  readonly text?: CalibrationText;
+  readonly moments?: readonly StageMoments[];
+}
+
+/** The same, and what an earlier run of the same fold finished. */
+export interface FoldSource extends MomentSource {
+  readonly journal: FolderJournal | undefined;
+}
+
+/** An output that is in its place. */
+export interface WrittenOutput {
+  /** The plan that was carried out. */
+  readonly plan: FoldPlan;
+  /** By layer, where moments are to be kept and were measured. */
+  readonly measured: readonly StageMoments[];
+}
+
+interface OutputOptions {
+  readonly output: string;
+  readonly existing: Existing;
+  readonly saveMoments?: string | undefined;
+}
+
+/** Folds into a folder that appears at `output` complete or not at all. */
+export async function writeOutput(
+  options: OutputOptions,
+  work: FoldWork,
+  source: FoldSource,
+  context: JobContext,
+): Promise<WrittenOutput> {
+  const { output, existing } = options;
+  const folder = await createPendingFolder(output, { existing });
+  context.onTemporary(folder.path);
+  return sayInstead([[folder.path, output]], async () => {
+    try {
+      const written = await writeFolded(options, work, { ...source, to: folder.path }, context);
+      throwIfAborted(context.signal);
+      await source.journal?.saveOutput(folder.path);
+      await folder.commit();
+      return written;
+    } catch (error) {
+      await folder.discard();
+      throw error;
+    }
+  });
+}
+
+async function writeFolded(
+  { saveMoments }: OutputOptions,
+  { model, checkpoint, plan, started }: FoldWork,
+  { text, moments, journal, to }: FoldSource & { readonly to: string },
+  context: JobContext,
+): Promise<WrittenOutput> {
+  const measured: StageMoments[] = [];
+  const keep = (layer: number, stage: StageMoments) => {
+    measured[layer] = stage;
+  };
+  const { notices } = checkpoint;
+  const record = (report: writeModel.Report) => createRecord({ model, notices, text, report, started });
+  const report = await writeFolder(
+    {
+      checkpoint,
+      plan,
+      from: model.path,
+      to,
+      record,
+      windows: text?.windows,
+      moments,
+      journal,
+      onMoments: saveMoments === undefined ? undefined : keep,
+    },
+    context,
+  );
+  return { plan: report.plan, measured };
+}
+
+interface RecordParts {
+  readonly model: FoundModel;
+  readonly notices: readonly string[];
+  readonly text: CalibrationText | undefined;
+  readonly report: writeModel.Report;
+  readonly started: number;
+}
+
+/** What `kvfold.json` holds beside the plan. */
+function createRecord({ model, notices, text, report, started }: RecordParts): Record<string, unknown> {
+  return {
+    kvfold: readVersion(),
+    model: model.title,
+    // What of the checkpoint is not in the output.
+    ...(notices.length === 0 ? {} : { notices }),
+    created: new Date().toISOString(),
+    seconds: secondsSince(started),
+    reference: findMethod(report.plan.method).reference,
+    calibration: text === undefined ? null : describeText(text),
+    retained: report.retained,
+  };
+}
+
+/** Seconds from `performance.now()` as it was then. */
+export const secondsSince = (started: number): number => (performance.now() - started) / 1000;
