@@ -12,9 +12,10 @@ import {
   windowGraph,
 } from "@kvfold/decoder/graph";
 import type { ModelSource } from "@kvfold/runtime";
+import type { CalibrationGraph } from "./calibration-graph.js";
 import { emitColumnMoments, emitMoments, emitTurnedRows } from "./emit-moments.js";
 import { emitSensitivity } from "./emit-sensitivity.js";
-import { type AttentionTap, type ProjectionTap, type Tap, tapWidth } from "./taps.js";
+import { type AttentionTap, type ProjectionTap, type Tap, tapSizes, tapWidth } from "./taps.js";
 
 /** Names of the inputs and outputs of calibration graphs, hidden states `[1, S, D]` each. */
 export const HIDDEN_IN = "hidden_in";
@@ -68,6 +69,16 @@ export function blockGraph(
   });
 }
 
+/** The same graph with the moments that it sums. */
+export const measuredBlockGraph = (
+  window: BlockWindow,
+  taps: readonly ProjectionTap[],
+  outputs: readonly BlockOutput[],
+): CalibrationGraph => ({
+  model: blockGraph(window, taps, outputs),
+  moments: tapSizes(taps, window.config.shape),
+});
+
 /** The second half of a block: `hidden_in`, the stream between the halves, to `hidden_out`. */
 export function mlpGraph({ config, weights, length }: BlockWindow): ModelSource {
   return windowGraph(config, length, ({ e, input, output }) => {
@@ -77,9 +88,9 @@ export function mlpGraph({ config, weights, length }: BlockWindow): ModelSource 
 }
 
 /** The moments of an unfolded block's attention taps over one window: `hidden_in` to `<tap>.gram` and `<tap>.sum`. */
-export function sensitivityGraph(window: BlockWindow, taps: readonly AttentionTap[]): ModelSource {
+export function sensitivityGraph(window: BlockWindow, taps: readonly AttentionTap[]): CalibrationGraph {
   const { config, weights, length } = window;
-  return windowGraph(config, length, ({ e, input }) => {
+  const model = windowGraph(config, length, ({ e, input }) => {
     const { positions } = windowContext(e, window, "plain");
     const block = e.at("block");
     const normed = emitAttentionInput(block, input(HIDDEN_IN), weights);
@@ -92,6 +103,7 @@ export function sensitivityGraph(window: BlockWindow, taps: readonly AttentionTa
     );
     for (const tap of taps) emitTapMoments(e, tap, values[tap], config);
   });
+  return { model, moments: tapSizes(taps, config.shape) };
 }
 
 /** `<tap>.gram` and `<tap>.sum`; attention weights lie in columns, all other taps in rows. */

@@ -12,6 +12,7 @@ import {
   windowGraph,
 } from "@kvfold/decoder/graph";
 import type { ModelSource } from "@kvfold/runtime";
+import type { CalibrationGraph } from "./calibration-graph.js";
 import { HIDDEN_IN, HIDDEN_OUT, RESIDUAL_OUT } from "./calibration-graphs.js";
 import { emitDecodedAttention, type HeadDirections, hasWideKeys } from "./emit-decoded-attention.js";
 import { emitCross, emitMoments, emitRows, emitSum, emitTurnedRows } from "./emit-moments.js";
@@ -31,14 +32,15 @@ export const REFIT_CROSS = "cross";
 export const REFIT_TARGET = "target.sum";
 
 /** What the first projections of a half read: `hidden_in` of the folded stream against `target_in`, both normalised. */
-export function attentionInputRefitGraph({ config, weights, length }: BlockWindow): ModelSource {
-  return windowGraph(config, length, ({ e, input }) => {
+export function attentionInputRefitGraph({ config, weights, length }: BlockWindow): CalibrationGraph {
+  const width = config.shape.hiddenSize;
+  const model = windowGraph(config, length, ({ e, input }) => {
     const [folded, original] = [HIDDEN_IN, TARGET_IN].map((name) =>
       emitAttentionInput(e.at(name), input(name), weights),
     );
-    const width = config.shape.hiddenSize;
     emitRegression(e, [folded!, width], [original!, width]);
   });
+  return { model, ...regressionSums(width, width) };
 }
 
 /**
@@ -46,10 +48,10 @@ export function attentionInputRefitGraph({ config, weights, length }: BlockWindo
  * against `target_in - hidden_in`, what attention should have added (docs/method.md, Healing). With `directions` the head
  * outputs are taken in these, and `W_O` of `weights` reads them so.
  */
-export function attentionRefitGraph(window: BlockWindow, directions?: HeadDirections): ModelSource {
+export function attentionRefitGraph(window: BlockWindow, directions?: HeadDirections): CalibrationGraph {
   const { config, weights, length } = window;
   const width = weights.attention.output.inputs;
-  return windowGraph(config, length, ({ e, input, output }) => {
+  const model = windowGraph(config, length, ({ e, input, output }) => {
     const x = input(HIDDEN_IN);
     const missing = e.node("Sub", "target/Sub", [input(TARGET_IN), x]);
     const normed = emitAttentionInput(e, x, weights);
@@ -57,6 +59,7 @@ export function attentionRefitGraph(window: BlockWindow, directions?: HeadDirect
     emitRegression(e, [attended, width], [missing, config.shape.hiddenSize]);
     output(ATTENDED_OUT, attended, width);
   });
+  return { model, ...regressionSums(width, config.shape.hiddenSize) };
 }
 
 function emitHeads(e: Emitter, x: string, window: BlockWindow, directions?: HeadDirections): string {
@@ -74,9 +77,9 @@ export function residualGraph({ config, weights, length }: BlockWindow): ModelSo
 }
 
 /** The same, and what the MLP's first projections read of it against the original's, `target_in` between the halves. */
-export function residualRefitGraph({ config, weights, length }: BlockWindow): ModelSource {
+export function residualRefitGraph({ config, weights, length }: BlockWindow): CalibrationGraph {
   const width = config.shape.hiddenSize;
-  return windowGraph(config, length, (graph) => {
+  const model = windowGraph(config, length, (graph) => {
     const { e, input, output } = graph;
     const residual = emitResidual(graph, weights.attention.output);
     const folded = emitMlpInput(e.at("folded"), sequential(residual), weights);
@@ -84,6 +87,7 @@ export function residualRefitGraph({ config, weights, length }: BlockWindow): Mo
     emitRegression(e, [folded, width], [original, width]);
     output(RESIDUAL_OUT, residual);
   });
+  return { model, ...regressionSums(width, width) };
 }
 
 function emitResidual({ e, input }: WindowGraph, projection: Linear): string {
@@ -95,10 +99,10 @@ function emitResidual({ e, input }: WindowGraph, projection: Linear): string {
  * The refit of the MLP's last projection: its inputs (`activations_out`) of the stream between the halves, `hidden_in`,
  * against what the MLP should add, `target_in - hidden_in` with the original's stream behind the block.
  */
-export function mlpRefitGraph({ config, weights, length }: BlockWindow): ModelSource {
+export function mlpRefitGraph({ config, weights, length }: BlockWindow): CalibrationGraph {
   const { mlp } = weights;
   const width = mlp.down.inputs;
-  return windowGraph(config, length, ({ e, input, output }) => {
+  const model = windowGraph(config, length, ({ e, input, output }) => {
     const residual = input(HIDDEN_IN);
     const missing = e.node("Sub", "target/Sub", [input(TARGET_IN), residual]);
     const normed = emitMlpInput(e, sequential(residual), weights);
@@ -106,6 +110,7 @@ export function mlpRefitGraph({ config, weights, length }: BlockWindow): ModelSo
     emitRegression(e, [activations, width], [missing, config.shape.hiddenSize]);
     output(ACTIVATIONS_OUT, activations, width);
   });
+  return { model, ...regressionSums(width, config.shape.hiddenSize) };
 }
 
 /** Adds the refitted MLP to the folded stream: `hidden_in` and `activations_in` to `hidden_out`. */
@@ -118,6 +123,15 @@ export function downGraph({ config, weights, length }: BlockWindow): ModelSource
 }
 
 const sequential = (residual: string) => ({ hidden: residual, residual });
+
+/** The sums of `emitRegression`, for inputs and targets of these widths. */
+const regressionSums = (inputs: number, outputs: number) => ({
+  moments: [{ name: REFIT, size: inputs }],
+  sums: [
+    { name: REFIT_CROSS, size: inputs * outputs },
+    { name: REFIT_TARGET, size: outputs },
+  ],
+});
 
 /** Sums for least squares of `target` on `inputs`, each a value and its width. */
 function emitRegression(
