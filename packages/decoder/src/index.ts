@@ -13,6 +13,7 @@ export { families } from "./families/index.js";
 export { createDecoderGraph, type DecoderGraph } from "./graph/decoder-graph.js";
 export { type Dtype, type DtypeTraits, dtypes, floatDtype } from "./graph/dtype.js";
 export { unfoldedAttentionKind } from "./graph/stored-cache.js";
+export type { Arrangement } from "./model/block-spec.js";
 export type {
   AttentionWeights,
   BlockWeights,
@@ -22,6 +23,7 @@ export type {
   KeyBasis,
   KeyExpansion,
   Linear,
+  NormWeights,
 } from "./model/decoder-weights.js";
 export type { ModelShape } from "./model/model-shape.js";
 export { checkpointOutput } from "./output/checkpoint-output.js";

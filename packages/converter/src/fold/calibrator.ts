@@ -2,6 +2,7 @@ import { type HiddenStates, type StageMoments, tokenFeeds } from "@kvfold/calibr
 import type { BlockWeights, EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
 import type { BlockWindow } from "@kvfold/decoder/graph";
 import {
+  BLOCK_IN,
   embeddingGraph,
   HIDDEN_IN,
   HIDDEN_OUT,
@@ -35,36 +36,43 @@ export declare namespace startCalibration {
 
 /**
  * Embeds the windows, to measure a model and no more: the last block runs no further than to its taps. Memory from here
- * on: one block's weights and the hidden states.
+ * on: one block's weights and the hidden states, twice for models with parallel blocks.
  */
 export async function startCalibration(options: startCalibration.Options): Promise<Calibrator> {
   const { config, taps } = options;
   const runner = createWindowRunner(options);
   const hidden = await runner.createStream(config.shape.hiddenSize);
-  const windowOf = (weights: BlockWeights) => ({ config, weights, length: runner.length });
-  let layer = -1;
-  const isLast = () => layer === config.shape.layers - 1;
+  const isParallel = config.blocks.some(({ arrangement }) => arrangement === "parallel");
+  const between = isParallel ? await runner.createStream(config.shape.hiddenSize) : hidden;
+  const dispose = async () => {
+    await hidden.dispose();
+    if (isParallel) await between.dispose();
+  };
   try {
     await embed(runner, options, hidden);
   } catch (error) {
-    await hidden.dispose();
+    await dispose();
     throw error;
   }
+  const windowOf = (weights: BlockWeights) => ({ config, weights, length: runner.length });
+  let layer = -1;
+  const isLast = () => layer === config.shape.layers - 1;
   return {
     hidden,
     async measure(weights) {
       layer++;
       const window = windowOf(weights);
       const attention = await measureAttention(runner, window, taps, hidden);
-      const output = isLast() ? undefined : hidden;
+      const output = isLast() ? undefined : between;
       return { ...attention, ...(await measureProjections(runner, window, taps, { hidden, output })) };
     },
     async advance(weights) {
       if (isLast()) return;
-      const inPlace = { inputs: { [HIDDEN_IN]: hidden }, outputs: { [HIDDEN_OUT]: hidden } };
-      await runner.run(mlpGraph(windowOf(weights)), inPlace);
+      const block = weights.arrangement === "parallel" ? { [BLOCK_IN]: hidden } : {};
+      const inputs = { [HIDDEN_IN]: between, ...block };
+      await runner.run(mlpGraph(windowOf(weights)), { inputs, outputs: { [HIDDEN_OUT]: hidden } });
     },
-    dispose: () => hidden.dispose(),
+    dispose,
   };
 }
 

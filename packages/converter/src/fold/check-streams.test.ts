@@ -15,7 +15,7 @@ const writing = (step: Step, stream: Stream): Step => ({
 
 describe("checkStreams", () => {
   it("accepts steps that read what is there", () => {
-    const steps = [measureProjections(0, []), finishOriginal(0), measureProjections(1, [])];
+    const steps = [measureProjections(0, []), finishOriginal(0, "sequential"), measureProjections(1, [])];
     expect(() => checkStreams(steps, [before(0)])).not.toThrow();
   });
 
@@ -27,7 +27,7 @@ describe("checkStreams", () => {
   it("refuses a step that overwrites what a later step still reads", () => {
     const steps = [
       measureProjections(0, []),
-      writing(finishOriginal(0), before(0)),
+      writing(finishOriginal(0, "sequential"), before(0)),
       measureProjections(0, ["keys"]),
     ];
     expect(() => checkStreams(steps, [before(0)])).toThrow(
@@ -38,11 +38,11 @@ describe("checkStreams", () => {
   it.each([
     [
       "before it is written",
-      [finishOriginal(0), measureProjections(0, [])],
+      [finishOriginal(0, "sequential"), measureProjections(0, [])],
       "finish original",
       "original between 0",
     ],
-    ["that is not written at all", [refitDown(0), addMlp(0)], "refit down", "folded between 0"],
+    ["that is not written at all", [refitDown(0, "sequential"), addMlp(0)], "refit down", "folded between 0"],
   ])("refuses a step that reads a stream %s", (_, steps, name, stream) => {
     expect(() => checkStreams(steps, [before(0)])).toThrow(
       `step "${name}" of block 0 reads "${stream}", which no step before it writes`,

@@ -61,8 +61,12 @@ async function foldInto(outputs: readonly ModelOutput[], options: FoldOptions): 
   return { retained };
 }
 
-const scheduleFacts = ({ plan, moments }: Pick<FoldOptions, "plan" | "moments">): ScheduleFacts => ({
-  layers: plan.layers.length,
+const scheduleFacts = ({
+  checkpoint,
+  plan,
+  moments,
+}: Pick<FoldOptions, "checkpoint" | "plan" | "moments">): ScheduleFacts => ({
+  blocks: checkpoint.config.blocks,
   heal: plan.heal,
   taps: moments === undefined ? plan.taps : [],
 });

@@ -1,3 +1,4 @@
+import type { Arrangement } from "@kvfold/decoder";
 import { HIDDEN_IN, HIDDEN_OUT, mlpGraph, RESIDUAL_OUT } from "../graph/calibration-graphs.js";
 import {
   ACTIVATIONS_IN,
@@ -7,11 +8,14 @@ import {
   attentionInputRefitGraph,
   attentionRefitGraph,
   downGraph,
+  mlpInputRefitGraph,
   mlpRefitGraph,
   residualGraph,
   residualRefitGraph,
   TARGET_IN,
 } from "../graph/healing-graphs.js";
+import { mlpReads } from "./mlp-reads.js";
+import { mayShift } from "./refit-last.js";
 import {
   narrowHeadOutputs,
   solveAttentionInputs,
@@ -45,6 +49,18 @@ export const refitAttentionInputs = (layer: number): Step =>
     solve: solveAttentionInputs,
   });
 
+/** Regression 3 of a parallel block, whose MLP reads the stream before the block too. */
+export const refitMlpInputs = (layer: number): Step =>
+  healing("refit MLP inputs", layer, {
+    run: {
+      graph: mlpInputRefitGraph,
+      weights: "original",
+      reads: { [HIDDEN_IN]: folded("before", layer), [TARGET_IN]: original("before", layer) },
+      writes: {},
+    },
+    solve: solveMlpInputs,
+  });
+
 /** Takes the head outputs in as few directions as the text can teach. */
 export const narrowHeads = (layer: number): Step =>
   healing("narrow head outputs", layer, { solve: narrowHeadOutputs });
@@ -53,7 +69,11 @@ export const narrowHeads = (layer: number): Step =>
 export const refitOutput = (layer: number): Step =>
   healing("refit output", layer, {
     run: {
-      graph: ({ directions, ...window }) => attentionRefitGraph(window, directions),
+      graph: ({ directions, bias, ...window }) =>
+        attentionRefitGraph(window, {
+          directions,
+          hasOffset: mayShift(window.weights.attention.output, bias),
+        }),
       weights: "folded",
       reads: { [HIDDEN_IN]: folded("before", layer), [TARGET_IN]: original("between", layer) },
       writes: { [ATTENDED_OUT]: folded("head outputs", layer) },
@@ -93,12 +113,16 @@ export const addAttentionAndRefitMlpInputs = (layer: number): Step =>
   });
 
 /** Regression 4: the MLP's last projection, against what is missing to the original's stream after the block. */
-export const refitDown = (layer: number): Step =>
+export const refitDown = (layer: number, arrangement: Arrangement): Step =>
   healing("refit down", layer, {
     run: {
-      graph: mlpRefitGraph,
+      graph: ({ bias, ...window }) =>
+        mlpRefitGraph(window, { hasOffset: mayShift(window.weights.mlp.down, bias) }),
       weights: "folded",
-      reads: { [HIDDEN_IN]: folded("between", layer), [TARGET_IN]: original("before", layer + 1) },
+      reads: {
+        ...mlpReads("folded", layer, arrangement),
+        [TARGET_IN]: original("before", layer + 1),
+      },
       writes: { [ACTIVATIONS_OUT]: folded("activations", layer) },
     },
     solve: solveDown,
@@ -116,12 +140,12 @@ export const addMlp = (layer: number): Step =>
   });
 
 /** Runs the MLP of a block that is healed in its attention alone. */
-export const runMlp = (layer: number): Step =>
+export const runMlp = (layer: number, arrangement: Arrangement): Step =>
   healing("run MLP", layer, {
     run: {
       graph: (window) => ({ model: mlpGraph(window) }),
       weights: "folded",
-      reads: { [HIDDEN_IN]: folded("between", layer) },
+      reads: mlpReads("folded", layer, arrangement),
       writes: { [HIDDEN_OUT]: folded("before", layer + 1) },
     },
   });

@@ -1,3 +1,4 @@
+import type { Arrangement } from "@kvfold/decoder";
 import {
   HIDDEN_IN,
   HIDDEN_OUT,
@@ -7,6 +8,7 @@ import {
   sensitivityGraph,
 } from "../graph/calibration-graphs.js";
 import { isAttentionTap, isProjectionTap, type Tap } from "../graph/taps.js";
+import { mlpReads } from "./mlp-reads.js";
 import type { Step } from "./step.js";
 import type { Stream } from "./stream.js";
 
@@ -52,14 +54,14 @@ export function measureProjections(layer: number, taps: readonly Tap[]): Step {
 }
 
 /** The second half of the original block. */
-export const finishOriginal = (layer: number): Step => ({
+export const finishOriginal = (layer: number, arrangement: Arrangement): Step => ({
   name: "finish original",
   layer,
   phase: "measure",
   run: {
     graph: (window) => ({ model: mlpGraph(window) }),
     weights: "original",
-    reads: { [HIDDEN_IN]: stream("between", layer) },
+    reads: mlpReads("original", layer, arrangement),
     writes: { [HIDDEN_OUT]: stream("before", layer + 1) },
   },
 });

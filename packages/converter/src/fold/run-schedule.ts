@@ -102,14 +102,16 @@ const NO_SUMS: StageResult = { moments: {}, sums: {} };
 async function runGraph(
   step: GraphStep,
   { original, folded }: BlockWork,
-  { config, text, events }: runSchedule.Options,
+  { config, solving, text, events }: runSchedule.Options,
 ): Promise<StageResult> {
   const { run } = step;
   const { runner, streams } = text!;
   const { weights, directions } =
     run.weights === "folded" ? await folded : { weights: original, directions: undefined };
   const outputs = Object.keys(run.writes);
-  const { model, ...sums } = run.graph({ config, weights, length: runner.length, outputs, directions });
+  const { bias } = solving.plan;
+  const window = { config, weights, length: runner.length };
+  const { model, ...sums } = run.graph({ ...window, outputs, directions, bias });
   const widthOf = (stream: Stream) => streamWidth(stream, weights);
   const result = await streams.use(step, widthOf, (used) =>
     runner.run(model, { ...used, ...sums, ...(run.limit === undefined ? {} : { limit: run.limit }) }),

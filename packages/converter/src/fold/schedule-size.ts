@@ -4,7 +4,7 @@ import { type FoldSchedule, foldSchedule, type ScheduleFacts, stepsOf } from "./
 /** The size of a fold of which `blocks` blocks are finished already, over `windows` windows. */
 export function scheduleSize(facts: ScheduleFacts, blocks: number, windows: number): FoldSize {
   const total = windowRuns(foldSchedule(facts, 0), windows);
-  if (total === 0) return { unit: "block", total: facts.layers, finished: blocks };
+  if (total === 0) return { unit: "block", total: facts.blocks.length, finished: blocks };
   return { unit: "window", total, finished: total - windowRuns(foldSchedule(facts, blocks), windows) };
 }
 

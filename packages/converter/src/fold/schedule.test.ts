@@ -1,4 +1,5 @@
 import { memoryHiddenStates } from "@kvfold/calibration";
+import type { Arrangement } from "@kvfold/decoder";
 import { describe, expect, it } from "vitest";
 import type { Tap } from "../graph/taps.js";
 import type { Heal } from "../methods/heal.js";
@@ -10,7 +11,11 @@ import type { Stream } from "./stream.js";
 
 const LATENT: readonly Tap[] = ["keys", "values", "sensitiveQueries", "attentionWeights"];
 const describeStep = ({ name, layer }: Step): string => `${name} ${layer}`;
-const facts = (heal: Heal, taps: readonly Tap[], layers = 2) => ({ layers, heal, taps });
+const facts = (heal: Heal, taps: readonly Tap[], layers = 2, arrangement: Arrangement = "sequential") => ({
+  blocks: Array(layers).fill({ arrangement }),
+  heal,
+  taps,
+});
 
 describe("foldSchedule", () => {
   it("measures the next block while the two large refits of a healed block are solved", () => {
@@ -33,6 +38,29 @@ describe("foldSchedule", () => {
       "measure projections 1",
       "add MLP 0",
     ]);
+  });
+
+  it("refits what a parallel MLP reads while the original's stream before the block is there", () => {
+    const { blocks } = foldSchedule(facts("both", LATENT, 2, "parallel"), 0);
+    expect(blocks[0]!.steps.map(describeStep)).toEqual([
+      "choose bases 0",
+      "refit attention inputs 0",
+      "refit MLP inputs 0",
+      "finish original 0",
+      "narrow head outputs 0",
+      "refit output 0",
+      "measure attention 1",
+      "add attention 0",
+      "widen head outputs 0",
+      "refit down 0",
+      "measure projections 1",
+      "add MLP 0",
+    ]);
+    const down = blocks[0]!.steps.find(({ name }) => name === "refit down")!;
+    expect(down.run!.reads).toMatchObject({
+      hidden_in: { model: "folded", place: "between" },
+      block_in: { model: "folded", place: "before" },
+    });
   });
 
   it("leaves out what nobody reads after the last block", () => {
@@ -93,8 +121,8 @@ describe("scheduleSize", () => {
 
 describe("the streams of a schedule", () => {
   /** The most streams that are there at a time, head outputs and activations included. */
-  async function mostStreams(heal: Heal): Promise<number> {
-    const { given, opening, blocks } = foldSchedule(facts(heal, LATENT, 3), 0);
+  async function mostStreams(heal: Heal, arrangement: Arrangement): Promise<number> {
+    const { given, opening, blocks } = foldSchedule(facts(heal, LATENT, 3, arrangement), 0);
     const steps = [...opening, ...blocks.flatMap((block) => block.steps)];
     let [open, most] = [0, 0];
     const streams = liveStreams(steps, async (width) => {
@@ -110,9 +138,14 @@ describe("the streams of a schedule", () => {
     return most;
   }
 
-  it("are one without healing, and with it two, the target, and what the refit reads", async () => {
-    expect(await mostStreams("none")).toBe(1);
-    expect(await mostStreams("attention")).toBe(4);
-    expect(await mostStreams("both")).toBe(4);
+  it.each([
+    ["none", "sequential", 1],
+    ["none", "parallel", 2],
+    ["attention", "sequential", 4],
+    ["attention", "parallel", 4],
+    ["both", "sequential", 4],
+    ["both", "parallel", 4],
+  ] as const)("with heal %s in %s blocks are never more than %i", async (heal, arrangement, count) => {
+    expect(await mostStreams(heal, arrangement)).toBe(count);
   });
 });

@@ -1,3 +1,4 @@
+import type { Arrangement } from "@kvfold/decoder";
 import type { Tap } from "../graph/taps.js";
 import type { Heal } from "../methods/heal.js";
 import { checkStreams } from "./check-streams.js";
@@ -8,6 +9,7 @@ import {
   narrowHeads,
   refitAttentionInputs,
   refitDown,
+  refitMlpInputs,
   refitOutput,
   runMlp,
   widenHeads,
@@ -20,7 +22,8 @@ import { type Stream, streamName } from "./stream.js";
 
 /** What a schedule follows from. */
 export interface ScheduleFacts {
-  readonly layers: number;
+  /** The blocks of the model, in order. */
+  readonly blocks: readonly { readonly arrangement: Arrangement }[];
   readonly heal: Heal;
   /** What is measured of each block. */
   readonly taps: readonly Tap[];
@@ -48,7 +51,7 @@ export interface BlockSchedule {
  */
 export function foldSchedule(facts: ScheduleFacts, first: number): FoldSchedule {
   const { taps } = facts;
-  const layers = Array.from({ length: facts.layers - first }, (_, index) => first + index);
+  const layers = facts.blocks.map((_, layer) => layer).slice(first);
   const [opening, ...blocks] = neededSteps([
     layers.length === 0 ? [] : [measureAttention(first, taps), measureProjections(first, taps)],
     ...layers.map((layer) => blockSteps(layer, facts)),
@@ -73,8 +76,11 @@ export const stepsOf = ({ opening, blocks }: FoldSchedule): readonly Step[] => [
 ];
 
 /** The work on a block after its measurements, and the measurements of the next one if there is one. */
-const blockSteps = (layer: number, { heal, taps, layers }: ScheduleFacts): readonly Step[] =>
-  [chooseBases(layer), ...healSteps[heal](layer, taps)].filter((step) => step.layer < layers);
+function blockSteps(layer: number, { blocks, heal, taps }: ScheduleFacts): readonly Step[] {
+  const { arrangement } = blocks[layer]!;
+  const steps = healSteps[heal](layer, arrangement, taps);
+  return [chooseBases(layer), ...steps].filter((step) => step.layer < blocks.length);
+}
 
 const chooseBases = (layer: number): Step => ({
   name: "choose bases",
@@ -83,33 +89,53 @@ const chooseBases = (layer: number): Step => ({
   solve: foldAttentionLayer,
 });
 
-const healSteps: Readonly<Record<Heal, (layer: number, taps: readonly Tap[]) => readonly Step[]>> = {
-  none: (layer, taps) => [
-    finishOriginal(layer),
+type HealSteps = (layer: number, arrangement: Arrangement, taps: readonly Tap[]) => readonly Step[];
+
+const healSteps: Readonly<Record<Heal, HealSteps>> = {
+  none: (layer, arrangement, taps) => [
+    finishOriginal(layer, arrangement),
     measureAttention(layer + 1, taps),
     measureProjections(layer + 1, taps),
   ],
-  attention: (layer, taps) => [
+  attention: (layer, arrangement, taps) => [
     refitAttentionInputs(layer),
-    finishOriginal(layer),
+    finishOriginal(layer, arrangement),
     narrowHeads(layer),
     refitOutput(layer),
     measureAttention(layer + 1, taps),
     addAttention(layer),
     widenHeads(layer),
     measureProjections(layer + 1, taps),
-    runMlp(layer),
+    runMlp(layer, arrangement),
   ],
-  both: (layer, taps) => [
-    refitAttentionInputs(layer),
-    finishOriginal(layer),
-    narrowHeads(layer),
-    refitOutput(layer),
-    measureAttention(layer + 1, taps),
-    addAttentionAndRefitMlpInputs(layer),
-    widenHeads(layer),
-    refitDown(layer),
-    measureProjections(layer + 1, taps),
-    addMlp(layer),
-  ],
+  both: (layer, arrangement, taps) =>
+    arrangement === "parallel" ? healParallel(layer, taps) : healSequential(layer, taps),
 };
+
+const healSequential = (layer: number, taps: readonly Tap[]): readonly Step[] => [
+  refitAttentionInputs(layer),
+  finishOriginal(layer, "sequential"),
+  narrowHeads(layer),
+  refitOutput(layer),
+  measureAttention(layer + 1, taps),
+  addAttentionAndRefitMlpInputs(layer),
+  widenHeads(layer),
+  refitDown(layer, "sequential"),
+  measureProjections(layer + 1, taps),
+  addMlp(layer),
+];
+
+/** The MLP reads what attention reads, so its inputs are refitted before the original leaves them. */
+const healParallel = (layer: number, taps: readonly Tap[]): readonly Step[] => [
+  refitAttentionInputs(layer),
+  refitMlpInputs(layer),
+  finishOriginal(layer, "parallel"),
+  narrowHeads(layer),
+  refitOutput(layer),
+  measureAttention(layer + 1, taps),
+  addAttention(layer),
+  widenHeads(layer),
+  refitDown(layer, "parallel"),
+  measureProjections(layer + 1, taps),
+  addMlp(layer),
+];

@@ -1,7 +1,8 @@
 import type { BlockWeights, Linear } from "@kvfold/decoder";
 import { layerContext } from "./group.js";
 import { directionsPerHead } from "./head-directions.js";
-import type { FoldedBlock, Solve } from "./step.js";
+import { mayShift, refitLast } from "./refit-last.js";
+import type { FoldedBlock, Solve, SolveInput } from "./step.js";
 
 /** Chooses the bases of the block's attention and folds it with them. */
 export const foldAttentionLayer: Solve = async (block, { layer, moments, plan, math }) => {
@@ -16,11 +17,11 @@ export const foldAttentionLayer: Solve = async (block, { layer, moments, plan, m
 };
 
 /** Takes the best guess of the original's normalised inputs into `W_Q`, `W_K` and `W_V`. */
-export const solveAttentionInputs: Solve = async (block, { sums, plan: { bias }, math }) => {
+export const solveAttentionInputs: Solve = async (block, input) => {
   const { attention } = block.weights;
-  const linears = [attention.query, attention.key, attention.value];
-  const [query, key, value] = await math.run("refitInputs", { linears, sums, bias });
-  return withWeights(block, { attention: { ...attention, query: query!, key: key!, value: value! } });
+  const { query, key, value } = attention;
+  const [q, k, v] = await moveInputs([query, key, value], input);
+  return withWeights(block, { attention: { ...attention, query: q!, key: k!, value: v! } });
 };
 
 /** Puts `W_O` into fewer directions of each head where its folded width is more than the text can teach. */
@@ -33,9 +34,9 @@ export const narrowHeadOutputs: Solve = async (block, { tokens, math }) => {
 };
 
 /** Refits `W_O`. */
-export const solveOutput: Solve = async (block, { sums, plan: { bias }, math }) => {
-  const linear = block.weights.attention.output;
-  return withOutput(block, await math.run("refitLinear", { linear, sums, bias }));
+export const solveOutput: Solve = async (block, input) => {
+  const { attention, attentionNorms } = block.weights;
+  return withOutput(block, await refitLast(attention.output, attentionNorms.output, input));
 };
 
 /** Undoes `narrowHeadOutputs`, with `W_O` as it was refitted. */
@@ -47,19 +48,27 @@ export const widenHeadOutputs: Solve = async ({ directions, ...block }, { math }
 };
 
 /** Takes the best guess of the original's normalised inputs into the MLP's first projections. */
-export const solveMlpInputs: Solve = async (block, { sums, plan: { bias }, math }) => {
+export const solveMlpInputs: Solve = async (block, input) => {
   const { mlp } = block.weights;
   const linears = mlp.gate === undefined ? [mlp.up] : [mlp.up, mlp.gate];
-  const [up, gate] = await math.run("refitInputs", { linears, sums, bias });
+  const [up, gate] = await moveInputs(linears, input);
   return withWeights(block, { mlp: { ...mlp, up: up!, gate } });
 };
 
 /** Refits the MLP's last projection. */
-export const solveDown: Solve = async (block, { sums, plan: { bias }, math }) => {
-  const { mlp } = block.weights;
-  const down = await math.run("refitLinear", { linear: mlp.down, sums, bias });
+export const solveDown: Solve = async (block, input) => {
+  const { mlp, mlpNorms } = block.weights;
+  const down = await refitLast(mlp.down, mlpNorms.output, input);
   return withWeights(block, { mlp: { ...mlp, down } });
 };
+
+function moveInputs(
+  linears: readonly Linear[],
+  { sums, plan, math }: SolveInput,
+): Promise<readonly Linear[]> {
+  const bias = linears.every((linear) => mayShift(linear, plan.bias)) ? "free" : "none";
+  return math.run("refitInputs", { linears, sums, bias });
+}
 
 const withWeights = (block: FoldedBlock, changed: Partial<BlockWeights>): FoldedBlock => ({
   ...block,

@@ -5,7 +5,7 @@ import type { CalibrationGraph } from "../graph/calibration-graph.js";
 import type { HeadDirections } from "../graph/emit-decoded-attention.js";
 import type { Tap } from "../graph/taps.js";
 import type { Retained } from "../methods/retained.js";
-import type { FoldPlan } from "../plan/fold-plan.js";
+import type { BiasPolicy, FoldPlan } from "../plan/fold-plan.js";
 import type { BlockMath } from "./block-math.js";
 import type { FoldStep } from "./progress.js";
 import type { Stream } from "./stream.js";
@@ -60,6 +60,7 @@ export interface GraphInput extends BlockWindow {
   readonly outputs: readonly string[];
   /** See `FoldedBlock`. */
   readonly directions: HeadDirections | undefined;
+  readonly bias: BiasPolicy;
 }
 
 /** A block on its way from the original to the folded and healed one. */

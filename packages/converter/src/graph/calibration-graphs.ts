@@ -1,5 +1,5 @@
-import type { EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
-import type { Emitter } from "@kvfold/decoder/graph";
+import type { BlockWeights, EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
+import type { BlockStreams, Emitter, WindowGraph } from "@kvfold/decoder/graph";
 import {
   type BlockWindow,
   emitAttentionHalf,
@@ -19,6 +19,8 @@ import { type AttentionTap, type ProjectionTap, type Tap, tapSizes, tapWidth } f
 
 /** Names of the inputs and outputs of calibration graphs, hidden states `[1, S, D]` each. */
 export const HIDDEN_IN = "hidden_in";
+/** The stream before the block: an input of graphs that begin between the halves of a parallel block, and of no others. */
+export const BLOCK_IN = "block_in";
 export const HIDDEN_OUT = "hidden_out";
 export const RESIDUAL_OUT = "residual_out";
 
@@ -35,11 +37,11 @@ export function embeddingGraph(
   });
 }
 
-/** Outputs of a block: the stream behind it, and the one between its halves. */
+/** Outputs of a block: the stream after it, and the one between its halves. */
 export type BlockOutput = typeof HIDDEN_OUT | typeof RESIDUAL_OUT;
 
 /**
- * One block over one window: `hidden_in` to the wanted `outputs` (`hidden_out` behind the block, `residual_out`
+ * One block over one window: `hidden_in` to the wanted `outputs` (`hidden_out` after the block, `residual_out`
  * between its halves), and for each tap the sums `<tap>.gram` and `<tap>.sum` over the window's tokens
  * (emit-moments.ts). What neither outputs nor taps need is not run.
  */
@@ -81,10 +83,16 @@ export const measuredBlockGraph = (
 
 /** The second half of a block: `hidden_in`, the stream between the halves, to `hidden_out`. */
 export function mlpGraph({ config, weights, length }: BlockWindow): ModelSource {
-  return windowGraph(config, length, ({ e, input, output }) => {
-    const residual = input(HIDDEN_IN);
-    output(HIDDEN_OUT, emitMlpHalf(e.at("block"), { hidden: residual, residual }, weights));
+  return windowGraph(config, length, (graph) => {
+    const streams = mlpStreams(graph, weights);
+    graph.output(HIDDEN_OUT, emitMlpHalf(graph.e.at("block"), streams, weights));
   });
+}
+
+/** Declares what the second half of a block starts from: `hidden_in`, and `block_in` for the MLP of a parallel block. */
+export function mlpStreams({ input }: WindowGraph, { arrangement }: BlockWeights): BlockStreams {
+  const residual = input(HIDDEN_IN);
+  return { residual, hidden: arrangement === "parallel" ? input(BLOCK_IN) : residual };
 }
 
 /** The moments of an unfolded block's attention taps over one window: `hidden_in` to `<tap>.gram` and `<tap>.sum`. */
