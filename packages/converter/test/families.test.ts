@@ -13,7 +13,13 @@ describe("a model of any family folded to a half attends to K P and V P", () => 
   it.each(cases)("%s, %s", async (name, method) => {
     const windows = randomWindows(3, LENGTH, { vocabulary: 96 });
     const checkpoint = await openFamily(name);
-    const folded = await foldInMemory(checkpoint, { windows, keep: "1/2", method, heal: "none", maxPositions: 64 });
+    const folded = await foldInMemory(checkpoint, {
+      windows,
+      keep: "1/2",
+      method,
+      heal: "none",
+      maxPositions: 64,
+    });
     const tokens = windows[0]!;
     const expected = await projectorLogits(folded, tokens);
     const scale = Math.max(...expected.map(Math.abs));

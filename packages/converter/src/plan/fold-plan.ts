@@ -40,6 +40,8 @@ export interface FoldPlan {
   readonly settled: boolean;
   readonly layers: readonly LayerPlan[];
   readonly heal: Heal;
+  /** What a user should know of the plan. */
+  readonly notices: readonly string[];
   readonly attention: AttentionKind;
   /** Activations whose moments are measured; empty for methods without calibration. */
   readonly taps: readonly Tap[];

@@ -9,6 +9,7 @@ import { DEFAULT_METHOD, findMethod, methods } from "../methods/index.js";
 import type { Method, SpanContext } from "../methods/method.js";
 import { none } from "../methods/none.js";
 import { cacheBytes, cacheShapes } from "./cache-size.js";
+import { chooseHeal } from "./choose-heal.js";
 import type { FoldPlan, Format, LayerPlan, SidePlan } from "./fold-plan.js";
 import { formatKeep, type Keep, parseKeep } from "./keep.js";
 import { findKeyShare } from "./key-share.js";
@@ -68,7 +69,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     budget: budget.name,
     settled: budget === uniform,
     layers,
-    heal: options.heal ?? method.heal ?? "none",
+    ...chooseHeal(config, options.heal, method),
     attention: method.keysBeforeRope
       ? "plain"
       : sharedAttentionKind(
