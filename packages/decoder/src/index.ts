@@ -6,10 +6,10 @@ export {
 } from "./checkpoint/checkpoint.js";
 export { loadBlock, loadEmbedding, loadHead } from "./checkpoint/load-weights.js";
 export type { StoredTensor } from "./checkpoint/stored-tensor.js";
-export { type ModelConfig, readConfig } from "./config/read-config.js";
 export { DecoderError, type DecoderErrorCode } from "./decoder-error.js";
 export type { Family } from "./families/family.js";
 export { families } from "./families/index.js";
+export { type ModelConfig, readConfig } from "./families/read-config.js";
 export { createDecoderGraph, type DecoderGraph } from "./graph/decoder-graph.js";
 export { type Dtype, type DtypeTraits, dtypes, floatDtype } from "./graph/dtype.js";
 export { unfoldedAttentionKind } from "./graph/stored-cache.js";
