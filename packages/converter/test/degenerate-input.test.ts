@@ -9,7 +9,7 @@ import {
   tinyLlama,
 } from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { ConverterError, findMethod, type Method, methods } from "../src/index.js";
-import type { Heal } from "../src/plan/fold-plan.js";
+import type { Heal } from "../src/methods/heal.js";
 import { foldedLogits, foldInMemory } from "./support/fold-in-memory.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
 

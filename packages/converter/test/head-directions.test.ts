@@ -36,7 +36,7 @@ async function foldedBlock(checkpoint: Checkpoint): Promise<BlockWeights> {
 async function headOutputs(checkpoint: Checkpoint, weights: BlockWeights, directions?: HeadDirections) {
   const { config } = checkpoint;
   const session = await oneThreadProvider().createSession(
-    attentionRefitGraph({ config, weights, length: LENGTH }, directions),
+    attentionRefitGraph({ config, weights, length: LENGTH }, { directions, hasOffset: true }).model,
   );
   const next = gaussians(2);
   const { hiddenSize } = config.shape;

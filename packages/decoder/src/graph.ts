@@ -1,6 +1,13 @@
 export type { AttentionContext, Projected, ProjectionValues } from "./graph/attention-values.js";
 export { emitAttended, emitBasis, emitPerHead, emitProjections } from "./graph/emit-attention.js";
-export { emitAttentionHalf, emitAttentionInput, emitMlpHalf, emitMlpInput } from "./graph/emit-block.js";
+export {
+  type BlockStreams,
+  emitAttentionHalf,
+  emitAttentionInput,
+  emitMlpHalf,
+  emitMlpInput,
+  emitSum,
+} from "./graph/emit-block.js";
 export { emitEmbedding, emitHead } from "./graph/emit-embedding.js";
 export { emitLinear } from "./graph/emit-linear.js";
 export { emitMlpActivations } from "./graph/emit-mlp.js";

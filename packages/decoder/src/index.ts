@@ -6,13 +6,14 @@ export {
 } from "./checkpoint/checkpoint.js";
 export { loadBlock, loadEmbedding, loadHead } from "./checkpoint/load-weights.js";
 export type { StoredTensor } from "./checkpoint/stored-tensor.js";
-export { type ModelConfig, readConfig } from "./config/read-config.js";
 export { DecoderError, type DecoderErrorCode } from "./decoder-error.js";
 export type { Family } from "./families/family.js";
 export { families } from "./families/index.js";
+export { type ModelConfig, readConfig } from "./families/read-config.js";
 export { createDecoderGraph, type DecoderGraph } from "./graph/decoder-graph.js";
 export { type Dtype, type DtypeTraits, dtypes, floatDtype } from "./graph/dtype.js";
 export { unfoldedAttentionKind } from "./graph/stored-cache.js";
+export type { Arrangement } from "./model/block-spec.js";
 export type {
   AttentionWeights,
   BlockWeights,
@@ -22,6 +23,7 @@ export type {
   KeyBasis,
   KeyExpansion,
   Linear,
+  NormWeights,
 } from "./model/decoder-weights.js";
 export type { ModelShape } from "./model/model-shape.js";
 export { checkpointOutput } from "./output/checkpoint-output.js";

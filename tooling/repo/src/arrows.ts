@@ -24,6 +24,34 @@ export const arrows: Readonly<Record<string, Arrows>> = {
   converter: { to: ["calibration", "decoder", "linalg", "onnx", "runtime", "safetensors"], outside: ["zod"] },
 };
 
+/**
+ * The arrows between the folders in `src` of the larger packages, no more and no less, imports of types included. Entry
+ * points see all folders; other files that lie beside the folders see none and are seen by all.
+ */
+export const folderArrows: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  decoder: {
+    model: [],
+    config: [],
+    quantisation: [],
+    families: ["config", "model"],
+    checkpoint: ["families", "model"],
+    graph: ["families", "model", "quantisation"],
+    output: ["checkpoint", "families", "graph", "model"],
+    node: ["checkpoint", "output"],
+  },
+  converter: {
+    graph: [],
+    products: [],
+    methods: ["graph"],
+    plan: ["graph", "methods"],
+    journal: ["methods", "plan"],
+    fold: ["graph", "journal", "methods", "plan"],
+    budgets: ["fold", "graph", "journal", "methods", "plan"],
+    output: ["fold", "journal", "plan"],
+    node: ["budgets", "fold", "journal", "methods", "output", "plan"],
+  },
+};
+
 /** Packages that hold one platform's code throughout; in others only `src/node.ts` and `src/node/` may use Node. */
 export const nodePackages: readonly string[] = ["runtime-node"];
 

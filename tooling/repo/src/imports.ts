@@ -25,6 +25,16 @@ export function packageOf(specifier: string): string | undefined {
   return parts.slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
 }
 
+/** The file that a relative import leads to, if it is one of `files`; `.js` stands for the TypeScript that it is made of. */
+export function targetOf({ file, specifier }: Import, files: readonly string[]): string | undefined {
+  if (!specifier.startsWith(".")) return undefined;
+  const path = posix.join(posix.dirname(file), specifier).replace(/\.[jt]sx?$/, "");
+  return files.find((candidate) => candidate.replace(/\.tsx?$/, "") === path);
+}
+
+/** The folder in `src` that a source file lies in: `plan` for `packages/a/src/plan/keep.ts`, `undefined` for those beside. */
+export const folderOf = (file: string): string | undefined => /\/src\/([^/]+)\//.exec(file)?.[1];
+
 /** Whether a source file belongs to the Node part of its package: `src/node*.ts` or `src/node/`. */
 export const isNodeFile = (file: string): boolean => /\/src\/node([^/]*\.ts$|\/)/.test(file);
 

@@ -51,7 +51,16 @@ function listFiles(folder: string, ending: string): string[] {
 
 /** The TypeScript of a workspace that is published or bundled: neither tests nor benchmarks. */
 export const listSources = ({ folder }: Workspace): string[] =>
-  listFiles(`${folder}/src`, ".ts").filter((path) => !/\.(test|test-d|bench)\.ts$/.test(path));
+  [".ts", ".tsx"]
+    .flatMap((ending) => listFiles(`${folder}/src`, ending))
+    .filter((path) => !/\.(test|test-d|bench)\.tsx?$/.test(path));
+
+/** The sources that a package's `exports` lead to. */
+export const listEntryPoints = ({ folder, manifest }: Workspace): string[] =>
+  Object.values(manifest.exports ?? {})
+    .flatMap((target) => (typeof target === "string" ? [] : [target["@kvfold/source"] ?? ""]))
+    .filter((path) => path !== "")
+    .map((path) => `${folder}/${path.replace(/^\.\//, "")}`);
 
 /** The documents of a package that hold examples: its README, if there is one yet, and its sources. */
 export function listDocuments(workspace: Workspace): string[] {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { arrows, findCycle, nodePackages } from "../src/arrows";
-import { isNodeFile, packageOf, reachesNodeFile, readImports } from "../src/imports";
-import { apps, listSources, packages, type Workspace } from "../src/workspace";
+import { arrows, findCycle, folderArrows, nodePackages } from "../src/arrows";
+import { folderOf, isNodeFile, packageOf, reachesNodeFile, readImports, targetOf } from "../src/imports";
+import { apps, listEntryPoints, listSources, packages, type Workspace } from "../src/workspace";
 
 const shortName = (name: string) => name.replace(/^@kvfold\//, "");
 const isOurs = (name: string) => name.startsWith("@kvfold/");
@@ -64,6 +64,52 @@ describe("imports in sources", () => {
   });
 });
 
+/** Files of a workspace that import each other, by importing file. */
+function fileGraph(workspace: Workspace): ReadonlyMap<string, readonly string[]> {
+  const files = listSources(workspace);
+  const targets = (file: string) => readImports(file).flatMap((found) => targetOf(found, files) ?? []);
+  return new Map(files.map((file) => [file, targets(file)]));
+}
+
+describe("arrows between folders", () => {
+  const layered = packages.filter(({ manifest }) => shortName(manifest.name) in folderArrows);
+
+  it.each(layered)("of $folder are those that are drawn, types included", (workspace) => {
+    const found = new Map<string, Set<string>>();
+    for (const [file, targets] of fileGraph(workspace)) {
+      const from = folderOf(file);
+      if (from === undefined) continue;
+      const others = targets.map(folderOf).filter((to) => to !== undefined && to !== from);
+      found.set(from, new Set([...(found.get(from) ?? []), ...others] as string[]));
+    }
+    const drawn = folderArrows[shortName(workspace.manifest.name)]!;
+    expect(Object.fromEntries([...found].map(([from, to]) => [from, [...to].toSorted()]))).toEqual(
+      Object.fromEntries(Object.entries(drawn).map(([from, to]) => [from, to.toSorted()])),
+    );
+    expect(findCycle(new Map(Object.entries(drawn)))).toBeUndefined();
+  });
+
+  it.each(layered)(
+    "of $folder leave out what lies beside: entry points see all, the rest none",
+    (workspace) => {
+      const entryPoints = new Set(listEntryPoints(workspace));
+      const files = [...fileGraph(workspace)];
+      const isRest = (file: string) => folderOf(file) === undefined && !entryPoints.has(file);
+      expect({
+        toEntryPoints: files.filter(([, targets]) => targets.some((target) => entryPoints.has(target))),
+        toFolders: files.filter(([file, targets]) => isRest(file) && targets.some(folderOf)),
+      }).toEqual({ toEntryPoints: [], toFolders: [] });
+    },
+  );
+
+  it.each([...packages, ...apps])(
+    "files of $folder import each other in no circle, types included",
+    (workspace) => {
+      expect(findCycle(fileGraph(workspace))).toBeUndefined();
+    },
+  );
+});
+
 describe("findCycle", () => {
   it("names the packages along a cycle", () => {
     const graph = new Map([
@@ -95,6 +141,25 @@ describe("what an import reaches", () => {
     ["virtual:figures", undefined],
   ])("%s is of package %s", (specifier, name) => {
     expect(packageOf(specifier)).toBe(name);
+  });
+
+  it.each([
+    ["packages/a/src/plan/keep.ts", "../errors.js", "packages/a/src/errors.ts"],
+    ["packages/a/src/errors.ts", "./plan/keep.js", "packages/a/src/plan/keep.ts"],
+    ["packages/a/src/view.ts", "./page.jsx", "packages/a/src/page.tsx"],
+    ["packages/a/src/errors.ts", "zod", undefined],
+    ["packages/a/src/errors.ts", "./not-there.js", undefined],
+  ])("%s importing %s leads to %s", (file, specifier, target) => {
+    const files = ["packages/a/src/errors.ts", "packages/a/src/plan/keep.ts", "packages/a/src/page.tsx"];
+    expect(targetOf({ file, specifier }, files)).toBe(target);
+  });
+
+  it.each([
+    ["packages/a/src/plan/keep.ts", "plan"],
+    ["packages/a/src/plan/deep/keep.ts", "plan"],
+    ["packages/a/src/index.ts", undefined],
+  ])("%s lies in folder %s", (file, folder) => {
+    expect(folderOf(file)).toBe(folder);
   });
 
   it.each([

@@ -15,6 +15,7 @@ export function renderFold(
       "method",
       `${plan.method}, keep ${plan.keep}${plan.budget === "uniform" ? "" : `, budget ${plan.budget}`}`,
     ],
+    ...plan.notices.map((notice) => ["note", notice] as const),
     ["cache per token", `${formatBytes(before)} -> ${formatBytes(after)}`],
     ["time", formatSeconds(seconds)],
     ["peak memory", formatBytes(peakBytes)],

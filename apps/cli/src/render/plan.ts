@@ -12,6 +12,7 @@ export function renderPlan(plan: FoldPlan, colours: Colours): string {
     ["keep", plan.keep],
     ["budget", describeBudget(plan)],
     ["healing", plan.heal],
+    ...plan.notices.map((notice) => ["note", notice] as const),
     ["calibration", describeCalibration(plan)],
     [
       "attention",

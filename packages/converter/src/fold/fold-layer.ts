@@ -3,15 +3,10 @@ import type { MatrixProducts } from "@kvfold/linalg";
 import { findMethod } from "../methods/index.js";
 import type { Basis, Method, Side } from "../methods/method.js";
 import { none } from "../methods/none.js";
+import type { Retained } from "../methods/retained.js";
 import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import { foldAttention, type LayerBases } from "./fold-attention.js";
 import { groupsOf, type LayerContext } from "./group.js";
-
-/** Share of the energy that each group's basis keeps; see `Basis.retained`. */
-export interface Retained {
-  readonly keys: readonly (number | undefined)[];
-  readonly values: readonly (number | undefined)[];
-}
 
 /** What folding an attention layer takes. */
 export interface FoldLayerInput extends LayerContext {

@@ -1,4 +1,4 @@
-import type { StageMoments } from "@kvfold/calibration";
+import { type HiddenStatesFactory, memoryHiddenStates, type StageMoments } from "@kvfold/calibration";
 import type { BlockWeights, ModelOutput } from "@kvfold/decoder";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
@@ -103,6 +103,22 @@ describe("foldModel", () => {
     }
   });
 
+  it.each([
+    ["none", 1],
+    ["attention", 4],
+    ["both", 4],
+  ] as const)("with heal %s holds at most %i streams of hidden states at a time", async (heal, count) => {
+    const set = await setUp({ keep: "1/2", method: "svd-a", heal });
+    let [open, most] = [0, 0];
+    const hiddenStates: HiddenStatesFactory = async (...size) => {
+      most = Math.max(most, ++open);
+      const states = await memoryHiddenStates(...size);
+      return { ...states, dispose: async () => void open-- };
+    };
+    await foldModel({ ...set, windows, outputs: [], hiddenStates });
+    expect([most, open]).toEqual([count, 0]);
+  });
+
   it("stops at a signal, and frees its hidden states", async () => {
     const set = await setUp({ keep: "1/2", method: "svd-a" });
     const controller = new AbortController();
@@ -142,6 +158,15 @@ describe("foldModel that fails", () => {
       ["begin", "abandon"],
       ["begin", "abandon"],
     ]);
+  });
+
+  it("abandons outputs that it never began, and all of them where one cannot be abandoned", async () => {
+    const set = await setUp({ keep: "1/2", method: "svd-a" });
+    const [stuck, other] = [recorder(), recorder()];
+    const output = { ...stuck.output, abandon: () => Promise.reject(new Error("EIO")) };
+    const failure = expect.objectContaining({ code: "insufficient-data" });
+    await expect(foldModel({ ...set, outputs: [output, other.output] })).rejects.toThrow(failure);
+    expect(other.calls).toEqual(["abandon"]);
   });
 });
 

@@ -1,47 +1,22 @@
-import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
-import type { Checkpoint, EmbeddingWeights, ModelOutput } from "@kvfold/decoder";
-import { loadEmbedding, loadHead } from "@kvfold/decoder";
-import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
+import { type EmbeddingWeights, loadBlock, loadEmbedding, loadHead, type ModelOutput } from "@kvfold/decoder";
+import { throwIfAborted } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
-import type { FoldJournal } from "../journal/fold-journal.js";
-import type { FoldPlan } from "../plan/fold-plan.js";
+import type { FinishedBlock, FoldJournal } from "../journal/fold-journal.js";
+import type { Retained } from "../methods/retained.js";
 import { requireSettled } from "../plan/require-settled.js";
-import { inBackground } from "./background.js";
-import { type BlockMath, inlineBlockMath } from "./block-math.js";
-import type { FoldedLayer, Retained } from "./fold-layer.js";
-import { layerContext } from "./group.js";
-import { checkCalibration, type Measuring, startMeasuring } from "./measuring.js";
-import type { FoldProgress } from "./progress.js";
-import { type MeasuredBlock, type UpcomingBlocks, upcomingBlocks } from "./upcoming-blocks.js";
+import { inlineBlockMath } from "./block-math.js";
+import type { CalibrationText, FoldOptions, FoldReport } from "./fold-options.js";
+import { countProgress, type ProgressCount } from "./progress.js";
+import { runSchedule, type ScheduleEvents, type Solving } from "./run-schedule.js";
+import { type FoldSchedule, foldSchedule, type ScheduleFacts, stepsOf } from "./schedule.js";
+import { scheduleSize } from "./schedule-size.js";
+import { withText } from "./schedule-text.js";
+import { runsGraph } from "./step.js";
+import type { Stream } from "./stream.js";
 
 export declare namespace foldModel {
-  interface Options {
-    readonly checkpoint: Checkpoint;
-    readonly plan: FoldPlan;
-    readonly outputs: readonly ModelOutput[];
-    /** Runs the blocks while calibrating and healing; methods without taps need none. */
-    readonly provider?: SessionProvider | undefined;
-    /** Calibration tokens, windows of one length. */
-    readonly windows?: readonly Int32Array[] | undefined;
-    /** Moments measured before, by layer: nothing is measured then, and windows serve healing alone. */
-    readonly moments?: readonly StageMoments[] | undefined;
-    readonly hiddenStates?: HiddenStatesFactory | undefined;
-    /** Sees the moments of each layer as they are measured. */
-    readonly onMoments?: ((layer: number, moments: StageMoments) => void) | undefined;
-    /**
-     * Keeps what is finished, and has what an earlier run of this fold finished: the fold goes on behind it, and the
-     * outputs are as if it had never stopped.
-     */
-    readonly journal?: FoldJournal | undefined;
-    /** Where the linear algebra runs: in this thread unless given. Not disposed here. */
-    readonly math?: BlockMath | undefined;
-    readonly onProgress?: ((progress: FoldProgress) => void) | undefined;
-    readonly signal?: AbortSignalLike | undefined;
-  }
-  interface Report {
-    /** By layer: share of the energy each group's basis keeps. */
-    readonly retained: readonly Retained[];
-  }
+  type Options = FoldOptions;
+  type Report = FoldReport;
 }
 
 /**
@@ -52,21 +27,14 @@ export declare namespace foldModel {
  * @throws {ConverterError} `insufficient-data` when the plan needs calibration and neither windows nor moments are
  * given, `invalid-option` when its budget is not settled, `unusable-journal` when `onMoments` is given and the journal
  * was kept without.
- * @throws {RuntimeError} `aborted` when `signal` fires; outputs are then unfinished.
+ * @throws {RuntimeError} `aborted` when `signal` fires.
+ *
+ * Whatever it throws, all outputs are abandoned.
  */
 export async function foldModel(options: foldModel.Options): Promise<foldModel.Report> {
-  const { checkpoint, outputs } = options;
+  const { outputs } = options;
   try {
-    requireSettled(options.plan);
-    checkCalibration(options);
-    checkJournal(options);
-    const embedding = await loadEmbedding(checkpoint);
-    for (const output of outputs) await output.begin(embedding);
-    const replayed = await replayBlocks(options);
-    const retained = [...replayed, ...(await foldBlocks(options, embedding, replayed.length))];
-    const head = await loadHead(checkpoint);
-    for (const output of outputs) await output.finish(head);
-    return { retained };
+    return await foldInto(outputs, options);
   } catch (error) {
     // One that fails to close must neither hide what went wrong nor keep the others open.
     await Promise.allSettled(outputs.map((output) => output.abandon()));
@@ -74,77 +42,138 @@ export async function foldModel(options: foldModel.Options): Promise<foldModel.R
   }
 }
 
-/** Whether moments are measured, for someone who wants to see them. */
-const showsMoments = ({ plan, moments, onMoments }: foldModel.Options): boolean =>
-  plan.taps.length > 0 && moments === undefined && onMoments !== undefined;
+async function foldInto(outputs: readonly ModelOutput[], options: FoldOptions): Promise<FoldReport> {
+  const { checkpoint, plan, journal, signal } = options;
+  requireSettled(plan);
+  const schedule = foldSchedule(scheduleFacts(options), journal?.blocks ?? 0);
+  const text = findText(schedule, options);
+  const onMoments = findListener(options);
+  const embedding = await loadEmbedding(checkpoint);
+  for (const output of outputs) await output.begin(embedding);
+  const retained: Retained[] = [];
+  const addBlock = async (finished: FinishedBlock) => {
+    for (const output of outputs) await output.addBlock(finished.block);
+    retained.push(finished.retained);
+  };
+  if (journal !== undefined) await replayBlocks(journal, { addBlock, onMoments, signal });
+  await foldBlocks({ schedule, text, embedding, addBlock, onMoments }, options);
+  const head = await loadHead(checkpoint);
+  for (const output of outputs) await output.finish(head);
+  return { retained };
+}
 
-function checkJournal(options: foldModel.Options): void {
-  const { journal } = options;
-  if (journal === undefined || journal.hasMoments || !showsMoments(options)) return;
+const scheduleFacts = ({
+  checkpoint,
+  plan,
+  moments,
+}: Pick<FoldOptions, "checkpoint" | "plan" | "moments">): ScheduleFacts => ({
+  blocks: checkpoint.config.blocks,
+  heal: plan.heal,
+  taps: moments === undefined ? plan.taps : [],
+});
+
+/** The text that a schedule's graphs run on; none where it has no graphs. */
+function findText(
+  schedule: FoldSchedule,
+  { plan, provider, windows = [], hiddenStates }: Pick<FoldOptions, "plan" | keyof CalibrationText>,
+): CalibrationText | undefined {
+  if (!stepsOf(schedule).some(runsGraph)) return undefined;
+  if (windows.length > 0 && provider !== undefined) return { provider, windows, hiddenStates };
+  const purpose =
+    plan.heal === "none" ? `method ${plan.method}` : `method ${plan.method} with heal ${plan.heal}`;
+  throw new ConverterError("insufficient-data", `${purpose} needs calibration text; give token windows`);
+}
+
+type MomentListener = FoldOptions["onMoments"];
+
+/** Who sees the moments of each layer; nobody where none are measured. A journal must have kept those of its blocks. */
+function findListener({
+  plan,
+  moments,
+  onMoments,
+  journal,
+}: Pick<FoldOptions, "plan" | "moments" | "onMoments" | "journal">): MomentListener {
+  if (plan.taps.length === 0 || moments !== undefined || onMoments === undefined) return undefined;
+  if (journal === undefined || journal.hasMoments) return onMoments;
   throw new ConverterError(
     "unusable-journal",
     `${journal.name} was kept without the moments of its blocks; go on without keeping moments, or remove it to start over`,
   );
 }
 
-/** Hands what earlier runs finished to the outputs, as if it had just been folded. */
-async function replayBlocks({ journal, outputs, onMoments, signal }: foldModel.Options) {
-  const replayed: Retained[] = [];
-  for (let layer = 0; journal !== undefined && layer < journal.blocks; layer++) {
+/** Where finished blocks go, and their moments. */
+interface BlockReceiver {
+  readonly addBlock: (finished: FinishedBlock) => Promise<void>;
+  readonly onMoments: MomentListener;
+}
+
+/** Hands on what earlier runs finished, as if it had just been folded. */
+async function replayBlocks(
+  journal: FoldJournal,
+  { addBlock, onMoments, signal }: BlockReceiver & Pick<FoldOptions, "signal">,
+): Promise<void> {
+  for (let layer = 0; layer < journal.blocks; layer++) {
     throwIfAborted(signal);
-    const { block, retained, moments } = await journal.readBlock(layer);
-    if (moments !== undefined) onMoments?.(layer, moments);
-    for (const output of outputs) await output.addBlock(block);
-    replayed.push(retained);
+    const finished = await journal.readBlock(layer);
+    if (finished.moments !== undefined) onMoments?.(layer, finished.moments);
+    await addBlock(finished);
   }
-  return replayed;
 }
 
-async function foldBlocks(options: foldModel.Options, embedding: EmbeddingWeights, first: number) {
-  const { layers } = options.checkpoint.config.shape;
-  if (first === layers) return [];
-  const measuring = await startMeasuring(options, embedding);
-  const upcoming = upcomingBlocks(options.checkpoint, measuring, first);
-  const retained: Retained[] = [];
-  try {
-    for (let layer = first; layer < layers; layer++) {
-      throwIfAborted(options.signal);
-      retained.push(await foldBlock(options, layer, measuring, upcoming));
-      measuring.progress.block(layer);
-    }
-  } finally {
-    await measuring.dispose();
-  }
-  return retained;
+interface BlockWork extends BlockReceiver {
+  readonly schedule: FoldSchedule;
+  readonly text: CalibrationText | undefined;
+  readonly embedding: EmbeddingWeights;
 }
 
-/** The order of a block's steps; what runs elsewhere in the meantime is docs/method.md's schedule. */
-async function foldBlock(
-  options: foldModel.Options,
-  layer: number,
-  measuring: Measuring,
-  upcoming: UpcomingBlocks,
-): Promise<Retained> {
-  const { block, moments } = await upcoming.take();
-  const folding = inBackground(startFolding(options, layer, { block, moments }));
-  const folded = inBackground(folding.then(({ attention }) => ({ ...block, attention })));
-  const prepared = await measuring.advance(layer, block, folded);
-  const healed = await measuring.heal(layer, prepared, upcoming.meanwhile);
-  const { retained } = await folding;
-  for (const output of options.outputs) await output.addBlock(healed);
-  await options.journal?.saveBlock(layer, {
-    block: healed,
-    retained,
-    moments: showsMoments(options) ? moments : undefined,
-  });
-  return retained;
+/** Works through the schedule; each finished block goes to the outputs, then into the journal. */
+async function foldBlocks(work: BlockWork, options: FoldOptions): Promise<void> {
+  const { schedule, text, embedding } = work;
+  const { checkpoint, journal, onProgress, signal } = options;
+  const { config } = checkpoint;
+  const size = scheduleSize(scheduleFacts(options), journal?.blocks ?? 0, text?.windows.length ?? 0);
+  const progress = countProgress(size, onProgress);
+  const run = {
+    config,
+    loadBlock: (layer: number) => loadBlock(checkpoint, layer),
+    knownMoments: (layer: number) => options.moments?.[layer] ?? {},
+    solving: solvingOf(options),
+    events: eventsOf(work, progress, options),
+    progress,
+    signal,
+  };
+  if (text === undefined) return runSchedule(schedule, { ...run, text });
+  const windowRun = { ...text, onWindow: () => progress.window(), signal };
+  await withText(schedule, windowRun, { config, embedding, journal }, (opened) =>
+    runSchedule(schedule, { ...run, text: opened }),
+  );
 }
 
-function startFolding(
-  { plan, math = inlineBlockMath }: foldModel.Options,
-  layer: number,
-  { block: { attention }, moments }: MeasuredBlock,
-): Promise<FoldedLayer> {
-  const context = layerContext(plan, { layer, attention, moments });
-  return math.run("foldLayer", { ...context, method: plan.method, plan: plan.layers[layer]! });
+const solvingOf = ({
+  plan,
+  math = inlineBlockMath,
+  windows = [],
+}: Pick<FoldOptions, "plan" | "math" | "windows">): Solving => ({
+  plan,
+  math,
+  tokens: windows.length * (windows[0]?.length ?? 0),
+});
+
+function eventsOf(
+  { addBlock, onMoments }: BlockReceiver,
+  progress: ProgressCount,
+  { journal, plan }: Pick<FoldOptions, "journal" | "plan">,
+): ScheduleEvents {
+  const isResumable = ({ place, layer }: Stream) => place === "before" && layer < plan.layers.length;
+  return {
+    onMeasured: (layer, moments) => onMoments?.(layer, moments),
+    async onStream(stream, states) {
+      if (isResumable(stream)) await journal?.saveStream(stream.layer - 1, stream.model, states);
+    },
+    async onBlock(layer, { moments, ...finished }) {
+      await addBlock(finished);
+      await journal?.saveBlock(layer, { ...finished, moments: onMoments && moments });
+      progress.block(layer);
+    },
+  };
 }

@@ -14,7 +14,7 @@ export interface FoldProgress {
 
 /** Counts what a fold does, under the step and layer that were started last. */
 export interface ProgressCount {
-  /** What comes is of this step. */
+  /** What follows belongs to this step. */
   start(step: FoldStep, layer: number): void;
   /** A window went through a graph. */
   window(): void;
@@ -22,27 +22,23 @@ export interface ProgressCount {
   block(layer: number): void;
 }
 
-export declare namespace countProgress {
-  interface Options {
-    readonly plan: { readonly layers: readonly unknown[] };
-    readonly onProgress?: ((progress: FoldProgress) => void) | undefined;
-  }
+/** The size of a fold in windows that go through graphs, or in blocks where no graph runs. */
+export interface FoldSize {
+  readonly unit: "window" | "block";
+  readonly total: number;
+  /** What an earlier run finished. */
+  readonly finished: number;
 }
 
-/**
- * A count that is complete with `windowRuns` windows, or with all blocks where there are none; `finished` of them were
- * counted in an earlier run.
- */
+/** A count from `finished` to `total`. */
 export function countProgress(
-  { plan, onProgress }: countProgress.Options,
-  windowRuns: number,
-  finished = 0,
+  { unit, total, finished }: FoldSize,
+  onProgress: ((progress: FoldProgress) => void) | undefined,
 ): ProgressCount {
-  const total = windowRuns === 0 ? plan.layers.length : windowRuns;
   let step: FoldStep = "embed";
   let layer = 0;
   let done = finished;
-  const tell = () => onProgress?.({ step, layer, done, total });
+  const report = () => onProgress?.({ step, layer, done, total });
   const start = (next: FoldStep, at: number) => {
     step = next;
     layer = at;
@@ -51,12 +47,12 @@ export function countProgress(
     start,
     window() {
       done++;
-      tell();
+      report();
     },
     block(at) {
       start("write", at);
-      if (windowRuns === 0) done++;
-      tell();
+      if (unit === "block") done++;
+      report();
     },
   };
 }

@@ -4,7 +4,7 @@ import { plainProducts } from "@kvfold/linalg";
 import { gaussians } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import { largestDifference } from "../../test/support/numbers.js";
-import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/healing-graphs.js";
+import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/regression.js";
 import { refitInputs, refitLinear } from "./refit.js";
 
 const COUNT = 200;

@@ -14,7 +14,7 @@ import {
   toFloat32,
   trace,
 } from "@kvfold/linalg";
-import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/healing-graphs.js";
+import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/regression.js";
 import type { BiasPolicy } from "../plan/fold-plan.js";
 
 /**

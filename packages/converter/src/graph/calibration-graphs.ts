@@ -1,5 +1,5 @@
-import type { EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
-import type { Emitter } from "@kvfold/decoder/graph";
+import type { BlockWeights, EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
+import type { BlockStreams, Emitter, WindowGraph } from "@kvfold/decoder/graph";
 import {
   type BlockWindow,
   emitAttentionHalf,
@@ -12,12 +12,15 @@ import {
   windowGraph,
 } from "@kvfold/decoder/graph";
 import type { ModelSource } from "@kvfold/runtime";
+import type { CalibrationGraph } from "./calibration-graph.js";
 import { emitColumnMoments, emitMoments, emitTurnedRows } from "./emit-moments.js";
 import { emitSensitivity } from "./emit-sensitivity.js";
-import { type AttentionTap, type ProjectionTap, type Tap, tapWidth } from "./taps.js";
+import { type AttentionTap, type ProjectionTap, type Tap, tapSizes, tapWidth } from "./taps.js";
 
 /** Names of the inputs and outputs of calibration graphs, hidden states `[1, S, D]` each. */
 export const HIDDEN_IN = "hidden_in";
+/** The stream before the block: an input of graphs that begin between the halves of a parallel block, and of no others. */
+export const BLOCK_IN = "block_in";
 export const HIDDEN_OUT = "hidden_out";
 export const RESIDUAL_OUT = "residual_out";
 
@@ -34,11 +37,11 @@ export function embeddingGraph(
   });
 }
 
-/** Outputs of a block: the stream behind it, and the one between its halves. */
+/** Outputs of a block: the stream after it, and the one between its halves. */
 export type BlockOutput = typeof HIDDEN_OUT | typeof RESIDUAL_OUT;
 
 /**
- * One block over one window: `hidden_in` to the wanted `outputs` (`hidden_out` behind the block, `residual_out`
+ * One block over one window: `hidden_in` to the wanted `outputs` (`hidden_out` after the block, `residual_out`
  * between its halves), and for each tap the sums `<tap>.gram` and `<tap>.sum` over the window's tokens
  * (emit-moments.ts). What neither outputs nor taps need is not run.
  */
@@ -68,18 +71,34 @@ export function blockGraph(
   });
 }
 
+/** The same graph with the moments that it sums. */
+export const measuredBlockGraph = (
+  window: BlockWindow,
+  taps: readonly ProjectionTap[],
+  outputs: readonly BlockOutput[],
+): CalibrationGraph => ({
+  model: blockGraph(window, taps, outputs),
+  moments: tapSizes(taps, window.config.shape),
+});
+
 /** The second half of a block: `hidden_in`, the stream between the halves, to `hidden_out`. */
 export function mlpGraph({ config, weights, length }: BlockWindow): ModelSource {
-  return windowGraph(config, length, ({ e, input, output }) => {
-    const residual = input(HIDDEN_IN);
-    output(HIDDEN_OUT, emitMlpHalf(e.at("block"), { hidden: residual, residual }, weights));
+  return windowGraph(config, length, (graph) => {
+    const streams = mlpStreams(graph, weights);
+    graph.output(HIDDEN_OUT, emitMlpHalf(graph.e.at("block"), streams, weights));
   });
 }
 
+/** Declares what the second half of a block starts from: `hidden_in`, and `block_in` for the MLP of a parallel block. */
+export function mlpStreams({ input }: WindowGraph, { arrangement }: BlockWeights): BlockStreams {
+  const residual = input(HIDDEN_IN);
+  return { residual, hidden: arrangement === "parallel" ? input(BLOCK_IN) : residual };
+}
+
 /** The moments of an unfolded block's attention taps over one window: `hidden_in` to `<tap>.gram` and `<tap>.sum`. */
-export function sensitivityGraph(window: BlockWindow, taps: readonly AttentionTap[]): ModelSource {
+export function sensitivityGraph(window: BlockWindow, taps: readonly AttentionTap[]): CalibrationGraph {
   const { config, weights, length } = window;
-  return windowGraph(config, length, ({ e, input }) => {
+  const model = windowGraph(config, length, ({ e, input }) => {
     const { positions } = windowContext(e, window, "plain");
     const block = e.at("block");
     const normed = emitAttentionInput(block, input(HIDDEN_IN), weights);
@@ -92,6 +111,7 @@ export function sensitivityGraph(window: BlockWindow, taps: readonly AttentionTa
     );
     for (const tap of taps) emitTapMoments(e, tap, values[tap], config);
   });
+  return { model, moments: tapSizes(taps, config.shape) };
 }
 
 /** `<tap>.gram` and `<tap>.sum`; attention weights lie in columns, all other taps in rows. */

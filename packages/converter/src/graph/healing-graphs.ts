@@ -1,4 +1,4 @@
-import type { Linear } from "@kvfold/decoder";
+import type { BlockWeights } from "@kvfold/decoder";
 import type { Emitter } from "@kvfold/decoder/graph";
 import {
   type BlockWindow,
@@ -7,14 +7,22 @@ import {
   emitLinear,
   emitMlpActivations,
   emitMlpInput,
+  emitSum,
   type WindowGraph,
   windowContext,
   windowGraph,
 } from "@kvfold/decoder/graph";
 import type { ModelSource } from "@kvfold/runtime";
-import { HIDDEN_IN, HIDDEN_OUT, RESIDUAL_OUT } from "./calibration-graphs.js";
+import type { CalibrationGraph } from "./calibration-graph.js";
+import { HIDDEN_IN, HIDDEN_OUT, mlpStreams, RESIDUAL_OUT } from "./calibration-graphs.js";
 import { emitDecodedAttention, type HeadDirections, hasWideKeys } from "./emit-decoded-attention.js";
-import { emitCross, emitMoments, emitRows, emitSum, emitTurnedRows } from "./emit-moments.js";
+import {
+  emitProjectionRegression,
+  emitRegression,
+  type ProjectionFit,
+  projectionSums,
+  regressionSums,
+} from "./regression.js";
 
 /** What the folded stream is refitted to: the original's stream at the same place, `[1, S, D]`. */
 export const TARGET_IN = "target_in";
@@ -25,38 +33,54 @@ export const ATTENDED_OUT = "attended_out";
 export const ACTIVATIONS_IN = "activations_in";
 export const ACTIVATIONS_OUT = "activations_out";
 
-/** Names of the sums that a refit needs: moments of its inputs, cross moment with the target, sum of the target. */
-export const REFIT = "inputs";
-export const REFIT_CROSS = "cross";
-export const REFIT_TARGET = "target.sum";
+/** What the first projections of attention read: `hidden_in` of the folded stream against `target_in` of the original's. */
+export const attentionInputRefitGraph = (window: BlockWindow): CalibrationGraph =>
+  inputRefitGraph(window, emitAttentionInput);
 
-/** What the first projections of a half read: `hidden_in` of the folded stream against `target_in`, both normalised. */
-export function attentionInputRefitGraph({ config, weights, length }: BlockWindow): ModelSource {
-  return windowGraph(config, length, ({ e, input }) => {
+/** The same for the MLP of a parallel block, which also reads the stream before the block. */
+export const mlpInputRefitGraph = (window: BlockWindow): CalibrationGraph =>
+  inputRefitGraph(window, (e, hidden, weights) => emitMlpInput(e, { hidden, residual: hidden }, weights));
+
+function inputRefitGraph(
+  { config, weights, length }: BlockWindow,
+  emitInput: (e: Emitter, x: string, weights: BlockWeights) => string,
+): CalibrationGraph {
+  const width = config.shape.hiddenSize;
+  const model = windowGraph(config, length, ({ e, input }) => {
     const [folded, original] = [HIDDEN_IN, TARGET_IN].map((name) =>
-      emitAttentionInput(e.at(name), input(name), weights),
+      emitInput(e.at(name), input(name), weights),
     );
-    const width = config.shape.hiddenSize;
     emitRegression(e, [folded!, width], [original!, width]);
   });
+  return { model, ...regressionSums(width, width) };
+}
+
+/** How `W_O` is refitted. */
+export interface OutputFit extends ProjectionFit {
+  /** The directions that the head outputs are taken in, and that `W_O` then reads; the folded width without them. */
+  readonly directions?: HeadDirections | undefined;
 }
 
 /**
  * What refitting `W_O` needs: the folded attention runs on `hidden_in`, and its head outputs (`attended_out`) are set
- * against `target_in - hidden_in`, what attention should have added (docs/method.md, Healing). With `directions` the head
- * outputs are taken in these, and `W_O` of `weights` reads them so.
+ * against `target_in - hidden_in`, what attention should have added (docs/method.md, Healing).
  */
-export function attentionRefitGraph(window: BlockWindow, directions?: HeadDirections): ModelSource {
+export function attentionRefitGraph(
+  window: BlockWindow,
+  { directions, ...fit }: OutputFit,
+): CalibrationGraph {
   const { config, weights, length } = window;
-  const width = weights.attention.output.inputs;
-  return windowGraph(config, length, ({ e, input, output }) => {
+  const { attention, attentionNorms } = weights;
+  const last = { ...fit, linear: attention.output, norm: attentionNorms.output };
+  const model = windowGraph(config, length, ({ e, input, output }) => {
     const x = input(HIDDEN_IN);
     const missing = e.node("Sub", "target/Sub", [input(TARGET_IN), x]);
     const normed = emitAttentionInput(e, x, weights);
     const attended = emitHeads(e.at("attn"), normed, window, directions);
-    emitRegression(e, [attended, width], [missing, config.shape.hiddenSize]);
-    output(ATTENDED_OUT, attended, width);
+    emitProjectionRegression(e, { inputs: attended, missing }, last);
+    output(ATTENDED_OUT, attended, attention.output.inputs);
   });
+  return { model, ...projectionSums(last) };
 }
 
 function emitHeads(e: Emitter, x: string, window: BlockWindow, directions?: HeadDirections): string {
@@ -69,65 +93,59 @@ function emitHeads(e: Emitter, x: string, window: BlockWindow, directions?: Head
 /** Adds the refitted attention to the folded stream: `hidden_in` and `attended_in` to `residual_out`. */
 export function residualGraph({ config, weights, length }: BlockWindow): ModelSource {
   return windowGraph(config, length, (graph) => {
-    graph.output(RESIDUAL_OUT, emitResidual(graph, weights.attention.output));
+    graph.output(RESIDUAL_OUT, emitResidual(graph, weights));
   });
 }
 
-/** The same, and what the MLP's first projections read of it against the original's, `target_in` between the halves. */
-export function residualRefitGraph({ config, weights, length }: BlockWindow): ModelSource {
+/**
+ * The same, and what the first projections of a sequential block's MLP read of it against what the original's read of
+ * `target_in`, its stream between the halves.
+ */
+export function residualRefitGraph({ config, weights, length }: BlockWindow): CalibrationGraph {
   const width = config.shape.hiddenSize;
-  return windowGraph(config, length, (graph) => {
+  const model = windowGraph(config, length, (graph) => {
     const { e, input, output } = graph;
-    const residual = emitResidual(graph, weights.attention.output);
+    const residual = emitResidual(graph, weights);
     const folded = emitMlpInput(e.at("folded"), sequential(residual), weights);
     const original = emitMlpInput(e.at("original"), sequential(input(TARGET_IN)), weights);
     emitRegression(e, [folded, width], [original, width]);
     output(RESIDUAL_OUT, residual);
   });
+  return { model, ...regressionSums(width, width) };
 }
 
-function emitResidual({ e, input }: WindowGraph, projection: Linear): string {
+function emitResidual({ e, input }: WindowGraph, { attention, attentionNorms }: BlockWeights): string {
+  const projection = attention.output;
   const added = emitLinear(e, "o_proj", input(ATTENDED_IN, projection.inputs), projection);
-  return e.node("Add", "residual/Add", [input(HIDDEN_IN), added]);
-}
-
-/**
- * The refit of the MLP's last projection: its inputs (`activations_out`) of the stream between the halves, `hidden_in`,
- * against what the MLP should add, `target_in - hidden_in` with the original's stream behind the block.
- */
-export function mlpRefitGraph({ config, weights, length }: BlockWindow): ModelSource {
-  const { mlp } = weights;
-  const width = mlp.down.inputs;
-  return windowGraph(config, length, ({ e, input, output }) => {
-    const residual = input(HIDDEN_IN);
-    const missing = e.node("Sub", "target/Sub", [input(TARGET_IN), residual]);
-    const normed = emitMlpInput(e, sequential(residual), weights);
-    const activations = emitMlpActivations(e.at("mlp"), normed, mlp);
-    emitRegression(e, [activations, width], [missing, config.shape.hiddenSize]);
-    output(ACTIVATIONS_OUT, activations, width);
-  });
-}
-
-/** Adds the refitted MLP to the folded stream: `hidden_in` and `activations_in` to `hidden_out`. */
-export function downGraph({ config, weights, length }: BlockWindow): ModelSource {
-  const { down } = weights.mlp;
-  return windowGraph(config, length, ({ e, input, output }) => {
-    const added = emitLinear(e, "down_proj", input(ACTIVATIONS_IN, down.inputs), down);
-    output(HIDDEN_OUT, e.node("Add", "residual/Add", [input(HIDDEN_IN), added]));
-  });
+  return emitSum(e, "attn", input(HIDDEN_IN), added, attentionNorms);
 }
 
 const sequential = (residual: string) => ({ hidden: residual, residual });
 
-/** Sums for least squares of `target` on `inputs`, each a value and its width. */
-function emitRegression(
-  e: Emitter,
-  inputs: readonly [value: string, width: number],
-  target: readonly [value: string, width: number],
-): void {
-  const from = emitTurnedRows(e.at(REFIT), ...inputs);
-  const to = emitRows(e.at("target"), ...target);
-  emitMoments(e.at(REFIT), REFIT, from);
-  emitCross(e.at(REFIT_CROSS), REFIT_CROSS, from, to);
-  emitSum(e.at("target"), REFIT_TARGET, to);
+/**
+ * The refit of the MLP's last projection: its inputs (`activations_out`), of the streams that the MLP half starts from,
+ * against what the MLP should add, `target_in - hidden_in` with the original's stream after the block.
+ */
+export function mlpRefitGraph(window: BlockWindow, fit: ProjectionFit): CalibrationGraph {
+  const { config, weights, length } = window;
+  const { mlp, mlpNorms } = weights;
+  const last = { ...fit, linear: mlp.down, norm: mlpNorms.output };
+  const model = windowGraph(config, length, (graph) => {
+    const { e, input, output } = graph;
+    const streams = mlpStreams(graph, weights);
+    const missing = e.node("Sub", "target/Sub", [input(TARGET_IN), streams.residual]);
+    const activations = emitMlpActivations(e.at("mlp"), emitMlpInput(e, streams, weights), mlp);
+    emitProjectionRegression(e, { inputs: activations, missing }, last);
+    output(ACTIVATIONS_OUT, activations, mlp.down.inputs);
+  });
+  return { model, ...projectionSums(last) };
+}
+
+/** Adds the refitted MLP to the folded stream: `hidden_in` and `activations_in` to `hidden_out`. */
+export function downGraph({ config, weights, length }: BlockWindow): ModelSource {
+  const { mlp, mlpNorms } = weights;
+  return windowGraph(config, length, ({ e, input, output }) => {
+    const added = emitLinear(e, "down_proj", input(ACTIVATIONS_IN, mlp.down.inputs), mlp.down);
+    output(HIDDEN_OUT, emitSum(e, "mlp", input(HIDDEN_IN), added, mlpNorms));
+  });
 }

@@ -13,6 +13,9 @@ export type Tap = ProjectionTap | AttentionTap;
 export const isAttentionTap = (tap: Tap): tap is AttentionTap =>
   tap === "sensitiveQueries" || tap === "attentionWeights";
 
+/** True for taps that the projections give. */
+export const isProjectionTap = (tap: Tap): tap is ProjectionTap => !isAttentionTap(tap);
+
 /** Numbers per token: all heads side by side, or one per query head for attention weights. */
 export function tapWidth(tap: Tap, { heads, kvHeads, headDim }: ModelShape): number {
   switch (tap) {
@@ -27,3 +30,10 @@ export function tapWidth(tap: Tap, { heads, kvHeads, headDim }: ModelShape): num
       return heads;
   }
 }
+
+/** The taps with their widths, as a run over windows sums their moments. */
+export const tapSizes = (
+  taps: readonly Tap[],
+  shape: ModelShape,
+): readonly { readonly name: Tap; readonly size: number }[] =>
+  taps.map((name) => ({ name, size: tapWidth(name, shape) }));

@@ -1,6 +1,6 @@
 import type { HiddenStates, StageMoments } from "@kvfold/calibration";
 import type { BlockWeights } from "@kvfold/decoder";
-import type { Retained } from "../fold/fold-layer.js";
+import type { Retained } from "../methods/retained.js";
 
 /** The hidden states that go down side by side: the original model's, and the folded one's where it is healed. */
 export type JournalStream = "original" | "folded";

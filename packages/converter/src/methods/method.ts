@@ -1,7 +1,7 @@
 import type { ModelShape } from "@kvfold/decoder";
 import type { Matrix, MatrixProducts, Moments } from "@kvfold/linalg";
 import type { Tap } from "../graph/taps.js";
-import type { Heal } from "../plan/fold-plan.js";
+import type { Heal } from "./heal.js";
 
 /** The two halves of a KV cache. */
 export type Side = "keys" | "values";

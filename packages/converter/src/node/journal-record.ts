@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { ConverterError } from "../converter-error.js";
-import type { Retained } from "../fold/fold-layer.js";
+import type { Retained } from "../methods/retained.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import type { FoldIdentity } from "./fold-identity.js";
 

@@ -6,7 +6,7 @@ import { randomWindows } from "../../test/support/numbers.js";
 import type { BlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
 import type { RefitInputsInput } from "../fold/refit.js";
-import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/healing-graphs.js";
+import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/regression.js";
 import { planFold } from "../plan/plan-fold.js";
 import { workerBlockMath } from "./worker-block-math.js";
 

@@ -1,9 +1,7 @@
 import type { Dtype } from "@kvfold/decoder";
 import type { AttentionKind } from "@kvfold/decoder/graph";
 import type { Tap } from "../graph/taps.js";
-
-/** What is refitted after a block is folded: nothing, `W_O`, or `W_O` and the MLP's last projection. */
-export type Heal = "none" | "attention" | "both";
+import type { Heal } from "../methods/heal.js";
 
 /** What is written: an ONNX decoder for runtimes, a Hugging Face checkpoint for everything else. */
 export type Format = "onnx" | "hf";
@@ -42,6 +40,8 @@ export interface FoldPlan {
   readonly settled: boolean;
   readonly layers: readonly LayerPlan[];
   readonly heal: Heal;
+  /** What a user should know of the plan. */
+  readonly notices: readonly string[];
   readonly attention: AttentionKind;
   /** Activations whose moments are measured; empty for methods without calibration. */
   readonly taps: readonly Tap[];

@@ -4,11 +4,13 @@ import { attentionKind, sharedAttentionKind } from "@kvfold/decoder/graph";
 import type { Budget } from "../budgets/budget.js";
 import { findBudget, uniform } from "../budgets/index.js";
 import { ConverterError } from "../converter-error.js";
+import type { Heal } from "../methods/heal.js";
 import { DEFAULT_METHOD, findMethod, methods } from "../methods/index.js";
 import type { Method, SpanContext } from "../methods/method.js";
 import { none } from "../methods/none.js";
 import { cacheBytes, cacheShapes } from "./cache-size.js";
-import type { FoldPlan, Format, Heal, LayerPlan, SidePlan } from "./fold-plan.js";
+import { chooseHeal } from "./choose-heal.js";
+import type { FoldPlan, Format, LayerPlan, SidePlan } from "./fold-plan.js";
 import { formatKeep, type Keep, parseKeep } from "./keep.js";
 import { findKeyShare } from "./key-share.js";
 import { shareOut } from "./share-out.js";
@@ -67,7 +69,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     budget: budget.name,
     settled: budget === uniform,
     layers,
-    heal: options.heal ?? method.heal ?? "none",
+    ...chooseHeal(config, options.heal, method),
     attention: method.keysBeforeRope
       ? "plain"
       : sharedAttentionKind(

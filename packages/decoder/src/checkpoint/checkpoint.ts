@@ -7,8 +7,8 @@ import {
   SafetensorsError,
   type TensorInfo,
 } from "@kvfold/safetensors";
-import { type ModelConfig, readConfig } from "../config/read-config.js";
 import { DecoderError } from "../decoder-error.js";
+import { type ModelConfig, readConfig } from "../families/read-config.js";
 import { reviewUnusedTensors } from "./unused-tensors.js";
 
 /** A folder of files, wherever it is: a directory, a web server, a test. */

@@ -1,4 +1,4 @@
-import type { ModelConfig } from "../config/read-config.js";
+import type { ModelConfig } from "../families/read-config.js";
 import type { HalfNorms, NormSource } from "../model/block-spec.js";
 import type {
   BlockWeights,

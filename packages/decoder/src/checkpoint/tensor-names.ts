@@ -1,4 +1,4 @@
-import type { ModelConfig } from "../config/read-config.js";
+import type { ModelConfig } from "../families/read-config.js";
 import type { BlockSpec, HalfNorms, HeadNormSource, LinearSource, NormSource } from "../model/block-spec.js";
 
 /** Names of all tensors that a model reads, without prefixes. */

@@ -1,5 +1,5 @@
-import type { ModelConfig } from "../config/read-config.js";
 import { DecoderError } from "../decoder-error.js";
+import type { ModelConfig } from "../families/read-config.js";
 import { tensorNames } from "./tensor-names.js";
 
 /**

@@ -1,5 +1,5 @@
 import { createGraphBuilder, type WeightStore } from "@kvfold/onnx";
-import type { ModelConfig } from "../config/read-config.js";
+import type { ModelConfig } from "../families/read-config.js";
 import type { BlockWeights, CacheShape, EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
 import type { CacheNames } from "./attention-values.js";
 import { type Dtype, dtypes } from "./dtype.js";

@@ -1,6 +1,6 @@
 import { createGraphBuilder, type GraphBuilder, memoryWeights } from "@kvfold/onnx";
 import type { ModelSource } from "@kvfold/runtime";
-import type { ModelConfig } from "../config/read-config.js";
+import type { ModelConfig } from "../families/read-config.js";
 import type { BlockWeights } from "../model/decoder-weights.js";
 import type { AttentionContext, QueryBlock } from "./attention-values.js";
 import { createEmitter, type Emitter, OPSETS } from "./emitter.js";

@@ -1,6 +1,6 @@
 import { blockTensors, embeddingTensors, headTensors } from "../checkpoint/store-weights.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";
-import type { ModelConfig } from "../config/read-config.js";
+import type { ModelConfig } from "../families/read-config.js";
 import type { BlockWeights } from "../model/decoder-weights.js";
 import type { ModelOutput } from "./model-output.js";
 

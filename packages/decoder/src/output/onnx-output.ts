@@ -1,5 +1,5 @@
 import { type ByteSink, createExternalDataWriter } from "@kvfold/onnx";
-import type { ModelConfig } from "../config/read-config.js";
+import type { ModelConfig } from "../families/read-config.js";
 import { createDecoderGraph, type DecoderGraph } from "../graph/decoder-graph.js";
 import { type Dtype, dtypes } from "../graph/dtype.js";
 import type { AttentionKind } from "../graph/positions.js";

@@ -1,9 +1,9 @@
+import { createConfigFields, malformed } from "../config/config-fields.js";
+import { HARMLESS_FIELDS } from "../config/harmless-fields.js";
 import { DecoderError } from "../decoder-error.js";
-import type { Family } from "../families/family.js";
-import { families as ownFamilies } from "../families/index.js";
 import type { ModelSpec } from "../model/model-spec.js";
-import { createConfigFields, malformed } from "./config-fields.js";
-import { HARMLESS_FIELDS } from "./harmless-fields.js";
+import type { Family } from "./family.js";
+import { families as ownFamilies } from "./index.js";
 import { refusalOf } from "./refusals.js";
 
 /** A Hugging Face `config.json`, read and understood: the decoder that it describes. */

@@ -1,0 +1,121 @@
+import type { HiddenStates, StageMoments, StageResult } from "@kvfold/calibration";
+import type { BlockWeights, ModelConfig } from "@kvfold/decoder";
+import { type AbortSignalLike, throwIfAborted } from "@kvfold/runtime";
+import type { FinishedBlock } from "../journal/fold-journal.js";
+import { inBackground } from "./background.js";
+import type { ProgressCount } from "./progress.js";
+import type { FoldSchedule } from "./schedule.js";
+import type { ScheduleText } from "./schedule-text.js";
+import { type FoldedBlock, type GraphStep, runsGraph, type SolveInput, type Step, writesOf } from "./step.js";
+import { type Stream, streamWidth } from "./stream.js";
+
+export declare namespace runSchedule {
+  interface Options {
+    readonly config: ModelConfig;
+    readonly loadBlock: (layer: number) => Promise<BlockWeights>;
+    /** Moments of a block that were measured before. */
+    readonly knownMoments: (layer: number) => StageMoments;
+    readonly solving: Solving;
+    /** A schedule without graphs needs none. */
+    readonly text: ScheduleText | undefined;
+    readonly events: ScheduleEvents;
+    readonly progress: ProgressCount;
+    readonly signal: AbortSignalLike | undefined;
+  }
+}
+
+/** What all solves of a fold have in common. */
+export type Solving = Pick<SolveInput, "plan" | "math" | "tokens">;
+
+/** Who is told of results, when they are there. */
+export interface ScheduleEvents {
+  /** A block's measurements are complete. */
+  readonly onMeasured: (layer: number, moments: StageMoments) => void;
+  /** A step has written a stream. */
+  readonly onStream: (stream: Stream, states: HiddenStates) => Promise<void>;
+  /** A block is folded and healed. The block after it waits. */
+  readonly onBlock: (layer: number, block: FinishedBlock) => Promise<void>;
+}
+
+/** A block that steps work on. */
+interface BlockWork {
+  readonly original: BlockWeights;
+  moments: StageMoments;
+  /** As it is once all solves so far are done. */
+  folded: Promise<FoldedBlock>;
+}
+
+/**
+ * Works through a schedule. Graphs run one at a time, in order. A solve starts when its step's graph is done and goes on
+ * while further graphs run; a graph with folded weights waits for all solves of its block before it. In memory: the
+ * weights of a block and of the next one, and the streams that are still to be read.
+ *
+ * @throws {RuntimeError} `aborted` when `signal` fires, and what graphs, solves and events throw. Solves that are on their
+ * way then go on unobserved.
+ */
+export async function runSchedule(schedule: FoldSchedule, options: runSchedule.Options): Promise<void> {
+  const { events, signal } = options;
+  const works = new Map<number, BlockWork>();
+  const workOn = async (layer: number) => {
+    const work = works.get(layer) ?? (await startWork(layer, options));
+    works.set(layer, work);
+    return work;
+  };
+  const perform = async (step: Step) => performStep(step, await workOn(step.layer), options);
+  for (const step of schedule.opening) await perform(step);
+  for (const { layer, steps } of schedule.blocks) {
+    throwIfAborted(signal);
+    const work = await workOn(layer);
+    events.onMeasured(layer, work.moments);
+    for (const step of steps) await perform(step);
+    works.delete(layer);
+    await events.onBlock(layer, await finishedBlock(work));
+  }
+}
+
+async function startWork(
+  layer: number,
+  { loadBlock, knownMoments }: runSchedule.Options,
+): Promise<BlockWork> {
+  const original = await loadBlock(layer);
+  const folded = Promise.resolve({ weights: original, retained: { keys: [], values: [] } });
+  return { original, moments: knownMoments(layer), folded };
+}
+
+async function finishedBlock({ folded, moments }: BlockWork): Promise<FinishedBlock> {
+  const { weights, retained } = await folded;
+  return { block: weights, retained, moments };
+}
+
+async function performStep(step: Step, work: BlockWork, options: runSchedule.Options): Promise<void> {
+  const { layer, run, solve } = step;
+  options.progress.start(step.phase, layer);
+  const sums = runsGraph(step) ? await runGraph(step, work, options) : NO_SUMS;
+  if (run?.taps !== undefined) work.moments = { ...work.moments, ...sums.moments };
+  if (solve === undefined) return;
+  const input: SolveInput = { ...options.solving, layer, sums, moments: work.moments };
+  work.folded = inBackground(work.folded.then((block) => solve(block, input)));
+}
+
+const NO_SUMS: StageResult = { moments: {}, sums: {} };
+
+async function runGraph(
+  step: GraphStep,
+  { original, folded }: BlockWork,
+  { config, solving, text, events }: runSchedule.Options,
+): Promise<StageResult> {
+  const { run } = step;
+  const { runner, streams } = text!;
+  const { weights, directions } =
+    run.weights === "folded" ? await folded : { weights: original, directions: undefined };
+  const outputs = Object.keys(run.writes);
+  const { bias } = solving.plan;
+  const window = { config, weights, length: runner.length };
+  const { model, ...sums } = run.graph({ ...window, outputs, directions, bias });
+  const widthOf = (stream: Stream) => streamWidth(stream, weights);
+  const result = await streams.use(step, widthOf, (used) =>
+    runner.run(model, { ...used, ...sums, ...(run.limit === undefined ? {} : { limit: run.limit }) }),
+  );
+  for (const stream of writesOf(step)) await events.onStream(stream, streams.get(stream));
+  return result;
+}
