@@ -121,6 +121,23 @@ describe("measurements that something else takes the place of", () => {
   });
 });
 
+describe("a file of moments", () => {
+  it.each([
+    [
+      "is another kind of file",
+      (path: string) => writeFile(path, "garbage that is no header"),
+      "malformed-file",
+    ],
+    ["is a folder", (path: string) => mkdir(path), "malformed-file"],
+    ["is not there", async () => {}, "unreadable-file"],
+  ])("that %s is named", async (_, make, code) => {
+    const path = join(place, "moments");
+    await make(path);
+    const error = await failureOf(fold({ method: "svd-a", moments: path }));
+    expect(error).toMatchObject({ code, message: expect.stringContaining(path) as string });
+  });
+});
+
 describe("an output that is a symbolic link", () => {
   it("stays one, and the model is where it leads, where nothing was yet", async () => {
     const real = join(place, "real");

@@ -220,6 +220,7 @@ describe("usage errors", () => {
     ["fold model -o out --keep 1/2 --heal all", "attention"],
     ["fold model -o out --keep 1/2 --moments m --save-moments n", "--moments"],
     ["fold model --keep 1/2", "-o FOLDER"],
+    ["fold model --keep 1/2 --output=", "-o FOLDER"],
     [
       "fold model -o out --keep 1/2 --windows 8",
       "--windows is about calibration text: add --calibration FILE",

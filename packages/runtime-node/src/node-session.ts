@@ -10,6 +10,7 @@ import {
   type TensorInfo,
 } from "@kvfold/runtime";
 import type { InferenceSession } from "onnxruntime-node";
+import { ortMessage } from "./ort-message.js";
 
 /** The `onnxruntime-node` module, or what of it is used. */
 export type OrtNode = Pick<typeof import("onnxruntime-node"), "InferenceSession" | "Tensor">;
@@ -34,7 +35,7 @@ export async function openSession(
   } catch (cause) {
     throw new RuntimeError(
       "session-failed",
-      `createSession: ONNX Runtime refused ${label}: ${messageOf(cause)}`,
+      `createSession: ONNX Runtime refused ${label}: ${ortMessage(cause)}`,
       { cause },
     );
   }
@@ -87,7 +88,7 @@ class NodeSession implements Session {
     } catch (cause) {
       throw new RuntimeError(
         "run-failed",
-        `run: ONNX Runtime failed on ${this.#label}: ${messageOf(cause)}`,
+        `run: ONNX Runtime failed on ${this.#label}: ${ortMessage(cause)}`,
         { cause },
       );
     }
@@ -123,5 +124,3 @@ function toTensorInfo(metadata: InferenceSession.ValueMetadata): TensorInfo {
   const { name, type, shape } = metadata;
   return { name, type, shape };
 }
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));

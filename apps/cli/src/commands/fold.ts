@@ -134,7 +134,8 @@ async function runFold(host: CommandHost, model: string, flags: FoldFlags): Prom
     return printResult(host, flags, plan, (found) => renderPlan(found, host.colours));
   }
   const { output, moments, saveMoments, resume, force } = flags;
-  if (output === undefined) throw new CliError("usage", "name the output with -o FOLDER, or add --dry-run");
+  if (output === undefined || output === "")
+    throw new CliError("usage", "name the output with -o FOLDER, or add --dry-run");
   const existing = force ? "replace" : "refuse";
   const calibration = calibrationOf(flags);
   const journal = resume ? journalFolder(output) : undefined;

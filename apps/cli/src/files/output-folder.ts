@@ -26,7 +26,7 @@ export async function checkModelIsElsewhere(output: string, model: string): Prom
  * @throws {CliError} `output-exists`.
  */
 export async function checkOutputFolder(output: string, existing: Existing): Promise<void> {
-  const files = await readdir(output).catch((): string[] => []);
+  const files = await readdir(resolve(output)).catch((): string[] => []);
   if (files.length === 0) return;
   if (existing === "refuse")
     throw new CliError(

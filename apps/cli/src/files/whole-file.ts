@@ -13,7 +13,7 @@ export type Existing = "refuse" | "replace";
  * file; `write-failed` when its folder is missing or may not be written to.
  */
 export async function checkFileTarget(path: string, existing: Existing): Promise<void> {
-  const info = await stat(path).catch(() => undefined);
+  const info = await stat(resolve(path)).catch(() => undefined);
   if (info === undefined) return checkParent(path);
   if (info.isDirectory()) throw taken(`${path} is a folder; name a file in it`);
   if (!info.isFile()) throw taken(`${path} is not a regular file; choose another name`);

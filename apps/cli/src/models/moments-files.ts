@@ -30,7 +30,8 @@ export async function writeMoments(
 /**
  * Reads moments that were measured before, and makes sure that they fit the model and the method.
  *
- * @throws {CliError} `unreadable-file` when there is no such file, `malformed-file` when they do not fit.
+ * @throws {CliError} `unreadable-file` when the file cannot be read, `malformed-file` when it is another kind of file or
+ * its moments do not fit.
  */
 export async function readMoments(
   path: string,
@@ -48,11 +49,18 @@ export async function readMoments(
 }
 
 async function loadLayers(path: string): Promise<readonly StageMoments[]> {
-  const source = await fileSource(path).catch((cause: unknown) => {
-    throw new CliError("unreadable-file", `${path}: no such file of moments`, { cause });
+  const source = await fileSource(path).catch((cause: NodeJS.ErrnoException) => {
+    const reason = cause.code === "ENOENT" ? "no such file of moments" : `cannot be read (${cause.message})`;
+    throw new CliError("unreadable-file", `${path}: ${reason}`, { cause });
   });
   try {
     return (await loadMoments(source)).layers;
+  } catch (cause) {
+    throw new CliError(
+      "malformed-file",
+      `${path} is not a file of moments (${(cause as Error).message}); name one that --save-moments wrote`,
+      { cause },
+    );
   } finally {
     await source.close();
   }

@@ -111,6 +111,16 @@ describe("createPendingFolder", () => {
     );
   });
 
+  it("says where no folder can be made", async () => {
+    await writeFile(join(root, "file"), "");
+    await expect(createPendingFolder(join(root, "file", "model"))).rejects.toThrow(
+      expect.objectContaining({
+        code: "write-failed",
+        message: expect.stringMatching(/file\/model: no folder can be made there/) as string,
+      }),
+    );
+  });
+
   it.skipIf(!existsSync("/proc/self"))("refuses a mount point, which no rename can replace", async () => {
     await expect(createPendingFolder("/proc")).rejects.toThrow(outputExists(/^\/proc is a mount point/));
   });

@@ -43,11 +43,9 @@ export async function createPendingFolder(
 ): Promise<PendingFolder> {
   const place = await followLinks(target);
   await checkPlace(place, existing);
-  await mkdir(dirname(place), { recursive: true });
   const key = temporaryKey();
   const path = temporaryPath(place, "partial", key);
-  // Not mkdtemp: its folders are readable by their owner alone, and a model folder is there to be served.
-  await mkdir(path);
+  await makeFolder(path, place);
   return {
     path,
     async commit() {
@@ -58,6 +56,23 @@ export async function createPendingFolder(
     },
     discard: () => rm(path, { recursive: true, force: true }),
   };
+}
+
+/** Not `mkdtemp`: its folders are readable by their owner alone, and a model folder is there to be served. */
+async function makeFolder(path: string, place: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await mkdir(path);
+  } catch (cause) {
+    const reason = (cause as Error).message.replaceAll(path, place);
+    throw new ConverterError(
+      "write-failed",
+      `${place}: no folder can be made there (${reason}); choose another`,
+      {
+        cause,
+      },
+    );
+  }
 }
 
 async function checkPlace(place: string, existing: Existing): Promise<void> {
