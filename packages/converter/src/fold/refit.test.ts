@@ -4,7 +4,7 @@ import { plainProducts } from "@kvfold/linalg";
 import { gaussians } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import { largestDifference } from "../../test/support/numbers.js";
-import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/regression.js";
+import { REFIT, REFIT_TARGET } from "../graph/regression.js";
 import { refitInputs, refitLinear } from "./refit.js";
 
 const COUNT = 200;
@@ -31,7 +31,7 @@ function regression(target: (z: readonly number[]) => readonly number[], count =
   }
   return {
     moments: { [REFIT]: { width: INPUTS, count, sum, gram } },
-    sums: { [REFIT_CROSS]: cross, [REFIT_TARGET]: targets },
+    crosses: { [REFIT_TARGET]: { cross, sum: targets } },
   };
 }
 
@@ -79,13 +79,13 @@ describe("refitLinear", () => {
   });
 
   it("keeps the weights of what the data does not show", async () => {
-    const { moments, sums } = regression(() => [0, 0]);
+    const { moments, crosses } = regression(() => [0, 0]);
     const { gram, sum } = moments[REFIT]!;
     // Input 2 is always zero.
     for (let i = 0; i < INPUTS; i++) gram[i * INPUTS + 2] = gram[2 * INPUTS + i] = 0;
     sum[2] = 0;
     const refitted = await refitLinear(
-      { linear: linear(truth), sums: { moments, sums }, bias: "free" },
+      { linear: linear(truth), sums: { moments, crosses }, bias: "free" },
       plainProducts,
     );
     expect([...refitted.weight.subarray(4)]).toEqual(truth.slice(4));

@@ -14,7 +14,7 @@ import {
   toFloat32,
   trace,
 } from "@kvfold/linalg";
-import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/regression.js";
+import { REFIT, REFIT_TARGET } from "../graph/regression.js";
 import type { BiasPolicy } from "../plan/fold-plan.js";
 
 /**
@@ -91,14 +91,15 @@ async function behind({ weight, offset }: Affine, linear: Linear, products: Matr
 
 /** The ridge regression of a target on inputs, drawn to `prior`. */
 async function regress(
-  { moments, sums }: StageResult,
+  { moments, crosses }: StageResult,
   prior: Affine,
   products: MatrixProducts,
 ): Promise<Affine> {
   const { width, count, gram: squares, sum } = moments[REFIT]!;
   const outputs = prior.weight.cols;
   const gram = createMatrix(width, width, squares);
-  const cross = createMatrix(width, outputs, sums[REFIT_CROSS]!);
+  const target = crosses[REFIT_TARGET]!;
+  const cross = createMatrix(width, outputs, target.cross);
   const lambda = (RIDGE * trace(gram)) / width;
   if (prior.offset === undefined)
     return {
@@ -108,7 +109,7 @@ async function regress(
   const solution = await ridgeSolveAsync({
     products,
     gram: bordered(gram, sum, count),
-    cross: stackRows([cross, createMatrix(1, outputs, sums[REFIT_TARGET]!)]),
+    cross: stackRows([cross, createMatrix(1, outputs, target.sum)]),
     lambda,
     prior: stackRows([prior.weight, prior.offset]),
   });

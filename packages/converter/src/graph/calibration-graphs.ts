@@ -42,8 +42,8 @@ export type BlockOutput = typeof HIDDEN_OUT | typeof RESIDUAL_OUT;
 
 /**
  * One block over one window: `hidden_in` to the wanted `outputs` (`hidden_out` after the block, `residual_out`
- * between its halves), and for each tap the sums `<tap>.gram` and `<tap>.sum` over the window's tokens
- * (emit-moments.ts). What neither outputs nor taps need is not run.
+ * between its halves), and for each tap the sums `<tap>.gram` and `<tap>.sum` over the window's tokens, about
+ * `<tap>.shift` (emit-moments.ts). What neither outputs nor taps need is not run.
  */
 export function blockGraph(
   window: BlockWindow,
@@ -119,5 +119,5 @@ function emitTapMoments(root: Emitter, tap: Tap, value: string, { shape }: Model
   const e = root.at(tap);
   const width = tapWidth(tap, shape);
   if (tap === "attentionWeights") emitColumnMoments(e, tap, value, width);
-  else emitMoments(e, tap, emitTurnedRows(e, value, width));
+  else emitMoments(e, tap, emitTurnedRows(e, tap, value, width));
 }
