@@ -72,14 +72,27 @@ function emitSum(e: Emitter, name: string, { rows, width }: Rows): void {
   emitTotal(e, `${name}.sum`, width, sum);
 }
 
-/** Moments as above of values that lie in columns, `[W, columns]`, about zero; W at most the width of one block. */
-export function emitColumnMoments(e: Emitter, name: string, columns: string, width: number): void {
-  const gram = e.node("Gemm", "Gemm", [columns, columns], { attributes: { transB: 1 } });
-  emitTotal(e, `${name}.gram`, width * width, gram);
-  const sum = e.node("ReduceSum", "ReduceSum", [columns, e.graph.int64([1])], {
-    attributes: { keepdims: 0 },
+/**
+ * Moments as above of values that lie in the columns of `parts`, `[W, columns]` each, about zero; W at most the width of one
+ * block.
+ */
+export function emitColumnMoments(e: Emitter, name: string, parts: readonly string[], width: number): void {
+  const sums = parts.map((columns, index) => {
+    const part = e.at(`part.${index}`);
+    const axis = { attributes: { keepdims: 0 } };
+    return {
+      gram: part.node("Gemm", "Gemm", [columns, columns], { attributes: { transB: 1 } }),
+      sum: part.node("ReduceSum", "ReduceSum", [columns, e.graph.int64([1])], axis),
+    };
   });
-  emitTotal(e, `${name}.sum`, width, sum);
+  const total = (key: "gram" | "sum") =>
+    e.node(
+      "Sum",
+      `${key}/Sum`,
+      sums.map((part) => part[key]),
+    );
+  emitTotal(e, `${name}.gram`, width * width, total("gram"));
+  emitTotal(e, `${name}.sum`, width, total("sum"));
 }
 
 /** Outputs `<name>.cross = YᵀZ [W, V]` and `<name>.sum [V]` of the rows `Z`, both of shifted rows. */
