@@ -14,7 +14,7 @@ export interface SymmetricEigen {
 /**
  * All eigenvalues and eigenvectors of `(a + aᵀ) / 2`, `a [n, n]`: `vectors` is `[n, n]`.
  *
- * Numerics, in float64: ml-matrix's tridiagonal QL up to n = 48; Householder tridiagonalisation and divide and conquer beyond
+ * Numerics, in float64: ml-matrix's tridiagonal QL up to n = 32; Householder tridiagonalisation and divide and conquer beyond
  * (docs/decisions/0001-own-linear-algebra.md in the repository). Residual and loss of orthogonality are below `1e-12`
  * relative to the largest eigenvalue at n = 1024, so eigenvalues below that are noise, of either sign. Deterministic: each
  * vector's largest component is positive. Equal eigenvalues have an arbitrary orthonormal basis.

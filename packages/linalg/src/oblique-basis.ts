@@ -48,8 +48,8 @@ export declare namespace obliqueBasis {
  * const covariance = createMatrix(2, 2, Float64Array.of(1, 0, 0, 4));
  * const metric = createMatrix(2, 2, Float64Array.of(9, 0, 0, 1));
  * const { encode, decode, retained } = await obliqueBasis({ covariance, rank: 1 });
- * [Array.from(encode.data), Array.from(decode.data), retained] // => [[0, 0.5], [0, 2], 0.8]
- * (await obliqueBasis({ covariance, metric, rank: 1 })).retained // => 9 / 13
+ * [Array.from(encode.data), Array.from(decode.data), retained]; // => [[0, 0.5], [0, 2], 0.8]
+ * (await obliqueBasis({ covariance, metric, rank: 1 })).retained; // => 9 / 13
  * ```
  */
 export async function obliqueBasis({

@@ -41,8 +41,8 @@ export declare namespace ridgeSolve {
  * import { createMatrix, ridgeSolve } from "@kvfold/linalg";
  * const gram = createMatrix(1, 1, Float64Array.of(3));
  * const cross = createMatrix(1, 1, Float64Array.of(8));
- * (await ridgeSolve({ gram, cross, lambda: 1 })).data[0] // => 2
- * (await ridgeSolve({ gram, cross, lambda: [1], prior: gram })).data[0] // => 2.75
+ * (await ridgeSolve({ gram, cross, lambda: 1 })).data[0]; // => 2
+ * (await ridgeSolve({ gram, cross, lambda: [1], prior: gram })).data[0]; // => 2.75
  * ```
  */
 export async function ridgeSolve({

@@ -5,7 +5,7 @@ import type { Steps } from "./steps.js";
 
 /**
  * The `rank` leading eigenpairs of `(a + aᵀ) / 2`, each vector's largest component (the first of several) positive. Small
- * matrices go to ml-matrix, large ones to the blocked algorithm of this package: bench/crossover.ts has the measurements.
+ * matrices go to ml-matrix, large ones to the blocked algorithm of this package: bench/crossover.mjs has the measurements.
  */
 export function* leadingSpectrum(a: Matrix, rank: number): Steps<LeadingSpectrum> {
   const factor = powerOfTwoNear(a.data.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0));

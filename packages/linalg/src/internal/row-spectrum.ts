@@ -15,12 +15,13 @@ const SMALL_WORK = 2 ** 20;
 export function* rowSpectrum(rows: Matrix, rank: number): Steps<LeadingSpectrum> {
   const least = Math.min(rows.rows, rows.cols);
   if (rank <= least && rows.rows * rows.cols * least <= SMALL_WORK && least > 0)
-    return decomposed(rows, rank);
+    return decomposeRows(rows, rank);
   const view = viewOf(rows);
   return yield* leadingSpectrum(yield* multiplied(transposeView(view), view), rank);
 }
 
-function decomposed({ rows, cols, data }: Matrix, rank: number): LeadingSpectrum {
+/** The same by a singular value decomposition of the rows themselves; `rank` at most `min(m, n)`. */
+export function decomposeRows({ rows, cols, data }: Matrix, rank: number): LeadingSpectrum {
   const { diagonal, rightSingularVectors } = new SingularValueDecomposition(
     new WrapperMatrix1D(Array.from(data), { rows }),
     { autoTranspose: true, computeLeftSingularVectors: false },

@@ -2,8 +2,8 @@ import { EigenvalueDecomposition, Matrix as MlMatrix } from "ml-matrix";
 import { createMatrix, type Matrix } from "../matrix.js";
 import type { LeadingSpectrum } from "./blocked-spectrum.js";
 
-/** Up to this size ml-matrix finds eigenvectors no slower than the blocked algorithm: bench/crossover.ts. */
-export const SMALL_SIZE = 48;
+/** Up to this size ml-matrix finds eigenvectors no slower than the blocked algorithm: bench/crossover.mjs. */
+export const SMALL_SIZE = 32;
 
 /**
  * The `rank` leading eigenpairs of a symmetric matrix scaled to values around 1, of which the lower triangle is read.
