@@ -7,12 +7,10 @@
 import { onnxProducts } from "@kvfold/converter";
 import {
   createMatrix,
-  frobeniusNorm,
   identity,
-  leadingEigenvectors,
+  leadingEigen,
   plainProducts,
   ridgeSolve,
-  ridgeSolveAsync,
   slice,
   subtract,
 } from "@kvfold/linalg";
@@ -68,6 +66,8 @@ async function makeMoments() {
   };
 }
 
+const frobeniusNorm = ({ data }) => Math.sqrt(data.reduce((sum, value) => sum + value * value, 0));
+
 /** The sine of the largest angle between two subspaces with orthonormal bases `[n, r]`, or a little more (Frobenius). */
 async function sineBetween(a, b) {
   return frobeniusNorm(subtract(b, await onnx.multiply(a, await onnx.transposeMultiply(a, b))));
@@ -98,16 +98,16 @@ async function timeProducts() {
 async function timeSolve(gram) {
   const cross = randomMatrix(size, size / 4, 5);
   const lambda = 1e-3 * gram.data[0];
-  const sync = await best(() => ridgeSolve({ gram, cross, lambda }));
-  const async = await best(() => ridgeSolveAsync({ gram, cross, lambda, products: onnx }));
-  print(`ridgeSolve ${size} x ${size / 4}, JavaScript: ${format(sync)}`);
-  print(`ridgeSolve ${size} x ${size / 4}, ONNX Runtime: ${format(async)}`);
+  for (const [engine, products] of Object.entries(engines)) {
+    const time = await best(() => ridgeSolve({ gram, cross, lambda, products }));
+    print(`ridgeSolve ${size} x ${size / 4}, ${engine}: ${format(time)}`);
+  }
 }
 
 async function timeEigenvectors(name, moment, ranks, reference) {
   for (const rank of ranks) {
     for (const [engine, products] of Object.entries(engines)) {
-      const time = await best(() => leadingEigenvectors(moment, rank, { products }));
+      const time = await best(() => leadingEigen(moment, rank, { products }));
       const { vectors, retained } = time.result;
       const gram = await onnx.transposeMultiply(vectors, vectors);
       const facts = [

@@ -4,6 +4,7 @@ export { type HiddenStates, type HiddenStatesFactory, memoryHiddenStates } from 
 export { loadMoments, type ModelMoments, mergeModelMoments, saveMoments } from "./moments-file.js";
 export { checkTokens, parseTokenBytes, type TokenFormat } from "./parse-token-bytes.js";
 export {
+  type CrossMoments,
   runStage,
   type StageMoments,
   type StageResult,
@@ -11,6 +12,6 @@ export {
   streamFeeds,
   tokenFeeds,
 } from "./run-stage.js";
-export { soFar } from "./running-totals.js";
+export { shiftOf, soFar } from "./running-totals.js";
 export { type Tokens, tokenWindows } from "./token-windows.js";
 export { tokenizeDocument } from "./tokenize-document.js";

@@ -1,19 +1,20 @@
-import { accumulateMoments, createMoments, type Moments } from "@kvfold/linalg";
+import { type Moments, mergeMoments } from "@kvfold/linalg";
 import { bytesSource, serializeSafetensors } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
 import { loadMoments, type ModelMoments, mergeModelMoments, saveMoments } from "./moments-file.js";
 
 /** Moments of rows of two numbers. */
 function momentsOf(...rows: readonly (readonly [number, number])[]): Moments {
-  return rows.reduce<Moments>(
-    (moments, [x, y]) =>
-      accumulateMoments(moments, {
+  return rows
+    .map(
+      ([x, y]): Moments => ({
+        width: 2,
         count: 1,
         sum: Float64Array.of(x, y),
         gram: Float64Array.of(x * x, x * y, x * y, y * y),
       }),
-    createMoments(2),
-  );
+    )
+    .reduce((a, b) => mergeMoments(a, b));
 }
 
 const model: ModelMoments = {

@@ -4,6 +4,7 @@ import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
 import { memoryHiddenStates } from "./hidden-states.js";
 import { runStage, streamFeeds, tokenFeeds } from "./run-stage.js";
+import { shiftOf, soFar } from "./running-totals.js";
 
 /** Runs `use` with a session over a graph of opset 18. */
 async function withGraph<T>(
@@ -37,6 +38,39 @@ function doubleAndMeasure(graph: GraphBuilder): void {
   graph.output("rows.sum", "float32", [2]);
 }
 
+/** The moments `rows` and the cross moment with their first column, `first`, about the first row of the first window. */
+function measureAboutFirstRow(graph: GraphBuilder): void {
+  const x = graph.input("hidden_in", "float32", [1, 2, 2]);
+  const axes = graph.constant("axes", int64Value([0]));
+  const pick = (value: string, name: string, axis: number) =>
+    graph.node("Slice", [value, ...[0, 1, axis].map((number) => graph.int64([number]))], { name });
+  const shifted = (rows: string, name: string, width: number) => {
+    const before = graph.input(soFar(shiftOf(name)), "float32", [width]);
+    const first = graph.node("Reshape", [pick(rows, `${name}/first`, 0), graph.int64([-1])], {
+      name: `${name}/flat`,
+    });
+    const isFirst = graph.node("IsNaN", [before], { name: `${name}/is_first` });
+    graph.nodeWithOutputs("Where", [isFirst, first, before], [shiftOf(name)], { name: `${name}/shift` });
+    graph.output(shiftOf(name), "float32", [width]);
+    const centred = graph.node("Sub", [rows, shiftOf(name)], { name: `${name}/centred` });
+    graph.nodeWithOutputs("ReduceSum", [centred, axes], [`${name}.sum`], {
+      name: `${name}/sum`,
+      attributes: { keepdims: 0 },
+    });
+    graph.output(`${name}.sum`, "float32", [width]);
+    return centred;
+  };
+  const flat = graph.node("Reshape", [x, graph.int64([-1, 2])], { name: "flat" });
+  const rows = shifted(flat, "rows", 2);
+  const column = shifted(pick(flat, "column", 1), "first", 1);
+  const product = (name: string, other: string) =>
+    graph.nodeWithOutputs("Gemm", [rows, other], [name], { name, attributes: { transA: 1 } });
+  product("rows.gram", rows);
+  product("first.cross", column);
+  graph.output("rows.gram", "float32", [2, 2]);
+  graph.output("first.cross", "float32", [2, 1]);
+}
+
 async function stream(windows: readonly (readonly number[])[]) {
   const states = await memoryHiddenStates(windows.length, 4);
   for (const [index, values] of windows.entries()) await states.write(index, Float32Array.from(values));
@@ -52,7 +86,7 @@ describe("runStage", () => {
   it("adds up moments over windows, and sends hidden states on", async () => {
     const states = await stream(two);
     const seen: number[] = [];
-    const { moments, sums } = await withGraph(doubleAndMeasure, (session) =>
+    const { moments } = await withGraph(doubleAndMeasure, (session) =>
       runStage({
         session,
         windows: 2,
@@ -60,7 +94,6 @@ describe("runStage", () => {
         feeds: streamFeeds({ hidden_in: states }, 2),
         outputs: { hidden_out: states },
         moments: [{ name: "rows", size: 2 }],
-        sums: [{ name: "rows.sum", size: 2 }],
         onWindow: (index) => seen.push(index),
       }),
     );
@@ -68,10 +101,27 @@ describe("runStage", () => {
     // Σ x², Σ xy; Σ xy, Σ y²
     const gram = Float64Array.of(1 + 9 + 0 + 25, 2 + 12 + 0 + 0, 2 + 12 + 0 + 0, 4 + 16 + 1 + 0);
     expect(moments).toEqual({ rows: { width: 2, count: 4, sum, gram } });
-    expect(sums).toEqual({ "rows.sum": sum });
     expect([...(await states.read(0))]).toEqual([2, 4, 6, 8]);
     expect([...(await states.read(1))]).toEqual([0, -2, 10, 0]);
     expect(seen).toEqual([0, 1]);
+  });
+
+  it("puts shifts back that the graph takes its sums about", async () => {
+    const states = await stream(two);
+    const { moments, crosses } = await withGraph(measureAboutFirstRow, (session) =>
+      runStage({
+        session,
+        windows: 2,
+        length: 2,
+        feeds: streamFeeds({ hidden_in: states }, 2),
+        moments: [{ name: "rows", size: 2 }],
+        crosses: [{ name: "first", size: 1, rows: "rows" }],
+      }),
+    );
+    const sum = Float64Array.of(1 + 3 + 0 + 5, 2 + 4 - 1 + 0);
+    const gram = Float64Array.of(1 + 9 + 0 + 25, 2 + 12 + 0 + 0, 2 + 12 + 0 + 0, 4 + 16 + 1 + 0);
+    expect(moments).toEqual({ rows: { width: 2, count: 4, sum, gram } });
+    expect(crosses).toEqual({ first: { cross: Float64Array.of(gram[0]!, gram[1]!), sum: sum.slice(0, 1) } });
   });
 
   it("leaves hidden states alone where none are wanted", async () => {
@@ -79,7 +129,7 @@ describe("runStage", () => {
     const result = await withGraph(doubleAndMeasure, (session) =>
       runStage({ session, windows: 2, length: 2, feeds: streamFeeds({ hidden_in: states }, 2) }),
     );
-    expect(result).toEqual({ moments: {}, sums: {} });
+    expect(result).toEqual({ moments: {}, crosses: {} });
     expect([...(await states.read(0))]).toEqual(two[0]);
   });
 

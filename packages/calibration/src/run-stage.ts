@@ -2,7 +2,8 @@ import type { Moments } from "@kvfold/linalg";
 import { type AbortSignalLike, type Session, Tensor, throwIfAborted } from "@kvfold/runtime";
 import { gramBlocksSize, unpackGram } from "./gram-blocks.js";
 import type { HiddenStates } from "./hidden-states.js";
-import { createRunningTotals } from "./running-totals.js";
+import { createRunningTotals, type RunningTotals, type TotalSizes } from "./running-totals.js";
+import { type ShiftedSum, unshiftProduct, unshiftSum } from "./shifted-sums.js";
 
 /** Moments of one stage by name, e.g. `keys`. */
 export type StageMoments = Readonly<Record<string, Moments>>;
@@ -10,11 +11,19 @@ export type StageMoments = Readonly<Record<string, Moments>>;
 /** Streams of hidden states by the name of the graph input or output that they feed or take. */
 export type Streams = Readonly<Record<string, HiddenStates>>;
 
-/** What a stage summed over its windows. */
+/** The cross moment of rows `y [W]` with rows `z [V]` of the same tokens. */
+export interface CrossMoments {
+  /** `Σ yᵀz [W, V]` */
+  readonly cross: Float64Array;
+  /** `Σ z [V]` */
+  readonly sum: Float64Array;
+}
+
+/** What a stage summed over its windows, in float64. */
 export interface StageResult {
   readonly moments: StageMoments;
-  /** Other summed outputs, by name. */
-  readonly sums: Readonly<Record<string, Float64Array>>;
+  /** By the name of `z`. */
+  readonly crosses: Readonly<Record<string, CrossMoments>>;
 }
 
 export declare namespace runStage {
@@ -28,8 +37,8 @@ export declare namespace runStage {
     readonly outputs?: Streams;
     /** Names whose `<name>.gram` (block rows, {@link gramBlocks}) and `<name>.sum [W]` are summed over the windows. */
     readonly moments?: readonly NamedSize[];
-    /** Outputs of `size` numbers that are summed over the windows. */
-    readonly sums?: readonly NamedSize[];
+    /** Names whose `<name>.cross [W, V]` with the rows of some moments and `<name>.sum [V]` are summed. */
+    readonly crosses?: readonly NamedCross[];
     /** Tokens of a window. */
     readonly length: number;
     readonly onWindow?: ((index: number) => void) | undefined;
@@ -39,12 +48,19 @@ export declare namespace runStage {
     readonly name: string;
     readonly size: number;
   }
+  interface NamedCross extends NamedSize {
+    /** Name of the moments whose rows are `y`. */
+    readonly rows: string;
+  }
 }
 
 /**
- * Runs one stage of a model (its embedding, a block, a part of one) over all windows: hidden states go on to
- * `outputs`, moments and other sums add up in float64 over float32 sums of one window each, or of eight where the graph
- * adds them itself ({@link soFar}); relative error about 1e-6 either way.
+ * Runs one stage of a model (its embedding, a block, a part of one) over all windows: hidden states go on to `outputs`,
+ * and moments add up.
+ *
+ * Numerics: sums of one window are float32, of eight where the graph adds them itself ({@link soFar}), and float64 beyond.
+ * Where the graph takes them about a shift ({@link shiftOf}) the shift is put back in float64, and covariances are good to
+ * about 1e-6 of the variances however large the mean is; about zero they lose the square of mean over deviation.
  *
  * @throws {RuntimeError} `aborted` when `signal` fires between two windows.
  */
@@ -59,32 +75,50 @@ export async function runStage(options: runStage.Options): Promise<StageResult> 
     totals.add(results);
     onWindow?.(index);
   }
-  return toResult(options, totals.result());
+  return toResult(options, totals);
 }
 
-/** Elements of each output that is summed. */
-const sizesOf = ({ moments = [], sums = [] }: runStage.Options): ReadonlyMap<string, number> =>
-  new Map([
-    ...moments.flatMap(({ name, size }): [string, number][] => [
-      [`${name}.gram`, gramBlocksSize(size)],
-      [`${name}.sum`, size],
+/** Elements of each output that is summed, and of each shift. */
+function sizesOf({ moments = [], crosses = [] }: runStage.Options): TotalSizes {
+  const widths = new Map(moments.map(({ name, size }) => [name, size]));
+  const named = [...moments, ...crosses];
+  return {
+    sums: new Map([
+      ...named.map(({ name, size }): [string, number] => [`${name}.sum`, size]),
+      ...moments.map(({ name, size }): [string, number] => [`${name}.gram`, gramBlocksSize(size)]),
+      ...crosses.map(({ name, size, rows }): [string, number] => [`${name}.cross`, widths.get(rows)! * size]),
     ]),
-    ...sums.map(({ name, size }): [string, number] => [name, size]),
-  ]);
+    shifts: new Map(named.map(({ name, size }) => [name, size])),
+  };
+}
 
 function toResult(
-  { moments = [], sums = [], windows, length }: runStage.Options,
-  totals: ReadonlyMap<string, Float64Array>,
+  { moments = [], crosses = [], windows, length }: runStage.Options,
+  totals: RunningTotals,
 ): StageResult {
-  const momentsOf = ({ name, size }: runStage.NamedSize): Moments => ({
-    width: size,
-    count: windows * length,
-    sum: totals.get(`${name}.sum`)!,
-    gram: unpackGram(totals.get(`${name}.gram`)!, size),
+  const count = windows * length;
+  const sums = totals.result();
+  const shifted = (name: string): ShiftedSum => ({
+    sum: sums.get(`${name}.sum`)!,
+    shift: totals.shift(name),
+  });
+  const momentsOf = ({ name, size }: runStage.NamedSize): Moments => {
+    const about = shifted(name);
+    const gram = unpackGram(sums.get(`${name}.gram`)!, size);
+    return {
+      width: size,
+      count,
+      sum: unshiftSum(about, count),
+      gram: unshiftProduct(gram, about, about, count),
+    };
+  };
+  const crossOf = ({ name, rows }: runStage.NamedCross): CrossMoments => ({
+    cross: unshiftProduct(sums.get(`${name}.cross`)!, shifted(rows), shifted(name), count),
+    sum: unshiftSum(shifted(name), count),
   });
   return {
     moments: Object.fromEntries(moments.map((moment) => [moment.name, momentsOf(moment)])),
-    sums: Object.fromEntries(sums.map(({ name }) => [name, totals.get(name)!])),
+    crosses: Object.fromEntries(crosses.map((cross) => [cross.name, crossOf(cross)])),
   };
 }
 

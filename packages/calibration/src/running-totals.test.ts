@@ -1,14 +1,19 @@
 import { Tensor } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
-import { createRunningTotals, soFar } from "./running-totals.js";
+import { createRunningTotals, shiftOf, soFar, type TotalSizes } from "./running-totals.js";
 
 const tensor = (...values: number[]): Tensor =>
   new Tensor("float32", Float32Array.from(values), [values.length]);
 
+const sizesOf = (sums: Readonly<Record<string, number>>): TotalSizes => ({
+  sums: new Map(Object.entries(sums)),
+  shifts: new Map(),
+});
+
 describe("createRunningTotals", () => {
   it("feeds the sum so far to a graph that adds it, and starts anew after eight windows", () => {
     const inputs = [{ name: soFar("a"), type: "float32", shape: [2] } as const];
-    const totals = createRunningTotals({ inputs }, new Map([["a", 2]]));
+    const totals = createRunningTotals({ inputs }, sizesOf({ a: 2 }));
     const fed: number[] = [];
     for (let window = 1; window <= 20; window++) {
       const before = totals.feeds()[soFar("a")]!.data as Float32Array;
@@ -21,7 +26,7 @@ describe("createRunningTotals", () => {
 
   it("keeps in float64 what float32 would lose over many windows", () => {
     const inputs = [{ name: soFar("a"), type: "float32", shape: [1] } as const];
-    const totals = createRunningTotals({ inputs }, new Map([["a", 1]]));
+    const totals = createRunningTotals({ inputs }, sizesOf({ a: 1 }));
     const add = (value: number) =>
       totals.add({ a: tensor(Math.fround((totals.feeds()[soFar("a")]!.data as Float32Array)[0]! + value)) });
     add(2 ** 24);
@@ -33,11 +38,7 @@ describe("createRunningTotals", () => {
 
   it("adds up what the graph does not, and both side by side", () => {
     const inputs = [{ name: soFar("a"), type: "float32", shape: [1] } as const];
-    const sizes = new Map([
-      ["a", 1],
-      ["b", 1],
-    ]);
-    const totals = createRunningTotals({ inputs }, sizes);
+    const totals = createRunningTotals({ inputs }, sizesOf({ a: 1, b: 1 }));
     expect(Object.keys(totals.feeds())).toEqual([soFar("a")]);
     totals.add({ a: tensor(1), b: tensor(5) });
     totals.add({ a: tensor(3), b: tensor(6) });
@@ -45,5 +46,24 @@ describe("createRunningTotals", () => {
       ["a", Float64Array.of(3)],
       ["b", Float64Array.of(11)],
     ]);
+  });
+
+  it("keeps the shift of the first window, in memory of its own", () => {
+    const name = shiftOf("a");
+    const inputs = [{ name: soFar(name), type: "float32", shape: [1] } as const];
+    const sizes = new Map([
+      ["a", 1],
+      ["b", 1],
+    ]);
+    const totals = createRunningTotals({ inputs }, { sums: new Map(), shifts: sizes });
+    const fed = () => (totals.feeds()[soFar(name)]!.data as Float32Array)[0];
+    expect(fed()).toBeNaN();
+    const memory = Float32Array.of(7);
+    totals.add({ [name]: new Tensor("float32", memory, [1]) });
+    memory[0] = 9;
+    expect(fed()).toBe(7);
+    totals.add({ [name]: tensor(8) });
+    expect(totals.shift("a")).toEqual(Float32Array.of(7));
+    expect(totals.shift("b")).toBeUndefined();
   });
 });

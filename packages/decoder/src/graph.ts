@@ -1,4 +1,4 @@
-export type { AttentionContext, Projected, ProjectionValues } from "./graph/attention-values.js";
+export type { AttentionContext, Projected, ProjectionValues, QueryBlock } from "./graph/attention-values.js";
 export { emitAttended, emitBasis, emitPerHead, emitProjections } from "./graph/emit-attention.js";
 export {
   type BlockStreams,
@@ -12,6 +12,7 @@ export { emitEmbedding, emitHead } from "./graph/emit-embedding.js";
 export { emitLinear } from "./graph/emit-linear.js";
 export { emitMlpActivations } from "./graph/emit-mlp.js";
 export { emitPlainAttention } from "./graph/emit-plain-attention.js";
+export { emitBlockParts, type ScoreParts } from "./graph/emit-scored.js";
 export { emitSlice } from "./graph/emit-slice.js";
 export { type Emitter, type FloatType, OPSETS, type ProjectionFormat } from "./graph/emitter.js";
 export type { AttentionKind } from "./graph/positions.js";

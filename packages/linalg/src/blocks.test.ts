@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { randomMatrix, seeds } from "../test/random-matrix.js";
+import { scale } from "./arithmetic.js";
 import { blockDiagonal, slice, stackColumns, stackRows } from "./blocks.js";
-import { createMatrix, identity, scale } from "./matrix.js";
+import { createMatrix, identity } from "./matrix.js";
 
 describe("slice", () => {
   const a = createMatrix(2, 3, Float64Array.of(1, 2, 3, 4, 5, 6));

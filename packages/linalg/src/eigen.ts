@@ -5,26 +5,27 @@ import { runInPlace, runThrough } from "./internal/steps.js";
 import type { Matrix } from "./matrix.js";
 import { type MatrixProducts, plainProducts } from "./matrix-products.js";
 
-/** Eigenvalues in descending order and their eigenvectors, the columns of `vectors [n, n]`. */
+/** Eigenvalues in descending order, and their eigenvectors, the columns of `vectors`. */
 export interface SymmetricEigen {
   readonly values: Float64Array;
   readonly vectors: Matrix;
 }
 
 /**
- * All eigenvalues and eigenvectors of `(a + aᵀ) / 2`, `a [n, n]`.
+ * All eigenvalues and eigenvectors of `(a + aᵀ) / 2`, `a [n, n]`: `vectors` is `[n, n]`.
  *
- * Numerics: Householder tridiagonalisation, divide and conquer, implicit QR below 48, in float64; residual and loss of
- * orthogonality below `1e-12` relative to the largest eigenvalue at n = 1024, so eigenvalues below that are noise, of
- * either sign. Deterministic: each vector's largest component is positive. Equal eigenvalues have an arbitrary
- * orthonormal basis.
+ * Numerics, in float64: ml-matrix's tridiagonal QL up to n = 32; Householder tridiagonalisation and divide and conquer beyond
+ * (docs/decisions/0001-own-linear-algebra.md in the repository). Residual and loss of orthogonality are below `1e-12`
+ * relative to the largest eigenvalue at n = 1024, so eigenvalues below that are noise, of either sign. Deterministic: each
+ * vector's largest component is positive. Equal eigenvalues have an arbitrary orthonormal basis.
  *
  * @throws {NumericalError} `not-finite` for NaN or infinity, naming the place; `shape-mismatch` when not square;
  * `no-convergence`, which no finite matrix is known to cause.
  * @example
  * ```ts
  * import { createMatrix, symmetricEigen } from "@kvfold/linalg";
- * Array.from(symmetricEigen(createMatrix(2, 2, Float64Array.of(2, 1, 1, 2))).values) // => [3, 1]
+ * const { values } = symmetricEigen(createMatrix(2, 2, Float64Array.of(2, 1, 1, 2)));
+ * Array.from(values, Math.round) // => [3, 1]
  * ```
  */
 export function symmetricEigen(a: Matrix): SymmetricEigen {
@@ -34,28 +35,16 @@ export function symmetricEigen(a: Matrix): SymmetricEigen {
   return { values: allValues, vectors };
 }
 
-/**
- * The eigenvectors of the `rank` largest eigenvalues of `(a + aᵀ) / 2`, as columns `[n, rank]`.
- *
- * @throws {NumericalError} as {@link symmetricEigen}, and `invalid-argument` when `rank` exceeds `n`.
- */
-export function topEigenvectors(a: Matrix, rank: number): Matrix {
-  requireLeading("topEigenvectors", a, rank);
-  return runInPlace(leadingSpectrum(a, rank)).vectors;
+/** The leading part of a {@link SymmetricEigen}: `rank` values, `vectors [n, rank]`. */
+export interface LeadingEigen extends SymmetricEigen {
+  /** Share of the sum of all positive eigenvalues that these have, from 0 to 1; 1 when there is none. */
+  readonly retained: number;
 }
 
-export declare namespace leadingEigenvectors {
+export declare namespace leadingEigen {
   interface Options {
-    /** Who makes the large products; this package itself when left out. */
+    /** Makes the large products; this package when left out. */
     readonly products?: MatrixProducts | undefined;
-  }
-  interface Result {
-    /** The `rank` largest eigenvalues, descending. */
-    readonly values: Float64Array;
-    /** Their eigenvectors, the columns of `[n, rank]`. */
-    readonly vectors: Matrix;
-    /** Share of the sum of all positive eigenvalues that they have, from 0 to 1; 1 when there is none. */
-    readonly retained: number;
   }
 }
 
@@ -76,24 +65,20 @@ export declare namespace leadingEigenvectors {
  * throws passes through.
  * @example
  * ```ts
- * import { createMatrix, leadingEigenvectors } from "@kvfold/linalg";
- * const { values, retained } = await leadingEigenvectors(createMatrix(2, 2, Float64Array.of(2, 1, 1, 2)), 1);
- * Array.from(values) // => [3]
- * retained // => 0.75
+ * import { createMatrix, leadingEigen } from "@kvfold/linalg";
+ * const { values, retained } = await leadingEigen(createMatrix(2, 2, Float64Array.of(2, 1, 1, 2)), 1);
+ * Array.from(values, Math.round) // => [3]
+ * retained.toFixed(12) // => "0.750000000000"
  * ```
  */
-export async function leadingEigenvectors(
+export async function leadingEigen(
   a: Matrix,
   rank: number,
-  { products = plainProducts }: leadingEigenvectors.Options = {},
-): Promise<leadingEigenvectors.Result> {
-  requireLeading("leadingEigenvectors", a, rank);
+  { products = plainProducts }: leadingEigen.Options = {},
+): Promise<LeadingEigen> {
+  requireSquare("leadingEigen", "a", a);
+  requireRank("leadingEigen", rank, a.rows);
+  requireFinite("leadingEigen", "a", a);
   const { allValues, vectors } = await runThrough(products, leadingSpectrum(a, rank));
   return { values: allValues.slice(0, rank), vectors, retained: energyOf(allValues, rank) };
-}
-
-function requireLeading(caller: string, a: Matrix, rank: number): void {
-  requireSquare(caller, "a", a);
-  requireRank(caller, rank, a.rows);
-  requireFinite(caller, "a", a);
 }

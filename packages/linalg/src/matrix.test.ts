@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { randomMatrix, seeds } from "../test/random-matrix.js";
-import { add, createMatrix, fromFloat32, identity, scale, subtract, toFloat32, transpose } from "./matrix.js";
+import { add, scale, subtract } from "./arithmetic.js";
+import { createMatrix, fromFloat32, identity, toFloat32, transpose } from "./matrix.js";
 import { NumericalError } from "./numerical-error.js";
 
 const values = (...numbers: number[]) => Float64Array.from(numbers);

@@ -1,4 +1,3 @@
-import { requireSameShape } from "./internal/requirements.js";
 import { NumericalError } from "./numerical-error.js";
 
 /** A dense real matrix `[rows, cols]` in row-major float64: element `(i, j)` is `data[i * cols + j]`. */
@@ -54,31 +53,6 @@ export function transpose(a: Matrix): Matrix {
     }
   }
   return { rows: cols, cols: rows, data: result };
-}
-
-/**
- * `a + b`, element by element.
- *
- * @throws {NumericalError} `shape-mismatch` when the shapes differ.
- */
-export function add(a: Matrix, b: Matrix): Matrix {
-  requireSameShape("add", a, b);
-  return { ...a, data: a.data.map((value, index) => value + b.data[index]!) };
-}
-
-/**
- * `a - b`, element by element.
- *
- * @throws {NumericalError} `shape-mismatch` when the shapes differ.
- */
-export function subtract(a: Matrix, b: Matrix): Matrix {
-  requireSameShape("subtract", a, b);
-  return { ...a, data: a.data.map((value, index) => value - b.data[index]!) };
-}
-
-/** `factor · a`. */
-export function scale(a: Matrix, factor: number): Matrix {
-  return { ...a, data: a.data.map((value) => value * factor) };
 }
 
 /** The values as float32, row-major; rounds to nearest, and magnitudes beyond about 3.4e38 become infinite. */

@@ -4,61 +4,39 @@ import { describe, expect, it } from "vitest";
 import { maxDifference, maxMagnitude } from "../test/max-difference.js";
 import { randomGram, randomMatrix, seeds, sizes } from "../test/random-matrix.js";
 import { recordingProducts } from "../test/recording-products.js";
-import { cholesky } from "./cholesky.js";
-import { add, createMatrix, identity, scale, subtract } from "./matrix.js";
-import { multiply, multiplyTransposed } from "./multiply.js";
-import { NumericalError } from "./numerical-error.js";
-import { ridgeSolve, ridgeSolveAsync } from "./solve.js";
+import { add, subtract } from "./arithmetic.js";
+import { createMatrix, identity, type Matrix } from "./matrix.js";
+import { multiply } from "./multiply.js";
+import { ridgeSolve } from "./solve.js";
 
-describe("cholesky", () => {
-  it("gives a lower triangle that reconstructs, across block borders", () => {
-    for (const n of [1, 2, 63, 64, 65, 130, 200]) {
-      const a = add(randomGram(n, n), identity(n));
-      const factor = cholesky(a);
-      // Backward stable: n roundings.
-      expect(maxDifference(multiplyTransposed(factor, factor), a)).toBeLessThan(
-        n * 2 ** -51 * maxMagnitude(a),
-      );
-      expect(factor.data.every((value, index) => index % n <= Math.floor(index / n) || value === 0)).toBe(
-        true,
-      );
-    }
-  });
-
-  it("leaves its argument alone and reads only the lower triangle", () => {
-    const a = createMatrix(2, 2, Float64Array.of(4, 99, 2, 5));
-    expect(Array.from(cholesky(a).data)).toEqual([2, 0, 1, 2]);
-    expect(Array.from(a.data)).toEqual([4, 99, 2, 5]);
-  });
-
-  it("names the pivot that fails", () => {
-    expect(() => cholesky(createMatrix(2, 2, Float64Array.of(1, 2, 2, 1)))).toThrow(
-      /got pivot -3 at row 1; add a ridge/,
-    );
-  });
+/** `diag(values) · a` */
+const scaleRows = (a: Matrix, values: ArrayLike<number>): Matrix => ({
+  ...a,
+  data: a.data.map((value, index) => value * values[Math.floor(index / a.cols)]!),
 });
 
 describe("ridgeSolve", () => {
-  it("solves its equation", () => {
-    fc.assert(
-      fc.property(sizes, sizes, seeds, (n, m, seed) => {
+  it("solves its equation, with one lambda or one for each input", async () => {
+    await fc.assert(
+      fc.asyncProperty(sizes, sizes, seeds, fc.boolean(), async (n, m, seed, alike) => {
         const gram = randomGram(n, seed, 3);
         const cross = randomMatrix(n, m, seed + 1);
         const prior = randomMatrix(n, m, seed + 2);
-        const solution = ridgeSolve({ gram, cross, lambda: 0.5, prior });
-        const left = add(multiply(gram, solution), scale(solution, 0.5));
-        const right = add(cross, scale(prior, 0.5));
+        const ridge = Float64Array.from({ length: n }, (_, i) => (alike ? 0.5 : 0.5 + (i % 3)));
+        const solution = await ridgeSolve({ gram, cross, lambda: alike ? 0.5 : ridge, prior });
+        const left = add(multiply(gram, solution), scaleRows(solution, ridge));
+        const right = add(cross, scaleRows(prior, ridge));
         // n roundings of values around |gram| |solution|.
         expect(maxDifference(left, right)).toBeLessThan(1e-12);
       }),
     );
   });
 
-  it("agrees with ml-matrix's inverse, across block borders", () => {
+  it("agrees with ml-matrix's inverse, across block borders", async () => {
     const n = 150;
     const gram = randomGram(n, 1);
     const cross = randomMatrix(n, 70, 2);
-    const ours = ridgeSolve({ gram, cross, lambda: 1 });
+    const ours = await ridgeSolve({ gram, cross, lambda: 1 });
     const ridged = MlMatrix.add(MlMatrix.from1DArray(n, n, gram.data), MlMatrix.eye(n));
     const oracle = inverse(ridged)
       .mmul(MlMatrix.from1DArray(n, 70, cross.data))
@@ -67,57 +45,80 @@ describe("ridgeSolve", () => {
     expect(maxDifference(ours, createMatrix(n, 70, Float64Array.from(oracle)))).toBeLessThan(1e-12);
   });
 
-  it("goes from least squares to the prior as lambda grows", () => {
+  it("does not depend on the units of the inputs where lambda is a share of the diagonal", async () => {
+    const n = 12;
+    const gram = randomGram(n, 8);
+    const [cross, prior] = [randomMatrix(n, 3, 9), randomMatrix(n, 3, 10)];
+    const shareOf = ({ data }: Matrix) => Float64Array.from({ length: n }, (_, i) => 1e-3 * data[i * n + i]!);
+    const units = Float64Array.from({ length: n }, (_, i) => 10 ** (i - 6));
+    const inverseUnits = units.map((unit) => 1 / unit);
+    const scaledGram = {
+      ...gram,
+      data: gram.data.map((value, at) => value * units[Math.floor(at / n)]! * units[at % n]!),
+    };
+    const plain = await ridgeSolve({ gram, cross, lambda: shareOf(gram), prior });
+    const scaled = await ridgeSolve({
+      gram: scaledGram,
+      cross: scaleRows(cross, units),
+      lambda: shareOf(scaledGram),
+      prior: scaleRows(prior, inverseUnits),
+    });
+    // Cholesky's rounding does not depend on units either.
+    expect(maxDifference(scaleRows(scaled, units), plain)).toBeLessThan(1e-12);
+  });
+
+  it("goes from least squares to the prior as lambda grows", async () => {
     const truth = randomMatrix(6, 2, 3);
     const gram = randomGram(6, 4);
     const cross = multiply(gram, truth);
     const prior = randomMatrix(6, 2, 5);
-    expect(maxDifference(ridgeSolve({ gram, cross, lambda: 0, prior }), truth)).toBeLessThan(1e-12);
-    expect(maxDifference(ridgeSolve({ gram, cross, lambda: 1e12, prior }), prior)).toBeLessThan(1e-10);
-    const distances = [1e-2, 1, 1e2, 1e4].map((lambda) =>
-      maxMagnitude(subtract(ridgeSolve({ gram, cross, lambda, prior }), prior)),
-    );
+    const solve = (lambda: number) => ridgeSolve({ gram, cross, lambda, prior });
+    expect(maxDifference(await solve(0), truth)).toBeLessThan(1e-12);
+    expect(maxDifference(await solve(1e12), prior)).toBeLessThan(1e-10);
+    const solutions = await Promise.all([1e-2, 1, 1e2, 1e4].map(solve));
+    const distances = solutions.map((solution) => maxMagnitude(subtract(solution, prior)));
     expect(distances).toEqual(distances.toSorted((a, b) => b - a));
   });
 
-  it("keeps a prior that already solves the equation", () => {
+  it("keeps a prior that already solves the equation", async () => {
     const prior = randomMatrix(4, 3, 6);
     const gram = randomGram(4, 7, 2);
-    const solution = ridgeSolve({ gram, cross: multiply(gram, prior), lambda: 1e-3, prior });
+    const solution = await ridgeSolve({ gram, cross: multiply(gram, prior), lambda: 1e-3, prior });
     // Singular gram: condition number about 1e4.
     expect(maxDifference(solution, prior)).toBeLessThan(1e-11);
   });
 
-  it("refuses a singular system with a remedy, and names bad arguments", () => {
+  it("refuses a singular system with a remedy, and names bad arguments", async () => {
     const gram = createMatrix(2, 2);
     const cross = createMatrix(2, 1);
-    const error = catchError(() => ridgeSolve({ gram, cross, lambda: 0 }));
-    expect(error.code).toBe("not-positive-definite");
-    expect(error.message).toMatch(/larger lambda/);
-    expect(() => ridgeSolve({ gram, cross, lambda: -1 })).toThrow(/lambda >= 0, got -1/);
-    expect(() => ridgeSolve({ gram, cross: createMatrix(3, 1), lambda: 1 })).toThrow(
+    await expect(ridgeSolve({ gram, cross, lambda: 0 })).rejects.toMatchObject({
+      code: "not-positive-definite",
+      message: expect.stringMatching(/larger lambda/),
+    });
+    await expect(ridgeSolve({ gram, cross, lambda: -1 })).rejects.toThrow(/lambda >= 0, got -1/);
+    await expect(ridgeSolve({ gram, cross, lambda: [1, Number.NaN] })).rejects.toThrow(
+      /lambda >= 0, got NaN/,
+    );
+    await expect(ridgeSolve({ gram, cross, lambda: [1] })).rejects.toThrow(/each of 2 inputs, got 1/);
+    await expect(ridgeSolve({ gram, cross: createMatrix(3, 1), lambda: 1 })).rejects.toThrow(
       /cross to be \[2, 1\], got \[3, 1\]/,
     );
-    expect(() => ridgeSolve({ gram, cross, lambda: 1, prior: createMatrix(2, 2) })).toThrow(
+    await expect(ridgeSolve({ gram, cross, lambda: 1, prior: createMatrix(2, 2) })).rejects.toThrow(
       /prior to be \[2, 1\]/,
     );
-    expect(() =>
-      ridgeSolve({ gram, cross: createMatrix(2, 1, Float64Array.of(1, Number.NaN)), lambda: 1 }),
-    ).toThrow(/cross to be finite/);
+    const bad = createMatrix(2, 1, Float64Array.of(1, Number.NaN));
+    await expect(ridgeSolve({ gram, cross: bad, lambda: 1 })).rejects.toThrow(/cross to be finite/);
   });
 
-  it("solves empty systems", () => {
-    expect(ridgeSolve({ gram: createMatrix(0, 0), cross: createMatrix(0, 3), lambda: 0 })).toEqual(
-      createMatrix(0, 3),
-    );
-    expect(ridgeSolve({ gram: identity(2), cross: createMatrix(2, 0), lambda: 0 })).toEqual(
+  it("solves empty systems", async () => {
+    const empty = { gram: createMatrix(0, 0), cross: createMatrix(0, 3), lambda: 0 };
+    expect(await ridgeSolve(empty)).toEqual(createMatrix(0, 3));
+    expect(await ridgeSolve({ gram: identity(2), cross: createMatrix(2, 0), lambda: 0 })).toEqual(
       createMatrix(2, 0),
     );
   });
-});
 
-describe("ridgeSolveAsync", () => {
-  it("is ridgeSolve, with products made by the port", async () => {
+  it("has its products made by the port", async () => {
     const { products, work } = recordingProducts();
     const system = {
       gram: randomGram(200, 1),
@@ -125,26 +126,10 @@ describe("ridgeSolveAsync", () => {
       prior: randomMatrix(200, 70, 3),
       lambda: 1,
     };
-    const solution = await ridgeSolveAsync({ ...system, products });
     // Condition number about 300 here.
-    expect(maxDifference(solution, ridgeSolve(system))).toBeLessThan(1e-12);
-    expect(maxDifference(solution, await ridgeSolveAsync(system))).toBeLessThan(1e-12);
+    expect(maxDifference(await ridgeSolve({ ...system, products }), await ridgeSolve(system))).toBeLessThan(
+      1e-12,
+    );
     for (const amount of Object.values(work)) expect(amount).toBeGreaterThan(0);
   });
-
-  it("refuses what ridgeSolve does", async () => {
-    const system = { gram: createMatrix(2, 2), cross: createMatrix(2, 1), lambda: 0 };
-    await expect(ridgeSolveAsync(system)).rejects.toMatchObject({ code: "not-positive-definite" });
-    await expect(ridgeSolveAsync({ ...system, lambda: -1 })).rejects.toThrow(/ridgeSolveAsync: .* got -1/);
-  });
 });
-
-function catchError(action: () => unknown): NumericalError {
-  try {
-    action();
-  } catch (error) {
-    if (NumericalError.isInstance(error)) return error;
-    throw error;
-  }
-  throw new Error("expected a NumericalError, got none");
-}

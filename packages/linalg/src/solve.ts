@@ -1,7 +1,7 @@
 import { factorInPlace } from "./internal/factor-in-place.js";
 import { requireFinite, requireShape, requireSquare } from "./internal/requirements.js";
 import { solveLowerInPlace, solveLowerTransposedInPlace } from "./internal/solve-triangular.js";
-import { runInPlace, runThrough, type Steps } from "./internal/steps.js";
+import { runThrough, type Steps } from "./internal/steps.js";
 import type { Matrix } from "./matrix.js";
 import { type MatrixProducts, plainProducts } from "./matrix-products.js";
 import { NumericalError } from "./numerical-error.js";
@@ -12,89 +12,90 @@ export declare namespace ridgeSolve {
     readonly gram: Matrix;
     /** `B [n, m]` */
     readonly cross: Matrix;
-    /** `λ >= 0`, in the units of `A`'s diagonal; `1e-3` of its mean is a good start. */
-    readonly lambda: number;
+    /**
+     * The diagonal of `Λ`: a number for all `n` inputs, or `[n]` with one for each, in the units of `A`'s diagonal. A share
+     * of that diagonal, such as `1e-3 A_ii`, makes a fit that does not depend on the units of the inputs. Never negative.
+     */
+    readonly lambda: number | ArrayLike<number>;
     /** `[n, m]`: what `W` is drawn to where the data says nothing; zero when left out. */
     readonly prior?: Matrix | undefined;
-  }
-}
-
-/**
- * The ridge regression `W [n, m]` of `(A + λ I) W = B + λ · prior`: the minimum of
- * `|Z W - Y|² + λ |W - prior|²` where `A = ZᵀZ` and `B = ZᵀY` (or both divided by the number of rows).
- *
- * Numerics: blocked Cholesky and two triangular solves in float64; relative error about `2^-53` times the condition
- * number of `A + λ I`, which `λ` bounds by `λmax(A) / λ + 1`. Time `n³/3 + 2 n² m` multiply-adds.
- *
- * @throws {NumericalError} `not-positive-definite` when `λ` is too small for a singular `A`, `not-finite` naming the argument,
- * `shape-mismatch` when the sizes disagree, `invalid-argument` for a negative `λ`.
- * @example
- * ```ts
- * import { createMatrix, ridgeSolve } from "@kvfold/linalg";
- * const gram = createMatrix(1, 1, Float64Array.of(3));
- * const cross = createMatrix(1, 1, Float64Array.of(8));
- * ridgeSolve({ gram, cross, lambda: 1 }).data[0] // => 2
- * ridgeSolve({ gram, cross, lambda: 1, prior: gram }).data[0] // => 2.75
- * ```
- */
-export function ridgeSolve(options: ridgeSolve.Options): Matrix {
-  return runInPlace(solve("ridgeSolve", options));
-}
-
-export declare namespace ridgeSolveAsync {
-  interface Options extends ridgeSolve.Options {
-    /** Who makes the large products; this package itself when left out. */
+    /** Makes the large products, nearly all of the work where `n` is in the thousands; this package when left out. */
     readonly products?: MatrixProducts | undefined;
   }
 }
 
 /**
- * {@link ridgeSolve} with its large products made through a port: at `n` in the thousands nearly all of the work.
+ * The ridge regression `W [n, m]` of `(A + Λ) W = B + Λ · prior` with a diagonal `Λ`: the minimum of
+ * `|Z W - Y|² + Σ_i Λ_i |W_i - prior_i|²` over the rows of `W`, where `A = ZᵀZ` and `B = ZᵀY` (or both divided by the
+ * number of rows).
  *
- * @throws {NumericalError} as {@link ridgeSolve}. What `products` throws passes through.
+ * Numerics: blocked Cholesky and two triangular solves in float64; relative error about `2^-53` times the condition
+ * number of `A + Λ` with its diagonal scaled to one, which `Λ_i = r A_ii` bounds by `n / r + 1`. An input that is zero
+ * throughout keeps its prior where its `Λ_i` is positive. Time `n³/3 + 2 n² m` multiply-adds.
+ *
+ * @throws {NumericalError} `not-positive-definite` when `Λ` is too small for a singular `A`, `not-finite` naming the
+ * argument, `shape-mismatch` when the sizes disagree, `invalid-argument` for a negative `Λ_i`. What `products` throws passes
+ * through.
  * @example
  * ```ts
- * import { createMatrix, ridgeSolveAsync } from "@kvfold/linalg";
+ * import { createMatrix, ridgeSolve } from "@kvfold/linalg";
  * const gram = createMatrix(1, 1, Float64Array.of(3));
  * const cross = createMatrix(1, 1, Float64Array.of(8));
- * (await ridgeSolveAsync({ gram, cross, lambda: 1 })).data[0] // => 2
+ * (await ridgeSolve({ gram, cross, lambda: 1 })).data[0]; // => 2
+ * (await ridgeSolve({ gram, cross, lambda: [1], prior: gram })).data[0]; // => 2.75
  * ```
  */
-export async function ridgeSolveAsync({
+export async function ridgeSolve({
   products = plainProducts,
-  ...options
-}: ridgeSolveAsync.Options): Promise<Matrix> {
-  return runThrough(products, solve("ridgeSolveAsync", options));
+  ...system
+}: ridgeSolve.Options): Promise<Matrix> {
+  return runThrough(products, solve(system));
 }
 
-function* solve(caller: string, { gram, cross, lambda, prior }: ridgeSolve.Options): Steps<Matrix> {
-  requireSystem(caller, { gram, cross, lambda, prior });
+function* solve({ gram, cross, lambda, prior }: Omit<ridgeSolve.Options, "products">): Steps<Matrix> {
+  requireSystem({ gram, cross, lambda, prior });
   const n = gram.rows;
+  const ridge = typeof lambda === "number" ? new Float64Array(n).fill(lambda) : lambda;
   const factor = { ...gram, data: gram.data.slice() };
-  for (let i = 0; i < n; i++) factor.data[i * n + i]! += lambda;
+  for (let i = 0; i < n; i++) factor.data[i * n + i]! += ridge[i]!;
   yield* factorInPlace(factor);
   const solution = { ...cross, data: cross.data.slice() };
-  if (prior !== undefined) addScaled(solution.data, prior.data, lambda);
+  if (prior !== undefined) addScaledRows(solution, prior, ridge);
   yield* solveLowerInPlace(factor, solution);
   yield* solveLowerTransposedInPlace(factor, solution);
   return solution;
 }
 
-function addScaled(target: Float64Array, values: Float64Array, factor: number): void {
-  for (let i = 0; i < target.length; i++) target[i]! += factor * values[i]!;
-}
-
-function requireSystem(caller: string, { gram, cross, lambda, prior }: ridgeSolve.Options): void {
-  requireSquare(caller, "gram", gram);
-  requireShape(caller, "cross", cross, gram.rows, cross.cols);
-  if (prior !== undefined) requireShape(caller, "prior", prior, gram.rows, cross.cols);
-  requireLambda(caller, lambda);
-  for (const [name, matrix] of Object.entries({ gram, cross, prior })) {
-    if (matrix !== undefined) requireFinite(caller, name, matrix);
+/** `target_i += factors_i · rows_i` */
+function addScaledRows(
+  { rows, cols, data }: Matrix,
+  { data: values }: Matrix,
+  factors: ArrayLike<number>,
+): void {
+  for (let i = 0; i < rows; i++) {
+    for (let at = i * cols; at < (i + 1) * cols; at++) data[at]! += factors[i]! * values[at]!;
   }
 }
 
-function requireLambda(caller: string, lambda: number): void {
-  if (Number.isFinite(lambda) && lambda >= 0) return;
-  throw new NumericalError("invalid-argument", `${caller}: expected a finite lambda >= 0, got ${lambda}`);
+function requireSystem({ gram, cross, lambda, prior }: ridgeSolve.Options): void {
+  requireSquare("ridgeSolve", "gram", gram);
+  requireShape("ridgeSolve", "cross", cross, gram.rows, cross.cols);
+  if (prior !== undefined) requireShape("ridgeSolve", "prior", prior, gram.rows, cross.cols);
+  requireLambda(lambda, gram.rows);
+  for (const [name, matrix] of Object.entries({ gram, cross, prior })) {
+    if (matrix !== undefined) requireFinite("ridgeSolve", name, matrix);
+  }
+}
+
+function requireLambda(lambda: number | ArrayLike<number>, size: number): void {
+  const values = typeof lambda === "number" ? [lambda] : Array.from(lambda);
+  if (typeof lambda !== "number" && values.length !== size) {
+    throw new NumericalError(
+      "shape-mismatch",
+      `ridgeSolve: expected a lambda for each of ${size} inputs, got ${values.length}`,
+    );
+  }
+  const invalid = values.find((value) => !(Number.isFinite(value) && value >= 0));
+  if (invalid === undefined) return;
+  throw new NumericalError("invalid-argument", `ridgeSolve: expected a finite lambda >= 0, got ${invalid}`);
 }

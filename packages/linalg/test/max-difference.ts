@@ -9,3 +9,7 @@ export function maxDifference(a: Matrix, b: Matrix): number {
 /** `max |a|`. */
 export const maxMagnitude = (a: Matrix): number =>
   a.data.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0);
+
+/** The Frobenius norm `sqrt(Σ a_ij²)`. */
+export const frobeniusNorm = (a: Matrix): number =>
+  Math.sqrt(a.data.reduce((sum, value) => sum + value * value, 0));

@@ -1,4 +1,5 @@
-import { frobeniusNorm, identity, type Matrix, multiply, subtract, transposeMultiply } from "../src/index.js";
+import { identity, type Matrix, multiply, subtract, transposeMultiply } from "../src/index.js";
+import { frobeniusNorm } from "./max-difference.js";
 
 /** The sine of the largest angle between the spans of two orthonormal bases `[n, r]`, or somewhat more. */
 export const sineBetween = (a: Matrix, b: Matrix): number =>

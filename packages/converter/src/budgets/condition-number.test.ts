@@ -1,4 +1,11 @@
-import { createMatrix, toFloat32, truncatedSvd } from "@kvfold/linalg";
+import {
+  createMatrix,
+  type Matrix,
+  multiply,
+  multiplyTransposed,
+  principalBasis,
+  toFloat32,
+} from "@kvfold/linalg";
 import { gaussians } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import { logConditionNumber } from "./condition-number.js";
@@ -10,6 +17,12 @@ const linear = (inputs: number, outputs: number, weight: Iterable<number>) => ({
   bias: undefined,
 });
 
+/** Three orthonormal columns. */
+async function orthonormal(rows: number, seed: number): Promise<Matrix> {
+  const noise = createMatrix(rows, 3, Float64Array.from({ length: 3 * rows }, gaussians(seed)));
+  return multiply(noise, (await principalBasis(noise, 3)).encode);
+}
+
 describe("logConditionNumber", () => {
   it("is the logarithm of the ratio of singular values", () => {
     expect(logConditionNumber(linear(2, 2, [4, 0, 0, -1]))).toBeCloseTo(Math.log(4), 12);
@@ -18,12 +31,13 @@ describe("logConditionNumber", () => {
   it.each([
     [5, 3],
     [3, 5],
-  ])("agrees with the singular values of a random [%d, %d]", (rows, cols) => {
-    const matrix = createMatrix(rows, cols, Float64Array.from({ length: 15 }, gaussians(5)));
-    const { singularValues } = truncatedSvd(matrix, 3);
-    const expected = Math.log(singularValues[0]! / singularValues[2]!);
+  ])("is that of a [%d, %d] made of known singular values", async (rows, cols) => {
+    const [left, right] = [await orthonormal(rows, 1), await orthonormal(cols, 2)];
+    const sizes = [4, 2, 0.5];
+    const scaled = { ...left, data: left.data.map((value, at) => value * sizes[at % 3]!) };
+    const weight = toFloat32(multiplyTransposed(scaled, right));
     // The weight is rounded to float32: seven digits.
-    expect(logConditionNumber(linear(rows, cols, toFloat32(matrix)))).toBeCloseTo(expected, 5);
+    expect(logConditionNumber(linear(rows, cols, weight))).toBeCloseTo(Math.log(8), 5);
   });
 
   it("takes singular values below a millionth for rounding", () => {

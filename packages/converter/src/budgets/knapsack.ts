@@ -23,7 +23,7 @@ export const knapsack: TextBudget = {
   async allocate(context) {
     const { checkpoint, plan, grid } = context;
     const { items, total, layer } = rankItems(plan, checkpoint.config.shape, grid);
-    const chosen = cheapestChoices(await measureItems(context, items), total);
+    const chosen = await cheapestChoices(await measureItems(context, items), total, context.signal);
     return plan.layers.map((_, index) =>
       layer(items.map(({ cost }, item) => chosen[index * items.length + item]!.units / cost)),
     );
@@ -39,7 +39,7 @@ async function measureItems(
   const tables: (readonly Choice[])[] = [];
   let whole: number | undefined;
   for await (const layer of originalLayers(context)) {
-    whole ??= (await meter.measure(layer, [layer.block]))[0]!;
+    whole ??= (await meter.measure(layer, [async () => layer.block]))[0]!;
     for (const item of items) {
       const table = damageTable(await measureItem(meter, layer, item, whole), item.full);
       tables.push(table.map(({ units, damage }) => ({ units: units * item.cost, damage })));
@@ -57,7 +57,7 @@ async function measureItem(
 ): Promise<readonly Choice[]> {
   const candidates = candidateUnits(item);
   if (candidates.length === 0) return [];
-  const variants = await Promise.all(candidates.map((units) => layer.fold(item.alone(units))));
+  const variants = candidates.map((units) => () => layer.fold(item.alone(units)));
   const losses = await meter.measure(layer, variants);
   return candidates.map((units, index) => ({ units, damage: losses[index]! - whole }));
 }

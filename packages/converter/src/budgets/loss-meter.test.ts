@@ -69,8 +69,8 @@ describe("createLossMeter", () => {
     for await (const layer of originalLayers(context)) {
       const units = [1, grid.uniform];
       const losses = await meter.measure(layer, [
-        layer.block,
-        ...(await Promise.all(units.map((count) => layer.fold(grid.layer(count))))),
+        async () => layer.block,
+        ...units.map((count) => () => layer.fold(grid.layer(count))),
       ]);
       const expected = await Promise.all(
         [grid.full, ...units].map((count) =>
@@ -84,6 +84,33 @@ describe("createLossMeter", () => {
       for (const [index, loss] of losses.entries())
         expect(Math.abs(loss - expected[index]!)).toBeLessThan(1e-4);
       expect(losses[1]).not.toBeCloseTo(losses[0]!, 3);
+    }
+  });
+
+  it("makes a variant when it is run, after the one before", async () => {
+    const context = await setUp(tinyLlama);
+    let runs = 0;
+    const provider = nodeProvider();
+    const counting: TextBudgetContext = {
+      ...context,
+      provider: {
+        ...provider,
+        createSession: (...options) => {
+          runs++;
+          return provider.createSession(...options);
+        },
+      },
+    };
+    const meter = await createLossMeter(counting);
+    for await (const layer of originalLayers(context)) {
+      const runsBefore: number[] = [];
+      const variant = async () => {
+        runsBefore.push(runs);
+        return layer.block;
+      };
+      runs = 0;
+      await meter.measure(layer, [variant, variant, variant]);
+      expect(runsBefore).toEqual([0, 1, 2]);
     }
   });
 });

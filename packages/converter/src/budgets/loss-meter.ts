@@ -8,15 +8,21 @@ import { LOSS, lossGraph, NEXT_TOKENS } from "../graph/loss-graph.js";
 import type { BudgetContext, TextBudgetContext } from "./budget.js";
 import type { OriginalLayer } from "./original-layers.js";
 
+/** Makes a variant of a block. */
+export type MakeVariant = () => Promise<BlockWeights>;
+
 /** Measures what the model loses when one of its blocks is another. */
 export interface LossMeter {
-  /** For each variant of the layer's block: mean nll in nats per token, all other blocks as they are. */
-  measure(layer: OriginalLayer, variants: readonly BlockWeights[]): Promise<readonly number[]>;
+  /**
+   * For each variant of the layer's block: mean nll in nats per token, all other blocks as they are. A variant is made when
+   * it is run, after the one before has been dropped.
+   */
+  measure(layer: OriginalLayer, variants: readonly MakeVariant[]): Promise<readonly number[]>;
 }
 
 /**
- * A meter that runs each variant of a block on the layer's input, and then every block behind once over the streams of
- * all variants. In memory: one block, the head, and those streams.
+ * A meter that runs each variant of a block on the layer's input, and then every later block once over the streams of all
+ * variants. In memory: the layer's block and one variant of it, or one later block; the head; and those streams.
  */
 export async function createLossMeter(context: TextBudgetContext): Promise<LossMeter> {
   const { checkpoint, provider, hiddenStates, signal } = context;
@@ -64,10 +70,10 @@ const blockGraphs =
 async function runVariants(
   { runner, hidden, blockOf }: LossRun,
   { windows, input }: OriginalLayer,
-  variants: readonly BlockWeights[],
+  variants: readonly MakeVariant[],
 ): Promise<void> {
-  for (const [index, weights] of variants.entries()) {
-    await runner.run(blockOf(weights), {
+  for (const [index, make] of variants.entries()) {
+    await runner.run(blockOf(await make()), {
       inputs: { [HIDDEN_IN]: input },
       outputs: { [HIDDEN_OUT]: sectionOf(hidden, index * windows.length, windows.length) },
       limit: windows.length,

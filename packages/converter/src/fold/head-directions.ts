@@ -3,7 +3,7 @@ import {
   add,
   fromFloat32,
   identity,
-  leadingEigenvectors,
+  leadingEigen,
   type Matrix,
   type MatrixProducts,
   multiplyTransposed,
@@ -88,14 +88,14 @@ async function directionsOf(
   products: MatrixProducts,
 ): Promise<Matrix> {
   const gram = await products.multiplyTransposed(weight, weight);
-  const { vectors: read } = await leadingEigenvectors(gram, headDim, { products });
+  const { vectors: read } = await leadingEigen(gram, headDim, { products });
   if (size === headDim) return read;
   const outside = subtract(identity(weight.rows), multiplyTransposed(read, read));
   const first = slice(outside, { rows: [0, weight.rows], cols: [0, size - headDim] });
   const spread = await products.multiplyTransposed(first, first);
   // The rest keeps what is read already behind everything else, also where the first coordinates lie in it.
   const preferred = add(spread, scale(outside, REST));
-  const { vectors: further } = await leadingEigenvectors(preferred, size - headDim, { products });
+  const { vectors: further } = await leadingEigen(preferred, size - headDim, { products });
   return stackColumns([read, further]);
 }
 

@@ -4,7 +4,7 @@ import { plainProducts } from "@kvfold/linalg";
 import { gaussians } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import { largestDifference } from "../../test/support/numbers.js";
-import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/regression.js";
+import { REFIT, REFIT_TARGET } from "../graph/regression.js";
 import { refitInputs, refitLinear } from "./refit.js";
 
 const COUNT = 200;
@@ -12,7 +12,11 @@ const INPUTS = 3;
 const OUTPUTS = 2;
 
 /** Sums over rows `z` that `target` is computed from. */
-function regression(target: (z: readonly number[]) => readonly number[], count = COUNT): StageResult {
+function regression(
+  target: (z: readonly number[]) => readonly number[],
+  units: readonly number[] = [1, 1, 1],
+): StageResult {
+  const count = COUNT;
   const outputs = target(Array.from({ length: INPUTS }, () => 0)).length;
   const next = gaussians(3);
   const sum = new Float64Array(INPUTS);
@@ -20,7 +24,7 @@ function regression(target: (z: readonly number[]) => readonly number[], count =
   const cross = new Float64Array(INPUTS * outputs);
   const targets = new Float64Array(outputs);
   for (let row = 0; row < count; row++) {
-    const z = Array.from({ length: INPUTS }, (_, i) => next() + i);
+    const z = units.map((unit, i) => unit * (next() + i));
     const y = target(z);
     for (let i = 0; i < INPUTS; i++) {
       sum[i]! += z[i]!;
@@ -31,7 +35,7 @@ function regression(target: (z: readonly number[]) => readonly number[], count =
   }
   return {
     moments: { [REFIT]: { width: INPUTS, count, sum, gram } },
-    sums: { [REFIT_CROSS]: cross, [REFIT_TARGET]: targets },
+    crosses: { [REFIT_TARGET]: { cross, sum: targets } },
   };
 }
 
@@ -78,14 +82,64 @@ describe("refitLinear", () => {
     expect(largestDifference(refitted.weight, truth)).toBeLessThan(2e-2);
   });
 
+  it("fits the other inputs where one has a thousand times their deviation", async () => {
+    const result = regression((z) => apply(z, [2, -1]), [1000, 1, 1]);
+    const refitted = await refitLinear(
+      { linear: linear([1, -2, 0, 0, 0, 0]), sums: result, bias: "free" },
+      plainProducts,
+    );
+    expect(largestDifference(refitted.weight, truth)).toBeLessThan(2e-2);
+  });
+
+  it("does not depend on the units of the inputs", async () => {
+    const start = [0.5, 0, 1, 2, 0, -1];
+    const units = [1e-3, 1, 1e4];
+    const target = (z: readonly number[]) => [z[0]! * z[1]!, z[1]! - z[2]! ** 2];
+    const fit = (weight: readonly number[], result: StageResult) =>
+      refitLinear({ linear: linear(weight, [1, 2]), sums: result, bias: "free" }, plainProducts);
+    const plain = await fit(start, regression(target));
+    const scaled = await fit(
+      start.map((value, at) => value / units[Math.floor(at / OUTPUTS)]!),
+      regression((z) => target(z.map((value, i) => value / units[i]!)), units),
+    );
+    const back = scaled.weight.map((value, at) => value * units[Math.floor(at / OUTPUTS)]!);
+    // Weights are float32.
+    expect(largestDifference(back, plain.weight)).toBeLessThan(1e-6);
+    expect(largestDifference(scaled.bias!, plain.bias!)).toBeLessThan(1e-6);
+  });
+
+  it("does not draw the bias: it is what the means leave, however large", async () => {
+    const result = regression(() => [1e6, -3e5]);
+    const refitted = await refitLinear(
+      { linear: linear([0, 0, 0, 0, 0, 0]), sums: result, bias: "free" },
+      plainProducts,
+    );
+    expect([...refitted.bias!]).toEqual([1e6, -3e5]);
+  });
+
+  it("keeps the weights of an input that is constant", async () => {
+    const result = regression((z) => [z[1]!, z[0]!], [1, 1, 0]);
+    const { moments, crosses } = result;
+    const [{ gram, sum, count }, { cross, sum: target }] = [moments[REFIT]!, crosses[REFIT_TARGET]!];
+    // Input 2 is always 30.
+    sum[2] = 30 * count;
+    for (let i = 0; i < 2; i++) gram[i * INPUTS + 2] = gram[2 * INPUTS + i] = 30 * sum[i]!;
+    gram[INPUTS * INPUTS - 1] = 900 * count;
+    for (let j = 0; j < OUTPUTS; j++) cross[2 * OUTPUTS + j] = 30 * target[j]!;
+    const refitted = await refitLinear({ linear: linear(truth), sums: result, bias: "free" }, plainProducts);
+    // Rounding of sums about zero, over the ridge of a constant.
+    expect(largestDifference(refitted.weight.subarray(4), truth.slice(4))).toBeLessThan(1e-3);
+    expect(largestDifference(refitted.weight.subarray(0, 4), [0, 1, 1, 0])).toBeLessThan(1e-2);
+  });
+
   it("keeps the weights of what the data does not show", async () => {
-    const { moments, sums } = regression(() => [0, 0]);
+    const { moments, crosses } = regression(() => [0, 0]);
     const { gram, sum } = moments[REFIT]!;
     // Input 2 is always zero.
     for (let i = 0; i < INPUTS; i++) gram[i * INPUTS + 2] = gram[2 * INPUTS + i] = 0;
     sum[2] = 0;
     const refitted = await refitLinear(
-      { linear: linear(truth), sums: { moments, sums }, bias: "free" },
+      { linear: linear(truth), sums: { moments, crosses }, bias: "free" },
       plainProducts,
     );
     expect([...refitted.weight.subarray(4)]).toEqual(truth.slice(4));

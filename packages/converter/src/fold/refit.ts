@@ -2,26 +2,28 @@ import type { StageResult } from "@kvfold/calibration";
 import type { Linear } from "@kvfold/decoder";
 import {
   add,
+  covariance,
   createMatrix,
   fromFloat32,
   identity,
   type Matrix,
   type MatrixProducts,
+  meanOf,
   multiply,
-  ridgeSolveAsync,
-  slice,
-  stackRows,
+  ridgeSolve,
+  secondMoment,
+  subtract,
   toFloat32,
-  trace,
+  transposeMultiply,
 } from "@kvfold/linalg";
-import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/regression.js";
+import { REFIT, REFIT_TARGET } from "../graph/regression.js";
 import type { BiasPolicy } from "../plan/fold-plan.js";
 
-/**
- * Ridge weight relative to the mean of the inputs' second moment; results hardly move between 1e-4 and 1e-2
- * (docs/method.md, Healing).
- */
+/** Ridge of an input relative to its variance; results hardly move between 1e-4 and 1e-2 (docs/method.md, Healing). */
 const RIDGE = 1e-3;
+
+/** The variance of an input relative to its second moment, below which it counts as constant: a mean of 30 000 deviations. */
+const LEAST_VARIANCE = 1e-9;
 
 /** Sums over the calibration windows (`healing-graphs.ts`), and whether the result may have a bias. */
 interface RefitInput {
@@ -91,42 +93,42 @@ async function behind({ weight, offset }: Affine, linear: Linear, products: Matr
 
 /** The ridge regression of a target on inputs, drawn to `prior`. */
 async function regress(
-  { moments, sums }: StageResult,
+  { moments, crosses }: StageResult,
   prior: Affine,
   products: MatrixProducts,
 ): Promise<Affine> {
-  const { width, count, gram: squares, sum } = moments[REFIT]!;
+  const inputs = moments[REFIT]!;
+  const [second, mean] = [secondMoment(inputs), meanOf(inputs)];
   const outputs = prior.weight.cols;
-  const gram = createMatrix(width, width, squares);
-  const cross = createMatrix(width, outputs, sums[REFIT_CROSS]!);
-  const lambda = (RIDGE * trace(gram)) / width;
-  if (prior.offset === undefined)
-    return {
-      weight: await ridgeSolveAsync({ gram, cross, lambda, prior: prior.weight, products }),
-      offset: undefined,
-    };
-  const solution = await ridgeSolveAsync({
+  const target = crosses[REFIT_TARGET]!;
+  const perToken = (values: Float64Array) => values.map((value) => value / inputs.count);
+  const cross = createMatrix(inputs.width, outputs, perToken(target.cross));
+  if (prior.offset === undefined) {
+    const lambda = ridgeOf(second, second);
+    const weight = await ridgeSolve({ gram: second, cross, lambda, prior: prior.weight, products });
+    return { weight, offset: undefined };
+  }
+  // A free offset takes the means off both sides: it is what is left of the target's.
+  const targetMean = createMatrix(1, outputs, perToken(target.sum));
+  const gram = covariance(inputs);
+  const weight = await ridgeSolve({
     products,
-    gram: bordered(gram, sum, count),
-    cross: stackRows([cross, createMatrix(1, outputs, sums[REFIT_TARGET]!)]),
-    lambda,
-    prior: stackRows([prior.weight, prior.offset]),
+    gram,
+    cross: subtract(cross, transposeMultiply(mean, targetMean)),
+    lambda: ridgeOf(gram, second),
+    prior: prior.weight,
   });
-  return {
-    weight: slice(solution, { rows: [0, width] }),
-    offset: slice(solution, { rows: [width, width + 1] }),
-  };
+  return { weight, offset: subtract(targetMean, multiply(mean, weight)) };
 }
 
-/** `[[G, s], [sᵀ, n]]`: the gram of the inputs with a constant 1 appended. */
-function bordered({ rows, data }: Matrix, sum: Float64Array, count: number): Matrix {
-  const size = rows + 1;
-  const result = new Float64Array(size * size);
-  for (let row = 0; row < rows; row++) {
-    result.set(data.subarray(row * rows, (row + 1) * rows), row * size);
-    result[row * size + rows] = sum[row]!;
-  }
-  result.set(sum, rows * size);
-  result[size * size - 1] = count;
-  return createMatrix(size, size, result);
+/**
+ * The ridge of each input: a share of its variance. An input that hardly varies about its mean counts as if it varied by
+ * `LEAST_VARIANCE`, so that a constant input keeps its weights, as one that is always zero does.
+ */
+function ridgeOf(gram: Matrix, second: Matrix): Float64Array {
+  const diagonal = gram.rows + 1;
+  return Float64Array.from({ length: gram.rows }, (_, index) => {
+    const [variance, square] = [gram.data[index * diagonal]!, second.data[index * diagonal]!];
+    return square > 0 ? RIDGE * Math.max(variance, LEAST_VARIANCE * square) : 1;
+  });
 }

@@ -39,7 +39,7 @@ async function run(blocks: readonly (readonly Step[])[], log: string[]) {
     createStream: (width: number) => memoryHiddenStates(1, width),
     async run({ bytes }: { readonly bytes: Uint8Array }) {
       log.push(`run ${new TextDecoder().decode(bytes)}`);
-      return { moments: {}, sums: {} };
+      return { moments: {}, crosses: {} };
     },
   };
   await runSchedule(

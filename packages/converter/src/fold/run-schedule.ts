@@ -97,7 +97,7 @@ async function performStep(step: Step, work: BlockWork, options: runSchedule.Opt
   work.folded = inBackground(work.folded.then((block) => solve(block, input)));
 }
 
-const NO_SUMS: StageResult = { moments: {}, sums: {} };
+const NO_SUMS: StageResult = { moments: {}, crosses: {} };
 
 async function runGraph(
   step: GraphStep,

@@ -42,8 +42,8 @@ export type BlockOutput = typeof HIDDEN_OUT | typeof RESIDUAL_OUT;
 
 /**
  * One block over one window: `hidden_in` to the wanted `outputs` (`hidden_out` after the block, `residual_out`
- * between its halves), and for each tap the sums `<tap>.gram` and `<tap>.sum` over the window's tokens
- * (emit-moments.ts). What neither outputs nor taps need is not run.
+ * between its halves), and for each tap the sums `<tap>.gram` and `<tap>.sum` over the window's tokens, about
+ * `<tap>.shift` (emit-moments.ts). What neither outputs nor taps need is not run.
  */
 export function blockGraph(
   window: BlockWindow,
@@ -99,25 +99,26 @@ export function mlpStreams({ input }: WindowGraph, { arrangement }: BlockWeights
 export function sensitivityGraph(window: BlockWindow, taps: readonly AttentionTap[]): CalibrationGraph {
   const { config, weights, length } = window;
   const model = windowGraph(config, length, ({ e, input }) => {
-    const { positions } = windowContext(e, window, "plain");
+    const { positions, queryBlocks } = windowContext(e, window, "plain");
     const block = e.at("block");
     const normed = emitAttentionInput(block, input(HIDDEN_IN), weights);
     const projections = emitProjections(block.at("attn"), normed, weights.attention, positions);
-    const values = emitSensitivity(
+    const { sensitiveQueries, attentionWeights } = emitSensitivity(
       e.at("sensitivity"),
       projections,
       weights.attention,
-      positions.scoreBias(weights.attention),
+      { scoreBias: positions.scoreBias(weights.attention), queryBlocks },
     );
-    for (const tap of taps) emitTapMoments(e, tap, values[tap], config);
+    for (const tap of taps) {
+      if (tap === "sensitiveQueries") emitTapMoments(e, tap, sensitiveQueries, config);
+      else emitColumnMoments(e.at(tap), tap, attentionWeights, tapWidth(tap, config.shape));
+    }
   });
   return { model, moments: tapSizes(taps, config.shape) };
 }
 
-/** `<tap>.gram` and `<tap>.sum`; attention weights lie in columns, all other taps in rows. */
+/** `<tap>.gram` and `<tap>.sum` of a value whose rows are tokens. */
 function emitTapMoments(root: Emitter, tap: Tap, value: string, { shape }: ModelConfig): void {
   const e = root.at(tap);
-  const width = tapWidth(tap, shape);
-  if (tap === "attentionWeights") emitColumnMoments(e, tap, value, width);
-  else emitMoments(e, tap, emitTurnedRows(e, value, width));
+  emitMoments(e, tap, emitTurnedRows(e, tap, value, tapWidth(tap, shape)));
 }

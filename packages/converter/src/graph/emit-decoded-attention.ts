@@ -1,7 +1,6 @@
 import type { AttentionWeights, CacheShape, KeyBasis } from "@kvfold/decoder";
 import type { AttentionContext, Emitter, Projected, ProjectionValues } from "@kvfold/decoder/graph";
 import { emitBasis, emitPerHead, emitPlainAttention, emitProjections } from "@kvfold/decoder/graph";
-import { fromFloat32, type Matrix, multiply, stackColumns, toFloat32, transpose } from "@kvfold/linalg";
 
 /** Directions that a head's outputs are taken in: fewer than the latent has, the same number for each head. */
 export interface HeadDirections {
@@ -47,17 +46,28 @@ function emitScoredSide(
   if (rotated === undefined || !hasWideKeys(weights))
     return { ...emitBasis(e, queries, keys, weights), keys: weights.keys };
   const { kvHeads } = weights;
-  const group: CacheShape = { heads: weights.keys.heads, size: weights.key.outputs / weights.keys.heads };
-  const projectors = e.floats(
-    "k_projector",
-    [group.heads, group.size, group.size],
-    keyProjectors(weights, rotated, group),
-  );
   return {
     query: queries,
-    key: emitPerHead(e.at("k_projector"), keys, group, projectors, group.size),
+    key: emitDecodedKeys(e, keys, weights, rotated),
     keys: { heads: kvHeads, size: headDim },
   };
+}
+
+/** Rotated keys `[1, S, Hkv * d]` through the cache's latents and back: two thin products, whatever the span. */
+function emitDecodedKeys(
+  e: Emitter,
+  rows: string,
+  weights: AttentionWeights,
+  { encode, decode }: KeyBasis,
+): string {
+  const { key, keys } = weights;
+  const group: CacheShape = { heads: keys.heads, size: key.outputs / keys.heads };
+  const encoders = e.floats("k_encode", [group.heads, group.size, keys.size], encode);
+  const latents = emitPerHead(e.at("k_encode"), rows, group, encoders, keys.size);
+  const part = e.at("k_decode");
+  const decoders = e.floats("k_decode", [group.heads, group.size, keys.size], groupDecoders(weights, decode));
+  const turned = part.transpose("decoders/Transpose", decoders, [0, 2, 1]);
+  return emitPerHead(part, latents, keys, turned, group.size);
 }
 
 /** Whether keys are latents that cost more to score against than heads do. */
@@ -101,40 +111,16 @@ function sideBySide(
   return result;
 }
 
-/** `encode decode` of each group of keys, `[keys.heads, s * d, s * d]`. */
-function keyProjectors(
-  weights: AttentionWeights,
-  basis: KeyBasis,
-  { heads, size }: CacheShape,
-): Float32Array {
-  const rank = weights.keys.size;
-  const projectors = new Float32Array(heads * size * size);
-  for (let group = 0; group < heads; group++) {
-    const encode = fromFloat32(
-      size,
-      rank,
-      basis.encode.subarray(group * size * rank, (group + 1) * size * rank),
-    );
-    const projector = multiply(encode, groupDecode(weights, basis, group, size / weights.headDim));
-    projectors.set(toFloat32(projector), group * size * size);
-  }
-  return projectors;
-}
-
-/** `F [r, s * d]` of a group, from the queries' side: the first query head that reads a KV head speaks for it. */
-function groupDecode(
-  { heads, headDim, key, keys }: AttentionWeights,
-  { decode }: KeyBasis,
-  group: number,
-  span: number,
-): Matrix {
-  const readers = heads / (key.outputs / headDim);
+/**
+ * `Fᵀ [s * d, r]` of each group, from the queries' side, `decode [H, d, r]`: the first query head that reads a KV head
+ * speaks for it.
+ */
+function groupDecoders({ heads, kvHeads, headDim, keys }: AttentionWeights, decode: Float32Array): Float32Array {
   const size = headDim * keys.size;
-  return stackColumns(
-    Array.from({ length: span }, (_, index) => {
-      const head = (group * span + index) * readers;
-      const values = decode.subarray(head * size, (head + 1) * size);
-      return transpose(fromFloat32(headDim, keys.size, values));
-    }),
-  );
+  const decoders = new Float32Array(kvHeads * size);
+  for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
+    const head = kvHead * (heads / kvHeads);
+    decoders.set(decode.subarray(head * size, (head + 1) * size), kvHead * size);
+  }
+  return decoders;
 }

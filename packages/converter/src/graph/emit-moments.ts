@@ -1,8 +1,8 @@
-import { type GramBlock, gramBlocks, gramBlocksSize, soFar } from "@kvfold/calibration";
+import { type GramBlock, gramBlocks, gramBlocksSize, shiftOf, soFar } from "@kvfold/calibration";
 import type { Emitter } from "@kvfold/decoder/graph";
 import { emitSlice } from "@kvfold/decoder/graph";
 
-/** A value `[..., W]` as rows `[rows, W]`. */
+/** A value `[..., W]` as rows `[rows, W]` about a shift: `y - c`. */
 export interface Rows {
   readonly rows: string;
   readonly width: number;
@@ -13,15 +13,31 @@ export interface TurnedRows extends Rows {
   readonly blocks: readonly (GramBlock & { readonly turned: string })[];
 }
 
-/** `[..., W]` to `[rows, W]`. */
-export const emitRows = (e: Emitter, value: string, width: number): Rows => ({
-  rows: e.reshape("Reshape", value, [-1, width]),
-  width,
-});
+/**
+ * `[..., W]` to rows `[rows, W]` about the shift of the moments `name` (`shiftOf`), which is the mean of the first window's
+ * rows. Sums in float32 then have the precision of the deviations, however far from zero the rows are.
+ */
+export function emitShiftedRows(e: Emitter, name: string, value: string, width: number): Rows {
+  const rows = e.reshape("Reshape", value, [-1, width]);
+  const shift = emitShift(e.at("shift"), shiftOf(name), rows, width);
+  return { rows: e.node("Sub", "shifted/Sub", [rows, shift]), width };
+}
 
-/** The same, made ready for products over the rows. */
-export function emitTurnedRows(e: Emitter, value: string, width: number): TurnedRows {
-  const { rows } = emitRows(e, value, width);
+/** Output `<name> [W]`: what came in from the window before, or the mean of these rows where that is not a number. */
+function emitShift(e: Emitter, name: string, rows: string, width: number): string {
+  const before = e.graph.input(soFar(name), "float32", [width]);
+  const mean = e.node("ReduceMean", "ReduceMean", [rows, e.graph.int64([0])], {
+    attributes: { keepdims: 0 },
+  });
+  const isFirst = e.node("IsNaN", "IsNaN", [before]);
+  e.graph.nodeWithOutputs("Where", [isFirst, mean, before], [name], { name: `${e.path}/Where` });
+  e.graph.output(name, "float32", [width]);
+  return name;
+}
+
+/** Shifted rows, made ready for products over the rows. */
+export function emitTurnedRows(e: Emitter, name: string, value: string, width: number): TurnedRows {
+  const { rows } = emitShiftedRows(e, name, value, width);
   const turned = e.transpose("Transpose", rows, [1, 0]);
   const blocks = gramBlocks(width).map((block, index) => ({
     ...block,
@@ -35,7 +51,10 @@ export function emitTurnedRows(e: Emitter, value: string, width: number): Turned
 const emitTurnedBlock = (e: Emitter, turned: string, { start, end }: GramBlock): string =>
   emitSlice(e, turned, 0, start, end);
 
-/** Outputs `<name>.gram = YᵀY`, by the block rows of its upper half (`gramBlocks`), and `<name>.sum = Σ y [W]`. */
+/**
+ * Outputs `<name>.gram = YᵀY`, by the block rows of its upper half (`gramBlocks`), and `<name>.sum [W]`, both of the
+ * shifted rows `Y`.
+ */
 export function emitMoments(e: Emitter, name: string, { rows, width, blocks }: TurnedRows): void {
   const parts = blocks.map(({ start, turned }, index) => {
     const block = e.at(`block.${index}`);
@@ -43,31 +62,46 @@ export function emitMoments(e: Emitter, name: string, { rows, width, blocks }: T
     return block.reshape("flat/Reshape", block.node("MatMul", "MatMul", [turned, columns]), [-1]);
   });
   emitTotal(e, `${name}.gram`, gramBlocksSize(width), emitStacked(e, parts));
-  emitSum(e, `${name}.sum`, { rows, width });
+  emitSum(e, name, { rows, width });
 }
 
-/** Outputs `<name> = Σ y [W]`. */
-export function emitSum(e: Emitter, name: string, { rows, width }: Rows): void {
+/** Outputs `<name>.sum [W]`. */
+function emitSum(e: Emitter, name: string, { rows, width }: Rows): void {
   const axis = e.graph.int64([0]);
-  emitTotal(e, name, width, e.node("ReduceSum", "ReduceSum", [rows, axis], { attributes: { keepdims: 0 } }));
-}
-
-/** Moments as above of values that lie in columns, `[W, columns]`; W at most the width of one block. */
-export function emitColumnMoments(e: Emitter, name: string, columns: string, width: number): void {
-  const gram = e.node("Gemm", "Gemm", [columns, columns], { attributes: { transB: 1 } });
-  emitTotal(e, `${name}.gram`, width * width, gram);
-  const sum = e.node("ReduceSum", "ReduceSum", [columns, e.graph.int64([1])], {
-    attributes: { keepdims: 0 },
-  });
+  const sum = e.node("ReduceSum", "ReduceSum", [rows, axis], { attributes: { keepdims: 0 } });
   emitTotal(e, `${name}.sum`, width, sum);
 }
 
-/** Outputs `<name> = YᵀZ [W, V]`. */
+/**
+ * Moments as above of values that lie in the columns of `parts`, `[W, columns]` each, about zero; W at most the width of one
+ * block.
+ */
+export function emitColumnMoments(e: Emitter, name: string, parts: readonly string[], width: number): void {
+  const sums = parts.map((columns, index) => {
+    const part = e.at(`part.${index}`);
+    const axis = { attributes: { keepdims: 0 } };
+    return {
+      gram: part.node("Gemm", "Gemm", [columns, columns], { attributes: { transB: 1 } }),
+      sum: part.node("ReduceSum", "ReduceSum", [columns, e.graph.int64([1])], axis),
+    };
+  });
+  const total = (key: "gram" | "sum") =>
+    e.node(
+      "Sum",
+      `${key}/Sum`,
+      sums.map((part) => part[key]),
+    );
+  emitTotal(e, `${name}.gram`, width * width, total("gram"));
+  emitTotal(e, `${name}.sum`, width, total("sum"));
+}
+
+/** Outputs `<name>.cross = YᵀZ [W, V]` and `<name>.sum [V]` of the rows `Z`, both of shifted rows. */
 export function emitCross(e: Emitter, name: string, { width, blocks }: TurnedRows, z: Rows): void {
   const parts = blocks.map(({ turned }, index) =>
     e.at(`block.${index}`).node("MatMul", "MatMul", [turned, z.rows]),
   );
-  emitTotal(e, name, width * z.width, emitStacked(e, parts));
+  emitTotal(e, `${name}.cross`, width * z.width, emitStacked(e, parts));
+  emitSum(e, name, z);
 }
 
 const emitStacked = (e: Emitter, parts: readonly string[]): string =>

@@ -1,13 +1,36 @@
-import type { AttentionWeights, Linear } from "@kvfold/decoder";
-import type { Emitter, ProjectionValues } from "@kvfold/decoder/graph";
-import { emitJoinHeads, emitSplitHeads } from "@kvfold/decoder/graph";
+import type { AttentionWeights } from "@kvfold/decoder";
+import {
+  type Emitter,
+  emitBlockParts,
+  emitJoinHeads,
+  emitSlice,
+  emitSplitHeads,
+  type ProjectionValues,
+  type QueryBlock,
+  type ScoreParts,
+} from "@kvfold/decoder/graph";
 
 /** What a layer's output owes to its scores and values; see `emitSensitivity`. */
 export interface SensitivityValues {
   /** `[1, S, H * d]`. */
   readonly sensitiveQueries: string;
-  /** `[H, S * T]`. */
-  readonly attentionWeights: string;
+  /** Attention weights, `[H, columns]` each: a column for each query and each key up to the end of its block of queries. */
+  readonly attentionWeights: readonly string[];
+}
+
+/** Which queries attend at once, and the bias of their scores. */
+export interface ScoreContext {
+  readonly scoreBias: string;
+  /** Blocks of all queries; one block without it. */
+  readonly queryBlocks: readonly QueryBlock[] | undefined;
+}
+
+/** What the queries of one block give. */
+interface BlockSensitivity {
+  /** `[1, H, B, d]`. */
+  readonly sensitive: string;
+  /** `[H, B * T]`. */
+  readonly attention: string;
 }
 
 /**
@@ -22,23 +45,54 @@ export function emitSensitivity(
   e: Emitter,
   { queries, keys, values }: ProjectionValues,
   weights: AttentionWeights,
-  scoreBias: string,
+  { scoreBias, queryBlocks }: ScoreContext,
 ): SensitivityValues {
   const { heads, headDim } = weights;
   const query = emitSplitHeads(e.at("query"), queries, { heads, size: headDim });
   const key = emitHeadPerQuery(e.at("key"), keys, weights);
   const value = emitHeadPerQuery(e.at("value"), values, weights);
-  const attention = emitAttentionWeights(e, query, key, scoreBias, weights.scale);
-  const weight = emitQueryWeight(
-    e,
-    attention,
-    value,
-    e.floats("output_gram", [heads, headDim, headDim], outputGrams(weights)),
+  const gram = emitOutputGram(e.at("metric"), weights);
+  const valueNorm = emitDot(e.at("value_norm"), value, e.node("MatMul", "value_gram/MatMul", [value, gram]));
+  const parts = { query, key, value, bias: scoreBias };
+  const blocks =
+    queryBlocks === undefined
+      ? [emitBlock(e, parts, { valueNorm, gram }, weights)]
+      : queryBlocks.map((block, index) => {
+          const part = e.at(`block.${index}`);
+          const norms = emitSlice(part.at("value_norm"), valueNorm, 2, 0, block.end);
+          return emitBlock(part, emitBlockParts(part, parts, block), { valueNorm: norms, gram }, weights);
+        });
+  const sensitive = emitJoined(
+    e.at("sensitive"),
+    blocks.map((block) => block.sensitive),
   );
-  const scaled = e.node("Mul", "sensitive/Mul", [query, e.node("Sqrt", "sensitive/Sqrt", [weight])]);
   return {
-    sensitiveQueries: emitJoinHeads(e.at("sensitive"), scaled, heads * headDim),
-    attentionWeights: e.reshape("weights/Reshape", attention, [heads, -1]),
+    sensitiveQueries: emitJoinHeads(e.at("sensitive"), sensitive, heads * headDim),
+    attentionWeights: blocks.map(({ attention }) => attention),
+  };
+}
+
+const emitJoined = (e: Emitter, parts: readonly string[]): string =>
+  parts.length === 1 ? parts[0]! : e.node("Concat", "Concat", parts, { attributes: { axis: 2 } });
+
+/** The norms `v G vᵀ [1, H, T, 1]` of the values, and `G = W_O W_Oᵀ [H, d, d]`, which they are in. */
+interface OutputMetric {
+  readonly valueNorm: string;
+  readonly gram: string;
+}
+
+function emitBlock(
+  e: Emitter,
+  parts: ScoreParts,
+  metric: OutputMetric,
+  { heads, scale }: AttentionWeights,
+): BlockSensitivity {
+  const attention = emitAttentionWeights(e, parts, scale);
+  const weight = emitQueryWeight(e, attention, parts.value, metric);
+  const root = e.node("Sqrt", "sensitive/Sqrt", [weight]);
+  return {
+    sensitive: e.node("Mul", "sensitive/Mul", [parts.query, root]),
+    attention: e.reshape("weights/Reshape", attention, [heads, -1]),
   };
 }
 
@@ -51,19 +105,13 @@ function emitHeadPerQuery(e: Emitter, x: string, { heads, headDim, keys }: Atten
 }
 
 /** `[1, H, S, T]`. */
-function emitAttentionWeights(
-  e: Emitter,
-  query: string,
-  key: string,
-  scoreBias: string,
-  scale: number,
-): string {
+function emitAttentionWeights(e: Emitter, { query, key, bias }: ScoreParts, scale: number): string {
   const scaled = e.node("Mul", "scale/Mul", [query, e.scalar(scale)]);
   const scores = e.node("MatMul", "scores/MatMul", [
     scaled,
     e.transpose("scores/Transpose", key, [0, 1, 3, 2]),
   ]);
-  return e.node("Softmax", "Softmax", [e.node("Add", "bias/Add", [scores, scoreBias])], {
+  return e.node("Softmax", "Softmax", [e.node("Add", "bias/Add", [scores, bias])], {
     attributes: { axis: -1 },
   });
 }
@@ -72,18 +120,21 @@ function emitAttentionWeights(
  * `w_m [1, H, S, 1]` without a `[S, T, D]` intermediate: with `G = W_O W_Oᵀ`,
  * `w = sum_n a^2 (v G vᵀ) - 2 (sum_n a^2 v) G oᵀ + (sum_n a^2) o G oᵀ`.
  */
-function emitQueryWeight(e: Emitter, attention: string, value: string, gram: string): string {
+function emitQueryWeight(
+  e: Emitter,
+  attention: string,
+  value: string,
+  { valueNorm, gram }: OutputMetric,
+): string {
   const squared = e.node("Mul", "squared/Mul", [attention, attention]);
   const output = e.node("MatMul", "output/MatMul", [attention, value]);
   const outputGram = e.node("MatMul", "output_gram/MatMul", [output, gram]);
-  const dot = (name: string, a: string, b: string) =>
-    emitRowSum(e, `${name}/ReduceSum`, e.node("Mul", `${name}/Mul`, [a, b]));
-  const valueNorm = dot("value_norm", value, e.node("MatMul", "value_gram/MatMul", [value, gram]));
   const first = e.node("MatMul", "first/MatMul", [squared, valueNorm]);
-  const cross = dot("cross", e.node("MatMul", "squared_values/MatMul", [squared, value]), outputGram);
+  const squaredValues = e.node("MatMul", "squared_values/MatMul", [squared, value]);
+  const cross = emitDot(e.at("cross"), squaredValues, outputGram);
   const last = e.node("Mul", "last/Mul", [
-    emitRowSum(e, "squared/ReduceSum", squared),
-    dot("output_norm", output, outputGram),
+    emitRowSum(e.at("squared"), squared),
+    emitDot(e.at("output_norm"), output, outputGram),
   ]);
   const twice = e.node("Mul", "cross/twice/Mul", [cross, e.scalar(2)]);
   const weight = e.node("Add", "weight/Add", [e.node("Sub", "weight/Sub", [first, twice]), last]);
@@ -91,28 +142,14 @@ function emitQueryWeight(e: Emitter, attention: string, value: string, gram: str
   return e.node("Max", "weight/Max", [weight, e.scalar(0)]);
 }
 
-const emitRowSum = (e: Emitter, name: string, x: string): string =>
-  e.node("ReduceSum", name, [x, e.graph.int64([-1])], { attributes: { keepdims: 1 } });
-
-/** `W_O,h W_O,hᵀ` of each query head, `[H, d, d]`. */
-function outputGrams({ heads, headDim, output }: AttentionWeights): Float32Array {
-  const grams = new Float32Array(heads * headDim * headDim);
-  for (let head = 0; head < heads; head++) {
-    for (let row = 0; row < headDim; row++) {
-      for (let col = 0; col < headDim; col++) {
-        grams[(head * headDim + row) * headDim + col] = rowDot(
-          output,
-          head * headDim + row,
-          head * headDim + col,
-        );
-      }
-    }
-  }
-  return grams;
+/** `W_O,h W_O,hᵀ` of each query head, `[H, d, d]`: of constants alone, so ONNX Runtime makes it once for all windows. */
+function emitOutputGram(e: Emitter, { heads, headDim, output }: AttentionWeights): string {
+  const weight = e.floats("weight", [heads, headDim, output.outputs], output.weight);
+  return e.node("MatMul", "MatMul", [weight, e.transpose("Transpose", weight, [0, 2, 1])]);
 }
 
-function rowDot({ outputs, weight }: Linear, first: number, second: number): number {
-  let sum = 0;
-  for (let i = 0; i < outputs; i++) sum += weight[first * outputs + i]! * weight[second * outputs + i]!;
-  return sum;
-}
+/** The dot product of each row of `a` with that of `b`: the last axis goes to 1. */
+const emitDot = (e: Emitter, a: string, b: string): string => emitRowSum(e, e.node("Mul", "Mul", [a, b]));
+
+const emitRowSum = (e: Emitter, x: string): string =>
+  e.node("ReduceSum", "ReduceSum", [x, e.graph.int64([-1])], { attributes: { keepdims: 1 } });

@@ -1,23 +1,19 @@
 import type { Linear, NormWeights } from "@kvfold/decoder";
 import type { Emitter } from "@kvfold/decoder/graph";
 import type { CalibrationGraph } from "./calibration-graph.js";
-import { emitCross, emitMoments, emitRows, emitSum, emitTurnedRows } from "./emit-moments.js";
+import { emitCross, emitMoments, emitShiftedRows, emitTurnedRows } from "./emit-moments.js";
 import { emitNormAim } from "./norm-aim.js";
 
-/** Names of the sums that a refit needs: moments of its inputs, cross moment with the target, sum of the target. */
+/** Names of the sums that a refit needs: moments of its inputs, and the cross moment with its target. */
 export const REFIT = "inputs";
-export const REFIT_CROSS = "cross";
-export const REFIT_TARGET = "target.sum";
+export const REFIT_TARGET = "target";
 
 type Sums = Omit<CalibrationGraph, "model">;
 
 /** The sums of `emitRegression`, for inputs and targets of these widths. */
 export const regressionSums = (inputs: number, outputs: number): Sums => ({
   moments: [{ name: REFIT, size: inputs }],
-  sums: [
-    { name: REFIT_CROSS, size: inputs * outputs },
-    { name: REFIT_TARGET, size: outputs },
-  ],
+  crosses: [{ name: REFIT_TARGET, size: outputs, rows: REFIT }],
 });
 
 /** Sums for least squares of `target` on `inputs`, each a value and its width. */
@@ -26,11 +22,10 @@ export function emitRegression(
   inputs: readonly [value: string, width: number],
   target: readonly [value: string, width: number],
 ): void {
-  const from = emitTurnedRows(e.at(REFIT), ...inputs);
-  const to = emitRows(e.at("target"), ...target);
+  const from = emitTurnedRows(e.at(REFIT), REFIT, ...inputs);
+  const to = emitShiftedRows(e.at(REFIT_TARGET), REFIT_TARGET, ...target);
   emitMoments(e.at(REFIT), REFIT, from);
-  emitCross(e.at(REFIT_CROSS), REFIT_CROSS, from, to);
-  emitSum(e.at("target"), REFIT_TARGET, to);
+  emitCross(e.at(REFIT_TARGET), REFIT_TARGET, from, to);
 }
 
 /** How the last projection of a half is refitted. */

@@ -1,4 +1,5 @@
-import { covariance, createMatrix } from "@kvfold/linalg";
+import { covariance, createMatrix, type Matrix } from "@kvfold/linalg";
+import { type ComplexMixing, expandMixing } from "@kvfold/rope";
 import { type ComplexCode, frequencyCodes } from "./frequency-codes.js";
 import { latentValues } from "./latent.js";
 import { type Basis, type Group, groupSpans, type Method } from "./method.js";
@@ -81,8 +82,8 @@ const bestSlots: ChooseSlots = (groups, count) => {
 };
 
 /**
- * The real form of the codes. A complex product `(a + ib)(x + iy)` on the pair `(j, j + d/2)` of a half-split head
- * goes to slot `p` of a half-split head of `r` numbers, `(p, p + r/2)`.
+ * The real form of the codes. What a code makes of the pairs `(j, j + d/2)` of half-split heads goes to slot `p` of a
+ * half-split head of `r` numbers, the pair `(p, p + r/2)`.
  */
 function toBasis(group: Group, slots: readonly Slot[], codes: readonly ComplexCode[]): Basis {
   const { span, headDim, rank } = group;
@@ -91,20 +92,12 @@ function toBasis(group: Group, slots: readonly Slot[], codes: readonly ComplexCo
   const decode = createMatrix(rank, width);
   for (const [slot, { frequency }] of slots.entries()) {
     const code = codes[slot]!;
-    const imaginary = slot + rank / 2;
-    for (let head = 0; head < span; head++) {
-      const [a, b] = [head * headDim + frequency, head * headDim + frequency + headDim / 2];
-      const e = { x: code.encodeReal[head]!, y: code.encodeImaginary[head]! };
-      encode.data[a * rank + slot] = e.x;
-      encode.data[b * rank + slot] = -e.y;
-      encode.data[a * rank + imaginary] = e.y;
-      encode.data[b * rank + imaginary] = e.x;
-      const f = { x: code.decodeReal[head]!, y: code.decodeImaginary[head]! };
-      decode.data[slot * width + a] = f.x;
-      decode.data[slot * width + b] = f.y;
-      decode.data[imaginary * width + a] = -f.y;
-      decode.data[imaginary * width + b] = f.x;
-    }
+    const heads = Array.from({ length: span }, (_, head) =>
+      pairOf(head * headDim + frequency, headDim),
+    ).flat();
+    const folded = pairOf(slot, rank);
+    place(encode, heads, folded, expandMixing(mixing(span, 1, code.encodeReal, code.encodeImaginary)));
+    place(decode, folded, heads, expandMixing(mixing(1, span, code.decodeReal, code.decodeImaginary)));
   }
   const kept = codes.reduce((total, { energy }) => total + energy, 0);
   const total = codes[0]!.totalEnergy;
@@ -114,4 +107,28 @@ function toBasis(group: Group, slots: readonly Slot[], codes: readonly ComplexCo
     slots: slots.map(({ frequency }) => frequency),
     retained: total > 0 ? kept / total : 1,
   };
+}
+
+/** Where the two parts of a complex number stand in half-split heads of `size` numbers. */
+const pairOf = (index: number, size: number): readonly number[] => [index, index + size / 2];
+
+/** A mixing of heads within one frequency. */
+const mixing = (
+  headsIn: number,
+  headsOut: number,
+  real: Float64Array,
+  imaginary: Float64Array,
+): ComplexMixing => ({
+  frequencies: 1,
+  headsIn,
+  headsOut,
+  real,
+  imaginary,
+});
+
+/** Writes `values [rows, cols]` to these rows and columns. */
+function place(target: Matrix, rows: readonly number[], cols: readonly number[], values: Float64Array): void {
+  for (const [i, row] of rows.entries())
+    for (const [j, col] of cols.entries())
+      target.data[row * target.cols + col] = values[i * cols.length + j]!;
 }

@@ -3,7 +3,7 @@ import {
   blockDiagonal,
   type Matrix,
   type MatrixProducts,
-  obliqueBasisAsync,
+  obliqueBasis,
   scale,
   secondMoment,
   sliceMoments,
@@ -30,7 +30,7 @@ export const eigenAttention: Method = {
 async function eigenBases(groups: readonly Group[], products: MatrixProducts): Promise<readonly Basis[]> {
   const bases: Basis[] = [];
   for (const [index, covariance] of eigenMoments(groups).entries())
-    bases.push(await obliqueBasisAsync({ covariance, rank: groups[index]!.rank, products }));
+    bases.push(await obliqueBasis({ covariance, rank: groups[index]!.rank, products }));
   return groups.map((_, index) => bases[index] ?? bases[0]!);
 }
 

@@ -28,8 +28,26 @@ export function frequencyCodes(
   const codes = Array.from({ length: headDim / 2 }, (_, frequency) =>
     codesOf(moment, weights, headDim, frequency),
   );
-  const totalEnergy = codes.flat().reduce((total, { energy }) => total + energy, 0);
-  return codes.map((list) => list.map((code) => ({ ...code, totalEnergy })));
+  const energies = codes.flat().map(({ energy }) => energy);
+  const totalEnergy = energies.reduce((total, energy) => total + energy, 0);
+  const least = LEAST_ENERGY * Math.max(...energies);
+  return codes.map((list) => list.map((code) => ({ ...toUnitVariance(code, least), totalEnergy })));
+}
+
+/** Energy below this share of the largest may be rounding alone. */
+const LEAST_ENERGY = 1e-9;
+
+/** The code whose stored number has parts of unit variance, or a unit `encode` where it has next to none. */
+function toUnitVariance(code: ComplexCode, least: number): ComplexCode {
+  const { encodeReal, encodeImaginary, decodeReal, decodeImaginary, energy } = code;
+  const scale = energy > least ? Math.sqrt(energy / 2) : Math.hypot(...encodeReal, ...encodeImaginary);
+  return {
+    ...code,
+    encodeReal: encodeReal.map((part) => part / scale),
+    encodeImaginary: encodeImaginary.map((part) => part / scale),
+    decodeReal: decodeReal.map((part) => part * scale),
+    decodeImaginary: decodeImaginary.map((part) => part * scale),
+  };
 }
 
 function codesOf(moment: Matrix, weights: readonly Float64Array[], headDim: number, frequency: number) {

@@ -2,7 +2,7 @@ import {
   createMatrix,
   type Matrix,
   type MatrixProducts,
-  obliqueBasisAsync,
+  obliqueBasis,
   secondMoment,
   sliceMoments,
 } from "@kvfold/linalg";
@@ -39,7 +39,7 @@ export const latentPreRope: Method = {
 function unrotatedKeys(group: Group, products: MatrixProducts): Promise<Basis> {
   const { index, span, headDim, rank } = group;
   const [start, end] = [index * span * headDim, (index + 1) * span * headDim];
-  return obliqueBasisAsync({
+  return obliqueBasis({
     covariance: secondMoment(sliceMoments(group.measured("keysBeforeRope"), start, end)),
     metricBlocks: unrotatedScoreMetric(group),
     rank,

@@ -3,7 +3,7 @@ import {
   type MatrixProducts,
   meanOf,
   multiply,
-  obliqueBasisAsync,
+  obliqueBasis,
   secondMoment,
   subtract,
 } from "@kvfold/linalg";
@@ -33,7 +33,7 @@ export const latent: Method = {
 
 /** Softmax ignores a constant added to all scores of a query, so the mean key is free to go. */
 export function latentKeys(group: Group, products: MatrixProducts): Promise<Basis> {
-  return obliqueBasisAsync({
+  return obliqueBasis({
     covariance: covariance(group.moments()),
     metricBlocks: scoreMetric(group),
     rank: group.rank,
@@ -46,9 +46,8 @@ export async function latentValues(group: Group, products: MatrixProducts): Prom
   const { rank } = group;
   const moments = group.moments();
   const metric = await outputMetric(group, products);
-  if (!group.outputBias)
-    return obliqueBasisAsync({ covariance: secondMoment(moments), metric, rank, products });
-  const basis = await obliqueBasisAsync({ covariance: covariance(moments), metric, rank, products });
+  if (!group.outputBias) return obliqueBasis({ covariance: secondMoment(moments), metric, rank, products });
+  const basis = await obliqueBasis({ covariance: covariance(moments), metric, rank, products });
   const mean = meanOf(moments);
   return { ...basis, offset: subtract(mean, multiply(multiply(mean, basis.encode), basis.decode)).data };
 }

@@ -1,4 +1,4 @@
-import { createMatrix, type Matrix, type MatrixProducts, obliqueBasisAsync } from "@kvfold/linalg";
+import { createMatrix, type Matrix, type MatrixProducts, obliqueBasis } from "@kvfold/linalg";
 import { gaussians } from "@kvfold/runtime";
 import type { Group, Method } from "./method.js";
 /** A random orthonormal basis: the floor that a method must clear to be worth anything. */
@@ -10,7 +10,7 @@ export const random: Method = {
   draws: true,
   spans: ({ shrink }) => ({ keys: shrink, values: shrink }),
   basis: async (group, products) =>
-    obliqueBasisAsync({ covariance: await randomCovariance(group, products), rank: group.rank, products }),
+    obliqueBasis({ covariance: await randomCovariance(group, products), rank: group.rank, products }),
 };
 
 /** Top eigenvectors of a Wishart matrix are uniformly distributed. */

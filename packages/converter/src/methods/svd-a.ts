@@ -1,9 +1,9 @@
-import { type MatrixProducts, obliqueBasisAsync, secondMoment } from "@kvfold/linalg";
+import { type MatrixProducts, obliqueBasis, secondMoment } from "@kvfold/linalg";
 import { type Basis, type Group, groupSpans, type Method } from "./method.js";
 
 /** Top right singular vectors of the group's cached activations, uncentred; keys after the rotation. */
 export const activationBasis = ({ moments, rank }: Group, products: MatrixProducts): Promise<Basis> =>
-  obliqueBasisAsync({ covariance: secondMoment(moments()), rank, products });
+  obliqueBasis({ covariance: secondMoment(moments()), rank, products });
 
 /** SVD-a of the paper in any span. */
 export const svdA: Method = {

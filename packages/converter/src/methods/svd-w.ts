@@ -1,12 +1,9 @@
-import { type MatrixProducts, obliqueBasisAsync } from "@kvfold/linalg";
+import { type MatrixProducts, principalBasis } from "@kvfold/linalg";
 import { type Basis, type Group, groupSpans, type Method } from "./method.js";
 
 /** Top right singular vectors of the group's stacked projection weights. */
-export async function weightBasis({ weights, rank }: Group, products: MatrixProducts): Promise<Basis> {
-  const stacked = weights();
-  const covariance = await products.transposeMultiply(stacked, stacked);
-  return obliqueBasisAsync({ covariance, rank, products });
-}
+export const weightBasis = ({ weights, rank }: Group, products: MatrixProducts): Promise<Basis> =>
+  principalBasis(weights(), rank, { products });
 
 /** SVD of the projection weights, in any span: no data needed. */
 export const svdW: Method = {

@@ -6,7 +6,7 @@ import { randomWindows } from "../../test/support/numbers.js";
 import type { BlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
 import type { RefitInputsInput } from "../fold/refit.js";
-import { REFIT, REFIT_CROSS, REFIT_TARGET } from "../graph/regression.js";
+import { REFIT, REFIT_TARGET } from "../graph/regression.js";
 import { planFold } from "../plan/plan-fold.js";
 import { workerBlockMath } from "./worker-block-math.js";
 
@@ -61,9 +61,9 @@ describe("workerBlockMath", () => {
     const gram = new Float64Array(size * size);
     for (let row = 0; row < size; row++) gram[row * size + row] = 1;
     const moments = { [REFIT]: { width: size, count: size, sum: new Float64Array(size), gram } };
-    const sums = { [REFIT_CROSS]: gram, [REFIT_TARGET]: new Float64Array(size) };
+    const crosses = { [REFIT_TARGET]: { cross: gram, sum: new Float64Array(size) } };
     // Billions of multiply-adds: it would take seconds.
-    const input = { linears: [{ inputs: size }], sums: { moments, sums }, bias: "free" };
+    const input = { linears: [{ inputs: size }], sums: { moments, crosses }, bias: "free" };
     const task = busy.run("refitInputs", input as unknown as RefitInputsInput);
     const outcome = task.catch((error: unknown) => error);
     await busy.dispose();
@@ -76,14 +76,14 @@ describe("workerBlockMath", () => {
       size: number;
     };
     await expect(math.run("narrowOutput", input)).rejects.toThrow(/could not be cloned/);
-    const sums = { moments: {}, sums: {} };
+    const sums = { moments: {}, crosses: {} };
     await expect(math.run("refitInputs", { linears: [], sums, bias: "free" })).rejects.toThrow(/undefined/);
   });
 
   it("fails tasks that its thread can no longer do", async () => {
     const ended = workerBlockMath();
     await ended.dispose();
-    const sums = { moments: {}, sums: {} };
+    const sums = { moments: {}, crosses: {} };
     await expect(ended.run("refitInputs", { linears: [], sums, bias: "free" })).rejects.toThrow(
       "the thread for linear algebra has ended",
     );

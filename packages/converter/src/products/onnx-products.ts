@@ -17,7 +17,7 @@ export declare namespace onnxProducts {
 }
 
 /**
- * Float64 matrix products in ONNX Runtime, for `leadingEigenvectors`, `ridgeSolveAsync` and `obliqueBasisAsync` of `@kvfold/linalg`.
+ * Float64 matrix products in ONNX Runtime, for `leadingEigen`, `ridgeSolve` and `obliqueBasis` of `@kvfold/linalg`.
  * Arguments are handed over and results returned without a copy, transposes included.
  *
  * Numerics: float64 sums in an order that is ONNX Runtime's own: results may differ in the last digits between machines
@@ -27,11 +27,11 @@ export declare namespace onnxProducts {
  * @example
  * ```ts no-run
  * import { onnxProducts } from "@kvfold/converter";
- * import { leadingEigenvectors } from "@kvfold/linalg";
+ * import { leadingEigen } from "@kvfold/linalg";
  * import { nodeProvider } from "@kvfold/runtime-node";
  *
  * const products = await onnxProducts(nodeProvider());
- * const { vectors } = await leadingEigenvectors(moment, 512, { products });
+ * const { vectors } = await leadingEigen(moment, 512, { products });
  * await products.dispose();
  * ```
  */

@@ -1,12 +1,4 @@
-import {
-  accumulateMoments,
-  createMatrix,
-  createMoments,
-  type Matrix,
-  type Moments,
-  multiply,
-  transposeMultiply,
-} from "@kvfold/linalg";
+import { createMatrix, type Matrix, type Moments, multiply, transposeMultiply } from "@kvfold/linalg";
 import { gaussians } from "@kvfold/runtime";
 import type { Tap } from "../../src/index.js";
 import type { Group } from "../../src/methods/method.js";
@@ -29,7 +21,7 @@ function momentsOfRows(rows: Matrix): Moments {
   const sum = new Float64Array(rows.cols);
   for (const [index, value] of rows.data.entries()) sum[index % rows.cols]! += value;
   const { data: gram } = transposeMultiply(rows, rows);
-  return accumulateMoments(createMoments(rows.cols), { count: rows.rows, sum, gram });
+  return { width: rows.cols, count: rows.rows, sum, gram };
 }
 
 export interface GroupShape {

@@ -51,7 +51,8 @@ export function emitBlocks(
   return e.node("Concat", "Concat", outputs, { attributes: { axis: 1 } });
 }
 
-function emitBlockParts(
+/** The parts that a block of queries reads: keys and values up to its last query. */
+export function emitBlockParts(
   e: Emitter,
   { query, key, value, bias }: ScoreParts,
   { start, end }: QueryBlock,

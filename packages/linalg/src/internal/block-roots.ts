@@ -1,6 +1,7 @@
 import { identity, type Matrix } from "../matrix.js";
 import { NumericalError } from "../numerical-error.js";
-import { type LeadingSpectrum, leadingSpectrum } from "./leading-spectrum.js";
+import type { LeadingSpectrum } from "./blocked-spectrum.js";
+import { leadingSpectrum } from "./leading-spectrum.js";
 import { multiplied, type Steps } from "./steps.js";
 import { transposeView, viewOf } from "./view.js";
 

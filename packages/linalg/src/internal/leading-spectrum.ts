@@ -1,23 +1,19 @@
-import { createMatrix, type Matrix, transpose } from "../matrix.js";
-import { applyReflectors } from "./apply-reflectors.js";
-import { solveTridiagonal } from "./divide-and-conquer.js";
-import { copyRow } from "./order.js";
+import { createMatrix, type Matrix } from "../matrix.js";
+import { blockedSpectrum, type LeadingSpectrum } from "./blocked-spectrum.js";
+import { SMALL_SIZE, smallSpectrum } from "./small-spectrum.js";
 import type { Steps } from "./steps.js";
-import { tridiagonalise } from "./tridiagonalise.js";
 
-/** All eigenvalues, descending, and the vectors of the first of them as columns: `vectors [n, rank]`. */
-export interface LeadingSpectrum {
-  readonly allValues: Float64Array;
-  readonly vectors: Matrix;
-}
-
-/** The `rank` leading eigenpairs of `(a + aᵀ) / 2`, each vector's largest component positive. */
+/**
+ * The `rank` leading eigenpairs of `(a + aᵀ) / 2`, each vector's largest component (the first of several) positive. Small
+ * matrices go to ml-matrix, large ones to the blocked algorithm of this package: bench/crossover.mjs has the measurements.
+ */
 export function* leadingSpectrum(a: Matrix, rank: number): Steps<LeadingSpectrum> {
   const factor = powerOfTwoNear(a.data.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0));
-  const tridiagonal = yield* tridiagonalise(symmetricPart(a, factor));
-  const { values, vectors } = yield* solveTridiagonal(tridiagonal.diagonal, tridiagonal.offDiagonal, rank);
-  yield* applyReflectors(tridiagonal, vectors);
-  return { allValues: values.map((value) => value * factor).reverse(), vectors: toColumns(vectors) };
+  const scaled = symmetricPart(a, factor);
+  const { allValues, vectors } =
+    a.rows <= SMALL_SIZE ? smallSpectrum(scaled, rank) : yield* blockedSpectrum(scaled, rank);
+  orientColumns(vectors);
+  return { allValues: allValues.map((value) => value * factor), vectors };
 }
 
 const powerOfTwoNear = (value: number): number => (value === 0 ? 1 : 2 ** Math.floor(Math.log2(value)));
@@ -48,19 +44,12 @@ function averageTile(
   }
 }
 
-/** The rows, last first, as columns, each with the sign that makes its largest component (the first of several) positive. */
-function toColumns(rows: Matrix): Matrix {
-  const reversed = createMatrix(rows.rows, rows.cols);
-  for (let i = 0; i < rows.rows; i++) {
-    const to = rows.rows - 1 - i;
-    copyRow(rows, i, reversed, to);
-    orient(reversed.data.subarray(to * rows.cols, (to + 1) * rows.cols));
+/** Gives each column the sign that makes its largest component positive. */
+export function orientColumns({ rows, cols, data }: Matrix): void {
+  for (let col = 0; col < cols; col++) {
+    let peak = 0;
+    for (let at = col; at < data.length; at += cols)
+      if (Math.abs(data[at]!) > Math.abs(peak)) peak = data[at]!;
+    if (peak < 0) for (let row = 0; row < rows; row++) data[row * cols + col] = -data[row * cols + col]!;
   }
-  return transpose(reversed);
-}
-
-function orient(vector: Float64Array): void {
-  let peak = 0;
-  for (const value of vector) if (Math.abs(value) > Math.abs(peak)) peak = value;
-  if (peak < 0) for (let i = 0; i < vector.length; i++) vector[i] = -vector[i]!;
 }
