@@ -1,7 +1,7 @@
 import type { NormSource } from "../model/block-spec.js";
 import type { Family } from "./family.js";
 import { describeLlama, fusedGatedMlp } from "./llama-like.js";
-import { readRope } from "./parts.js";
+import { readRope } from "./read-rope.js";
 
 /** GLM-4 (0414): norms before and after each half; half of each head turns, neighbouring numbers together. */
 export const glm4: Family = {
@@ -10,12 +10,12 @@ export const glm4: Family = {
   describe: (config) =>
     describeLlama(config, {
       epsilon: ["rms_norm_eps", 1.5625e-7],
-      headDim: 128,
+      defaults: { headDim: 128, kvHeads: 2, maxPositions: 131_072 },
       norms: aroundBothHalves,
-      biases: { projections: config.flag("attention_bias", false), output: false, mlp: false },
+      biases: { projections: config.flag("attention_bias", true), output: false, mlp: false },
       mlp: fusedGatedMlp,
       ropeLayout: "interleaved",
-      rope: (_, headDim) => readRope(config, { headDim, defaultShare: 0.5 }),
+      rope: (_, shape) => readRope(config, shape, { defaultShare: 0.5 }),
     }),
 };
 

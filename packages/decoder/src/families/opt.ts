@@ -3,7 +3,16 @@ import type { BlockSpec, NormSource } from "../model/block-spec.js";
 import type { ModelShape } from "../model/model-shape.js";
 import type { Family } from "./family.js";
 import { eachLayer, plainAttention, plainEmbedding, plainHead, plainMlpSource } from "./gpt-like.js";
-import { checkDivides, layerNorm, linear, readActivation, refuse, splitProjections } from "./parts.js";
+import {
+  dividedHeadDim,
+  layerNorm,
+  linear,
+  readActivation,
+  readHeads,
+  readLayers,
+  refuse,
+  splitProjections,
+} from "./parts.js";
 
 /** PyTorch's own epsilon: OPT's config has none. */
 const EPSILON = 1e-5;
@@ -81,14 +90,13 @@ const halfNorms = (
 
 function readShape(config: ConfigFields): ModelShape {
   const hiddenSize = config.count("hidden_size");
-  const heads = config.count("num_attention_heads");
-  checkDivides(heads, "heads", hiddenSize, "a hidden size");
+  const heads = readHeads(config, "num_attention_heads");
   return {
     hiddenSize,
-    layers: config.count("num_hidden_layers"),
+    layers: readLayers(config, "num_hidden_layers"),
     heads,
     kvHeads: heads,
-    headDim: hiddenSize / heads,
+    headDim: dividedHeadDim(hiddenSize, heads),
     vocabSize: config.count("vocab_size"),
     maxPositions: config.count("max_position_embeddings", 2048),
     tiedEmbeddings: config.flag("tie_word_embeddings", true),

@@ -1,5 +1,5 @@
 import { createConfigFields, malformed } from "../config/config-fields.js";
-import { HARMLESS_FIELDS } from "../config/harmless-fields.js";
+import { HARMLESS_FIELDS, isNeutral } from "../config/harmless-fields.js";
 import { DecoderError } from "../decoder-error.js";
 import type { ModelSpec } from "../model/model-spec.js";
 import type { Family } from "./family.js";
@@ -38,15 +38,16 @@ export function readConfig(text: string, { families = ownFamilies }: readConfig.
   config.markRead("quantization_config", ...HARMLESS_FIELDS);
   const spec = family!.describe(config);
   checkSize(spec);
-  return { fields, family: family!, notices: describeUnread(config.unread()), ...spec };
+  const unread = config.unread().filter((name) => !isNeutral(name, fields[name]));
+  return { fields, family: family!, notices: describeUnread(unread), ...spec };
 }
 
-/** More layers than any model has: each is an object in memory before a weight is read. */
-const MAX_LAYERS = 4096;
+/** More tokens than any model sees: tables of positions are as long as this number says. */
+const MAX_POSITIONS = 2 ** 27;
 
 function checkSize({ shape }: ModelSpec): void {
-  if (shape.layers > MAX_LAYERS)
-    throw malformed("the number of layers", `at most ${MAX_LAYERS}`, shape.layers);
+  if (shape.maxPositions > MAX_POSITIONS)
+    throw malformed("the context length", `at most ${MAX_POSITIONS} tokens`, shape.maxPositions);
 }
 
 function describeUnread(names: readonly string[]): readonly string[] {

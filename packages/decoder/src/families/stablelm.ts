@@ -1,18 +1,22 @@
 import type { Family } from "./family.js";
 import { describeLlama, type LlamaVariant } from "./llama-like.js";
-import { layerNorm, ownHeadNorms, readRope } from "./parts.js";
+import { layerNorm, ownHeadNorms } from "./parts.js";
+import { readRope } from "./read-rope.js";
 
 /** StableLM 2: Llama with LayerNorms; a quarter of each head turns. The 12B has norms of heads and parallel halves. */
 export const stablelm: Family = {
   name: "StableLM",
   modelType: "stablelm",
   describe: (config) => {
+    // Of the first releases; transformers does not read it.
+    config.markRead("rotary_scaling_factor");
     const parallel = config.flag("use_parallel_residual", false);
     return describeLlama(config, {
+      defaults: { kvHeads: 32, maxPositions: 4096 },
       epsilon: ["layer_norm_eps", 1e-5],
       norm: layerNorm,
       biases: { projections: config.flag("use_qkv_bias", false), output: false, mlp: false },
-      rope: (_, headDim) => readRope(config, { headDim, defaultShare: 0.25 }),
+      rope: (_, shape) => readRope(config, shape, { defaultShare: 0.25 }),
       ...(config.flag("qk_layernorm", false) ? { headNorms } : {}),
       ...(parallel ? parallelHalves : {}),
     });
