@@ -30,6 +30,8 @@ export const falcon: Family = {
   describe: (config) => {
     refuse(config.flag("alibi", false), "Falcon", "alibi (the RefinedWeb models)");
     const isNew = config.flag("new_decoder_architecture", false);
+    // Each is about one of the two kinds.
+    config.markRead("parallel_attn", "multi_query", "num_ln_in_parallel_attn");
     const shape = readShape(config, isNew);
     const arrangement = isNew || config.flag("parallel_attn", true) ? "parallel" : "sequential";
     const hasTwoNorms = isNew

@@ -7,6 +7,22 @@ import { describeLlama, type LlamaVariant, sharedHeadNorms } from "./llama-like.
 import { readLayers, refuse, rmsNorm } from "./parts.js";
 import { readLayerRope } from "./read-rope.js";
 
+/** Gemma 1: Llama with scaled embeddings and norms that store `w - 1`. */
+export const gemma: Family = {
+  name: "Gemma",
+  modelType: "gemma",
+  describe: (config) => {
+    refuseEncoder(config, "Gemma");
+    // Configs have both names; transformers reads `hidden_act`.
+    config.markRead("hidden_activation");
+    return describeLlama(config, {
+      ...commonVariant(config),
+      defaults: { ...defaults, kvHeads: 16, maxPositions: 8192 },
+      activation: ["hidden_act", "gelu_pytorch_tanh"],
+    });
+  },
+};
+
 /** Gemma 2: norms before and after each half, soft caps, a window in every other layer. */
 export const gemma2: Family = {
   name: "Gemma 2",
@@ -58,20 +74,32 @@ const readTypes = (config: ConfigFields, rule: (layer: number) => LayerType): re
   readLayerTypes(config, readLayers(config, "num_hidden_layers"), rule);
 
 function gemmaVariant(config: ConfigFields, name: string, types: readonly LayerType[]): LlamaVariant {
-  refuse(config.flag("use_bidirectional_attention", false), name, "use_bidirectional_attention (an encoder)");
-  const attention = config.flag("attention_bias", false);
+  refuseEncoder(config, name);
   // Configs have both names; transformers reads the first.
   if (config.raw("hidden_activation") !== undefined) config.markRead("hidden_act");
   const window = config.nullableCount("sliding_window", 4096);
   return {
-    norm: (module, epsilon) => rmsNorm(module, epsilon, 1),
+    ...commonVariant(config),
     norms: aroundBothHalves,
-    biases: { projections: attention, output: attention, mlp: false },
     activation: ["hidden_activation", "gelu_pytorch_tanh"],
-    embeddingScale: Math.sqrt(config.count("hidden_size")),
     scale: config.number("query_pre_attn_scalar", 256, positive) ** -0.5,
     window: (layer) => (types[layer] === "sliding_attention" ? window : undefined),
   };
+}
+
+/** What all three have in common. */
+function commonVariant(config: ConfigFields): LlamaVariant {
+  const attention = config.flag("attention_bias", false);
+  return {
+    norm: (module, epsilon) => rmsNorm(module, epsilon, 1),
+    biases: { projections: attention, output: attention, mlp: false },
+    embeddingScale: Math.sqrt(config.count("hidden_size")),
+  };
+}
+
+function refuseEncoder(config: ConfigFields, name: string): void {
+  const isEncoder = config.flag("use_bidirectional_attention", false);
+  refuse(isEncoder, name, "use_bidirectional_attention (an encoder)");
 }
 
 const aroundBothHalves = (_: string, norm: (name: string) => NormSource) => ({

@@ -31,6 +31,7 @@ export const opt: Family = {
     const activation = readActivation(config, "activation_function", "relu");
     const inner = config.count("ffn_dim");
     const before = config.flag("do_layer_norm_before", true);
+    config.markRead("_remove_final_layer_norm");
     const width = config.count("word_embed_proj_dim", shape.hiddenSize);
     const hasFinalNorm = before && !config.flag("_remove_final_layer_norm", false);
     const isNarrow = width !== shape.hiddenSize;
