@@ -9,7 +9,7 @@ import {
 } from "@kvfold/safetensors";
 import { DecoderError } from "../decoder-error.js";
 import { type ModelConfig, readConfig } from "../families/read-config.js";
-import { settleTiedHead } from "./tied-head.js";
+import { type StoredTable, settleTiedHead } from "./tied-head.js";
 import { reviewUnusedTensors, storedName } from "./unused-tensors.js";
 
 /** A folder of files, wherever it is: a directory, a web server, a test. */
@@ -81,7 +81,9 @@ export async function openCheckpoint(
   const { tensors, close } = await openTensors(folder);
   const locate = (tensor: string) => tensors.get(storedName(tensor, tensors, stated) ?? "");
   try {
-    const { config, notices } = await settleTiedHead(folder.name, stated, locate);
+    const { config, notices } = await settleTiedHead(folder.name, stated, (tensor) =>
+      storedTable(folder, locate(tensor)),
+    );
     const unused = reviewUnusedTensors(folder.name, config, new Set(tensors.keys()));
     return {
       name: folder.name,
@@ -96,6 +98,12 @@ export async function openCheckpoint(
     await close();
     throw error;
   }
+}
+
+function storedTable(folder: FolderSource, located: Located | undefined): StoredTable | undefined {
+  if (located === undefined) return undefined;
+  const { file, source, info } = located;
+  return { info, read: (start, end) => inFile(folder, file, () => source.read(start, end)) };
 }
 
 async function openTensors(folder: FolderSource) {

@@ -12,7 +12,9 @@ const tied = { ...tinyLlama, tie_word_embeddings: true };
 const table = (last: number): StoredTable => {
   const bytes = new Uint8Array(70_000).fill(7);
   bytes[69_999] = last;
-  return { source: bytesSource(bytes), info: { dtype: "U8", shape: [70_000], start: 0, end: 70_000 } };
+  const source = bytesSource(bytes);
+  const read = async (start: number, end: number) => source.read(start, end);
+  return { info: { dtype: "U8", start: 0, end: 70_000 }, read };
 };
 
 const settle = (tables: Readonly<Record<string, StoredTable>>, fields: object = tied) =>

@@ -1,10 +1,11 @@
-import type { ByteSource, TensorInfo } from "@kvfold/safetensors";
+import type { TensorInfo } from "@kvfold/safetensors";
 import type { ModelConfig } from "../config/read-config.js";
 
-/** A tensor and the bytes it lies in. */
+/** A table as it is stored. */
 export interface StoredTable {
-  readonly source: ByteSource;
-  readonly info: Pick<TensorInfo, "dtype" | "shape" | "start" | "end">;
+  readonly info: Pick<TensorInfo, "dtype" | "start" | "end">;
+  /** Bytes `[start, end)` of the file. */
+  readonly read: (start: number, end: number) => Promise<Uint8Array>;
 }
 
 /** A config that fits the tables of its checkpoint, and what a user should know of it. */
@@ -51,7 +52,7 @@ async function holdTheSame(a: StoredTable, b: StoredTable): Promise<boolean> {
   for (let at = 0; at < byteLength; at += PIECE_BYTES) {
     const end = Math.min(byteLength, at + PIECE_BYTES);
     const [pieceA, pieceB] = await Promise.all(
-      [a, b].map(({ source, info }) => source.read(info.start + at, info.start + end)),
+      [a, b].map(({ info, read }) => read(info.start + at, info.start + end)),
     );
     if (!pieceA!.every((byte, index) => byte === pieceB![index])) return false;
   }

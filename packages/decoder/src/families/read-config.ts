@@ -4,7 +4,7 @@ import { DecoderError } from "../decoder-error.js";
 import type { ModelSpec } from "../model/model-spec.js";
 import type { Family } from "./family.js";
 import { families as ownFamilies } from "./index.js";
-import { refusalOf } from "./refusals.js";
+import { fieldRefusal, typeRefusal } from "./refusals.js";
 
 /** A Hugging Face `config.json`, read and understood: the decoder that it describes. */
 export interface ModelConfig extends ModelSpec {
@@ -17,7 +17,7 @@ export interface ModelConfig extends ModelSpec {
 
 export declare namespace readConfig {
   interface Options {
-    /** Families to choose from; kvfold's own unless given. */
+    /** Families to choose from, the first that fits; kvfold's own (`families`) unless given. */
     readonly families?: readonly Family[];
   }
 }
@@ -70,17 +70,18 @@ function parseFields(text: string): Readonly<Record<string, unknown>> {
   throw new DecoderError("malformed-checkpoint", "config.json: expected an object");
 }
 
+const describeUnknown = (modelType: string, families: readonly Family[]): string =>
+  `model_type ${JSON.stringify(modelType)} is not supported; kvfold reads ${families.map((family) => family.modelType).join(", ")}`;
+
 function refuseUnsupported(
   fields: Readonly<Record<string, unknown>>,
   modelType: string,
   family: Family | undefined,
   families: readonly Family[],
 ): void {
-  const known = families.map((candidate) => candidate.modelType).join(", ");
   const reason =
-    refusalOf(fields, modelType) ??
-    (family === undefined
-      ? `model_type ${JSON.stringify(modelType)} is not supported; kvfold reads ${known}`
-      : undefined);
+    (family === undefined ? typeRefusal(modelType) : undefined) ??
+    fieldRefusal(fields) ??
+    (family === undefined ? describeUnknown(modelType, families) : undefined);
   if (reason !== undefined) throw new DecoderError("unsupported-model", `config.json: ${reason}`);
 }

@@ -122,7 +122,7 @@ function readShare(
   if (defaultShare !== undefined) return share;
   const stated = scaling.nullable("partial_rotary_factor", share);
   if (stated === 1) return undefined;
-  throw malformed(name, "1, because models of this type turn whole heads,", stated);
+  throw malformed(name, "1 (models of this type turn whole heads)", stated);
 }
 
 function parseRope({ headDim, maxPositions }: RopeShape, fields: object): RopeParameters {

@@ -103,12 +103,16 @@ const telltales: readonly { readonly field: string; readonly reason: string }[] 
   { field: "n_routed_experts", reason: refusals[3]!.reason },
 ];
 
-/** Why a config cannot be read, or `undefined`. */
-export function refusalOf(fields: Readonly<Record<string, unknown>>, modelType: string): string | undefined {
+/** Why a config of a type that no family reads cannot be read, where there is a better reason than that. */
+export function typeRefusal(modelType: string): string | undefined {
+  const listed = refusals.find(({ modelTypes }) => modelTypes.includes(modelType));
+  return listed && `model_type ${JSON.stringify(modelType)} ${listed.reason}`;
+}
+
+/** Why a config cannot be read, whatever its type, or `undefined`. */
+export function fieldRefusal(fields: Readonly<Record<string, unknown>>): string | undefined {
   if (fields.quantization_config !== undefined && fields.quantization_config !== null)
     return "quantised checkpoints are not supported; fold the float checkpoint and quantise the result";
-  const listed = refusals.find(({ modelTypes }) => modelTypes.includes(modelType));
-  if (listed !== undefined) return `model_type ${JSON.stringify(modelType)} ${listed.reason}`;
   const told = telltales.find(({ field }) => Number(fields[field] ?? 0) > 0);
   if (told !== undefined)
     return `${told.field} is ${JSON.stringify(fields[told.field])}: the model ${told.reason}`;

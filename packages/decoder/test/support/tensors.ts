@@ -34,6 +34,7 @@ export async function readTensors(name: string): Promise<Tensors> {
 export function openTensors(
   fields: Readonly<Record<string, unknown>>,
   tensors: Tensors,
+  options: openCheckpoint.Options = {},
 ): Promise<Checkpoint> {
   const stored = [...tensors].map(([name, { shape, data }]) => ({
     name,
@@ -48,6 +49,7 @@ export function openTensors(
         ["model.safetensors", serializeSafetensors(stored)],
       ]),
     ),
+    options,
   );
 }
 
