@@ -1,5 +1,6 @@
 import { DecoderError } from "../decoder-error.js";
 import type { ModelConfig } from "../families/read-config.js";
+import { listNames } from "../show-value.js";
 import { tensorNames } from "./tensor-names.js";
 
 /**
@@ -29,12 +30,12 @@ export function reviewUnusedTensors(
   if (unread.length > 0) {
     throw new DecoderError(
       "unsupported-model",
-      `${folder}: ${config.family.name} has no ${listNames(unread)}, but the checkpoint does; is model_type in config.json right?`,
+      `${folder}: ${config.family.name} has no ${listNames(unread, MAX_NAMES)}, but the checkpoint does; is model_type in config.json right?`,
     );
   }
   if (unused.length === 0) return [];
   return [
-    `${folder}: the model that config.json describes does not use ${listNames(unused)}; ${unused.length === 1 ? "it is" : "they are"} ignored, as in transformers`,
+    `${folder}: the model that config.json describes does not use ${listNames(unused, MAX_NAMES)}; ${unused.length === 1 ? "it is" : "they are"} ignored, as in transformers`,
   ];
 }
 
@@ -56,7 +57,5 @@ const withoutPrefix = (name: string, { prefixes }: ModelConfig): readonly string
   ...prefixes.filter((prefix) => name.startsWith(prefix)).map((prefix) => name.slice(prefix.length)),
 ];
 
-function listNames(names: readonly string[]): string {
-  const shown = names.slice(0, 6).join(", ");
-  return names.length > 6 ? `${shown} and ${names.length - 6} more` : shown;
-}
+/** Names that a message shows; others are counted. */
+const MAX_NAMES = 6;

@@ -1,4 +1,5 @@
 import { DecoderError } from "../decoder-error.js";
+import { showValue } from "../show-value.js";
 
 /**
  * Reads single fields of a Hugging Face `config.json` and remembers which ones were asked for. Absent fields have the
@@ -120,9 +121,8 @@ const isCount = (value: unknown): value is number =>
 
 /** A `malformed-checkpoint` error about a field. */
 export function malformed(label: string, expected: string, found: unknown): DecoderError {
-  const shown = JSON.stringify(found)?.slice(0, 80);
   return new DecoderError(
     "malformed-checkpoint",
-    `config.json: ${label} must be ${expected}, found ${shown}`,
+    `config.json: ${label} must be ${expected}, found ${showValue(found)}`,
   );
 }

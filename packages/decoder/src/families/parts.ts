@@ -10,6 +10,7 @@ import type {
   NormSource,
   ProjectionSource,
 } from "../model/block-spec.js";
+import { showValue } from "../show-value.js";
 
 export const linear = (
   name: string,
@@ -81,7 +82,7 @@ export function readActivation(
   if (Object.hasOwn(activationAliases, name)) return activationAliases[name]!;
   throw new DecoderError(
     "unsupported-model",
-    `config.json: activation ${JSON.stringify(name)} is not supported; known are ${Object.keys(activationAliases).join(", ")}`,
+    `config.json: activation ${showValue(name)} is not supported; known are ${Object.keys(activationAliases).join(", ")}`,
   );
 }
 

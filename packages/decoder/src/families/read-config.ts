@@ -2,6 +2,7 @@ import { createConfigFields, malformed } from "../config/config-fields.js";
 import { HARMLESS_FIELDS, isNeutral } from "../config/harmless-fields.js";
 import { DecoderError } from "../decoder-error.js";
 import type { ModelSpec } from "../model/model-spec.js";
+import { listNames, showValue } from "../show-value.js";
 import type { Family } from "./family.js";
 import { families as ownFamilies } from "./index.js";
 import { fieldRefusal, typeRefusal } from "./refusals.js";
@@ -52,9 +53,8 @@ function checkSize({ shape }: ModelSpec): void {
 
 function describeUnread(names: readonly string[]): readonly string[] {
   if (names.length === 0) return [];
-  const list = names.slice(0, 12).join(", ") + (names.length > 12 ? ", …" : "");
   return [
-    `config.json: kvfold does not know ${list}; if one of them changes what the model computes, its results will differ`,
+    `config.json: kvfold does not know ${listNames(names, 12)}; if one of them changes what the model computes, its results will differ`,
   ];
 }
 
@@ -71,7 +71,7 @@ function parseFields(text: string): Readonly<Record<string, unknown>> {
 }
 
 const describeUnknown = (modelType: string, families: readonly Family[]): string =>
-  `model_type ${JSON.stringify(modelType)} is not supported; kvfold reads ${families.map((family) => family.modelType).join(", ")}`;
+  `model_type ${showValue(modelType)} is not supported; kvfold reads ${families.map((family) => family.modelType).join(", ")}`;
 
 function refuseUnsupported(
   fields: Readonly<Record<string, unknown>>,

@@ -38,10 +38,11 @@ export function readRope(
 ): RopeParameters {
   const name = config.raw("rope_scaling") === undefined ? "rope_parameters" : "rope_scaling";
   const scaling = config.inside(name);
-  const rename = { rope_type: renamed[String(scaling.raw("rope_type") ?? scaling.raw("type"))] };
+  const stated = scaling.raw("rope_type") ?? scaling.raw("type");
+  const isRenamed = typeof stated === "string" && Object.hasOwn(renamed, stated);
   const originalLength = config.nullableCount("original_max_position_embeddings", originalPositions);
   return parseRope(shape, {
-    [name]: { ...readScaling(scaling), ...(rename.rope_type === undefined ? {} : rename) },
+    [name]: { ...readScaling(scaling), ...(isRenamed ? { rope_type: renamed[stated] } : {}) },
     rope_theta: config.number(names.theta, config.number("rope_theta", defaultTheta, positive), positive),
     partial_rotary_factor: readShare(config, scaling, names.share, defaultShare),
     original_max_position_embeddings: originalLength,

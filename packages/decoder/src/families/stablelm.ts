@@ -1,6 +1,6 @@
 import type { Family } from "./family.js";
 import { describeLlama, type LlamaVariant } from "./llama-like.js";
-import { layerNorm, ownHeadNorms } from "./parts.js";
+import { layerNorm, ownHeadNorms, refuse } from "./parts.js";
 import { readRope } from "./read-rope.js";
 
 /** StableLM 2: Llama with LayerNorms; a quarter of each head turns. The 12B has norms of heads and parallel halves. */
@@ -31,7 +31,11 @@ const parallelHalves: Pick<LlamaVariant, "arrangement" | "norms"> = {
   }),
 };
 
+/** Each norm is an object in every layer before a weight is read; the 12B has 32. */
+const MAX_OWN_NORMS = 256;
+
 const headNorms: NonNullable<LlamaVariant["headNorms"]> = (module, { heads, kvHeads }, epsilon) => {
+  refuse(heads > MAX_OWN_NORMS, "StableLM", `norms of their own for more than ${MAX_OWN_NORMS} heads`);
   const names = (name: string, count: number) =>
     Array.from({ length: count }, (_, head) => `${module}.${name}.norms.${head}`);
   return {
