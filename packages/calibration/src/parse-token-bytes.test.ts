@@ -74,4 +74,12 @@ describe("checkTokens", () => {
     );
     expect(() => checkTokens([99], options)).toThrow("token 99 (unnamed)");
   });
+
+  it.each([
+    [[1, -1], "token -1 (unnamed)"],
+    [[0.5], "token 0.5"],
+    [[3, { a: 1 } as never], "token at index 1"],
+  ])("refuses ids that are none, which a broken tokenizer makes: %j", (ids, message) => {
+    expect(() => checkTokens(ids, options)).toThrow(message);
+  });
 });

@@ -55,7 +55,7 @@ export declare namespace checkTokens {
 
 /**
  * Checks that a model has all tokens that its tokenizer made of a text. Some do not: tokens that were added to the
- * tokenizer alone, most often for padding, lie beyond the embedding.
+ * tokenizer alone, most often for padding, lie beyond the embedding. Ids that are no numbers come from broken tokenizers.
  *
  * @throws {CalibrationError} `malformed-tokens` for an id that is not below `vocabSize`.
  */
@@ -63,10 +63,16 @@ export function checkTokens(
   tokens: readonly number[],
   { vocabSize, source, nameOf }: checkTokens.Options,
 ): void {
-  const unknown = tokens.find((token) => token >= vocabSize);
-  if (unknown === undefined) return;
-  throw unknownToken(source, `${unknown} (${nameOf(unknown) ?? "unnamed"})`, vocabSize, FOREIGN_TEXT);
+  const index = tokens.findIndex((token) => !isBelow(token, vocabSize));
+  if (index === -1) return;
+  const token = tokens[index]!;
+  const shown = typeof token === "number" ? `${token} (${nameOf(token) ?? "unnamed"})` : `at index ${index}`;
+  throw unknownToken(source, shown, vocabSize, FOREIGN_TEXT);
 }
+
+/** The types of JSON files are only claims. */
+const isBelow = (token: unknown, vocabSize: number): boolean =>
+  Number.isSafeInteger(token) && (token as number) >= 0 && (token as number) < vocabSize;
 
 const FOREIGN_FILE = "was the file made with another tokenizer?";
 const FOREIGN_TEXT = "the tokenizer knows it but the model does not: leave it out of the text";

@@ -190,6 +190,22 @@ describe("ropeParameters: configs it refuses", () => {
     expect(() => ropeParameters(config)).toThrow(expect.objectContaining({ code: "malformed-config" }));
   });
 
+  it.each([
+    ["lists", "[".repeat(20_000) + "]".repeat(20_000), /got a list of 1$/],
+    ["objects", `${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}`, /got an object$/],
+    ["text", JSON.stringify("x".repeat(20_000)), /got "x{79}…$/],
+  ])("says shortly what it found where that is %s without end", (_, json, message) => {
+    const attempt = () => ropeParameters({ head_dim: 8, rope_theta: JSON.parse(json) as unknown });
+    expect(attempt).toThrow(
+      expect.objectContaining({ code: "malformed-config", message: expect.stringMatching(message) }),
+    );
+  });
+
+  it("takes no name of an object's own functions for a renamed type", () => {
+    const attempt = () => ropeParameters({ head_dim: 8, rope_scaling: { type: "constructor" } });
+    expect(attempt).toThrow('got "constructor"');
+  });
+
   it("names an unknown type, where it stands and what is known", () => {
     const attempt = () => ropeParameters({ head_dim: 8, rope_parameters: { rope_type: "toString" } });
     expect(attempt).toThrow(RopeError);

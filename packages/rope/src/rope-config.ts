@@ -6,6 +6,7 @@ import {
   readOptionalObject,
   readOptionalPositive,
   readOptionalString,
+  showValue,
 } from "./internal/config-fields.js";
 import { RopeError } from "./rope-error.js";
 import type { RopeGeometry, RopeParameters, RopeType } from "./rope-parameters.js";
@@ -98,8 +99,11 @@ function selectGemma3Layer(root: ConfigFields, fields: ConfigFields, layerType =
   return { path: root.path, values: { rope_theta: root.values.rope_local_base_freq } };
 }
 
+/** Layer types that a message lists; models have two. */
+const MAX_LAYER_TYPES = 4;
+
 function unknownLayerType(path: string, layerTypes: readonly string[], layerType: string): RopeError {
-  const names = layerTypes.map((name) => `"${name}"`).join(" or ");
+  const names = layerTypes.slice(0, MAX_LAYER_TYPES).map(showValue).join(" or ");
   return new RopeError(
     "invalid-argument",
     `ropeParameters: ${path} sets one rope per layer type, expected the option layerType to be ${names}, got ${layerType}`,
@@ -108,11 +112,11 @@ function unknownLayerType(path: string, layerTypes: readonly string[], layerType
 
 function readRopeType(fields: ConfigFields): RopeType {
   const named = readOptionalString(fields, "rope_type") ?? readOptionalString(fields, "type") ?? "default";
-  const ropeType = renamedTypes[named] ?? named;
+  const ropeType = Object.hasOwn(renamedTypes, named) ? renamedTypes[named]! : named;
   if (Object.hasOwn(scalingRules, ropeType)) return ropeType as RopeType;
   throw new RopeError(
     "unsupported-rope-type",
-    `ropeParameters: expected ${fields.path}.rope_type to be one of ${Object.keys(scalingRules).join(", ")}, got "${named}"`,
+    `ropeParameters: expected ${fields.path}.rope_type to be one of ${Object.keys(scalingRules).join(", ")}, got ${showValue(named)}`,
   );
 }
 

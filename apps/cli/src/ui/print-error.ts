@@ -3,6 +3,7 @@ import { CliError } from "../cli-error.js";
 import { type ReportedError, reportError } from "../reported-error.js";
 import { JobError } from "../worker/run-in-worker.js";
 import type { Interrupts } from "./interrupts.js";
+import { printable } from "./printable.js";
 import { coloursFor } from "./terminal.js";
 
 const USAGE_EXIT_CODE = 2;
@@ -48,7 +49,7 @@ function toText(
   verbose: boolean,
   red: (text: string) => string,
 ): string {
-  const line = `${red("error:")} ${message}\n`;
+  const line = `${red("error:")} ${printable(message)}\n`;
   if (verbose && stack !== undefined) return `${line}${stack}\n`;
   return expected ? line : `${line}This should not happen. Run it again with --verbose for the stack.\n`;
 }

@@ -1,6 +1,7 @@
 import type { CommandHost } from "../commands/host.js";
 import { runInWorker } from "../worker/run-in-worker.js";
 import type { Interrupts } from "./interrupts.js";
+import { printable } from "./printable.js";
 import { createProgressBar, hiddenBar } from "./progress-bar.js";
 import type { StandardOutput } from "./standard-output.js";
 import { coloursFor } from "./terminal.js";
@@ -20,7 +21,7 @@ export const createTerminalHost = (interrupts: Interrupts, { write }: StandardOu
       },
       onNotice(text) {
         bar.stop();
-        process.stderr.write(`${text}\n`);
+        process.stderr.write(`${printable(text)}\n`);
       },
       interrupts,
     });

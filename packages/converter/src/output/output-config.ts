@@ -8,6 +8,9 @@ import type { FoldPlan } from "../plan/fold-plan.js";
  * wants to know. Versions before 4.2 take the shape of the cache from `num_key_value_heads` and `head_dim`; later
  * ones read it off the graph. Layers or sides of different shapes fit no such fields: they then stay the input's, so that the
  * file claims no shape which only some of them have, and an old version fails at its first step.
+ *
+ * `multi_query` becomes false: with it, transformers.js looks for one cache that keys and values share, which the graphs of
+ * its own exports have and these have not.
  */
 export function outputConfig(
   config: ModelConfig,
@@ -17,6 +20,7 @@ export function outputConfig(
   return {
     ...config.fields,
     ...sharedShape(config, plan),
+    ...("multi_query" in config.fields ? { multi_query: false } : {}),
     "transformers.js_config": {
       // The default is an 8-bit file in browsers, which these folders do not hold.
       dtype: plan.dtypes[0],

@@ -94,6 +94,59 @@ describe("openCheckpoint", () => {
   });
 });
 
+describe("a tensor that lies in two shards", () => {
+  it.each([1, 2])("is read from shard %i where the index says so", async (shard) => {
+    const files = write({ config: tinyLlama, shards: 2 });
+    const name = (index: number) => `model-0000${index}-of-00002.safetensors`;
+    // Both shards have all tensors; those of the second belong to another model.
+    const whole = (seed: number) => write({ config: tinyLlama, seed }).get("model.safetensors")!;
+    files.set(name(1), whole(1)).set(name(2), whole(2));
+    const index = JSON.parse(files.get("model.safetensors.index.json") as string);
+    index.weight_map[NORM] = name(shard);
+    files.set("model.safetensors.index.json", JSON.stringify(index));
+    const expected = await open(write({ config: tinyLlama, seed: shard }));
+    expect(await (await open(files)).read(NORM, [32])).toEqual(await expected.read(NORM, [32]));
+  });
+});
+
+describe("openCheckpoint says that a checkpoint cannot be read, not that it is malformed, when", () => {
+  const failure = Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" });
+  const fail = () => Promise.reject(failure);
+  const files = write({ config: tinyLlama });
+  const folder = memoryFolder(files);
+  const unreadable = (file: string) =>
+    expect.objectContaining({
+      code: "unreadable-checkpoint",
+      message: `memory/${file}: EIO: i/o error, read`,
+      cause: failure,
+    });
+
+  it("config.json cannot be read", async () => {
+    await expect(openCheckpoint({ ...folder, readText: fail })).rejects.toThrow(unreadable("config.json"));
+  });
+
+  it("weights cannot be opened", async () => {
+    await expect(openCheckpoint({ ...folder, openBytes: fail })).rejects.toThrow(
+      unreadable("model.safetensors"),
+    );
+  });
+
+  it("the disk fails, while headers are read and later", async () => {
+    let reads = 0;
+    const openBytes = async (file: string) => {
+      const source = (await folder.openBytes(file))!;
+      return {
+        ...source,
+        read: (start: number, end: number) => (reads-- > 0 ? source.read(start, end) : fail()),
+      };
+    };
+    await expect(openCheckpoint({ ...folder, openBytes })).rejects.toThrow(unreadable("model.safetensors"));
+    reads = 2;
+    const checkpoint = await openCheckpoint({ ...folder, openBytes });
+    await expect(checkpoint.read(NORM, [32])).rejects.toThrow(unreadable("model.safetensors"));
+  });
+});
+
 describe("openCheckpoint refuses", () => {
   const broken: readonly [name: string, files: Files, message: RegExp][] = [
     [

@@ -9,7 +9,8 @@ import {
 } from "@kvfold/safetensors";
 import { DecoderError } from "../decoder-error.js";
 import { type ModelConfig, readConfig } from "../families/read-config.js";
-import { reviewUnusedTensors } from "./unused-tensors.js";
+import { type StoredTable, settleTiedHead } from "./tied-head.js";
+import { reviewUnusedTensors, storedName } from "./unused-tensors.js";
 
 /** A folder of files, wherever it is: a directory, a web server, a test. */
 export interface FolderSource {
@@ -48,6 +49,7 @@ export interface TensorPiece extends Pick<TensorInfo, "name" | "dtype" | "shape"
 /** Large enough for the disk's full speed, small enough that a tensor of an embedding need not fit into memory. */
 const PIECE_BYTES = 2 ** 23;
 
+const CONFIG = "config.json";
 const SHARD_INDEX = "model.safetensors.index.json";
 
 interface Located {
@@ -56,23 +58,37 @@ interface Located {
   readonly info: TensorInfo;
 }
 
+export declare namespace openCheckpoint {
+  /** Which families to know: see `readConfig`. */
+  type Options = readConfig.Options;
+}
+
 /**
  * Opens a Hugging Face checkpoint: `config.json` and `model.safetensors`, or the shards that
- * `model.safetensors.index.json` lists. Reads headers only; tensors are read when asked for.
+ * `model.safetensors.index.json` lists. Reads headers only, but for a head that is stored beside the embedding it is tied
+ * to; tensors are read when asked for.
  *
- * @throws {DecoderError} `malformed-checkpoint` or `unsupported-model`, naming the file; so do reads.
+ * @throws {DecoderError} `malformed-checkpoint` or `unsupported-model`, naming the file; `unreadable-checkpoint` where the
+ * disk or network fails; so do reads.
  */
-export async function openCheckpoint(folder: FolderSource): Promise<Checkpoint> {
-  const text = await folder.readText("config.json");
-  if (text === undefined) throw missing(folder, "config.json", "is this a Hugging Face checkpoint folder?");
-  const config = readConfig(text);
+export async function openCheckpoint(
+  folder: FolderSource,
+  options: openCheckpoint.Options = {},
+): Promise<Checkpoint> {
+  const text = await inFile(folder, CONFIG, () => folder.readText(CONFIG));
+  if (text === undefined) throw missing(folder, CONFIG, "is this a Hugging Face checkpoint folder?");
+  const stated = readConfig(text, options);
   const { tensors, close } = await openTensors(folder);
-  const locate = (tensor: string) => locateTensor(tensors, config.prefixes, tensor);
+  const locate = (tensor: string) => tensors.get(storedName(tensor, tensors, stated) ?? "");
   try {
+    const { config, notices } = await settleTiedHead(folder.name, stated, (tensor) =>
+      storedTable(folder, locate(tensor)),
+    );
+    const unused = reviewUnusedTensors(folder.name, config, new Set(tensors.keys()));
     return {
       name: folder.name,
       config,
-      notices: [...config.notices, ...reviewUnusedTensors(folder.name, config, tensors.keys())],
+      notices: [...config.notices, ...notices, ...unused],
       has: (tensor) => locate(tensor) !== undefined,
       read: (tensor, shape) => readTensor(folder, locate(tensor), tensor, shape),
       contents: () => readPieces(folder, tensors),
@@ -84,13 +100,11 @@ export async function openCheckpoint(folder: FolderSource): Promise<Checkpoint> 
   }
 }
 
-/** The tensor under its own name, or with the first of the prefixes under which it exists. */
-const locateTensor = (
-  tensors: ReadonlyMap<string, Located>,
-  prefixes: readonly string[],
-  tensor: string,
-): Located | undefined =>
-  ["", ...prefixes].map((prefix) => tensors.get(prefix + tensor)).find((located) => located !== undefined);
+function storedTable(folder: FolderSource, located: Located | undefined): StoredTable | undefined {
+  if (located === undefined) return undefined;
+  const { file, source, info } = located;
+  return { info, read: (start, end) => inFile(folder, file, () => source.read(start, end)) };
+}
 
 async function openTensors(folder: FolderSource) {
   const index = await readShardIndex(folder);
@@ -102,7 +116,7 @@ async function openTensors(folder: FolderSource) {
   };
   try {
     for (const file of files) {
-      const source = await folder.openBytes(file);
+      const source = await inFile(folder, file, () => folder.openBytes(file));
       if (source === undefined) throw missing(folder, file, "download all shards of the checkpoint");
       sources.push(source);
       const header = await inFile(folder, file, () => parseHeader(source));
@@ -128,8 +142,10 @@ async function openTensors(folder: FolderSource) {
 }
 
 async function readShardIndex(folder: FolderSource): Promise<ReadonlyMap<string, string> | undefined> {
-  const index = await folder.readText(SHARD_INDEX);
-  return index === undefined ? undefined : inFile(folder, SHARD_INDEX, () => parseShardIndex(index));
+  return inFile(folder, SHARD_INDEX, async () => {
+    const index = await folder.readText(SHARD_INDEX);
+    return index === undefined ? undefined : parseShardIndex(index);
+  });
 }
 
 async function readTensor(
@@ -173,10 +189,15 @@ async function inFile<T>(folder: FolderSource, file: string, work: () => T | Pro
   try {
     return await work();
   } catch (cause) {
-    const code = SafetensorsError.isInstance(cause) ? "malformed-checkpoint" : "unreadable-checkpoint";
+    if (DecoderError.isInstance(cause)) throw cause;
+    const code = isAboutContent(cause) ? "malformed-checkpoint" : "unreadable-checkpoint";
     throw new DecoderError(code, `${folder.name}/${file}: ${(cause as Error).message}`, { cause });
   }
 }
+
+/** Whether bytes are wrong, in place of out of reach: a file that was closed, or larger than memory, may be sound. */
+const isAboutContent = (error: unknown): boolean =>
+  SafetensorsError.isInstance(error) && error.code !== "closed" && error.code !== "limit-exceeded";
 
 const missing = (folder: FolderSource, what: string, remedy: string) =>
   new DecoderError("malformed-checkpoint", `${folder.name}: ${what} is missing; ${remedy}`);

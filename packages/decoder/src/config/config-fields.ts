@@ -1,8 +1,10 @@
 import { DecoderError } from "../decoder-error.js";
+import { showValue } from "../show-value.js";
 
 /**
- * Reads single fields of a Hugging Face `config.json` and remembers which ones were asked for. A field that is absent or
- * null has no value, as in transformers; several names for one field are tried in order.
+ * Reads single fields of a Hugging Face `config.json` and remembers which ones were asked for. Absent fields have the
+ * fallback; so do null ones, but for flags and `nullable` fields, where transformers takes null as no. Several names for
+ * one field are tried in order.
  */
 export interface ConfigFields {
   /** The parsed object itself. */
@@ -12,9 +14,11 @@ export interface ConfigFields {
   optionalCount(names: string | readonly string[]): number | undefined;
   /** A finite number that `accept` takes. */
   number(name: string, fallback: number, accept?: NumberTest): number;
-  optionalNumber(name: string): number | undefined;
-  /** `fallback` where the field is absent, but `undefined` where it is null: some switches are on unless they are null. */
+  /** A finite number above 0: `fallback` where the field is absent, `undefined` where it is null. */
   nullable(name: string, fallback: number | undefined): number | undefined;
+  /** The same for an integer above 0. */
+  nullableCount(name: string, fallback: number | undefined): number | undefined;
+  /** `fallback` where the field is absent, false where it is null. */
   flag(name: string, fallback: boolean): boolean;
   text(names: string | readonly string[], fallback: string): string;
   /** A list as it is, one entry for each of `length` layers; absent without. */
@@ -25,7 +29,7 @@ export interface ConfigFields {
   inside(name: string): ConfigFields;
   /** Marks fields as read that something else reads. */
   markRead(...names: readonly string[]): void;
-  /** Names of the fields that nobody asked for, in the order of the file. */
+  /** Names of the fields that nobody asked for, in the order of the file; fields that are null say nothing. */
   unread(): readonly string[];
 }
 
@@ -61,6 +65,8 @@ export function createConfigFields(values: Readonly<Record<string, unknown>>, pa
     if (typeof value === "number" && Number.isFinite(value) && accept.test(value)) return value;
     throw malformed(label, accept.expected, value);
   };
+  const absent = <T>(name: string, fallback: T): T | undefined =>
+    Object.hasOwn(values, name) ? undefined : fallback;
   return {
     values,
     raw,
@@ -71,10 +77,10 @@ export function createConfigFields(values: Readonly<Record<string, unknown>>, pa
       return value;
     },
     number: (name, fallback, accept = anyNumber) => checked(name, accept) ?? fallback,
-    optionalNumber: (name) => checked(name, anyNumber),
-    nullable: (name, fallback) => checked(name, positive) ?? (name in values ? undefined : fallback),
+    nullable: (name, fallback) => checked(name, positive) ?? absent(name, fallback),
+    nullableCount: (name, fallback) => optionalCount(name) ?? absent(name, fallback),
     flag(name, fallback) {
-      const { label, value = fallback } = find(name);
+      const { label, value = absent(name, fallback) ?? false } = find(name);
       if (typeof value === "boolean") return value;
       throw malformed(label, "true or false", value);
     },
@@ -86,7 +92,7 @@ export function createConfigFields(values: Readonly<Record<string, unknown>>, pa
     list(name, length) {
       const { label, value } = find(name);
       if (value === undefined) return undefined;
-      if (Array.isArray(value) && value.length >= length) return value;
+      if (Array.isArray(value) && value.length === length) return value;
       throw malformed(label, `a list of ${length} entries, one for each layer`, value);
     },
     inside(name) {
@@ -101,7 +107,7 @@ export function createConfigFields(values: Readonly<Record<string, unknown>>, pa
     markRead: (...names) => names.forEach((name) => void read.add(name)),
     unread: () => [
       ...Object.keys(values)
-        .filter((name) => !read.has(name))
+        .filter((name) => !read.has(name) && values[name] !== null)
         .map((name) => path + name),
       ...[...insides.values()].flatMap((inner) => inner.unread()),
     ],
@@ -115,9 +121,8 @@ const isCount = (value: unknown): value is number =>
 
 /** A `malformed-checkpoint` error about a field. */
 export function malformed(label: string, expected: string, found: unknown): DecoderError {
-  const shown = JSON.stringify(found)?.slice(0, 80);
   return new DecoderError(
     "malformed-checkpoint",
-    `config.json: ${label} must be ${expected}, found ${shown}`,
+    `config.json: ${label} must be ${expected}, found ${showValue(found)}`,
   );
 }

@@ -27,18 +27,39 @@ export const HARMLESS_FIELDS: readonly string[] = [
   "label2id",
   "chunk_size_feed_forward",
   "classifier_dropout",
+  "cache_implementation",
+  "tokenizer_class",
+  "finetuning_task",
+  "_num_labels",
+  "num_labels",
+  "n_ctx",
+  "is_llama_config",
   "unsloth_version",
   "unsloth_fixed",
   "transformers.js_config",
-  "max_length",
   "prefix",
   "task_specific_params",
   "model_max_length",
+  // How to generate: configs of before transformers 4.25 hold it.
+  "max_length",
+  "min_length",
+  "do_sample",
+  "early_stopping",
+  "num_beams",
+  "temperature",
+  "top_k",
+  "top_p",
+  "repetition_penalty",
+  "length_penalty",
+  "no_repeat_ngram_size",
+  "bad_words_ids",
+  "num_return_sequences",
   // Token ids belong to tokenizers and generation.
   "bos_token_id",
   "eos_token_id",
   "pad_token_id",
   "eod_token_id",
+  "unk_token_id",
   "sep_token_id",
   "decoder_start_token_id",
   "cls_token_id",
@@ -64,3 +85,21 @@ export const HARMLESS_FIELDS: readonly string[] = [
   "summary_type",
   "summary_use_proj",
 ];
+
+/** Fields that say nothing at this value, whether a family reads them or not: such a model has no such part. */
+const NEUTRAL_VALUES: Readonly<Record<string, unknown>> = {
+  attention_bias: false,
+  mlp_bias: false,
+  lm_head_bias: false,
+  use_bias: false,
+  rope_interleaved: false,
+  use_sliding_window: false,
+  add_cross_attention: false,
+  num_experts: 0,
+  num_local_experts: 0,
+  n_routed_experts: 0,
+  num_kv_shared_layers: 0,
+};
+
+export const isNeutral = (name: string, value: unknown): boolean =>
+  Object.hasOwn(NEUTRAL_VALUES, name) && NEUTRAL_VALUES[name] === value;

@@ -11,7 +11,17 @@ import {
   plainMlpSource,
   transformerPrefixes,
 } from "./gpt-like.js";
-import { checkDivides, layerNorm, linear, refuse } from "./parts.js";
+import { dividedHeadDim, layerNorm, linear, readHeads, readLayers, refuse } from "./parts.js";
+
+/** What the training code was told; transformers does not read them. */
+const TRAINING_FIELDS = [
+  "attention_softmax_in_fp32",
+  "bias_dropout_fusion",
+  "masked_softmax_fusion",
+  "offset_alibi",
+  "skip_bias_add",
+  "skip_bias_add_qkv",
+];
 
 /** Context length to report where a config names none: ALiBi needs no table. */
 const DEFAULT_MAX_POSITIONS = 2048;
@@ -27,7 +37,7 @@ export const bloom: Family = {
       "apply_residual_connection_post_layernorm (only the residual before the norm is implemented)",
     );
     // How the original code split its products over GPUs; the result is the same.
-    config.markRead("pretraining_tp", "slow_but_exact");
+    config.markRead("pretraining_tp", "slow_but_exact", ...TRAINING_FIELDS);
     const shape = readShape(config);
     const epsilon = config.number("layer_norm_epsilon", 1e-5, notNegative);
     const slopes = alibiSlopes(shape.heads);
@@ -68,15 +78,14 @@ export const bloom: Family = {
 };
 
 function readShape(config: ConfigFields): ModelShape {
-  const hiddenSize = config.count(["hidden_size", "n_embed"]);
-  const heads = config.count(["n_head", "num_attention_heads"]);
-  checkDivides(heads, "heads", hiddenSize, "a hidden size");
+  const hiddenSize = config.count(["n_embed", "hidden_size"]);
+  const heads = readHeads(config, ["n_head", "num_attention_heads"]);
   return {
     hiddenSize,
-    layers: config.count(["n_layer", "num_hidden_layers"]),
+    layers: readLayers(config, ["n_layer", "num_hidden_layers"]),
     heads,
     kvHeads: heads,
-    headDim: hiddenSize / heads,
+    headDim: dividedHeadDim(hiddenSize, heads),
     vocabSize: config.count("vocab_size"),
     maxPositions: config.count("seq_length", DEFAULT_MAX_POSITIONS),
     tiedEmbeddings: config.flag("tie_word_embeddings", true),

@@ -1,6 +1,6 @@
 import type { Family } from "./family.js";
 import { describeLlama } from "./llama-like.js";
-import { readRope } from "./parts.js";
+import { readRope } from "./read-rope.js";
 
 /** ERNIE 4.5 (dense): Llama that turns neighbouring numbers, with one switch for all biases. */
 export const ernie45: Family = {
@@ -10,11 +10,10 @@ export const ernie45: Family = {
     const bias = config.flag("use_bias", false);
     return describeLlama(config, {
       epsilon: ["rms_norm_eps", 1e-5],
-      headDim: 128,
-      tiedByDefault: true,
+      defaults: { tied: true, headDim: 128, kvHeads: 2, maxPositions: 131_072 },
       biases: { projections: bias, output: bias, mlp: bias },
       ropeLayout: "interleaved",
-      rope: (_, headDim) => readRope(config, { headDim, defaultTheta: 500_000 }),
+      rope: (_, shape) => readRope(config, shape, { defaultTheta: 500_000 }),
     });
   },
 };

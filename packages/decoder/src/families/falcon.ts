@@ -11,7 +11,17 @@ import {
   plainMlpSource,
   transformerPrefixes,
 } from "./gpt-like.js";
-import { checkDivides, layerNorm, linear, readActivation, readRope, refuse } from "./parts.js";
+import {
+  checkDivides,
+  dividedHeadDim,
+  layerNorm,
+  linear,
+  readActivation,
+  readHeads,
+  readLayers,
+  refuse,
+} from "./parts.js";
+import { readRope } from "./read-rope.js";
 
 /** Falcon 7B (one KV head, one norm) and its new decoder (40B, 180B, 11B: KV heads in groups, two norms). */
 export const falcon: Family = {
@@ -20,6 +30,8 @@ export const falcon: Family = {
   describe: (config) => {
     refuse(config.flag("alibi", false), "Falcon", "alibi (the RefinedWeb models)");
     const isNew = config.flag("new_decoder_architecture", false);
+    // Each is about one of the two kinds.
+    config.markRead("parallel_attn", "multi_query", "num_ln_in_parallel_attn");
     const shape = readShape(config, isNew);
     const arrangement = isNew || config.flag("parallel_attn", true) ? "parallel" : "sequential";
     const hasTwoNorms = isNew
@@ -29,7 +41,7 @@ export const falcon: Family = {
     const bias = config.flag("bias", false);
     const activation = readActivation(config, "activation", "gelu");
     const width = config.count("ffn_hidden_size", 4 * shape.hiddenSize);
-    const rope = readRope(config, { headDim: shape.headDim });
+    const rope = readRope(config, shape);
     return {
       shape,
       embedding: plainEmbedding("word_embeddings", shape.hiddenSize),
@@ -86,18 +98,17 @@ const projections = (
 });
 
 function readShape(config: ConfigFields, isNew: boolean): ModelShape {
-  const hiddenSize = config.count("hidden_size");
-  const heads = config.count(["num_attention_heads", "n_head"]);
-  checkDivides(heads, "heads", hiddenSize, "a hidden size");
+  const hiddenSize = config.count(["n_embed", "hidden_size"]);
+  const heads = readHeads(config, ["num_attention_heads", "n_head"]);
   const stated = config.count(["num_kv_heads", "n_head_kv"], heads);
   const kvHeads = isNew ? stated : config.flag("multi_query", true) ? 1 : heads;
   checkDivides(kvHeads, "KV heads", heads, "a query head count");
   return {
     hiddenSize,
-    layers: config.count(["num_hidden_layers", "n_layer"]),
+    layers: readLayers(config, ["num_hidden_layers", "n_layer"]),
     heads,
     kvHeads,
-    headDim: hiddenSize / heads,
+    headDim: dividedHeadDim(hiddenSize, heads),
     vocabSize: config.count("vocab_size"),
     maxPositions: config.count("max_position_embeddings", 2048),
     tiedEmbeddings: config.flag("tie_word_embeddings", true),

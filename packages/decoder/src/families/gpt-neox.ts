@@ -9,7 +9,8 @@ import {
   plainHead,
   plainMlpSource,
 } from "./gpt-like.js";
-import { checkDivides, layerNorm, linear, readActivation, readRope } from "./parts.js";
+import { dividedHeadDim, layerNorm, linear, readActivation, readHeads, readLayers } from "./parts.js";
+import { readRope } from "./read-rope.js";
 
 /** GPT-NeoX (Pythia): fused projections head by head, partial rotation, attention and MLP side by side. */
 export const gptNeox: Family = {
@@ -17,14 +18,13 @@ export const gptNeox: Family = {
   modelType: "gpt_neox",
   describe: (config) => {
     const hiddenSize = config.count("hidden_size");
-    const heads = config.count("num_attention_heads");
-    checkDivides(heads, "heads", hiddenSize, "a hidden size");
+    const heads = readHeads(config, "num_attention_heads");
     const shape: ModelShape = {
       hiddenSize,
-      layers: config.count("num_hidden_layers"),
+      layers: readLayers(config, "num_hidden_layers"),
       heads,
       kvHeads: heads,
-      headDim: hiddenSize / heads,
+      headDim: dividedHeadDim(hiddenSize, heads),
       vocabSize: config.count("vocab_size"),
       maxPositions: config.count("max_position_embeddings", 2048),
       tiedEmbeddings: config.flag("tie_word_embeddings", false),
@@ -33,7 +33,12 @@ export const gptNeox: Family = {
     const bias = config.flag("attention_bias", true);
     const activation = readActivation(config, "hidden_act", "gelu");
     const width = config.count("intermediate_size");
-    const rope = readRope(config, { headDim: shape.headDim, defaultShare: 0.25 });
+    // Versions 4.4x and 4.5x of transformers write both names.
+    config.markRead("partial_rotary_factor");
+    const rope = readRope(config, shape, {
+      defaultShare: 0.25,
+      names: { theta: "rotary_emb_base", share: "rotary_pct" },
+    });
     const arrangement = config.flag("use_parallel_residual", true) ? "parallel" : "sequential";
     return {
       shape,

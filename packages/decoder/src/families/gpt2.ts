@@ -12,13 +12,16 @@ import {
   plainMlpSource,
   transformerPrefixes,
 } from "./gpt-like.js";
-import { checkDivides, layerNorm, linear, readActivation } from "./parts.js";
+import { dividedHeadDim, layerNorm, linear, readActivation, readHeads, readLayers } from "./parts.js";
 
 /** GPT-2: learned positions, fused projections, weights stored `[inputs, outputs]`. */
 export const gpt2: Family = {
   name: "GPT-2",
   modelType: "gpt2",
-  describe: (config) => describeGpt(config, { order: "inputs-first", kvHeads: undefined }),
+  describe: (config) => {
+    const dividesByLayer = config.flag("scale_attn_by_inverse_layer_idx", false);
+    return describeGpt(config, { order: "inputs-first", kvHeads: undefined, dividesByLayer });
+  },
 };
 
 /** GPT-BigCode (StarCoder, SantaCoder): GPT-2 with one KV head, weights stored as usual. */
@@ -27,27 +30,44 @@ export const gptBigcode: Family = {
   modelType: "gpt_bigcode",
   describe: (config) => {
     const kvHeads = config.flag("multi_query", true) ? 1 : undefined;
-    config.markRead("num_key_value_heads", "attention_softmax_in_fp32", "scale_attention_softmax_in_fp32");
-    return describeGpt(config, { order: undefined, kvHeads });
+    config.markRead(
+      "num_key_value_heads",
+      "attention_softmax_in_fp32",
+      "scale_attention_softmax_in_fp32",
+      ...SERVING_FIELDS,
+    );
+    return describeGpt(config, { order: undefined, kvHeads, dividesByLayer: false });
   },
 };
+
+/** What StarCoder's first server was told; transformers does not read them. */
+const SERVING_FIELDS = [
+  "inference_runner",
+  "max_batch_size",
+  "max_sequence_length",
+  "pad_key_length",
+  "pre_allocate_kv_cache",
+  "runner_max_sequence_length",
+  "validate_runner_input",
+];
 
 interface GptOptions {
   readonly order: "inputs-first" | undefined;
   readonly kvHeads: number | undefined;
+  /** Scores of layer `n`, counted from 1, are divided by `n` once more. */
+  readonly dividesByLayer: boolean;
 }
 
-function describeGpt(config: ConfigFields, { order, kvHeads }: GptOptions): ModelSpec {
+function describeGpt(config: ConfigFields, { order, kvHeads, dividesByLayer }: GptOptions): ModelSpec {
   const shape = readShape(config, kvHeads);
   const epsilon = config.number("layer_norm_epsilon", 1e-5, notNegative);
   const activation = readActivation(config, "activation_function", "gelu_pytorch_tanh");
   const width = config.count("n_inner", 4 * shape.hiddenSize);
   const isPlain = config.flag("scale_attn_weights", true);
-  const byLayer = config.flag("scale_attn_by_inverse_layer_idx", false);
   config.markRead("add_cross_attention", "reorder_and_upcast_attn");
   const attention = (layer: number): AttentionSource => ({
     ...plainAttention(shape),
-    scale: (isPlain ? 1 / Math.sqrt(shape.headDim) : 1) / (byLayer ? layer + 1 : 1),
+    scale: (isPlain ? 1 / Math.sqrt(shape.headDim) : 1) / (dividesByLayer ? layer + 1 : 1),
     projections: {
       // Without multi-query, GPT-BigCode lays heads out one by one.
       layout: order === undefined && kvHeads === undefined ? "grouped" : "contiguous",
@@ -82,14 +102,13 @@ function describeGpt(config: ConfigFields, { order, kvHeads }: GptOptions): Mode
 
 function readShape(config: ConfigFields, kvHeads: number | undefined): ModelShape {
   const hiddenSize = config.count(["n_embd", "hidden_size"]);
-  const heads = config.count(["n_head", "num_attention_heads"]);
-  checkDivides(heads, "heads", hiddenSize, "a hidden size");
+  const heads = readHeads(config, ["n_head", "num_attention_heads"]);
   return {
     hiddenSize,
-    layers: config.count(["n_layer", "num_hidden_layers"]),
+    layers: readLayers(config, ["n_layer", "num_hidden_layers"]),
     heads,
     kvHeads: kvHeads ?? heads,
-    headDim: hiddenSize / heads,
+    headDim: dividedHeadDim(hiddenSize, heads),
     vocabSize: config.count("vocab_size"),
     maxPositions: config.count(["n_positions", "max_position_embeddings"], 1024),
     tiedEmbeddings: config.flag("tie_word_embeddings", true),

@@ -1,8 +1,9 @@
 import type { RopeParameters } from "@kvfold/rope";
-import { type ConfigFields, positive } from "../config/config-fields.js";
+import { type ConfigFields, notNegative } from "../config/config-fields.js";
+import type { ModelShape } from "../model/model-shape.js";
 import type { Family } from "./family.js";
 import { describeLlama, sharedHeadNorms } from "./llama-like.js";
-import { readRope } from "./parts.js";
+import { readRope } from "./read-rope.js";
 
 /** Hunyuan (dense): norms of heads after the rotation, whose base an `alpha` stretches. */
 export const hunyuan: Family = {
@@ -14,23 +15,18 @@ export const hunyuan: Family = {
       epsilon: ["rms_norm_eps", 1e-5],
       biases: { projections: attention, output: attention, mlp: false },
       headNorms: sharedHeadNorms(["query_layernorm", "key_layernorm"], "after-rotation"),
-      rope: (_, headDim) => readStretchedRope(config, headDim),
+      rope: (_, shape) => readStretchedRope(config, shape),
     });
   },
 };
 
-/** `theta alpha^(d / (d - 2))` at all lengths, whatever the config calls the type (transformers, `modeling_hunyuan_v1_dense.py`). */
-function readStretchedRope(config: ConfigFields, headDim: number): RopeParameters {
+/** Dynamic scaling with an `alpha` is `theta alpha^(d / (d - 2))` at all lengths (transformers, `modeling_hunyuan_v1_dense.py`). */
+function readStretchedRope(config: ConfigFields, shape: ModelShape): RopeParameters {
+  const rope = readRope(config, shape);
   const name = config.raw("rope_scaling") === undefined ? "rope_parameters" : "rope_scaling";
-  const scaling = config.inside(name);
-  const alpha = scaling.number("alpha", 0);
-  if (alpha === 0) return readRope(config, { headDim });
-  const theta = scaling.number("rope_theta", config.number("rope_theta", 10_000, positive), positive);
-  return {
-    headDim,
-    rotaryDim: headDim,
-    theta: theta * alpha ** (headDim / (headDim - 2)),
-    ropeType: "default",
-    scaling: {},
-  };
+  const alpha = config.inside(name).number("alpha", 0, notNegative);
+  if (rope.ropeType !== "dynamic" || alpha === 0) return rope;
+  const { headDim, rotaryDim, theta } = rope;
+  const stretched = theta * alpha ** (headDim / (headDim - 2));
+  return { headDim, rotaryDim, theta: stretched, ropeType: "default", scaling: {} };
 }

@@ -1,21 +1,23 @@
+import { arcee } from "./arcee.js";
 import { bloom } from "./bloom.js";
-import { cohere } from "./cohere.js";
+import { cohere, cohere2 } from "./cohere.js";
 import { ernie45 } from "./ernie4-5.js";
 import { exaone4 } from "./exaone4.js";
 import { falcon } from "./falcon.js";
 import type { Family } from "./family.js";
-import { gemma2, gemma3 } from "./gemma.js";
-import { glm4 } from "./glm4.js";
+import { gemma, gemma2, gemma3 } from "./gemma.js";
+import { glm, glm4 } from "./glm.js";
 import { gptNeox } from "./gpt-neox.js";
 import { gpt2, gptBigcode } from "./gpt2.js";
 import { granite } from "./granite.js";
+import { helium } from "./helium.js";
 import { hunyuan } from "./hunyuan.js";
 import { internlm2 } from "./internlm2.js";
 import { llama } from "./llama.js";
 import { ministral, mistral } from "./mistral.js";
 import { mpt } from "./mpt.js";
 import { nemotron } from "./nemotron.js";
-import { olmo2 } from "./olmo2.js";
+import { olmo2, olmo3 } from "./olmo.js";
 import { opt } from "./opt.js";
 import { phi } from "./phi.js";
 import { phi3 } from "./phi3.js";
@@ -32,11 +34,13 @@ export const families: readonly Family[] = [
   ministral,
   qwen2,
   qwen3,
+  gemma,
   gemma2,
   gemma3,
   phi,
   phi3,
   olmo2,
+  olmo3,
   granite,
   smollm3,
   gptNeox,
@@ -47,6 +51,8 @@ export const families: readonly Family[] = [
   mpt,
   bloom,
   cohere,
+  cohere2,
+  glm,
   glm4,
   stablelm,
   starcoder2,
@@ -56,4 +62,6 @@ export const families: readonly Family[] = [
   hunyuan,
   internlm2,
   seedOss,
+  arcee,
+  helium,
 ];

@@ -8,7 +8,7 @@ export const internlm2: Family = {
   name: "InternLM2",
   modelType: "internlm2",
   describe: (config) => {
-    const bias = config.flag("bias", false);
+    const bias = config.flag("bias", true);
     const spec = describeLlama(config, { biases: { projections: bias, output: bias, mlp: false } });
     return {
       ...spec,

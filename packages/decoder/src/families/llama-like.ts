@@ -15,23 +15,26 @@ import type { ModelShape } from "../model/model-shape.js";
 import type { HeadSource, ModelSpec, StandardFields } from "../model/model-spec.js";
 import {
   checkDivides,
+  checkHeadDim,
+  dividedHeadDim,
   linear,
   readActivation,
-  readHeadDim,
-  readRope,
+  readHeads,
+  readLayers,
   rmsNorm,
   splitProjections,
 } from "./parts.js";
+import { readRope } from "./read-rope.js";
 
 /**
  * How a family differs from Llama: modules are named `model.layers.N.…` in all of them. Functions take what depends on
  * the layer, or on the name of a module in it.
  */
 export interface LlamaVariant {
+  /** What transformers assumes of sizes that the config does not have; of those that are left out here, Llama's. */
+  readonly defaults?: SizeDefaults;
   /** Field of the norms' epsilon and what transformers assumes without it. */
   readonly epsilon?: readonly [field: string, fallback: number];
-  readonly tiedByDefault?: boolean;
-  readonly headDim?: number | undefined;
   /** Makes a norm of a module; an RMSNorm without it. */
   readonly norm?: (name: string, epsilon: number) => NormSource;
   /** The norms of block `module`; one before each half without it. */
@@ -45,7 +48,7 @@ export interface LlamaVariant {
   readonly mlp?: (module: string, bias: boolean) => { readonly input: MlpInputSource; readonly down: string };
   readonly activation?: readonly [field: string | readonly string[], fallback: Activation];
   /** Rotary positions of a layer; the config's own in each layer without it. */
-  readonly rope?: (layer: number, headDim: number) => RopeParameters | undefined;
+  readonly rope?: (layer: number, shape: ModelShape) => RopeParameters | undefined;
   readonly ropeLayout?: AttentionSource["ropeLayout"];
   /** Module of the output projection; `o_proj` without it. */
   readonly output?: string;
@@ -62,6 +65,15 @@ export interface LlamaVariant {
   readonly finalNorm?: string;
   readonly standardBiases?: StandardFields["biases"];
   readonly prefixes?: readonly string[];
+}
+
+interface SizeDefaults {
+  readonly tied?: boolean;
+  /** Without it, heads share the hidden size. */
+  readonly headDim?: number;
+  /** Without it, as many as query heads. */
+  readonly kvHeads?: number;
+  readonly maxPositions?: number;
 }
 
 interface Halves {
@@ -108,20 +120,21 @@ export function describeLlama(config: ConfigFields, variant: LlamaVariant): Mode
   };
 }
 
-function readShape(config: ConfigFields, variant: LlamaVariant): ModelShape {
+function readShape(config: ConfigFields, { defaults = {} }: LlamaVariant): ModelShape {
   const hiddenSize = config.count("hidden_size");
-  const heads = config.count("num_attention_heads");
-  const kvHeads = config.count("num_key_value_heads", heads);
+  const heads = readHeads(config, "num_attention_heads");
+  const kvHeads = config.nullableCount("num_key_value_heads", defaults.kvHeads) ?? heads;
   checkDivides(kvHeads, "KV heads", heads, "a query head count");
+  const headDim = config.nullableCount("head_dim", defaults.headDim);
   return {
     hiddenSize,
-    layers: config.count("num_hidden_layers"),
+    layers: readLayers(config, "num_hidden_layers"),
     heads,
     kvHeads,
-    headDim: config.optionalCount("head_dim") ?? variant.headDim ?? readHeadDim(config, hiddenSize, heads),
+    headDim: headDim === undefined ? dividedHeadDim(hiddenSize, heads) : checkHeadDim(headDim),
     vocabSize: config.count("vocab_size"),
-    maxPositions: config.count("max_position_embeddings", 2048),
-    tiedEmbeddings: config.flag("tie_word_embeddings", variant.tiedByDefault ?? false),
+    maxPositions: config.count("max_position_embeddings", defaults.maxPositions ?? 2048),
+    tiedEmbeddings: config.flag("tie_word_embeddings", defaults.tied ?? false),
   };
 }
 
@@ -150,7 +163,7 @@ function describeBlock(config: ConfigFields, variant: LlamaVariant, shape: Model
 function describeAttention(config: ConfigFields, variant: LlamaVariant, shape: ModelShape, epsilon: number) {
   const { heads, kvHeads, headDim } = shape;
   const biases = variant.biases ?? { projections: false, output: false };
-  const { rope = () => readRope(config, { headDim }), window = () => undefined } = variant;
+  const { rope = () => readRope(config, shape), window = () => undefined } = variant;
   return (module: string, layer: number): AttentionSource => {
     const headNorms = variant.headNorms?.(module, shape, epsilon);
     return {
@@ -158,7 +171,7 @@ function describeAttention(config: ConfigFields, variant: LlamaVariant, shape: M
       kvHeads,
       headDim,
       scale: variant.scale ?? 1 / Math.sqrt(headDim),
-      rope: rope(layer, headDim),
+      rope: rope(layer, shape),
       ropeLayout: variant.ropeLayout ?? "half-split",
       alibiSlopes: undefined,
       window: window(layer),

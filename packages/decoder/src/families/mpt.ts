@@ -11,7 +11,7 @@ import {
   plainMlpSource,
   transformerPrefixes,
 } from "./gpt-like.js";
-import { checkDivides, layerNorm, linear, refuse } from "./parts.js";
+import { dividedHeadDim, layerNorm, linear, readHeads, readLayers, refuse } from "./parts.js";
 
 /** The epsilon of MPT's norms, which transformers reads from `layer_norm_epsilon`. */
 const DEFAULT_EPSILON = 1e-5;
@@ -72,18 +72,18 @@ function checkVariant(config: ConfigFields, attention: ConfigFields): void {
   // Fields that transformers does not read either.
   attention.markRead(...Object.keys(attention.values));
   config.markRead("expansion_ratio", "learned_pos_emb", "norm_type", "embedding_fraction", "init_device");
+  config.markRead("init_config", "tokenizer_name", "verbose");
 }
 
 function readShape(config: ConfigFields): ModelShape {
   const hiddenSize = config.count(["d_model", "hidden_size"]);
-  const heads = config.count(["n_heads", "num_attention_heads"]);
-  checkDivides(heads, "heads", hiddenSize, "a hidden size");
+  const heads = readHeads(config, ["n_heads", "num_attention_heads"]);
   return {
     hiddenSize,
-    layers: config.count(["n_layers", "num_hidden_layers"]),
+    layers: readLayers(config, ["n_layers", "num_hidden_layers"]),
     heads,
     kvHeads: heads,
-    headDim: hiddenSize / heads,
+    headDim: dividedHeadDim(hiddenSize, heads),
     vocabSize: config.count("vocab_size"),
     maxPositions: config.count("max_seq_len", 2048),
     tiedEmbeddings: config.flag("tie_word_embeddings", true),

@@ -3,7 +3,16 @@ import type { BlockSpec, NormSource } from "../model/block-spec.js";
 import type { ModelShape } from "../model/model-shape.js";
 import type { Family } from "./family.js";
 import { eachLayer, plainAttention, plainEmbedding, plainHead, plainMlpSource } from "./gpt-like.js";
-import { checkDivides, layerNorm, linear, readActivation, refuse, splitProjections } from "./parts.js";
+import {
+  dividedHeadDim,
+  layerNorm,
+  linear,
+  readActivation,
+  readHeads,
+  readLayers,
+  refuse,
+  splitProjections,
+} from "./parts.js";
 
 /** PyTorch's own epsilon: OPT's config has none. */
 const EPSILON = 1e-5;
@@ -22,6 +31,7 @@ export const opt: Family = {
     const activation = readActivation(config, "activation_function", "relu");
     const inner = config.count("ffn_dim");
     const before = config.flag("do_layer_norm_before", true);
+    config.markRead("_remove_final_layer_norm");
     const width = config.count("word_embed_proj_dim", shape.hiddenSize);
     const hasFinalNorm = before && !config.flag("_remove_final_layer_norm", false);
     const isNarrow = width !== shape.hiddenSize;
@@ -81,14 +91,13 @@ const halfNorms = (
 
 function readShape(config: ConfigFields): ModelShape {
   const hiddenSize = config.count("hidden_size");
-  const heads = config.count("num_attention_heads");
-  checkDivides(heads, "heads", hiddenSize, "a hidden size");
+  const heads = readHeads(config, "num_attention_heads");
   return {
     hiddenSize,
-    layers: config.count("num_hidden_layers"),
+    layers: readLayers(config, "num_hidden_layers"),
     heads,
     kvHeads: heads,
-    headDim: hiddenSize / heads,
+    headDim: dividedHeadDim(hiddenSize, heads),
     vocabSize: config.count("vocab_size"),
     maxPositions: config.count("max_position_embeddings", 2048),
     tiedEmbeddings: config.flag("tie_word_embeddings", true),

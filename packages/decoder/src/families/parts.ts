@@ -1,6 +1,5 @@
 /** Small parts that descriptions of families are put together from. */
 
-import { type RopeParameters, ropeParameters } from "@kvfold/rope";
 import { type ConfigFields, malformed } from "../config/config-fields.js";
 import { DecoderError } from "../decoder-error.js";
 import type {
@@ -11,6 +10,7 @@ import type {
   NormSource,
   ProjectionSource,
 } from "../model/block-spec.js";
+import { showValue } from "../show-value.js";
 
 export const linear = (
   name: string,
@@ -82,84 +82,33 @@ export function readActivation(
   if (Object.hasOwn(activationAliases, name)) return activationAliases[name]!;
   throw new DecoderError(
     "unsupported-model",
-    `config.json: activation ${JSON.stringify(name)} is not supported; known are ${Object.keys(activationAliases).join(", ")}`,
+    `config.json: activation ${showValue(name)} is not supported; known are ${Object.keys(activationAliases).join(", ")}`,
   );
 }
 
-/** Fields that describe rotary positions, of transformers 5 and before. */
-const ROPE_FIELDS = [
-  "rope_parameters",
-  "rope_scaling",
-  "rope_theta",
-  "partial_rotary_factor",
-  "rotary_pct",
-  "rotary_emb_base",
-  "rope_local_base_freq",
-  "original_max_position_embeddings",
-];
+/** More than any model has: layers, heads and the numbers of a head become objects before a weight is read. */
+const MAX_LAYERS = 4096;
+const MAX_HEADS = 65_536;
+const MAX_HEAD_DIM = 65_536;
 
-export declare namespace readRope {
-  interface Options {
-    readonly headDim: number;
-    /** Which entry to read where a config has one for each kind of layer. */
-    readonly layerType?: string;
-    readonly defaultTheta?: number;
-    /** Share of a head that turns where the config does not say. */
-    readonly defaultShare?: number;
-  }
+export const readLayers = (config: ConfigFields, names: string | readonly string[]): number =>
+  checkAtMost(MAX_LAYERS, "layers", config.count(names));
+
+export const readHeads = (config: ConfigFields, names: string | readonly string[]): number =>
+  checkAtMost(MAX_HEADS, "query heads", config.count(names));
+
+export const checkHeadDim = (headDim: number): number =>
+  checkAtMost(MAX_HEAD_DIM, "numbers in a head", headDim);
+
+function checkAtMost(limit: number, what: string, found: number): number {
+  if (found <= limit) return found;
+  throw malformed(`the number of ${what}`, `at most ${limit}`, found);
 }
 
-/** @throws {DecoderError} `malformed-checkpoint` when the fields cannot be read. */
-export function readRope(
-  config: ConfigFields,
-  { headDim, layerType, defaultTheta = 10_000, defaultShare }: readRope.Options,
-): RopeParameters {
-  config.markRead(...ROPE_FIELDS);
-  const fields = { ...config.values, head_dim: headDim };
-  const defaults =
-    defaultShare !== undefined && !saysShare(config) ? { partial_rotary_factor: defaultShare } : {};
-  try {
-    return ropeParameters(
-      { ...fields, ...defaults },
-      { layerType: layerType ?? "full_attention", defaultTheta },
-    );
-  } catch (cause) {
-    throw new DecoderError("malformed-checkpoint", `config.json: ${(cause as Error).message}`, { cause });
-  }
-}
-
-const saysShare = ({ values }: ConfigFields): boolean =>
-  [values, values.rope_parameters, values.rope_scaling].some(
-    (fields) =>
-      typeof fields === "object" &&
-      fields !== null &&
-      ["partial_rotary_factor", "rotary_pct"].some(
-        (name) => (fields as Record<string, unknown>)[name] != null,
-      ),
-  );
-
-export type LayerType = "full_attention" | "sliding_attention";
-
-/** The kind of each layer: as the config lists them, else by the family's rule. */
-export function readLayerTypes(
-  config: ConfigFields,
-  layers: number,
-  rule: (layer: number) => LayerType,
-): readonly LayerType[] {
-  const listed = config.list("layer_types", layers);
-  if (listed === undefined) return Array.from({ length: layers }, (_, layer) => rule(layer));
-  return listed.slice(0, layers).map((type) => {
-    if (type === "full_attention" || type === "sliding_attention") return type;
-    throw malformed("layer_types", "a list of full_attention and sliding_attention", type);
-  });
-}
-
-/** Size of a head: as the config says, else what heads leave of the hidden size. */
-export function readHeadDim(config: ConfigFields, hiddenSize: number, heads: number): number {
-  const headDim = config.optionalCount("head_dim");
-  if (headDim !== undefined) return headDim;
+/** Size of a head where heads share the hidden size. */
+export function dividedHeadDim(hiddenSize: number, heads: number): number {
   checkDivides(heads, "heads", hiddenSize, "a hidden size");
-  return hiddenSize / heads;
+  return checkHeadDim(hiddenSize / heads);
 }
 
 export function checkDivides(parts: number, partNames: string, whole: number, wholeName: string): void {

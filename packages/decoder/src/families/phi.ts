@@ -1,6 +1,7 @@
 import type { Family } from "./family.js";
 import { describeLlama, plainMlp } from "./llama-like.js";
-import { layerNorm, readRope, refuse } from "./parts.js";
+import { layerNorm, refuse } from "./parts.js";
+import { readRope } from "./read-rope.js";
 
 /** Phi-1, 1.5 and 2: attention and MLP side by side behind one LayerNorm, biases everywhere. */
 export const phi: Family = {
@@ -20,7 +21,7 @@ export const phi: Family = {
       output: "dense",
       mlp: plainMlp("fc1", "fc2"),
       activation: ["hidden_act", "gelu_pytorch_tanh"],
-      rope: (_, headDim) => readRope(config, { headDim, defaultShare: 0.5 }),
+      rope: (_, shape) => readRope(config, shape, { defaultShare: 0.5 }),
       finalNorm: "model.final_layernorm",
       head: { bias: true },
     });

@@ -1,7 +1,10 @@
 import type { ConfigFields } from "../config/config-fields.js";
 import type { Family } from "./family.js";
+import { readLayerTypes } from "./layer-types.js";
 import { describeLlama, sharedHeadNorms } from "./llama-like.js";
-import { readLayerTypes } from "./parts.js";
+import { readLayers } from "./parts.js";
+
+const defaults = { kvHeads: 32, maxPositions: 32_768 };
 
 /** Qwen2 and Qwen2.5: Llama with biases on queries, keys and values. */
 export const qwen2: Family = {
@@ -9,6 +12,7 @@ export const qwen2: Family = {
   modelType: "qwen2",
   describe: (config) =>
     describeLlama(config, {
+      defaults,
       biases: { projections: true, output: false, mlp: false },
       window: windowsFromLayer(config),
     }),
@@ -21,7 +25,7 @@ export const qwen3: Family = {
   describe: (config) => {
     const attention = config.flag("attention_bias", false);
     return describeLlama(config, {
-      headDim: 128,
+      defaults: { ...defaults, headDim: 128 },
       biases: { projections: attention, output: attention, mlp: false },
       headNorms: sharedHeadNorms(["q_norm", "k_norm"]),
       window: windowsFromLayer(config),
@@ -31,11 +35,12 @@ export const qwen3: Family = {
 
 /** Layers from `max_window_layers` on see a window, where the config switches it on. */
 function windowsFromLayer(config: ConfigFields): (layer: number) => number | undefined {
-  const window = config.nullable("sliding_window", 4096);
+  config.markRead("sliding_window");
+  const on = config.flag("use_sliding_window", false);
+  const window = on ? config.nullableCount("sliding_window", 4096) : undefined;
   const first = config.number("max_window_layers", 28);
-  const on = config.flag("use_sliding_window", false) && window !== undefined;
-  const types = readLayerTypes(config, config.count("num_hidden_layers"), (layer) =>
-    on && layer >= first ? "sliding_attention" : "full_attention",
+  const types = readLayerTypes(config, readLayers(config, "num_hidden_layers"), (layer) =>
+    window !== undefined && layer >= first ? "sliding_attention" : "full_attention",
   );
-  return (layer) => (on && types[layer] === "sliding_attention" ? window : undefined);
+  return (layer) => (types[layer] === "sliding_attention" ? window : undefined);
 }

@@ -49,6 +49,33 @@ describe("readConfig", () => {
   });
 });
 
+describe("readConfig survives", () => {
+  it("a list that is nested too deeply to be printed", () => {
+    const deep = "[".repeat(20_000) + "]".repeat(20_000);
+    const text = JSON.stringify({ ...tinyLlama, hidden_act: "@" }).replace('"@"', deep);
+    expect(() => readConfig(text)).toThrow("config.json: hidden_act must be a text, found a list of 1");
+  });
+
+  it("a count of experts that is an object without a value", () => {
+    const { notices } = read({ ...tinyLlama, num_experts: { toString: 1, valueOf: 1 } });
+    expect(notices.join()).toContain("num_experts");
+  });
+
+  it("names without end, which its messages cut", () => {
+    const long = "x".repeat(20_000);
+    for (const changed of [{ model_type: long }, { hidden_act: long }])
+      expect(() => read({ ...tinyLlama, ...changed })).toThrow(/^.{1,1000}$/s);
+    expect(read({ ...tinyLlama, [long]: 1 }).notices.join().length).toBeLessThan(1000);
+  });
+
+  it("more heads with norms of their own than memory has room for", () => {
+    const heads = { num_attention_heads: 65_536, num_key_value_heads: 65_536, num_hidden_layers: 4096 };
+    expect(() => read({ ...tinyLlama, ...heads, model_type: "stablelm", qk_layernorm: true })).toThrow(
+      expect.objectContaining({ code: "unsupported-model" }),
+    );
+  });
+});
+
 describe("readConfig refuses", () => {
   const malformed: readonly [name: string, text: string, message: RegExp][] = [
     ["what is no JSON", "{ model_type:", /config\.json is not JSON/],
@@ -69,7 +96,7 @@ describe("readConfig refuses", () => {
     [
       "a missing size",
       JSON.stringify({ ...tinyLlama, hidden_size: undefined }),
-      /hidden_size must be a positive integer, found undefined/,
+      /hidden_size must be a positive integer, found nothing/,
     ],
     [
       "KV heads that do not divide the heads",

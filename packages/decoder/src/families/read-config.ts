@@ -1,10 +1,11 @@
 import { createConfigFields, malformed } from "../config/config-fields.js";
-import { HARMLESS_FIELDS } from "../config/harmless-fields.js";
+import { HARMLESS_FIELDS, isNeutral } from "../config/harmless-fields.js";
 import { DecoderError } from "../decoder-error.js";
 import type { ModelSpec } from "../model/model-spec.js";
+import { listNames, showValue } from "../show-value.js";
 import type { Family } from "./family.js";
 import { families as ownFamilies } from "./index.js";
-import { refusalOf } from "./refusals.js";
+import { fieldRefusal, typeRefusal } from "./refusals.js";
 
 /** A Hugging Face `config.json`, read and understood: the decoder that it describes. */
 export interface ModelConfig extends ModelSpec {
@@ -17,7 +18,7 @@ export interface ModelConfig extends ModelSpec {
 
 export declare namespace readConfig {
   interface Options {
-    /** Families to choose from; kvfold's own unless given. */
+    /** Families to choose from, the first that fits; kvfold's own (`families`) unless given. */
     readonly families?: readonly Family[];
   }
 }
@@ -38,22 +39,22 @@ export function readConfig(text: string, { families = ownFamilies }: readConfig.
   config.markRead("quantization_config", ...HARMLESS_FIELDS);
   const spec = family!.describe(config);
   checkSize(spec);
-  return { fields, family: family!, notices: describeUnread(config.unread()), ...spec };
+  const unread = config.unread().filter((name) => !isNeutral(name, fields[name]));
+  return { fields, family: family!, notices: describeUnread(unread), ...spec };
 }
 
-/** More layers than any model has: each is an object in memory before a weight is read. */
-const MAX_LAYERS = 4096;
+/** More tokens than any model sees: tables of positions are as long as this number says. */
+const MAX_POSITIONS = 2 ** 27;
 
 function checkSize({ shape }: ModelSpec): void {
-  if (shape.layers > MAX_LAYERS)
-    throw malformed("the number of layers", `at most ${MAX_LAYERS}`, shape.layers);
+  if (shape.maxPositions > MAX_POSITIONS)
+    throw malformed("the context length", `at most ${MAX_POSITIONS} tokens`, shape.maxPositions);
 }
 
 function describeUnread(names: readonly string[]): readonly string[] {
   if (names.length === 0) return [];
-  const list = names.slice(0, 12).join(", ") + (names.length > 12 ? ", …" : "");
   return [
-    `config.json: kvfold does not know ${list}; if one of them changes what the model computes, its results will differ`,
+    `config.json: kvfold does not know ${listNames(names, 12)}; if one of them changes what the model computes, its results will differ`,
   ];
 }
 
@@ -69,17 +70,18 @@ function parseFields(text: string): Readonly<Record<string, unknown>> {
   throw new DecoderError("malformed-checkpoint", "config.json: expected an object");
 }
 
+const describeUnknown = (modelType: string, families: readonly Family[]): string =>
+  `model_type ${showValue(modelType)} is not supported; kvfold reads ${families.map((family) => family.modelType).join(", ")}`;
+
 function refuseUnsupported(
   fields: Readonly<Record<string, unknown>>,
   modelType: string,
   family: Family | undefined,
   families: readonly Family[],
 ): void {
-  const known = families.map((candidate) => candidate.modelType).join(", ");
   const reason =
-    refusalOf(fields, modelType) ??
-    (family === undefined
-      ? `model_type ${JSON.stringify(modelType)} is not supported; kvfold reads ${known}`
-      : undefined);
+    (family === undefined ? typeRefusal(modelType) : undefined) ??
+    fieldRefusal(fields) ??
+    (family === undefined ? describeUnknown(modelType, families) : undefined);
   if (reason !== undefined) throw new DecoderError("unsupported-model", `config.json: ${reason}`);
 }

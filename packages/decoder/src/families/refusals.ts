@@ -1,3 +1,5 @@
+import { showValue } from "../show-value.js";
+
 /** Architectures that a KV fold does not apply to, or that no graph here computes, with the reason to show. */
 const refusals: readonly { readonly reason: string; readonly modelTypes: readonly string[] }[] = [
   {
@@ -103,15 +105,22 @@ const telltales: readonly { readonly field: string; readonly reason: string }[] 
   { field: "n_routed_experts", reason: refusals[3]!.reason },
 ];
 
-/** Why a config cannot be read, or `undefined`. */
-export function refusalOf(fields: Readonly<Record<string, unknown>>, modelType: string): string | undefined {
+/** Why a config of a type that no family reads cannot be read, where there is a better reason than that. */
+export function typeRefusal(modelType: string): string | undefined {
+  const listed = refusals.find(({ modelTypes }) => modelTypes.includes(modelType));
+  return listed && `model_type ${JSON.stringify(modelType)} ${listed.reason}`;
+}
+
+/** Why a config cannot be read, whatever its type, or `undefined`. */
+export function fieldRefusal(fields: Readonly<Record<string, unknown>>): string | undefined {
   if (fields.quantization_config !== undefined && fields.quantization_config !== null)
     return "quantised checkpoints are not supported; fold the float checkpoint and quantise the result";
-  const listed = refusals.find(({ modelTypes }) => modelTypes.includes(modelType));
-  if (listed !== undefined) return `model_type ${JSON.stringify(modelType)} ${listed.reason}`;
-  const told = telltales.find(({ field }) => Number(fields[field] ?? 0) > 0);
+  const told = telltales.find(({ field }) => isPresent(fields[field]));
   if (told !== undefined)
-    return `${told.field} is ${JSON.stringify(fields[told.field])}: the model ${told.reason}`;
+    return `${told.field} is ${showValue(fields[told.field])}: the model ${told.reason}`;
   if (fields.is_encoder_decoder === true) return "is_encoder_decoder is true: the model is not a decoder";
   return undefined;
 }
+
+/** Counts of parts that a model does not have are absent, null or 0. */
+const isPresent = (count: unknown): boolean => typeof count === "number" && count > 0;

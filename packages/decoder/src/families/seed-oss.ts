@@ -7,7 +7,7 @@ export const seedOss: Family = {
   modelType: "seed_oss",
   describe: (config) =>
     describeLlama(config, {
-      headDim: 128,
+      defaults: { headDim: 128, kvHeads: 8, maxPositions: 524_288 },
       biases: {
         projections: config.flag("attention_bias", true),
         output: config.flag("attention_out_bias", false),

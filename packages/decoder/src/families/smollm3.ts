@@ -1,7 +1,9 @@
 import type { ConfigFields } from "../config/config-fields.js";
 import type { Family } from "./family.js";
+import { readLayerTypes } from "./layer-types.js";
 import { describeLlama } from "./llama-like.js";
-import { readLayerTypes, readRope } from "./parts.js";
+import { readLayers } from "./parts.js";
+import { readRope } from "./read-rope.js";
 
 /** SmolLM3: Llama without rotation in every fourth layer. */
 export const smollm3: Family = {
@@ -9,19 +11,20 @@ export const smollm3: Family = {
   modelType: "smollm3",
   describe: (config) => {
     const attention = config.flag("attention_bias", false);
-    const layers = config.count("num_hidden_layers");
+    const layers = readLayers(config, "num_hidden_layers");
     const turns = readTurningLayers(config, layers);
-    const window = config.nullable("sliding_window", undefined);
-    const on = config.flag("use_sliding_window", false) && window !== undefined;
+    config.markRead("sliding_window", "max_window_layers");
+    const on = config.flag("use_sliding_window", false);
+    const window = on ? config.nullableCount("sliding_window", undefined) : undefined;
     const types = readLayerTypes(config, layers, (layer) =>
-      on && !turns(layer) ? "sliding_attention" : "full_attention",
+      window !== undefined && !turns(layer) ? "sliding_attention" : "full_attention",
     );
     return describeLlama(config, {
-      tiedByDefault: true,
+      defaults: { tied: true, kvHeads: 4, maxPositions: 32_768 },
       biases: { projections: attention, output: attention, mlp: config.flag("mlp_bias", false) },
       standardBiases: { attention: "attention_bias", mlp: "mlp_bias" },
-      rope: (layer, headDim) =>
-        turns(layer) ? readRope(config, { headDim, defaultTheta: 2_000_000 }) : undefined,
+      rope: (layer, shape) =>
+        turns(layer) ? readRope(config, shape, { defaultTheta: 2_000_000 }) : undefined,
       window: (layer) => (types[layer] === "sliding_attention" ? window : undefined),
     });
   },

@@ -65,7 +65,8 @@ function emitComputedRope(
     e.scalar(scaling.factor / scaling.originalLength, "float32"),
   ]);
   const stretch = e.node("Sub", "stretch/Sub", [scaled, e.scalar(scaling.factor - 1, "float32")]);
-  const exponents = vector("exponents", (j) => (-2 * j) / (rotaryDim - 2));
+  // With a single frequency, which is 1 whatever the base, the exponent would be 0 / 0.
+  const exponents = vector("exponents", (j) => (j === 0 ? 0 : (-2 * j) / (rotaryDim - 2)));
   const frequencies = e.node("Mul", "frequencies/Mul", [
     vector("frequencies", (j) => theta ** ((-2 * j) / rotaryDim)),
     e.node("Pow", "frequencies/Pow", [stretch, exponents]),

@@ -1,4 +1,5 @@
 import { type RopeParameters, ropeFrequencies, ropeTables } from "@kvfold/rope";
+import { DecoderError } from "../decoder-error.js";
 import type { Emitter } from "./emitter.js";
 
 /** Names of the cos and sin tables `[P, rotaryDim / 2]`. */
@@ -7,8 +8,12 @@ export interface TableNames {
   readonly sin: string;
 }
 
+/** Numbers of one table: 512 MB, enough for 2 million positions of heads of 128. */
+const MAX_TABLE_SIZE = 2 ** 27;
+
 /** The tables of a rotation whose frequencies are those of a text of `length` tokens, with a row for each position. */
 export function emitRopeTables(e: Emitter, rope: RopeParameters, length: number): TableNames {
+  checkRows(rope, length);
   return emitTables(e, [tablesFor(rope, length, length)]);
 }
 
@@ -22,7 +27,18 @@ export function emitSwitchedTables(
   boundary: number,
   length: number,
 ): TableNames {
+  checkRows(rope, boundary + length);
   return emitTables(e, [tablesFor(rope, boundary, boundary), tablesFor(rope, length, length)]);
+}
+
+/** A number in a config must not decide how much memory is asked for. */
+function checkRows({ rotaryDim }: RopeParameters, rows: number): void {
+  const size = rows * (rotaryDim / 2);
+  if (size <= MAX_TABLE_SIZE) return;
+  throw new DecoderError(
+    "invalid-option",
+    `the rotation tables of ${rows} positions would have ${size} numbers, more than ${MAX_TABLE_SIZE}; choose a shorter context with maxPositions than config.json names`,
+  );
 }
 
 /** Tables with `rows` rows, frequencies as for a text of `length` tokens. */

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -42,6 +42,21 @@ describe("directorySource", () => {
         message: `${file}: expected a directory, found a file`,
       }),
     );
+  });
+
+  it("tells what cannot be read from what is not there", async () => {
+    const folder = await mkdtemp(join(root, "loop-"));
+    const loop = join(folder, "config.json");
+    await symlink(loop, loop);
+    const unreadable = expect.objectContaining({
+      code: "unreadable-checkpoint",
+      message: expect.stringMatching(/loop-\w+\/config\.json cannot be read \(ELOOP: /),
+    });
+    const source = await directorySource(folder);
+    await expect(source.readText("config.json")).rejects.toThrow(unreadable);
+    await expect(source.openBytes("config.json")).rejects.toThrow(unreadable);
+    await expect(openCheckpoint(source)).rejects.toThrow(unreadable);
+    await expect(directorySource(loop)).rejects.toThrow(unreadable);
   });
 
   it("makes openCheckpoint refuse an empty folder by name", async () => {

@@ -76,12 +76,22 @@ export function readPositives(fields: ConfigFields, key: string, length: number)
 
 /** The error for a field that is missing or does not hold what was expected. */
 export function malformed(fields: ConfigFields, key: string, expected: string, found: unknown): RopeError {
-  const seen = found === undefined ? "nothing" : JSON.stringify(found);
   return new RopeError(
     "malformed-config",
-    `ropeParameters: expected ${fields.path}.${key} to be ${expected}, got ${seen}`,
+    `ropeParameters: expected ${fields.path}.${key} to be ${expected}, got ${showValue(found)}`,
   );
 }
+
+/** A value as a message may show it: nested deeply it would overflow the stack of `JSON.stringify`, and fill a screen. */
+export function showValue(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (Array.isArray(value)) return value.length === 0 ? "[]" : `a list of ${value.length}`;
+  if (isJsonObject(value)) return "an object";
+  const text = JSON.stringify(value);
+  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
+}
+
+const MAX_SHOWN = 80;
 
 function isPositive(value: unknown): value is number {
   return typeof value === "number" && Number.isFinite(value) && value > 0;
