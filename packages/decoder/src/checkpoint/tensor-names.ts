@@ -19,7 +19,7 @@ export function tensorNames({ embedding, blocks, head }: ModelConfig): ReadonlyS
 }
 
 /** Names of the tensors of one block. */
-export function blockTensorNames({ attention, attentionNorms, mlp, mlpNorms }: BlockSpec): readonly string[] {
+function blockTensorNames({ attention, attentionNorms, mlp, mlpNorms }: BlockSpec): readonly string[] {
   const { projections, output, queryNorm, keyNorm } = attention;
   const inputs =
     projections.layout === "split"

@@ -1,7 +1,7 @@
 import { bytesSource } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
 import { memoryFolder, syntheticFiles, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
-import { readConfig } from "../config/read-config.js";
+import { readConfig } from "../families/read-config.js";
 import { openCheckpoint } from "./checkpoint.js";
 import { loadEmbedding, loadHead } from "./load-weights.js";
 import { type StoredTable, settleTiedHead } from "./tied-head.js";

@@ -1,5 +1,5 @@
 import type { TensorInfo } from "@kvfold/safetensors";
-import type { ModelConfig } from "../config/read-config.js";
+import type { ModelConfig } from "../families/read-config.js";
 
 /** A table as it is stored. */
 export interface StoredTable {

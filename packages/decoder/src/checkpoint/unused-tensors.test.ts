@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { tinyBloom, tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
-import { readConfig } from "../config/read-config.js";
+import { readConfig } from "../families/read-config.js";
 import { tensorNames } from "./tensor-names.js";
 import { reviewUnusedTensors } from "./unused-tensors.js";
 

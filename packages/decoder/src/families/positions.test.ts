@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { tinyLlama } from "../../test/reference/synthetic-checkpoint.js";
-import { readConfig } from "../config/read-config.js";
+import { readConfig } from "./read-config.js";
 
 const read = (config: Readonly<Record<string, unknown>>) => readConfig(JSON.stringify(config));
 
