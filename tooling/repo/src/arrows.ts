@@ -21,7 +21,10 @@ export const arrows: Readonly<Record<string, Arrows>> = {
   "runtime-web": { to: ["runtime"], outside: ["onnxruntime-web"] },
   calibration: { to: ["linalg", "runtime", "safetensors"], outside: [] },
   decoder: { to: ["onnx", "rope", "runtime", "safetensors"], outside: [] },
-  converter: { to: ["calibration", "decoder", "linalg", "onnx", "rope", "runtime", "safetensors"], outside: ["zod"] },
+  converter: {
+    to: ["calibration", "decoder", "linalg", "onnx", "rope", "runtime", "safetensors"],
+    outside: ["zod"],
+  },
 };
 
 /**
