@@ -37,25 +37,31 @@ function readModel(name: string): BaseModel {
   };
 }
 
-/** Every field that some config has. */
-export const knownFields: readonly string[] = [
-  ...new Set(modelNames.flatMap((name) => Object.keys(baseModel(name).fields))),
-  ...[
-    "rope_theta",
-    "rope_scaling",
-    "rotary_pct",
-    "rotary_emb_base",
-    "partial_rotary_factor",
-    "rope_local_base_freq",
-  ],
-  ...["quantization_config", "kv_lora_rank", "num_experts", "num_local_experts", "num_kv_shared_layers"],
-  ...["is_encoder_decoder", "sliding_window_pattern", "no_rope_layers", "no_rope_layer_interval", "n_inner"],
-  ...[
-    "original_max_position_embeddings",
-    "head_dim",
-    "attn_config",
-    "rotary_dim",
-    "softmax_scale",
-    "torch_dtype",
-  ],
+const names = [
+  ...modelNames.flatMap((name) => Object.keys(baseModel(name).fields)),
+  "rope_theta",
+  "rope_scaling",
+  "rotary_pct",
+  "rotary_emb_base",
+  "partial_rotary_factor",
+  "rope_local_base_freq",
+  "quantization_config",
+  "kv_lora_rank",
+  "num_experts",
+  "num_local_experts",
+  "num_kv_shared_layers",
+  "is_encoder_decoder",
+  "sliding_window_pattern",
+  "no_rope_layers",
+  "no_rope_layer_interval",
+  "n_inner",
+  "original_max_position_embeddings",
+  "head_dim",
+  "attn_config",
+  "rotary_dim",
+  "softmax_scale",
+  "torch_dtype",
 ];
+
+/** Every field that some config has. */
+export const knownFields: readonly string[] = [...new Set(names)];

@@ -3,10 +3,10 @@ import { createRandom } from "@kvfold/runtime";
 /** Seeded choices: the same seed and case number make the same choices on every machine. */
 export interface Choices {
   /** An integer in `[0, below)`. */
-  int(below: number): number;
-  pick<T>(list: readonly T[]): T;
+  int(this: void, below: number): number;
+  pick<T>(this: void, list: readonly T[]): T;
   /** True with probability `share`. */
-  chance(share: number): boolean;
+  chance(this: void, share: number): boolean;
 }
 
 /** The choices of one case. Cases do not depend on each other, so any of them can be run alone. */

@@ -45,5 +45,8 @@ function ownerOf(error: unknown): string | undefined {
 export const fault = (detail: string, error?: unknown): Verdict => ({
   outcome: "fault",
   detail,
-  text: String((error as Error | undefined)?.stack ?? error ?? "").slice(0, 4000),
+  text: (error instanceof Error ? (error.stack ?? error.message) : JSON.stringify(error ?? "")).slice(
+    0,
+    4000,
+  ),
 });

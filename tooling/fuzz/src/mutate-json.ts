@@ -97,7 +97,7 @@ const memberTexts: readonly string[] = [
 ];
 
 const CHARACTERS = [
-  ...'{}[]",:\\0123456789-+.eE \n\tnulltruefalse\u0000\u0007\u001b\u0080\u2028\ud800',
+  ...Array.from('{}[]",:\\0123456789-+.eE \n\tnulltruefalse\u0000\u0007\u001b\u0080\u2028\ud800'),
   "\\u",
   "\\ud83d",
 ];

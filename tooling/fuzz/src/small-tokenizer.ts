@@ -1,4 +1,4 @@
-const LETTERS = [..."abcdefghijklmnopqrstuvwxyz", "Ġ", "Ċ", "<", ">", "/", "!"];
+const LETTERS = [...Array.from("abcdefghijklmnopqrstuvwxyz"), "Ġ", "Ċ", "<", ">", "/", "!"];
 const MERGES = ["h e", "l l", "he ll", "hell o", "w o", "r l", "Ġ wo"];
 const SPECIAL = ["<s>", "</s>", "<unk>"];
 const vocabulary = [...SPECIAL, ...LETTERS, ...MERGES.map((pair) => pair.replace(" ", ""))];
@@ -9,7 +9,13 @@ export const SMALL_TOKENIZER = {
   truncation: null,
   padding: null,
   added_tokens: SPECIAL.map((content, id) => ({
-    ...{ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true },
+    id,
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true,
   })),
   normalizer: { type: "NFC" },
   pre_tokenizer: {

@@ -121,9 +121,23 @@ const changeModelType: Mutate = ({ fields }, choices) => {
 const changeText: Mutate = ({ fields }, choices) => mutateText(JSON.stringify(fields, null, 2), choices);
 
 const MUTATIONS: readonly Mutate[] = [
-  ...[changeOwnField, changeOwnField, changeOwnField, changeOwnField, changeOwnField, changeOwnField],
-  ...[changeSeveral, changeSeveral, addKnownField, addKnownField, borrowFields, otherConfig],
-  ...[changeRope, changeRope, changeLayerTypes, changeModelType, changeText],
+  changeOwnField,
+  changeOwnField,
+  changeOwnField,
+  changeOwnField,
+  changeOwnField,
+  changeOwnField,
+  changeSeveral,
+  changeSeveral,
+  addKnownField,
+  addKnownField,
+  borrowFields,
+  otherConfig,
+  changeRope,
+  changeRope,
+  changeLayerTypes,
+  changeModelType,
+  changeText,
 ];
 
 function ownChange(fields: Readonly<Record<string, unknown>>, choices: Choices): Change {

@@ -1,6 +1,6 @@
 import { baseModel, modelNames } from "../base-models.js";
 import type { Choices } from "../choices.js";
-import type { FuzzCase, FuzzFile } from "../fuzz-case.js";
+import { EMPTY_FOLDER, type FuzzCase, type FuzzFile } from "../fuzz-case.js";
 import { HOSTILE_VALUES } from "../hostile-values.js";
 import { joined } from "../mutate-bytes.js";
 import { jsonPaths, mutateText, pickReplacement, replaceInJson } from "../mutate-json.js";
@@ -28,31 +28,25 @@ export function shardIndexCase(choices: Choices): FuzzCase {
 type Mutate = (sharded: Sharded, choices: Choices) => void;
 
 const SHARD_NAMES = [
-  ...[
-    "../model.safetensors",
-    "/etc/passwd",
-    "/x.safetensors",
-    "a/b.safetensors",
-    "a\\b.safetensors",
-    "C:x.safetensors",
-  ],
-  ...[
-    ".safetensors",
-    "..safetensors",
-    "config.json",
-    INDEX,
-    "x.safetensors\u0000",
-    "\u001b[2J.safetensors",
-    " .safetensors",
-  ],
-  ...[
-    "missing.safetensors",
-    `${"n".repeat(300)}.safetensors`,
-    "folder.safetensors",
-    "model.safetensors",
-    SHARDS[0],
-    SHARDS[1],
-  ],
+  "../model.safetensors",
+  "/etc/passwd",
+  "/x.safetensors",
+  "a/b.safetensors",
+  "a\\b.safetensors",
+  "C:x.safetensors",
+  ".safetensors",
+  "..safetensors",
+  "config.json",
+  INDEX,
+  "x.safetensors\u0000",
+  "\u001b[2J.safetensors",
+  " .safetensors",
+  "missing.safetensors",
+  `${"n".repeat(300)}.safetensors`,
+  "folder.safetensors",
+  "model.safetensors",
+  SHARDS[0],
+  SHARDS[1],
 ];
 
 const onIndex =
@@ -110,8 +104,8 @@ const MUTATIONS: readonly (readonly [string, Mutate])[] = [
   ["text of the index", onIndex((index, choices) => mutateText(JSON.stringify(index), choices).text)],
   ["only a weight map", onIndex((_, { pick }) => `{"weight_map":${pick(HOSTILE_VALUES)}}`)],
   ["a shard missing", ({ files }, { pick }) => void files.delete(pick(SHARDS))],
-  ["a shard that is a folder", ({ files }, { pick }) => void files.set(pick(SHARDS), "directory")],
-  ["the index is a folder", ({ files }) => void files.set(INDEX, "directory")],
+  ["a shard that is a folder", ({ files }, { pick }) => void files.set(pick(SHARDS), EMPTY_FOLDER)],
+  ["the index is a folder", ({ files }) => void files.set(INDEX, EMPTY_FOLDER)],
   ["one shard for both", ({ files }) => void files.set(SHARDS[1], files.get(SHARDS[0])!)],
   [
     "a broken shard",
