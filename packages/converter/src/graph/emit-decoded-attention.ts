@@ -115,7 +115,10 @@ function sideBySide(
  * `Fᵀ [s * d, r]` of each group, from the queries' side, `decode [H, d, r]`: the first query head that reads a KV head
  * speaks for it.
  */
-function groupDecoders({ heads, kvHeads, headDim, keys }: AttentionWeights, decode: Float32Array): Float32Array {
+function groupDecoders(
+  { heads, kvHeads, headDim, keys }: AttentionWeights,
+  decode: Float32Array,
+): Float32Array {
   const size = headDim * keys.size;
   const decoders = new Float32Array(kvHeads * size);
   for (let kvHead = 0; kvHead < kvHeads; kvHead++) {

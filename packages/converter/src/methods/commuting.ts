@@ -1,5 +1,5 @@
 import { covariance, createMatrix, type Matrix } from "@kvfold/linalg";
-import { type ComplexMixing, expandMixing } from "@kvfold/rope";
+import { type ComplexMixing, expandMixing } from "@kvfold/rope/mixing";
 import { type ComplexCode, frequencyCodes } from "./frequency-codes.js";
 import { latentValues } from "./latent.js";
 import { type Basis, type Group, groupSpans, type Method } from "./method.js";
