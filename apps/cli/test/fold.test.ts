@@ -217,7 +217,7 @@ describe("planCheckpoint", () => {
     });
   });
 
-  it.each([{ keep: "1/3" }, { keep: "2" }, { keep: "half" }, { keep: "1/2", keySpan: 3 }])(
+  it.each([{ keep: "1/3", method: "mean" }, { keep: "2" }, { keep: "half" }, { keep: "1/2", keySpan: 3 }])(
     "names an option that does not fit the heads: %j",
     async (options) => {
       const error = await failureOf(planCheckpoint({ model: ROPE_MODEL, method: "svd-a", ...options }));

@@ -40,6 +40,24 @@ describe("inspectModel", () => {
     }
   });
 
+  it("prints what a folded model keeps of the original's cache", () => {
+    const model = {
+      path: "m",
+      kind: "onnx",
+      family: "llama",
+      layers: 2,
+      heads: 9,
+      kvHeads: 1,
+      headDim: 88,
+    } as const;
+    const cache = { type: "float32", bytesPerToken: 1408, bytesAtFullContext: 1408 } as const;
+    const text = renderInspection(
+      { ...model, maxPositions: 1, cache, kept: { keep: "1/3", achieved: 88 / 256 } },
+      plain,
+    );
+    expect(text).toMatch(/\nkept of the original's {2,}1\/3: 34\.4 % \(3\.1 % more than asked: /);
+  });
+
   it("leaves the rotation out where there is none", async () => {
     const result = await inspectModel({ model: ALIBI_MODEL, calibration }, quietContext);
     expect(result.energy!.layers.map(({ keysBeforeRope }) => keysBeforeRope)).toEqual(Array(6).fill(null));

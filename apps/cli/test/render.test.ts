@@ -42,6 +42,23 @@ describe("renderPlan", () => {
     expect(text).toContain("budget                 uniform\n");
   });
 
+  it("says what is kept, and how far that is from what was asked", async () => {
+    const kept = async (keep: string) => {
+      const plan = await planCheckpoint({
+        model: ROPE_MODEL,
+        keep,
+        method: "svd-a",
+        keySpan: 1,
+        valueSpan: 1,
+      });
+      return /\nkept {2,}(.*)\n/.exec(renderPlan(plan, plain))![1];
+    };
+    expect(await kept("1/2")).toBe("50.0 %");
+    // 32 numbers at 0.27: 8 of 8.64.
+    expect(await kept("0.27")).toMatch(/^25\.0 % \(7\.4 % less than asked: /);
+    expect(await kept("0.23")).toMatch(/^25\.0 % \(8\.7 % more than asked: /);
+  });
+
   it("says that a budget settles ranks by measurement, and shows them settled", async () => {
     const plan = await planCheckpoint({
       model: ROPE_MODEL,

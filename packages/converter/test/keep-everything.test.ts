@@ -55,7 +55,7 @@ async function differenceFromReference(
   return largestDifference(await foldedLogits(folded, tokens), expected.data);
 }
 
-describe("--keep 1", () => {
+describe("keep 1", () => {
   it.each(synthetic)("reproduces a synthetic %s", async (_, open) => {
     const [tokens] = randomWindows(1, 40, { vocabulary: 61 });
     const difference = await differenceFromReference(await open(), tokens!, { keep: "1" });

@@ -35,7 +35,15 @@ export declare namespace inspectModel {
     /** Longest context in tokens; `null` where nothing limits it. */
     readonly maxPositions: number | null;
     readonly cache: Cache;
+    /** What is left of the original's cache, for models that kvfold folded. */
+    readonly kept?: Kept;
     readonly energy?: Energy;
+  }
+  interface Kept {
+    /** What was asked for, e.g. `1/4`. */
+    readonly keep: string;
+    /** What it came to, 0 to 1. */
+    readonly achieved: number;
   }
   /** Bytes of the KV cache. A checkpoint's in float32, which halves in float16. */
   interface Cache {
@@ -119,7 +127,7 @@ async function inspectGraph(
   path: string,
   { folder, graph }: Extract<ModelLocation, { kind: "onnx" }>,
 ): Promise<inspectModel.Result> {
-  const { modelType = "unknown", maxPositions = null, heads } = await readFolderConfig(folder);
+  const { modelType = "unknown", maxPositions = null, heads, record } = await readFolderConfig(folder);
   const layout = await readGraphCache(graph);
   const bytesPerToken = cacheBytesPerToken(layout);
   const keys = layout.layers.map(({ key }): CacheSlot => key);
@@ -137,7 +145,14 @@ async function inspectGraph(
       bytesPerToken,
       bytesAtFullContext: maxPositions === null ? null : bytesPerToken * maxPositions,
     },
+    ...keptShare(record),
   };
+}
+
+/** What `kvfold.json` says of the share that was kept; folders of other tools, and of older versions, say nothing. */
+function keptShare(record: Readonly<Record<string, unknown>> | undefined): { kept?: inspectModel.Kept } {
+  const { keep, achieved } = (record?.plan ?? {}) as Partial<inspectModel.Kept>;
+  return typeof keep === "string" && typeof achieved === "number" ? { kept: { keep, achieved } } : {};
 }
 
 /** The one value of all layers. */

@@ -2,6 +2,7 @@ import { formatBytes } from "@kvfold/runtime";
 import type { foldCheckpoint } from "../jobs/fold.js";
 import type { Colours } from "../ui/terminal.js";
 import { formatSeconds } from "./format.js";
+import { describeKeptShare } from "./kept-share.js";
 import { renderPairs } from "./table.js";
 
 /** What a fold did, for people. */
@@ -16,6 +17,7 @@ export function renderFold(
       `${plan.method}, keep ${plan.keep}${plan.budget === "uniform" ? "" : `, budget ${plan.budget}`}`,
     ],
     ...plan.notices.map((notice) => ["note", notice] as const),
+    ["cache kept", describeKeptShare(plan)],
     ["cache per token", `${formatBytes(before)} -> ${formatBytes(after)}`],
     ["time", formatSeconds(seconds)],
     ["peak memory", formatBytes(peakBytes)],

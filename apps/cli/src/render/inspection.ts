@@ -3,6 +3,7 @@ import type { inspectModel } from "../jobs/inspect.js";
 import type { LayerEnergy } from "../jobs/measure-energy.js";
 import type { Colours } from "../ui/terminal.js";
 import { formatPercent } from "./format.js";
+import { describeKeptShare } from "./kept-share.js";
 import { type Column, renderPairs, renderTable } from "./table.js";
 
 /** A model's description for people, with the table of energies where they were measured. */
@@ -26,6 +27,9 @@ function describe({ kind, cache, ...model }: inspectModel.Result): readonly (rea
     ["context", model.maxPositions === null ? "unlimited" : `${model.maxPositions} tokens`],
     ["cache per token", `${formatBytes(bytesPerToken)} (${type})`],
     ["cache at full context", bytesAtFullContext === null ? "unlimited" : formatBytes(bytesAtFullContext)],
+    ...(model.kept === undefined
+      ? []
+      : [["kept of the original's", `${model.kept.keep}: ${describeKeptShare(model.kept)}`] as const]),
   ];
 }
 

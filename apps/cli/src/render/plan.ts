@@ -1,6 +1,7 @@
 import { type FoldPlan, findBudget, type SidePlan } from "@kvfold/converter";
 import { formatBytes } from "@kvfold/runtime";
 import type { Colours } from "../ui/terminal.js";
+import { describeKeptShare } from "./kept-share.js";
 import { renderPairs, renderTable } from "./table.js";
 
 /** A plan for people: what happens to which layers, and what it saves. */
@@ -10,6 +11,7 @@ export function renderPlan(plan: FoldPlan, colours: Colours): string {
     ["family", plan.family],
     ["method", plan.method],
     ["keep", plan.keep],
+    ["kept", describeKeptShare(plan)],
     ["budget", describeBudget(plan)],
     ["healing", plan.heal],
     ...plan.notices.map((notice) => ["note", notice] as const),

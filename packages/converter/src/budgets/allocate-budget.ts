@@ -2,7 +2,7 @@ import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
 import type { Checkpoint } from "@kvfold/decoder";
 import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
-import { cacheBytes } from "../plan/cache-size.js";
+import { cacheFigures } from "../plan/cache-size.js";
 import type { FoldPlan, LayerPlan } from "../plan/fold-plan.js";
 import type { BudgetContext } from "./budget.js";
 import { findBudget } from "./index.js";
@@ -44,8 +44,12 @@ export async function allocateBudget(options: allocateBudget.Options): Promise<F
   const onLayer = (layer: number) => onBudget?.({ done: layer + 1, total: shape.layers });
   const grid = rankGrid(plan, shape);
   const layers = await allocate(options, { checkpoint, plan, grid, onLayer, signal });
-  const cacheBytesPerToken = cacheBytes(shape, layers, plan.dtypes[0] ?? "fp32");
-  return { ...plan, layers, settled: true, cacheBytesPerToken };
+  return {
+    ...plan,
+    layers,
+    settled: true,
+    ...cacheFigures(checkpoint.config, layers, plan.dtypes[0] ?? "fp32"),
+  };
 }
 
 function allocate(options: allocateBudget.Options, context: BudgetContext): Promise<readonly LayerPlan[]> {

@@ -1,4 +1,4 @@
-import { findNamed } from "../find-named.js";
+import { findNamed, requireOwnName } from "../find-named.js";
 import type { Budget } from "./budget.js";
 import { eigenThreshold } from "./eigen-threshold.js";
 import { knapsack } from "./knapsack.js";
@@ -11,8 +11,13 @@ export { uniform };
 export const budgets: readonly Budget[] = [uniform, knapsack, lorcProgressive, eigenThreshold];
 
 /**
- * The budget of that name.
+ * The budget of that name, among those of this package and `others`.
  *
- * @throws {ConverterError} `invalid-option` when there is none.
+ * @throws {ConverterError} `invalid-option` when there is none, or when one of `others` takes the name of another.
  */
-export const findBudget = (name: string): Budget => findNamed("budget", budgets, name);
+export const findBudget = (name: string, others: readonly Budget[] = []): Budget =>
+  findNamed("budget", budgets, name, others);
+
+/** A budget by its name, or as it is when it comes from elsewhere. */
+export const resolveBudget = (given: string | Budget): Budget =>
+  typeof given === "string" ? findBudget(given) : requireOwnName("budget", budgets, given);

@@ -42,7 +42,7 @@ export function groupsOf(side: Side, plan: SidePlan, context: LayerContext): rea
     layer,
     index,
     seed,
-    positions,
+    rotated: positions === "rope",
     headDim,
     span: plan.span,
     rank: plan.rank,

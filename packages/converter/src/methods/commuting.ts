@@ -2,8 +2,9 @@ import { covariance, createMatrix, type Matrix } from "@kvfold/linalg";
 import { type ComplexMixing, expandMixing } from "@kvfold/rope/mixing";
 import { type ComplexCode, frequencyCodes } from "./frequency-codes.js";
 import { latentValues } from "./latent.js";
-import { type Basis, type Group, groupSpans, type Method } from "./method.js";
+import type { Basis, Group, Method } from "./method.js";
 import { frequencyWeights } from "./metrics.js";
+import { groupSpans } from "./spans.js";
 
 /**
  * Keys folded by complex mixing of heads within each frequency, which commutes with RoPE (docs/method.md, commuting): the
@@ -17,6 +18,7 @@ export const commuting: Method = {
   heal: "both",
   standardShape: true,
   spans: groupSpans,
+  allowsRank: ({ rank }, headDim) => rank % headDim === 0,
   basis: async (group, products) =>
     group.side === "keys" ? keyBases([group], uniformSlots)[0]! : latentValues(group, products),
 };
@@ -28,6 +30,8 @@ export const commutingReallocated: Method = {
   summary: "RoPE-commuting keys that give each layer's cache to the frequencies that need it (ONNX only)",
   reference: "docs/method.md, commuting, reallocated",
   standardShape: false,
+  // A code is a complex number.
+  allowsRank: ({ rank }) => rank % 2 === 0,
   bases: async (groups, products) =>
     groups[0]?.side === "keys"
       ? keyBases(groups, bestSlots)

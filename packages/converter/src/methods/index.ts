@@ -1,4 +1,4 @@
-import { findNamed } from "../find-named.js";
+import { findNamed, requireOwnName } from "../find-named.js";
 import { commuting, commutingReallocated } from "./commuting.js";
 import { eigenAttention } from "./eigen-attention.js";
 import { latent } from "./latent.js";
@@ -32,8 +32,13 @@ export const methods: readonly Method[] = [
 export const DEFAULT_METHOD: string = latent.name;
 
 /**
- * The method of that name.
+ * The method of that name, among those of this package and `others`.
  *
- * @throws {ConverterError} `invalid-option` when there is none.
+ * @throws {ConverterError} `invalid-option` when there is none, or when one of `others` takes the name of another.
  */
-export const findMethod = (name: string): Method => findNamed("method", methods, name);
+export const findMethod = (name: string, others: readonly Method[] = []): Method =>
+  findNamed("method", methods, name, others);
+
+/** A method by its name, or as it is when it comes from elsewhere. */
+export const resolveMethod = (given: string | Method): Method =>
+  typeof given === "string" ? findMethod(given) : requireOwnName("method", methods, given);

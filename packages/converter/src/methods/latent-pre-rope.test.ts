@@ -41,7 +41,7 @@ describe("keys before RoPE", () => {
   });
 
   it("are those of latent where nothing rotates", async () => {
-    const group = randomGroup(shape, 1, { positions: "alibi" });
+    const group = randomGroup(shape, 1, { rotated: false });
     const [own, other] = [await basisOf(latentPreRope, group), await basisOf(latent, group)];
     expect(largestDifference(own.encode.data, other.encode.data)).toBe(0);
   });

@@ -28,10 +28,10 @@ export const latentPreRope: Method = {
   heal: "both",
   keysBeforeRope: true,
   spans: latent.spans,
-  keyShare: ({ positions }) => (positions === "rope" ? KEY_SHARE : undefined),
+  keyShare: ({ rotated }) => (rotated ? KEY_SHARE : undefined),
   basis: (group, products) => {
     if (group.side === "values") return latentValues(group, products);
-    return group.positions === "rope" ? unrotatedKeys(group, products) : latentKeys(group, products);
+    return group.rotated ? unrotatedKeys(group, products) : latentKeys(group, products);
   },
 };
 

@@ -9,6 +9,7 @@ import {
 } from "@kvfold/linalg";
 import type { Basis, Group, Method } from "./method.js";
 import { outputMetric, scoreMetric } from "./metrics.js";
+import { spanFor } from "./spans.js";
 
 /**
  * Heads that share a latent, as a multiple of the shrink. More heads keep more and cost more at decode; at four times
@@ -23,8 +24,8 @@ export const latent: Method = {
   reference: "docs/method.md",
   taps: ["queries", "keys", "values", "sensitiveQueries", "attentionWeights"],
   heal: "both",
-  spans: ({ shape, shrink }) => {
-    const span = largestDivisor(shape.kvHeads, shrink, SPAN_FACTOR * shrink);
+  spans: ({ kvHeads, shrink }) => {
+    const span = spanFor(kvHeads, shrink, SPAN_FACTOR * shrink);
     return { keys: span, values: span };
   },
   basis: (group, products) =>
@@ -50,12 +51,4 @@ export async function latentValues(group: Group, products: MatrixProducts): Prom
   const basis = await obliqueBasis({ covariance: covariance(moments), metric, rank, products });
   const mean = meanOf(moments);
   return { ...basis, offset: subtract(mean, multiply(multiply(mean, basis.encode), basis.decode)).data };
-}
-
-/** The largest divisor of `count` from `least` up to `most`; `least` itself where there is none (planning reports it). */
-function largestDivisor(count: number, least: number, most: number): number {
-  for (let candidate = Math.min(most, count); candidate > least; candidate--) {
-    if (count % candidate === 0) return candidate;
-  }
-  return least;
 }

@@ -11,6 +11,6 @@ export const lorc: Method = {
   reference: "arXiv 2410.03111",
   taps: [],
   keysBeforeRope: true,
-  spans: ({ shape }) => ({ keys: shape.kvHeads, values: shape.kvHeads }),
+  spans: ({ kvHeads }) => ({ keys: kvHeads, values: kvHeads }),
   basis: weightBasis,
 };

@@ -1,6 +1,7 @@
 import { createMatrix, transpose } from "@kvfold/linalg";
 import { ConverterError } from "../converter-error.js";
-import { type Group, groupSpans, type Method } from "./method.js";
+import type { Group, Method } from "./method.js";
+import { groupSpans } from "./spans.js";
 
 /** Averages neighbouring heads: GQA's own recipe (Ainslie et al. 2023, section 2.1). */
 export const mean: Method = {
@@ -10,6 +11,8 @@ export const mean: Method = {
   taps: [],
   standardShape: true,
   spans: groupSpans,
+  // Every folded head is the average of the same number of heads.
+  allowsRank: ({ span, rank }, headDim) => rank % headDim === 0 && (span * headDim) % rank === 0,
   basis: async (group) => {
     const pooled = averageMatrix(group);
     const basis = { encode: pooled, decode: indicator(group, pooled.cols) };
@@ -28,7 +31,7 @@ function averageMatrix({ span, headDim, rank }: Group) {
   if (!Number.isInteger(pooled)) {
     throw new ConverterError(
       "invalid-option",
-      `method mean: --keep must be 1 over a whole number, found ${rank}/${span * headDim}`,
+      `method mean: expected a rank that divides the ${span * headDim} numbers of its heads, found ${rank}`,
     );
   }
   const data = new Float64Array(span * headDim * rank);

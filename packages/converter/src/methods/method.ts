@@ -1,4 +1,3 @@
-import type { ModelShape } from "@kvfold/decoder";
 import type { Matrix, MatrixProducts, Moments } from "@kvfold/linalg";
 import type { Tap } from "../graph/taps.js";
 import type { Heal } from "./heal.js";
@@ -45,7 +44,8 @@ export interface Group {
   /** `r`, numbers to keep per token. */
   readonly rank: number;
   readonly seed: number;
-  readonly positions: "rope" | "alibi";
+  /** Whether the layer's queries and keys are rotated by their positions (RoPE). */
+  readonly rotated: boolean;
   /** The group's columns of the projection, `[D, s * d]`. */
   readonly weights: () => Matrix;
   /** Moments of the group's activations (keys after the rotation), width `s * d`. */
@@ -73,13 +73,18 @@ export interface Method {
   readonly draws?: boolean;
   /** What is refitted after folding unless told otherwise; nothing without it. */
   readonly heal?: Heal;
-  /** The spans it uses unless told otherwise; `shrink` is how many times smaller the cache gets. */
-  readonly spans: (model: SpanContext) => Spans;
+  /** The spans it uses unless told otherwise; each divides the layer's KV heads (`spanFor` finds such a number). */
+  readonly spans: (layer: SpanContext) => Spans;
+  /**
+   * Whether it can make folded heads of this rank; it can make any without this function. Planning rounds a rank to the
+   * nearest one that can be made.
+   */
+  readonly allowsRank?: (side: { readonly span: number; readonly rank: number }, headDim: number) => boolean;
   /**
    * The share of the cache that keys take unless told otherwise, 0 to 1. A half without it, so that keys and values are
    * of one size and fused attention fits.
    */
-  readonly keyShare?: (model: SpanContext) => number | undefined;
+  readonly keyShare?: (layer: SpanContext) => number | undefined;
   /** The basis of one group, its large products made by `products`. */
   readonly basis: (group: Group, products: MatrixProducts) => Promise<Basis>;
   /** In place of `basis`, where the groups of a layer must agree on something. */
@@ -94,17 +99,24 @@ export interface Method {
    * Without rotation nothing is expanded: such keys fold into `W_Q` like any other.
    */
   readonly keysBeforeRope?: boolean;
-  /** With spans equal to the shrink the result has the shape and the rotation of a plain GQA checkpoint. */
+  /**
+   * It keeps whole heads: shares of the cache that are no whole number of heads are refused, never rounded. With spans
+   * equal to the shrink the result has the shape and the rotation of a plain GQA checkpoint.
+   */
   readonly standardShape?: boolean;
 }
 
-/** What default spans and shares may depend on. */
+/** What default spans and shares of a layer may depend on. */
 export interface SpanContext {
-  readonly shape: ModelShape;
-  readonly positions: "rope" | "alibi";
-  /** Heads that must share for the cache to shrink as asked: the denominator of `keep`. */
+  /** `Hkv`. */
+  readonly kvHeads: number;
+  /** `d`. */
+  readonly headDim: number;
+  /** Whether queries and keys are rotated by their positions (RoPE). */
+  readonly rotated: boolean;
+  /**
+   * KV heads that must share for folded heads to be whole ones: the denominator of `keep`. Where there are fewer KV
+   * heads, how many times smaller the cache gets, rounded up.
+   */
   readonly shrink: number;
 }
-
-/** Spans equal to the shrink: folded heads keep the size of the input's heads, the shape of plain GQA. */
-export const groupSpans = ({ shrink }: SpanContext): Spans => ({ keys: shrink, values: shrink });

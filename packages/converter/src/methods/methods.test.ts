@@ -119,7 +119,7 @@ describe("mean", () => {
     await expect(basisOf("mean", randomGroup({ span: 4, headDim: 8, rank: 24 }))).rejects.toThrow(
       expect.objectContaining({
         code: "invalid-option",
-        message: "method mean: --keep must be 1 over a whole number, found 24/32",
+        message: "method mean: expected a rank that divides the 32 numbers of its heads, found 24",
       }),
     );
   });

@@ -1,4 +1,5 @@
 import type { Method } from "./method.js";
+import { groupSpans } from "./spans.js";
 import { activationBasis } from "./svd-a.js";
 
 /** The paper as it stands: SVD-a, with one basis for a whole layer's keys where they are rotated. */
@@ -7,9 +8,9 @@ export const paper: Method = {
   summary: "SVD-a with the paper's spans: RoPE keys share one latent per layer, the rest is grouped",
   reference: "arXiv 2406.07056, sections 3.3 and 3.4",
   taps: ["keys", "values"],
-  spans: ({ shape, positions, shrink }) => ({
-    keys: positions === "rope" ? shape.kvHeads : shrink,
-    values: shrink,
-  }),
+  spans: (layer) => {
+    const grouped = groupSpans(layer);
+    return layer.rotated ? { ...grouped, keys: layer.kvHeads } : grouped;
+  },
   basis: activationBasis,
 };

@@ -1,6 +1,8 @@
 import { createMatrix, type Matrix, type MatrixProducts, obliqueBasis } from "@kvfold/linalg";
 import { gaussians } from "@kvfold/runtime";
 import type { Group, Method } from "./method.js";
+import { groupSpans } from "./spans.js";
+
 /** A random orthonormal basis: the floor that a method must clear to be worth anything. */
 export const random: Method = {
   name: "random",
@@ -8,7 +10,7 @@ export const random: Method = {
   reference: "baseline",
   taps: [],
   draws: true,
-  spans: ({ shrink }) => ({ keys: shrink, values: shrink }),
+  spans: groupSpans,
   basis: async (group, products) =>
     obliqueBasis({ covariance: await randomCovariance(group, products), rank: group.rank, products }),
 };

@@ -1,5 +1,6 @@
 import { type MatrixProducts, principalBasis } from "@kvfold/linalg";
-import { type Basis, type Group, groupSpans, type Method } from "./method.js";
+import type { Basis, Group, Method } from "./method.js";
+import { groupSpans } from "./spans.js";
 
 /** Top right singular vectors of the group's stacked projection weights. */
 export const weightBasis = ({ weights, rank }: Group, products: MatrixProducts): Promise<Basis> =>

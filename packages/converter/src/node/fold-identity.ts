@@ -21,7 +21,7 @@ export declare namespace foldIdentity {
 }
 
 /** Fields of a plan that follow from its others: they would only make messages longer. */
-const DERIVED_FIELDS: ReadonlySet<string> = new Set(["cacheBytesPerToken", "settled"]);
+const DERIVED_FIELDS: ReadonlySet<string> = new Set(["achieved", "cacheBytesPerToken", "settled"]);
 
 /**
  * Everything that a fold's output follows from. Of the checkpoint that is its config and every byte of its tensors, which

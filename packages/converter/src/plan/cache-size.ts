@@ -1,6 +1,7 @@
-import type { CacheShape, ModelShape } from "@kvfold/decoder";
+import type { CacheShape, ModelConfig } from "@kvfold/decoder";
 import { type Dtype, dtypes } from "@kvfold/decoder";
 import type { FoldPlan, LayerPlan } from "./fold-plan.js";
+import { layerShape } from "./layer-shape.js";
 
 /** The cache shapes of a layer plan, as graphs name them. */
 export function cacheShapes({ keys, values }: LayerPlan): {
@@ -14,13 +15,20 @@ export function cacheShapes({ keys, values }: LayerPlan): {
 export const numbersPerToken = ({ keys, values }: LayerPlan): number =>
   keys.heads * keys.rank + values.heads * values.rank;
 
-/** Bytes of the KV cache per token over all layers, unfolded and folded. */
-export function cacheBytes(
-  { kvHeads, headDim }: ModelShape,
+/** What the plans of all layers make of the KV cache: the share that is left, and bytes per token before and after. */
+export function cacheFigures(
+  config: ModelConfig,
   layers: readonly LayerPlan[],
   dtype: Dtype,
-): FoldPlan["cacheBytesPerToken"] {
+): Pick<FoldPlan, "achieved" | "cacheBytesPerToken"> {
   const bytes = dtypes[dtype].floatType === "float16" ? 2 : 4;
-  const kept = layers.reduce((total, layer) => total + numbersPerToken(layer), 0);
-  return { before: bytes * layers.length * 2 * kvHeads * headDim, after: bytes * kept };
+  const sum = (numbers: readonly number[]) => numbers.reduce((total, count) => total + count, 0);
+  const whole = sum(layers.map((_, index) => wholeLayer(config, index)));
+  const kept = sum(layers.map(numbersPerToken));
+  return { achieved: kept / whole, cacheBytesPerToken: { before: bytes * whole, after: bytes * kept } };
+}
+
+function wholeLayer(config: ModelConfig, index: number): number {
+  const { kvHeads, headDim } = layerShape(config, index);
+  return 2 * kvHeads * headDim;
 }

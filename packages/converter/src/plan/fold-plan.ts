@@ -29,8 +29,10 @@ export interface LayerPlan {
 export interface FoldPlan {
   readonly family: string;
   readonly method: string;
-  /** Share of the cache kept, e.g. `1/4`. */
+  /** Share of the cache that was asked for, e.g. `1/4`. */
   readonly keep: string;
+  /** Share of the cache that `layers` keep, 0 to 1: not quite `keep` where ranks would not be whole numbers. */
+  readonly achieved: number;
   /** How the ranks that `keep` leaves are shared out among the layers. */
   readonly budget: string;
   /**

@@ -23,7 +23,8 @@ describe("parseKeep", () => {
       expect(() => parseKeep(text)).toThrow(
         expect.objectContaining({
           code: "invalid-option",
-          message: `--keep ${text}: expected a share of the cache above 0 and up to 1, such as 1/2, 1/4 or 0.5`,
+          option: "keep",
+          message: `keep ${text}: expected a share of the cache above 0 and up to 1, such as 1/2, 1/4 or 0.5`,
         }),
       );
     },

@@ -4,27 +4,38 @@ import { ConverterError } from "../converter-error.js";
 import type { Method, SpanContext } from "../methods/method.js";
 import { parseKeep } from "./keep.js";
 
-interface Sharing {
-  readonly method: Method;
-  readonly budget: Budget;
-  readonly context: SpanContext;
+/** What an even split gives each side. */
+const HALF = 1 / 2;
+
+/**
+ * The share of a layer's cache that keys take unless told otherwise; `undefined` where it is simply a half. Budgets begin
+ * with halves.
+ */
+export function findKeyShare(
+  given: number | undefined,
+  { method, budget }: { readonly method: Method; readonly budget: Budget },
+  context: SpanContext,
+): number | undefined {
+  const share = given ?? (budget === uniform ? method.keyShare?.(context) : undefined);
+  return share === HALF ? undefined : share;
 }
 
 /**
- * The share of the cache that keys take, where it is not simply a half. Budgets begin with halves.
+ * Reads the share of the cache that keys are to take.
  *
- * @throws {ConverterError} `invalid-option` when a share is given that the method or the budget has no use for.
+ * @throws {ConverterError} `invalid-option` when it is no share, or the method or the budget has no use for it.
  */
-export function findKeyShare(
-  given: string | undefined,
-  { method, budget, context }: Sharing,
+export function parseKeyShare(
+  given: string | number | undefined,
+  { method, budget }: { readonly method: Method; readonly budget: Budget },
 ): number | undefined {
-  if (given === undefined) return budget === uniform ? method.keyShare?.(context) : undefined;
-  const { numerator, denominator } = parseKeep(given, "--key-share");
+  if (given === undefined) return undefined;
+  const option = "keyShare";
+  const { numerator, denominator } = parseKeep(given, option);
   const refuse = (reason: string) => {
-    throw new ConverterError("invalid-option", `--key-share ${given}: ${reason}; leave it out`);
+    throw new ConverterError("invalid-option", `${option} ${given}: ${reason}; leave it out`, { option });
   };
-  if (budget !== uniform) refuse(`--budget ${budget.name} finds the ranks itself`);
+  if (budget !== uniform) refuse(`budget ${budget.name} finds the ranks itself`);
   if (method.standardShape) refuse(`method ${method.name} keeps whole heads, as many for keys as for values`);
   return numerator / denominator;
 }

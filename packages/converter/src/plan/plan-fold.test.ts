@@ -89,19 +89,19 @@ describe("planFold", () => {
   it.each([
     [
       { keyShare: "2" },
-      "--key-share 2: expected a share of the cache above 0 and up to 1, such as 1/2, 1/4 or 0.5",
+      "keyShare 2: expected a share of the cache above 0 and up to 1, such as 1/2, 1/4 or 0.5",
     ],
     [
       { keyShare: "1/3", budget: "knapsack" },
-      "--key-share 1/3: --budget knapsack finds the ranks itself; leave it out",
+      "keyShare 1/3: budget knapsack finds the ranks itself; leave it out",
     ],
     [
       { keyShare: "1/3", method: "commuting" },
-      "--key-share 1/3: method commuting keeps whole heads, as many for keys as for values; leave it out",
+      "keyShare 1/3: method commuting keeps whole heads, as many for keys as for values; leave it out",
     ],
   ])("refuses a share of keys that has no use: %j", (options, message) => {
     expect(() => planFold(llama, { keep: "1/2", ...options })).toThrow(
-      expect.objectContaining({ code: "invalid-option", message }),
+      expect.objectContaining({ code: "invalid-option", option: "keyShare", message }),
     );
   });
 
@@ -155,24 +155,34 @@ describe("planFold refuses", () => {
     [
       "method none with less than everything",
       { keep: "1/2", method: "none" },
-      /method none keeps everything, but --keep is 1\/2; use --keep 1/,
-    ],
-    [
-      "a share whose heads do not divide",
-      { keep: "1/3", method: "svd-a" },
-      /--key-span 3: .*divides the model's 8 KV heads .*choose one of 1, 2, 4, 8/,
+      /^method none keeps everything, but keep is 1\/2; choose another method, or keep 1/,
     ],
     [
       "a span that does not divide",
       { keep: "1/2", method: "svd-a", keySpan: 2, valueSpan: 3 },
-      /--value-span 3: .*choose one of 1, 2, 4, 8/,
+      /^valueSpan 3: .*divides the model's 8 KV heads; choose one of 1, 2, 4, 8/,
     ],
-    ["a fraction of a head", { keep: "1/2", method: "svd-a", keySpan: 1.5 }, /--key-span 1\.5/],
-    ["a span of nothing", { keep: "1/2", method: "svd-a", keySpan: 0 }, /--key-span 0/],
+    ["a fraction of a head", { keep: "1/2", method: "svd-a", keySpan: 1.5 }, /^keySpan 1\.5/],
+    ["a span of nothing", { keep: "1/2", method: "svd-a", keySpan: 0 }, /^keySpan 0/],
     [
-      "a rank that is not whole",
-      { keep: "1/3", method: "paper" },
-      /--keep 1\/3: 8 heads of 16 would keep 42\.6\d* numbers, which is not whole; choose another --keep or --key-span/,
+      "whole heads of a share that is none",
+      { keep: "1/3", method: "commuting" },
+      /^keep 1\/3: method commuting keeps whole heads and cannot keep this share of 8 KV heads; the nearest it can: 1\/4 and 3\/8$/,
+    ],
+    [
+      "averages of different numbers of heads",
+      { keep: "3/4", method: "mean" },
+      /^keep 3\/4: method mean .* of 8 KV heads; the nearest it can: 1\/2 and 1$/,
+    ],
+    [
+      "half a head",
+      { keep: "1/2", method: "commuting", keySpan: 1, valueSpan: 1 },
+      /^keep 1\/2: .* of 8 KV heads in these spans; the nearest it can: 1, or leave keySpan and valueSpan out$/,
+    ],
+    [
+      "wide heads in a checkpoint",
+      { keep: "3/8", method: "commuting", formats: ["hf"] },
+      /^keep 3\/8: a checkpoint for plain GQA code \(format hf\) has heads of the size they had and cannot .*: 1\/4 and 1\/2$/,
     ],
     [
       "an unknown budget",
@@ -182,19 +192,19 @@ describe("planFold refuses", () => {
     [
       "different layers in a checkpoint",
       { keep: "1/2", method: "svd-a", budget: "knapsack", formats: ["onnx", "hf"] },
-      /--budget knapsack: a Hugging Face checkpoint \(--format hf\) states one number of KV heads for all layers; use --budget uniform/,
+      /^budget knapsack: a Hugging Face checkpoint \(format hf\) states one number of KV heads for all layers; use budget uniform/,
     ],
     [
       "different layers of whole heads",
       { keep: "1/2", method: "commuting", budget: "eigen-threshold" },
-      /--budget eigen-threshold: method commuting keeps whole heads, the same number in every layer; use --budget uniform/,
+      /^budget eigen-threshold: method commuting keeps whole heads, the same number in every layer; use budget uniform/,
     ],
     [
       "a checkpoint in four bits",
       { keep: "1/2", method: "mean", formats: ["onnx", "hf"], dtypes: ["q4"] },
-      /--format hf: a checkpoint holds floats, but --dtype is q4; add fp32 or fp16 to it/,
+      /^formats hf: a checkpoint holds floats, but dtypes is q4; add fp32 or fp16 to it/,
     ],
-    ["a share above everything", { keep: "2" }, /--keep 2/],
+    ["a share above everything", { keep: "2" }, /^keep 2/],
   ];
   it.each(refused)("%s", (_, options, message) => {
     expect(() => planFold(llama, options)).toThrow(

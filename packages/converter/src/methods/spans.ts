@@ -1,0 +1,17 @@
+import type { SpanContext, Spans } from "./method.js";
+
+/**
+ * The divisor of `kvHeads` that is nearest to a range of spans: the largest one from `least` to `most`, else the
+ * smallest above, else `kvHeads` itself.
+ */
+export function spanFor(kvHeads: number, least: number, most: number = least): number {
+  for (let span = Math.min(most, kvHeads); span >= least; span--) if (kvHeads % span === 0) return span;
+  for (let span = most + 1; span < kvHeads; span++) if (kvHeads % span === 0) return span;
+  return kvHeads;
+}
+
+/** Spans equal to the shrink, so that folded heads keep the size of the input's heads; the next divisor where there is none. */
+export function groupSpans({ kvHeads, shrink }: SpanContext): Spans {
+  const span = spanFor(kvHeads, shrink);
+  return { keys: span, values: span };
+}

@@ -1,0 +1,32 @@
+import type { ModelConfig } from "@kvfold/decoder";
+import { type AttentionKind, attentionKind } from "@kvfold/decoder/graph";
+import type { Method } from "../methods/method.js";
+import { cacheShapes } from "./cache-size.js";
+import type { LayerPlan } from "./fold-plan.js";
+
+/** What planning needs to know of one layer's attention. */
+export interface LayerShape {
+  /** `Hkv`, KV heads. */
+  readonly kvHeads: number;
+  /** `d`, size of a head. */
+  readonly headDim: number;
+  /** Whether queries and keys are rotated by their positions (RoPE). */
+  readonly rotated: boolean;
+}
+
+/** Whether a layer's queries and keys are rotated by their positions (RoPE). */
+export const rotates = ({ family }: ModelConfig, _layer: number): boolean => family.positions === "rope";
+
+/** The attention of one layer of a model. */
+export const layerShape = (config: ModelConfig, layer: number): LayerShape => ({
+  kvHeads: config.shape.kvHeads,
+  headDim: config.shape.headDim,
+  rotated: rotates(config, layer),
+});
+
+/** The attention that can compute a layer when it is folded by this plan. */
+export const layerAttention = (
+  { rotated }: LayerShape,
+  { keysBeforeRope }: Method,
+  plan: LayerPlan,
+): AttentionKind => (keysBeforeRope ? "plain" : attentionKind(cacheShapes(plan), rotated ? "rope" : "alibi"));

@@ -1,0 +1,65 @@
+import { type Dtype, floatDtype, type ModelConfig } from "@kvfold/decoder";
+import type { Budget } from "../budgets/budget.js";
+import { ConverterError } from "../converter-error.js";
+import { methods } from "../methods/index.js";
+import type { Method } from "../methods/method.js";
+import type { Format, LayerPlan } from "./fold-plan.js";
+import { layerShape } from "./layer-shape.js";
+
+/**
+ * Rejects budgets that give layers different ranks where these must fold alike.
+ *
+ * @throws {ConverterError} `invalid-option`.
+ */
+export function requireFreeRanks(budget: Budget, method: Method, formats: readonly Format[]): void {
+  const refuse = (reason: string) => {
+    throw new ConverterError("invalid-option", `budget ${budget.name}: ${reason}; use budget uniform`, {
+      option: "budget",
+    });
+  };
+  if (formats.includes("hf"))
+    refuse("a Hugging Face checkpoint (format hf) states one number of KV heads for all layers");
+  if (method.standardShape) refuse(`method ${method.name} keeps whole heads, the same number in every layer`);
+}
+
+/**
+ * Rejects folds that no Hugging Face checkpoint of the family can represent.
+ *
+ * @throws {ConverterError} `invalid-option`.
+ */
+export function requireCheckpointFormat({ family, standard }: ModelConfig, method: Method): void {
+  const able = methods.filter(({ standardShape }) => standardShape).map(({ name }) => name);
+  const refuse = (reason: string) => {
+    throw new ConverterError("invalid-option", `formats hf: ${reason}; format onnx can hold it`, {
+      option: "formats",
+    });
+  };
+  if (standard.kvHeads === undefined)
+    refuse(`a ${family.name} checkpoint has no field for fewer KV heads`);
+  if (!method.standardShape) {
+    refuse(
+      `method ${method.name} leaves products ${method.keysBeforeRope ? "before" : "after"} the rotation, which plain GQA code does not have (${able.join(", ")} do without)`,
+    );
+  }
+}
+
+/** Whether every layer has the shape of plain grouped-query attention: fewer heads of the size they had. */
+export const isPlainGqa = (config: ModelConfig, layers: readonly LayerPlan[]): boolean =>
+  layers.every(({ keys, values }, index) => {
+    const { headDim } = layerShape(config, index);
+    return keys.rank === headDim && values.rank === headDim;
+  });
+
+/**
+ * Rejects a checkpoint in four bits.
+ *
+ * @throws {ConverterError} `invalid-option`.
+ */
+export function requireFloats(dtypes: readonly Dtype[]): void {
+  if (floatDtype(dtypes) !== undefined) return;
+  throw new ConverterError(
+    "invalid-option",
+    `formats hf: a checkpoint holds floats, but dtypes is ${dtypes.join(",")}; add fp32 or fp16 to it`,
+    { option: "formats" },
+  );
+}
