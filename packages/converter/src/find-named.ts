@@ -20,9 +20,10 @@ export function findNamed<T extends Named>(
   const all = [...registry, ...others];
   const found = all.find((candidate) => candidate.name === name);
   if (found !== undefined) return found;
+  const known = all.map((candidate) => candidate.name).join(", ");
   throw new ConverterError(
     "invalid-option",
-    `${kind} ${JSON.stringify(name)} is unknown; choose one of ${all.map((candidate) => candidate.name).join(", ")}`,
+    `${kind} ${JSON.stringify(name)} is unknown; choose one of ${known}, or give your own in ${kind}s`,
     { option: kind },
   );
 }

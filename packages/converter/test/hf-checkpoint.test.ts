@@ -43,7 +43,7 @@ async function foldToBoth(checkpoint: Checkpoint, options: planFold.Options) {
       ["model.safetensors", weights],
     ]),
   );
-  const logits = await foldedLogits({ checkpoint, plan, files, moments: [] }, windows[0]!);
+  const logits = await foldedLogits({ files }, windows[0]!);
   return { written: await openCheckpoint(folder), logits };
 }
 

@@ -1,6 +1,7 @@
 import type { StageMoments } from "@kvfold/calibration";
 import { spillingHiddenStates } from "@kvfold/calibration/node";
-import { startCalibration, type Tap } from "@kvfold/converter";
+import type { Tap } from "@kvfold/converter";
+import { startCalibration } from "@kvfold/converter/internals";
 import { type Checkpoint, loadBlock, loadEmbedding } from "@kvfold/decoder";
 import { energyShares, secondMoment, symmetricEigen } from "@kvfold/linalg";
 import { throwIfAborted } from "@kvfold/runtime";

@@ -2,11 +2,14 @@ import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
 import type { Checkpoint } from "@kvfold/decoder";
 import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
+import { findMethod } from "../methods/index.js";
+import type { Method } from "../methods/method.js";
 import { cacheFigures } from "../plan/cache-size.js";
 import type { FoldPlan, LayerPlan } from "../plan/fold-plan.js";
-import type { BudgetContext } from "./budget.js";
+import type { Budget, BudgetContext } from "./budget.js";
 import { findBudget } from "./index.js";
 import { rankGrid } from "./rank-grid.js";
+import { requireAllocation } from "./require-allocation.js";
 
 export declare namespace allocateBudget {
   interface Options {
@@ -19,6 +22,9 @@ export declare namespace allocateBudget {
     /** Moments of the method's taps measured before, by layer. */
     readonly moments?: readonly StageMoments[] | undefined;
     readonly hiddenStates?: HiddenStatesFactory | undefined;
+    /** The plan's method and budget, where these are one's own. */
+    readonly methods?: readonly Method[] | undefined;
+    readonly budgets?: readonly Budget[] | undefined;
     readonly onBudget?: ((progress: BudgetProgress) => void) | undefined;
     readonly signal?: AbortSignalLike | undefined;
   }
@@ -34,7 +40,8 @@ export interface BudgetProgress {
  * Settles a plan: its layers become those that its budget gives, with the cache they take. A settled plan comes back
  * as it is. Reads weights a block at a time; budgets that need text run the model on it (docs/method.md, Budgets).
  *
- * @throws {ConverterError} `insufficient-data` when the budget needs text and there is none.
+ * @throws {ConverterError} `insufficient-data` when the budget needs text and there is none, `invalid-option` when its
+ * layers exceed the plan's total or what their heads hold.
  * @throws {RuntimeError} `aborted` when `signal` fires.
  */
 export async function allocateBudget(options: allocateBudget.Options): Promise<FoldPlan> {
@@ -43,7 +50,9 @@ export async function allocateBudget(options: allocateBudget.Options): Promise<F
   const { shape } = checkpoint.config;
   const onLayer = (layer: number) => onBudget?.({ done: layer + 1, total: shape.layers });
   const grid = rankGrid(plan, shape);
-  const layers = await allocate(options, { checkpoint, plan, grid, onLayer, signal });
+  const method = findMethod(plan.method, options.methods);
+  const layers = await allocate(options, { checkpoint, plan, method, grid, onLayer, signal });
+  requireAllocation({ plan, method, layers }, shape);
   return {
     ...plan,
     layers,
@@ -53,7 +62,7 @@ export async function allocateBudget(options: allocateBudget.Options): Promise<F
 }
 
 function allocate(options: allocateBudget.Options, context: BudgetContext): Promise<readonly LayerPlan[]> {
-  const budget = findBudget(context.plan.budget);
+  const budget = findBudget(context.plan.budget, options.budgets);
   if (!budget.needsText) return budget.allocate(context);
   const { windows = [], provider, moments, hiddenStates } = options;
   if (windows.length > 0 && windows[0]!.length > 1 && provider !== undefined)

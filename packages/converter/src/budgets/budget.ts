@@ -1,6 +1,7 @@
 import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
 import type { Checkpoint } from "@kvfold/decoder";
 import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
+import type { Method } from "../methods/method.js";
 import type { FoldPlan, LayerPlan } from "../plan/fold-plan.js";
 import type { RankGrid } from "./rank-grid.js";
 
@@ -9,6 +10,8 @@ export interface BudgetContext {
   readonly checkpoint: Checkpoint;
   /** The plan with uniform layers. */
   readonly plan: FoldPlan;
+  /** The plan's method. */
+  readonly method: Method;
   readonly grid: RankGrid;
   /** To be called when a layer is done with. */
   readonly onLayer: (layer: number) => void;

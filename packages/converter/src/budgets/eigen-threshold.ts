@@ -1,8 +1,7 @@
 import { type Matrix, secondMoment, sliceMoments } from "@kvfold/linalg";
 import { groupsOf } from "../fold/group.js";
 import type { Tap } from "../graph/taps.js";
-import { findMethod } from "../methods/index.js";
-import type { Group, Side } from "../methods/method.js";
+import type { Group, Method, Side } from "../methods/method.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import type { TextBudget, TextBudgetContext } from "./budget.js";
 import { type Ladder, type Rung, unitsUnderErrorBudget } from "./error-budget.js";
@@ -25,11 +24,11 @@ export const eigenThreshold: TextBudget = {
   reference: "arXiv 2408.05646",
   needsText: true,
   async allocate(context) {
-    const { plan, grid } = context;
-    const keyTap = findMethod(plan.method).keysBeforeRope ? "keysBeforeRope" : "keys";
+    const { plan, grid, method } = context;
+    const keyTap = method.keysBeforeRope ? "keysBeforeRope" : "keys";
     const ladders: Ladder[] = [];
     for await (const layer of originalLayers(context, [keyTap, "values"])) {
-      const spectra = layerSpectra(plan, layer, keyTap);
+      const spectra = layerSpectra(method, plan, layer, keyTap);
       const unitsFor = (threshold: number) => grid.unitsFor(thresholdRanks(spectra, threshold));
       ladders.push(await measureLadder(context, layer, thresholdUnits(unitsFor, grid)));
     }
@@ -38,8 +37,12 @@ export const eigenThreshold: TextBudget = {
 };
 
 /** The spectra that the method itself cuts, or else those of each group's activations as the method caches them. */
-function layerSpectra({ method, layers }: FoldPlan, layer: OriginalLayer, keyTap: Tap): LayerSpectra {
-  const { spectra } = findMethod(method);
+function layerSpectra(
+  { spectra }: Method,
+  { layers }: FoldPlan,
+  layer: OriginalLayer,
+  keyTap: Tap,
+): LayerSpectra {
   const ofSide = (side: Side, tap: Tap) => {
     const groups = groupsOf(side, layers[layer.layer]![side], layer);
     return (spectra?.(groups) ?? groups.map((group) => groupMoment(group, tap))).map(spectrumOf);

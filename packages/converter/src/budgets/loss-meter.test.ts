@@ -11,6 +11,7 @@ import { memorySink } from "../../../decoder/test/support/memory-sink.js";
 import { modelSource } from "../../test/support/fold-in-memory.js";
 import { randomWindows } from "../../test/support/numbers.js";
 import { foldModel } from "../fold/fold-model.js";
+import { findMethod } from "../methods/index.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { planFold } from "../plan/plan-fold.js";
 import type { TextBudgetContext } from "./budget.js";
@@ -35,6 +36,7 @@ async function setUp(config: Readonly<Record<string, unknown>>) {
   const context: TextBudgetContext = {
     checkpoint,
     plan,
+    method: findMethod(plan.method),
     grid: rankGrid(plan, checkpoint.config.shape),
     windows,
     provider: nodeProvider(),

@@ -8,7 +8,7 @@ import { foldAttention } from "../fold/fold-attention.js";
 import { chooseSide } from "../fold/fold-layer.js";
 import { type LayerContext, layerContext } from "../fold/group.js";
 import type { Tap } from "../graph/taps.js";
-import type { Basis, Side } from "../methods/method.js";
+import type { Basis, Method, Side } from "../methods/method.js";
 import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import type { TextBudgetContext } from "./budget.js";
 
@@ -49,7 +49,7 @@ export async function* originalLayers(
       const measured = { ...(await calibrator.measure(block)), ...moments?.[layer] };
       await calibrator.advance(block);
       const known = layerContext(plan, { layer, attention: block.attention, moments: measured });
-      yield { ...known, block, windows, input, fold: foldAs(plan.method, known, block) };
+      yield { ...known, block, windows, input, fold: foldAs(context.method, known, block) };
       onLayer(layer);
     }
   } finally {
@@ -58,7 +58,7 @@ export async function* originalLayers(
 }
 
 /** Folds a block in many ways: a side that is kept whole has the same bases in all of them. */
-function foldAs(method: string, known: LayerContext, block: BlockWeights): OriginalLayer["fold"] {
+function foldAs(method: Method, known: LayerContext, block: BlockWeights): OriginalLayer["fold"] {
   const whole = new Map<Side, Promise<readonly Basis[]>>();
   const basesOf = (side: Side, plan: SidePlan) => {
     const choose = () => chooseSide(method, side, plan, known, plainProducts);

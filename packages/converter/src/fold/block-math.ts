@@ -1,5 +1,6 @@
 import type { AttentionWeights, Linear } from "@kvfold/decoder";
 import { type MatrixProducts, plainProducts } from "@kvfold/linalg";
+import type { Method } from "../methods/method.js";
 import { type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold-layer.js";
 import { type NarrowOutput, narrowOutput, widenOutput } from "./head-directions.js";
 import { type RefitInputsInput, type RefitLinearInput, refitInputs, refitLinear } from "./refit.js";
@@ -30,10 +31,20 @@ export interface BlockMath {
   dispose(): Promise<void>;
 }
 
+export declare namespace createBlockMath {
+  interface Options {
+    /** Methods of one's own, which plans may name beside those of this package. */
+    readonly methods?: readonly Method[] | undefined;
+  }
+}
+
 /** Runs tasks in the caller's thread, their large products where the port makes them. */
-export function createBlockMath(products: MatrixProducts): BlockMath {
+export function createBlockMath(
+  products: MatrixProducts,
+  { methods }: createBlockMath.Options = {},
+): BlockMath {
   const tasks: BlockTasks = {
-    foldLayer: (input) => foldLayer(input, products),
+    foldLayer: (input) => foldLayer(input, products, methods),
     refitInputs: (input) => refitInputs(input, products),
     refitLinear: (input) => refitLinear(input, products),
     narrowOutput: ({ attention, size }) => narrowOutput(attention, size, products),

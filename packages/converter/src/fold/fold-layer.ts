@@ -3,6 +3,7 @@ import type { MatrixProducts } from "@kvfold/linalg";
 import { findMethod } from "../methods/index.js";
 import type { Basis, Method, Side } from "../methods/method.js";
 import { none } from "../methods/none.js";
+import { requireBases } from "../methods/require-bases.js";
 import type { Retained } from "../methods/retained.js";
 import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import { foldAttention, type LayerBases } from "./fold-attention.js";
@@ -21,15 +22,19 @@ export interface FoldedLayer {
 }
 
 /**
- * Chooses the bases of an attention layer with the method of that name, and folds the layer with them; large products
- * are made by `products`.
+ * Chooses the bases of an attention layer with the method of that name (one of this package's, or of `methods`), and folds
+ * the layer with them; large products are made by `products`.
+ *
+ * @throws {ConverterError} `invalid-option` when there is no such method, or its bases do not have the shapes of the plan.
  */
 export async function foldLayer(
-  { method, plan, ...context }: FoldLayerInput,
+  { method: name, plan, ...context }: FoldLayerInput,
   products: MatrixProducts,
+  methods: readonly Method[] = [],
 ): Promise<FoldedLayer> {
   const { attention } = context;
-  if (method === none.name) return { attention, retained: { keys: [], values: [] } };
+  const method = findMethod(name, methods);
+  if (method === none) return { attention, retained: { keys: [], values: [] } };
   const bases = await chooseBases(method, plan, context, products);
   return {
     attention: foldAttention(attention, bases),
@@ -40,9 +45,9 @@ export async function foldLayer(
   };
 }
 
-/** The bases of a layer, by the method of that name. */
+/** The bases of a layer. */
 export const chooseBases = async (
-  method: string,
+  method: Method,
   plan: LayerPlan,
   context: LayerContext,
   products: MatrixProducts,
@@ -53,14 +58,16 @@ export const chooseBases = async (
 
 /** Those of one side; keys say where they stand to the rotation as the method does. */
 export async function chooseSide(
-  method: string,
+  method: Method,
   side: Side,
   plan: SidePlan,
   context: LayerContext,
   products: MatrixProducts,
 ): Promise<readonly Basis[]> {
-  const { basis, bases = oneByOne(basis), keysBeforeRope: beforeRope = false } = findMethod(method);
-  const chosen = await bases(groupsOf(side, plan, context), products);
+  const { basis, bases = oneByOne(basis), keysBeforeRope: beforeRope = false } = method;
+  const groups = groupsOf(side, plan, context);
+  const chosen = await bases(groups, products);
+  requireBases(method, groups, chosen);
   return side === "keys" && beforeRope ? chosen.map((key) => ({ ...key, beforeRope })) : chosen;
 }
 

@@ -18,7 +18,8 @@ interface OwnedProducts extends MatrixProducts {
 
 /**
  * Makes the thread that it is called in one that `workerBlockMath` can use: the module that calls it is the `script`.
- * Products may be on their way still; they are disposed when the thread is told to end.
+ * Products may be on their way still; they are disposed when the thread is told to end. Methods of one's own are known
+ * to the thread when its script gives them (`methods`).
  *
  * @throws {ConverterError} `invalid-option` in the main thread, which has nobody to serve.
  * @example
@@ -30,7 +31,10 @@ interface OwnedProducts extends MatrixProducts {
  * serveBlockMath(onnxProducts(nodeProvider(), { threads: 1 }));
  * ```
  */
-export function serveBlockMath(products: OwnedProducts | Promise<OwnedProducts>): void {
+export function serveBlockMath(
+  products: OwnedProducts | Promise<OwnedProducts>,
+  options?: createBlockMath.Options,
+): void {
   if (parentPort === null)
     throw new ConverterError(
       "invalid-option",
@@ -39,7 +43,7 @@ export function serveBlockMath(products: OwnedProducts | Promise<OwnedProducts>)
   const port = parentPort;
   const ready = Promise.resolve(products);
   const signal = flagSignal(workerData as WorkerInput);
-  const math = ready.then((made) => createBlockMath(untilAborted(made, signal)));
+  const math = ready.then((made) => createBlockMath(untilAborted(made, signal), options));
   // Failures reach whoever asks for a task.
   math.catch(() => {});
   port.on("message", (message: TaskRequest | typeof END) => {

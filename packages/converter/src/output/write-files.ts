@@ -1,7 +1,9 @@
 import type { Checkpoint, FolderSource, ModelOutput } from "@kvfold/decoder";
 import { checkpointOutput, floatDtype, type ModelTarget, onnxOutput, writeBytes } from "@kvfold/decoder";
+import { plainProducts } from "@kvfold/linalg";
 import { allocateBudget } from "../budgets/allocate-budget.js";
 import { ConverterError } from "../converter-error.js";
+import { createBlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
 import type { FoldJournal } from "../journal/fold-journal.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
@@ -31,8 +33,11 @@ export declare namespace writeFiles {
     readonly source: FolderSource;
     /** An empty folder to write to. */
     readonly target: ModelTarget;
+    /** Methods and budgets of one's own that the plan names; with `math` given, it must know the methods too. */
+    readonly methods?: allocateBudget.Options["methods"];
+    readonly budgets?: allocateBudget.Options["budgets"];
     /** Goes into `kvfold.json` beside the plan: what was done, with what, and figures. */
-    readonly record: (report: Report) => Readonly<Record<string, unknown>>;
+    readonly record?: (report: Report) => Readonly<Record<string, unknown>>;
     readonly onBudget?: allocateBudget.Options["onBudget"];
     /** Of this fold; its settled plan, where it has one, spares the budget's measurements. */
     readonly journal?: PlanJournal | undefined;
@@ -53,16 +58,17 @@ export declare namespace writeFiles {
  * `foldModel`.
  */
 export async function writeFiles(options: writeFiles.Options): Promise<writeFiles.Report> {
-  const { checkpoint, source, target, record } = options;
+  const { checkpoint, source, target, record, methods } = options;
   const plan = await settlePlan(options);
   const formats = await openFormats(checkpoint, plan, target);
   const outputs = formats.flatMap((format) => format.outputs);
-  const report = { plan, ...(await foldModel({ ...options, plan, outputs })) };
+  const math = options.math ?? createBlockMath(plainProducts, { methods });
+  const report = { plan, ...(await foldModel({ ...options, plan, outputs, math })) };
   for (const { folder, config } of formats) {
     await writeJson(target, `${folder}config.json`, config());
     await copyCompanions(source, target, folder);
   }
-  await writeJson(target, RECORD_FILE, { format: "kvfold-1", plan, ...record(report) });
+  await writeJson(target, RECORD_FILE, { format: "kvfold-1", plan, ...record?.(report) });
   return report;
 }
 

@@ -3,7 +3,8 @@ import type { Method, Spans } from "../methods/method.js";
 import type { LayerPlan, SidePlan } from "./fold-plan.js";
 import { greatestDivisor } from "./greatest-divisor.js";
 import { isWhole, type Keep } from "./keep.js";
-import { type LayerShape, layerAttention } from "./layer-shape.js";
+import { layerAttention } from "./layer-attention.js";
+import type { LayerShape } from "./layer-shape.js";
 
 /** What is asked of a layer whose keys and values keep the same share. */
 export interface EvenRequest {

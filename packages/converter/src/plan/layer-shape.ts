@@ -1,8 +1,4 @@
 import type { ModelConfig } from "@kvfold/decoder";
-import { type AttentionKind, attentionKind } from "@kvfold/decoder/graph";
-import type { Method } from "../methods/method.js";
-import { cacheShapes } from "./cache-size.js";
-import type { LayerPlan } from "./fold-plan.js";
 
 /** What planning needs to know of one layer's attention. */
 export interface LayerShape {
@@ -23,10 +19,3 @@ export const layerShape = (config: ModelConfig, layer: number): LayerShape => ({
   headDim: config.shape.headDim,
   rotated: rotates(config, layer),
 });
-
-/** The attention that can compute a layer when it is folded by this plan. */
-export const layerAttention = (
-  { rotated }: LayerShape,
-  { keysBeforeRope }: Method,
-  plan: LayerPlan,
-): AttentionKind => (keysBeforeRope ? "plain" : attentionKind(cacheShapes(plan), rotated ? "rope" : "alibi"));

@@ -11,11 +11,12 @@ import { chooseHeal } from "./choose-heal.js";
 import type { FoldPlan, Format, LayerPlan } from "./fold-plan.js";
 import { formatKeep, isWhole, parseKeep } from "./keep.js";
 import { parseKeyShare } from "./key-share.js";
-import { layerAttention, layerShape } from "./layer-shape.js";
+import { layerAttention } from "./layer-attention.js";
+import { layerShape } from "./layer-shape.js";
 import type { GivenSpans } from "./layer-spans.js";
-import { nearestShares } from "./nearest-shares.js";
-import { type LayersRequest, planLayers } from "./plan-layers.js";
-import { isPlainGqa, requireCheckpointFormat, requireFloats, requireFreeRanks } from "./requirements.js";
+import type { LayersRequest } from "./plan-layers.js";
+import { reachableLayers } from "./reachable-layers.js";
+import { requireCheckpointFormat, requireFloats, requireFreeRanks } from "./requirements.js";
 
 export declare namespace planFold {
   interface Options extends GivenSpans {
@@ -105,36 +106,4 @@ function readRequest({ keySpan, valueSpan, ...options }: planFold.Options): Laye
   const budget = resolveBudget(options.budget ?? uniform.name);
   const keyShare = parseKeyShare(options.keyShare, { method, budget });
   return { keep, method, budget, keyShare, spans: { keySpan, valueSpan } };
-}
-
-/**
- * The layers that are asked for.
- *
- * @throws {ConverterError} `invalid-option` when the method or the format cannot have that share, with the nearest that it can.
- */
-function reachableLayers(
-  config: ModelConfig,
-  request: LayersRequest,
-  formats: readonly Format[],
-): readonly LayerPlan[] {
-  const reach = (keep: LayersRequest["keep"]) => {
-    const layers = planLayers(config, { ...request, keep });
-    return layers !== undefined && formats.includes("hf") && !isPlainGqa(config, layers) ? undefined : layers;
-  };
-  const layers = reach(request.keep);
-  if (layers !== undefined) return layers;
-  const { keep, method, spans } = request;
-  const { kvHeads } = layerShape(config, 0);
-  const heads = `${kvHeads} KV ${kvHeads === 1 ? "head" : "heads"}`;
-  const keeper = formats.includes("hf")
-    ? "a checkpoint for plain GQA code (format hf) has heads of the size they had"
-    : `method ${method.name} keeps whole heads`;
-  const own = spans.keySpan === undefined && spans.valueSpan === undefined;
-  const [given, way] = own ? ["", ""] : [" in these spans", ", or leave keySpan and valueSpan out"];
-  const shares = nearestShares(config, keep, (other) => reach(other) !== undefined);
-  throw new ConverterError(
-    "invalid-option",
-    `keep ${formatKeep(keep)}: ${keeper} and cannot keep this share of ${heads}${given}; the nearest it can: ${shares}${way}`,
-    { option: "keep" },
-  );
 }

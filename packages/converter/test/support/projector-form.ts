@@ -2,8 +2,9 @@ import { loadBlock } from "@kvfold/decoder";
 import { type Matrix, plainProducts, projector } from "@kvfold/linalg";
 import { type AttendedHook, referenceLogits } from "../../../decoder/test/reference/decoder.js";
 import type { Rows } from "../../../decoder/test/reference/layers.js";
+import { chooseBases } from "../../src/fold/fold-layer.js";
 import { layerContext } from "../../src/fold/group.js";
-import { type Basis, chooseBases, findMethod } from "../../src/index.js";
+import type { Basis } from "../../src/index.js";
 import type { Folded } from "./fold-in-memory.js";
 
 /**
@@ -13,7 +14,7 @@ import type { Folded } from "./fold-in-memory.js";
  */
 export async function projectorLogits(folded: Folded, tokens: ArrayLike<number>): Promise<Float64Array> {
   const projectors = await chooseProjectors(folded);
-  const beforeRope = findMethod(folded.plan.method).keysBeforeRope === true;
+  const beforeRope = folded.method.keysBeforeRope === true;
   const hook: AttendedHook = (layer, { keys, keysBeforeRope, rotate, values }) => ({
     keys: beforeRope
       ? rotate(projectGroups(keysBeforeRope, projectors[layer]!.keys))
@@ -23,12 +24,12 @@ export async function projectorLogits(folded: Folded, tokens: ArrayLike<number>)
   return (await referenceLogits(folded.checkpoint, tokens, hook)).data;
 }
 
-async function chooseProjectors({ checkpoint, plan, moments }: Folded) {
+async function chooseProjectors({ checkpoint, plan, method, moments }: Folded) {
   const layers = [];
   for (const [layer, layerPlan] of plan.layers.entries()) {
     const { attention } = await loadBlock(checkpoint, layer);
     const context = layerContext(plan, { layer, attention, moments: moments[layer] ?? {} });
-    const bases = await chooseBases(plan.method, layerPlan, context, plainProducts);
+    const bases = await chooseBases(method, layerPlan, context, plainProducts);
     layers.push({ keys: bases.keys.map(toAffine), values: bases.values.map(toAffine) });
   }
   return layers;

@@ -1,0 +1,12 @@
+import { type AttentionKind, attentionKind } from "@kvfold/decoder/graph";
+import type { Method } from "../methods/method.js";
+import { cacheShapes } from "./cache-size.js";
+import type { LayerPlan } from "./fold-plan.js";
+import type { LayerShape } from "./layer-shape.js";
+
+/** The attention that can compute a layer when it is folded by this plan. */
+export const layerAttention = (
+  { rotated }: LayerShape,
+  { keysBeforeRope }: Method,
+  plan: LayerPlan,
+): AttentionKind => (keysBeforeRope ? "plain" : attentionKind(cacheShapes(plan), rotated ? "rope" : "alibi"));

@@ -1,0 +1,3 @@
+import type { Method } from "../../src/index.js";
+
+export declare const principalComponents: Method;
