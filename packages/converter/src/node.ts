@@ -1,3 +1,5 @@
+export type { TextSource } from "./node/calibration-text.js";
+export { fold } from "./node/fold.js";
 export { type FolderJournal, openJournal } from "./node/folder-journal.js";
 export { createPendingFolder, type PendingFolder } from "./node/model-folder.js";
 export { serveBlockMath } from "./node/serve-block-math.js";

@@ -4,12 +4,17 @@ export interface Arrows {
   readonly to: readonly string[];
   /** Packages from outside. */
   readonly outside: readonly string[];
+  /**
+   * Packages of this workspace that `src/node` alone loads, and only where a caller brings nothing in their place:
+   * optional peer dependencies.
+   */
+  readonly optional?: readonly string[];
 }
 
 /**
  * The arrows between the packages, as ARCHITECTURE.md draws them. `rope` is meant to be lifted out and stands alone;
  * `calibration` and `converter` take a session as an argument, so only the two runtimes know an ONNX Runtime, and only
- * apps know a runtime. Apps see everything and are not listed.
+ * apps know a runtime: `fold` of the converter loads one where it is given none. Apps see everything and are not listed.
  */
 export const arrows: Readonly<Record<string, Arrows>> = {
   rope: { to: [], outside: [] },
@@ -23,7 +28,9 @@ export const arrows: Readonly<Record<string, Arrows>> = {
   decoder: { to: ["onnx", "rope", "runtime", "safetensors"], outside: [] },
   converter: {
     to: ["calibration", "decoder", "linalg", "onnx", "rope", "runtime", "safetensors"],
-    outside: ["zod"],
+    // `fold` of `@kvfold/converter/node` takes text as a user has it.
+    outside: ["@huggingface/tokenizers", "zod"],
+    optional: ["runtime-node"],
   },
 };
 

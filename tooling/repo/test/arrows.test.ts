@@ -8,6 +8,11 @@ const isOurs = (name: string) => name.startsWith("@kvfold/");
 const declared = ({ manifest }: Workspace) =>
   Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }).toSorted();
 
+const optionalPeers = ({ manifest }: Workspace) =>
+  Object.entries(manifest.peerDependenciesMeta ?? {})
+    .filter(([, { optional }]) => optional)
+    .map(([name]) => name);
+
 describe("arrows between packages", () => {
   it("are drawn for every package", () => {
     expect(packages.map(({ manifest }) => shortName(manifest.name)).toSorted()).toEqual(
@@ -16,11 +21,21 @@ describe("arrows between packages", () => {
   });
 
   it.each(packages)("$folder declares the dependencies that are drawn", (workspace) => {
-    const { to, outside } = arrows[shortName(workspace.manifest.name)]!;
+    const { to, outside, optional = [] } = arrows[shortName(workspace.manifest.name)]!;
+    const ours = declared(workspace).filter(isOurs).map(shortName);
     expect({
-      to: declared(workspace).filter(isOurs).map(shortName),
+      to: ours.filter((name) => !optional.includes(name)),
+      optional: optionalPeers(workspace).map(shortName),
       outside: declared(workspace).filter((name) => !isOurs(name)),
-    }).toEqual({ to: to.toSorted(), outside: outside.toSorted() });
+    }).toEqual({ to: to.toSorted(), optional, outside: outside.toSorted() });
+  });
+
+  it.each(packages)("$folder loads optional packages in src/node alone", (workspace) => {
+    const { optional = [] } = arrows[shortName(workspace.manifest.name)]!;
+    const loads = listSources(workspace)
+      .flatMap(readImports)
+      .filter(({ specifier }) => optional.includes(shortName(packageOf(specifier) ?? "")));
+    expect(loads.filter(({ file }) => !isNodeFile(file))).toEqual([]);
   });
 
   it.each(["runtime-node", "runtime-web"])("no package depends on %s", (runtime) => {

@@ -10,8 +10,8 @@ export interface LayerShape {
   readonly rotated: boolean;
 }
 
-/** Whether a layer's queries and keys are rotated by their positions (RoPE). */
-export const rotates = ({ family }: ModelConfig, _layer: number): boolean => family.positions === "rope";
+/** The one place that knows where a config says so. */
+const rotates = ({ family }: ModelConfig, _layer: number): boolean => family.positions === "rope";
 
 /** The attention of one layer of a model. */
 export const layerShape = (config: ModelConfig, layer: number): LayerShape => ({

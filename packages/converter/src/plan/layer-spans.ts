@@ -55,5 +55,5 @@ const divides = (span: number, kvHeads: number): boolean =>
   Number.isInteger(span) && span >= 1 && kvHeads % span === 0;
 
 /** The whole numbers that divide `value`, ascending. */
-export const divisors = (value: number): readonly number[] =>
+const divisors = (value: number): readonly number[] =>
   Array.from({ length: value }, (_, index) => index + 1).filter((candidate) => value % candidate === 0);

@@ -1,0 +1,155 @@
+import { basename, resolve } from "node:path";
+import { spillingHiddenStates } from "@kvfold/calibration/node";
+import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
+import { directorySource } from "@kvfold/decoder/node";
+import { plainProducts } from "@kvfold/linalg";
+import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
+import type { BudgetProgress } from "../budgets/allocate-budget.js";
+import { findBudget } from "../budgets/index.js";
+import { ConverterError } from "../converter-error.js";
+import { type BlockMath, createBlockMath } from "../fold/block-math.js";
+import type { FoldProgress } from "../fold/progress.js";
+import { findMethod } from "../methods/index.js";
+import type { FoldPlan } from "../plan/fold-plan.js";
+import { planFold } from "../plan/plan-fold.js";
+import { type CalibrationText, readCalibrationText, type TextSource } from "./calibration-text.js";
+import { defaultProvider } from "./default-provider.js";
+import { createPendingFolder } from "./model-folder.js";
+import { requireApart } from "./require-apart.js";
+import { workerBlockMath } from "./worker-block-math.js";
+import { writeModel } from "./write-model.js";
+
+export declare namespace fold {
+  interface Options extends planFold.Options {
+    /** Folder of a Hugging Face checkpoint. */
+    readonly from: string;
+    /** Folder of the folded model. It appears complete or not at all. */
+    readonly to: string;
+    /** What to do when there is something at `to`; `refuse` without it. */
+    readonly existing?: createPendingFolder.Options["existing"];
+    /**
+     * Text like that which the model is for, about 1 MB: a path or URL of a UTF-8 file, `{ content }`, or several. Read
+     * only where the plan needs text; the tokenizer is the one in `from`.
+     */
+    readonly text?: TextSource | readonly TextSource[] | undefined;
+    /** Windows to cut the text into; without it as many as there are, at most 128. */
+    readonly windowCount?: number | undefined;
+    /** Tokens of a window; without it 1024, or the model's context where that is shorter. */
+    readonly windowLength?: number | undefined;
+    /** Token ids in place of text: windows of one length. */
+    readonly windows?: readonly Int32Array[] | undefined;
+    /** Runs the model; ONNX Runtime for Node (`@kvfold/runtime-node`) without it. */
+    readonly provider?: SessionProvider | undefined;
+    /**
+     * Where the linear algebra runs. Without it in a thread of its own; in the caller's for a method of one's own, which
+     * another thread does not know (see `serveBlockMath`).
+     */
+    readonly math?: BlockMath | undefined;
+    readonly onProgress?: ((progress: FoldProgress) => void) | undefined;
+    readonly onBudget?: ((progress: BudgetProgress) => void) | undefined;
+    readonly signal?: AbortSignalLike | undefined;
+  }
+  type Report = writeModel.Report;
+}
+
+/**
+ * Folds a checkpoint from one folder into another: opens it, plans, reads the text, folds and writes. All of these steps
+ * are exported (`planFold`, `createPendingFolder`, `writeModel`, …), for those who want other ones between them.
+ *
+ * @throws {ConverterError} `invalid-option` and `insufficient-data`, with the option in `option`; `output-exists`.
+ * @throws {DecoderError} `malformed-checkpoint` and `unsupported-model`.
+ * @throws {RuntimeError} `aborted` when `signal` fires; nothing is left behind.
+ * @example
+ * ```ts no-run
+ * import { fold } from "@kvfold/converter/node";
+ *
+ * const { plan } = await fold({ from: "model", to: "model-quarter", keep: "1/4", text: "book.txt" });
+ * ```
+ */
+export async function fold(options: fold.Options): Promise<fold.Report> {
+  const { from, to, existing = "refuse", signal } = options;
+  await requireApart(from, to);
+  const checkpoint = await openCheckpoint(await directorySource(from));
+  try {
+    const plan = planFold(checkpoint.config, options);
+    const folder = await createPendingFolder(to, { existing });
+    try {
+      const report = await writeFolded(options, checkpoint, plan, folder.path);
+      throwIfAborted(signal);
+      await folder.commit();
+      return report;
+    } catch (error) {
+      await folder.discard();
+      throw error;
+    }
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** What is one's own of the options that plans hold by name. */
+function ownParts({ method, budget }: fold.Options) {
+  return {
+    methods: typeof method === "object" ? [method] : [],
+    budgets: typeof budget === "object" ? [budget] : [],
+  };
+}
+
+async function writeFolded(
+  options: fold.Options,
+  checkpoint: Checkpoint,
+  plan: FoldPlan,
+  to: string,
+): Promise<fold.Report> {
+  const { from, onProgress, onBudget, signal } = options;
+  const { methods, budgets } = ownParts(options);
+  const runs = plan.taps.length > 0 || plan.heal !== "none" || findBudget(plan.budget, budgets).needsText;
+  const text = runs ? await findText(options, checkpoint, plan) : undefined;
+  const provider = runs ? (options.provider ?? (await defaultProvider())) : undefined;
+  const math =
+    options.math ?? (methods.length > 0 ? createBlockMath(plainProducts, { methods }) : workerBlockMath());
+  try {
+    return await writeModel({
+      checkpoint,
+      plan,
+      methods,
+      budgets,
+      from,
+      to,
+      provider,
+      math,
+      windows: text?.windows,
+      hiddenStates: spillingHiddenStates({ folder: to }),
+      record: ({ retained }) => ({
+        model: basename(resolve(from)),
+        created: new Date().toISOString(),
+        reference: findMethod(plan.method, methods).reference,
+        calibration: text?.summary ?? null,
+        retained,
+      }),
+      onProgress,
+      onBudget,
+      signal,
+    });
+  } finally {
+    if (math !== options.math) await math.dispose();
+  }
+}
+
+async function findText(
+  { from, text, windows, windowCount, windowLength, signal }: fold.Options,
+  { config }: Checkpoint,
+  { method, heal, budget }: FoldPlan,
+): Promise<CalibrationText> {
+  if (windows !== undefined)
+    return { windows, summary: { windows: windows.length, window: windows[0]?.length } };
+  if (text !== undefined) {
+    const sources = [text].flat();
+    return readCalibrationText({ folder: from, config, sources, windowCount, windowLength, signal });
+  }
+  throw new ConverterError(
+    "insufficient-data",
+    `text is missing: method ${method} with heal ${heal} and budget ${budget} runs the model on some; give about 1 MB of what the model is for, or choose method svd-w, which needs none`,
+    { option: "text" },
+  );
+}
