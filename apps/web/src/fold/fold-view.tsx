@@ -1,6 +1,7 @@
 import { formatBytes } from "@kvfold/runtime";
 import { useSignal } from "@preact/signals";
 import { chosenModel } from "../models/chosen-model.js";
+import { formatShare } from "../ui/format.js";
 import { downloadFolder } from "./download.js";
 import {
   cancelFold,
@@ -120,10 +121,12 @@ function FoldProgressBar() {
 }
 
 function FoldedItem({ folder, label, result }: PreparedModel) {
-  const { before, after } = result.plan.cacheBytesPerToken;
+  const { achieved, cacheBytesPerToken } = result.plan;
+  const { before, after } = cacheBytesPerToken;
   return (
     <li>
-      <strong>{label}</strong>: {formatBytes(after)} of cache per token instead of {formatBytes(before)}{" "}
+      <strong>{label}</strong>: {formatBytes(after)} of cache per token instead of {formatBytes(before)} (
+      {formatShare(achieved)}){" "}
       <button
         type="button"
         onClick={() => void downloadFolder(`${folder.name}-${fileNameOf(label)}`, result.files)}

@@ -101,6 +101,7 @@ describe("any share of any number of heads", () => {
     ["one head at 1/16, too little for eights", 1, 64, "latent", "1/16", even(1, 1, 4), "plain", 1 / 16],
     ["8 heads at 1/3", 8, 64, "latent", "1/3", even(8, 1, 168), "group-query", 168 / 512],
     ["8 heads at 1/3, grouped", 8, 64, "svd-a", "1/3", even(4, 2, 88), "group-query", 88 / 256],
+    ["32 heads at a share of many digits", 32, 64, "svd-a", "0.333", even(4, 8, 88), "group-query", 88 / 256],
     ["5 heads at 1/16, no eight near it", 5, 64, "svd-w", "1/16", even(5, 1, 20), "plain", 1 / 16],
     ["an odd rank of pairs", 1, 16, "commuting-reallocated", "1/16", even(1, 1, 2), "plain", 1 / 8],
     ["3 heads, whole", 3, 64, "commuting", "1/3", even(3, 1, 64), "group-query", 1 / 3],
