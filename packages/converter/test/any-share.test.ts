@@ -4,7 +4,8 @@ import {
   tinyBloom,
   tinyLlama,
 } from "../../decoder/test/reference/synthetic-checkpoint.js";
-import type { planFold } from "../src/index.js";
+import { openFamily } from "../../decoder/test/support/families.js";
+import { planFold } from "../src/index.js";
 import { foldedLogits, foldInMemory } from "./support/fold-in-memory.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
 import { projectorLogits } from "./support/projector-form.js";
@@ -53,4 +54,49 @@ describe("any share of any number of heads folds, runs and computes what it says
     const expected = await projectorLogits(folded, tokens);
     expect(largestDifference(await foldedLogits(folded, tokens), expected)).toBeLessThan(LOGIT_TOLERANCE);
   });
+});
+
+describe("methods go with what families do to queries and keys", () => {
+  it.each([
+    ["one KV head", "falcon-mqa", "commuting-reallocated"],
+    ["norms before the rotation", "qwen3", "mean"],
+    ["norms after the rotation", "hunyuan_v1_dense", "commuting"],
+    ["heads that turn in part", "phi", "latent-pre-rope"],
+    ["layers with and without RoPE", "smollm3", "eigen-attention"],
+    ["learned positions", "gpt2", "lorc"],
+  ] as const)("%s: %s, %s", async (_, family, method) => {
+    const windows = randomWindows(3, 16, { vocabulary: 96 });
+    const options = { windows, keep: "1/2", method, heal: "none", maxPositions: 64 } as const;
+    const folded = await foldInMemory(await openFamily(family), options);
+    const expected = await projectorLogits(folded, windows[0]!);
+    const scale = Math.max(1, ...expected.map(Math.abs));
+    const difference = largestDifference(await foldedLogits(folded, windows[0]!), expected);
+    expect(difference / scale).toBeLessThan(LOGIT_TOLERANCE);
+  });
+
+  it.each(["commuting", "commuting-reallocated"])("%s refuses heads that turn in part", async (method) => {
+    const { config } = await openFamily("phi");
+    expect(() => planFold(config, { keep: "1/2", method })).toThrow(
+      expect.objectContaining({
+        code: "invalid-option",
+        option: "method",
+        message: `method ${method}: it needs heads that turn as a whole, but of those of layer 0 only 8 of 16 numbers do; use method latent`,
+      }),
+    );
+  });
+
+  it.each(["commuting", "mean"])(
+    "%s gives no checkpoint where queries and keys are normalised",
+    async (method) => {
+      const { config } = await openFamily("qwen3");
+      expect(() => planFold(config, { keep: "1/2", method, formats: ["hf"] })).toThrow(
+        expect.objectContaining({
+          code: "invalid-option",
+          option: "formats",
+          message: `formats hf: method ${method} leaves products after the norms of queries and keys, which plain code does not have; format onnx can hold it`,
+        }),
+      );
+      expect(planFold(config, { keep: "1", formats: ["hf"] }).achieved).toBe(1);
+    },
+  );
 });

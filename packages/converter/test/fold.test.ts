@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { plainProducts } from "@kvfold/linalg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { oneThreadProvider } from "../../decoder/test/support/one-thread-provider.js";
 import { createBlockMath } from "../src/index.js";
 import { fold } from "../src/node.js";
 import { principalComponents } from "./own/principal-components.mjs";
-import { oneThreadProvider } from "./support/one-thread-provider.js";
 import { differingFiles, readFolder } from "./support/read-folder.js";
 import { writeTinyLlama } from "./support/tiny-folder.js";
 

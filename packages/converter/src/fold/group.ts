@@ -9,8 +9,6 @@ import type { FoldPlan, SidePlan } from "../plan/fold-plan.js";
 export interface LayerContext {
   readonly layer: number;
   readonly seed: number;
-  /** Whether keys of the layer are rotated. */
-  readonly positions: "rope" | "alibi";
   readonly attention: AttentionWeights;
   readonly moments: StageMoments;
   readonly outputBias: boolean;
@@ -26,15 +24,14 @@ export function layerContext(
     attention,
     moments,
     seed,
-    positions: attention.rope === undefined ? "alibi" : "rope",
     outputBias: bias === "free",
   };
 }
 
 /** The groups of one side of a layer, in head order, as methods see them. */
 export function groupsOf(side: Side, plan: SidePlan, context: LayerContext): readonly Group[] {
-  const { attention, layer, seed, positions, moments, outputBias } = context;
-  const { headDim } = attention;
+  const { attention, layer, seed, moments, outputBias } = context;
+  const { headDim, rope } = attention;
   const width = plan.span * headDim;
   const projection = side === "keys" ? attention.key : attention.value;
   return Array.from({ length: plan.heads }, (_, index) => ({
@@ -42,7 +39,7 @@ export function groupsOf(side: Side, plan: SidePlan, context: LayerContext): rea
     layer,
     index,
     seed,
-    rotated: positions === "rope",
+    rotaryDim: rope?.rotaryDim ?? 0,
     headDim,
     span: plan.span,
     rank: plan.rank,

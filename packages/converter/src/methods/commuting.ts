@@ -16,6 +16,7 @@ export const commuting: Method = {
   reference: "docs/method.md, commuting, uniform",
   taps: ["queries", "keys", "values", "sensitiveQueries", "attentionWeights"],
   heal: "both",
+  wholeRotation: true,
   standardShape: true,
   spans: groupSpans,
   allowsRank: ({ rank }, headDim) => rank % headDim === 0,

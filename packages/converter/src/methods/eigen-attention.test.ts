@@ -79,13 +79,13 @@ describe("keys under RoPE", () => {
 
 describe("keys without RoPE", () => {
   it("have a basis a head, of its keys and of the queries that read it, unbalanced", async () => {
-    const moments = eigenMoments(layerOf({ rotated: false }));
+    const moments = eigenMoments(layerOf({ rotaryDim: 0 }));
     for (const [head, moment] of moments.entries()) {
       const readers = add(headMoment(queries, 2 * head), headMoment(queries, 2 * head + 1));
       const stacked = add(headMoment(keys, head), readers);
       expect(largestDifference(moment.data, stacked.data)).toBeLessThan(TOLERANCE);
     }
-    const [first, second] = await eigenAttention.bases!(layerOf({ rotated: false }), plainProducts);
+    const [first, second] = await eigenAttention.bases!(layerOf({ rotaryDim: 0 }), plainProducts);
     expect(largestDifference(projector(first!).data, projector(second!).data)).toBeGreaterThan(0.1);
   });
 });

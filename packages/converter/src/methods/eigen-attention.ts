@@ -40,11 +40,11 @@ async function eigenBases(groups: readonly Group[], products: MatrixProducts): P
  * for each group.
  */
 export function eigenMoments(groups: readonly Group[]): readonly Matrix[] {
-  const { side, rotated } = groups[0]!;
+  const { side, rotaryDim } = groups[0]!;
   if (side === "values") return groups.map((group) => secondMoment(group.moments()));
   const keys = groups.map(keyMoment);
   // Heads count as more tokens, so their moments add up.
-  if (rotated) return [scale(keys.reduce(add), 1 / keys.length)];
+  if (rotaryDim > 0) return [scale(keys.reduce(add), 1 / keys.length)];
   return groups.map((group, index) => add(keys[index]!, queryMoment(group)));
 }
 

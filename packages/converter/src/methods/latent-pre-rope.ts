@@ -8,7 +8,7 @@ import {
 } from "@kvfold/linalg";
 import { latent, latentKeys, latentValues } from "./latent.js";
 import type { Basis, Group, Method } from "./method.js";
-import { frequencyWeights } from "./metrics.js";
+import { scoreMetric } from "./metrics.js";
 
 /**
  * What keys take of the cache: the best of the shares tried on prose-6m (docs/method.md). Unrotated keys are of so low a
@@ -28,10 +28,10 @@ export const latentPreRope: Method = {
   heal: "both",
   keysBeforeRope: true,
   spans: latent.spans,
-  keyShare: ({ rotated }) => (rotated ? KEY_SHARE : undefined),
+  keyShare: ({ rotaryDim }) => (rotaryDim > 0 ? KEY_SHARE : undefined),
   basis: (group, products) => {
     if (group.side === "values") return latentValues(group, products);
-    return group.rotated ? unrotatedKeys(group, products) : latentKeys(group, products);
+    return group.rotaryDim > 0 ? unrotatedKeys(group, products) : latentKeys(group, products);
   },
 };
 
@@ -48,19 +48,24 @@ function unrotatedKeys(group: Group, products: MatrixProducts): Promise<Basis> {
 }
 
 /**
- * The score metric as keys before the rotation meet it: at all distances. An error then counts by how much queries ask
- * of its frequency, whatever its direction in the plane of the pair.
+ * The score metric as keys before the rotation meet it: at all distances. An error in what turns then counts by how much
+ * queries ask of its frequency, whatever its direction in the plane of the pair; the rest of a head keeps its metric.
+ * Twice the average over all angles, per KV head `[d, d]`.
  */
 export const unrotatedScoreMetric = (group: Group): readonly Matrix[] =>
-  frequencyWeights(group).map(isotropic);
+  scoreMetric(group).map((metric) => atAllAngles(metric, group.rotaryDim));
 
-/** The same weight for both members of a pair (half-split layout). */
-function isotropic(weights: Float64Array): Matrix {
-  const half = weights.length;
-  const metric = createMatrix(2 * half, 2 * half);
-  for (const [j, weight] of weights.entries()) {
-    metric.data[j * 2 * half + j] = weight;
-    metric.data[(j + half) * 2 * half + j + half] = weight;
+/** Pairs `(j, j + rotaryDim / 2)` get one weight for both members; between pairs, and with what does not turn, nothing is left. */
+function atAllAngles({ rows: size, data }: Matrix, rotaryDim: number): Matrix {
+  const averaged = createMatrix(size, size);
+  const half = rotaryDim / 2;
+  for (let j = 0; j < half; j++) {
+    const [a, b] = [j, j + half].map((index) => index * size + index);
+    averaged.data[a!] = averaged.data[b!] = data[a!]! + data[b!]!;
   }
-  return metric;
+  for (let row = rotaryDim; row < size; row++) {
+    for (let col = rotaryDim; col < size; col++)
+      averaged.data[row * size + col] = 2 * data[row * size + col]!;
+  }
+  return averaged;
 }

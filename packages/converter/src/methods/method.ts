@@ -44,8 +44,8 @@ export interface Group {
   /** `r`, numbers to keep per token. */
   readonly rank: number;
   readonly seed: number;
-  /** Whether the layer's queries and keys are rotated by their positions (RoPE). */
-  readonly rotated: boolean;
+  /** Numbers of a head that turn with the position (RoPE): the first of a head, pairs `(j, j + rotaryDim / 2)`. 0 without. */
+  readonly rotaryDim: number;
   /** The group's columns of the projection, `[D, s * d]`. */
   readonly weights: () => Matrix;
   /** Moments of the group's activations (keys after the rotation), width `s * d`. */
@@ -99,6 +99,8 @@ export interface Method {
    * Without rotation nothing is expanded: such keys fold into `W_Q` like any other.
    */
   readonly keysBeforeRope?: boolean;
+  /** It mixes heads within the frequencies of the rotation: layers that turn only a part of a head are refused. */
+  readonly wholeRotation?: boolean;
   /**
    * It keeps whole heads: shares of the cache that are no whole number of heads are refused, never rounded. With spans
    * equal to the shrink the result has the shape and the rotation of a plain GQA checkpoint.
@@ -112,8 +114,8 @@ export interface SpanContext {
   readonly kvHeads: number;
   /** `d`. */
   readonly headDim: number;
-  /** Whether queries and keys are rotated by their positions (RoPE). */
-  readonly rotated: boolean;
+  /** Numbers of a head that turn with the position (RoPE), 0 in layers without. */
+  readonly rotaryDim: number;
   /**
    * KV heads that must share for folded heads to be whole ones: the denominator of `keep`. Where there are fewer KV
    * heads, how many times smaller the cache gets, rounded up.

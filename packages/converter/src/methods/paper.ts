@@ -10,7 +10,7 @@ export const paper: Method = {
   taps: ["keys", "values"],
   spans: (layer) => {
     const grouped = groupSpans(layer);
-    return layer.rotated ? { ...grouped, keys: layer.kvHeads } : grouped;
+    return layer.rotaryDim > 0 ? { ...grouped, keys: layer.kvHeads } : grouped;
   },
   basis: activationBasis,
 };

@@ -47,7 +47,7 @@ describe("workerBlockMath", () => {
     const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
     const { layers } = planFold(checkpoint.config, { keep: "1/2", method: "svd-a" });
     const attention = { heads: 8, headDim: 16 } as BlockWeights["attention"];
-    const input = { layer: 0, seed: 0, moments: {}, outputBias: true, positions: "rope" } as const;
+    const input = { layer: 0, seed: 0, moments: {}, outputBias: true } as const;
     const folding = (method: string) =>
       math.run("foldLayer", { ...input, method, attention, plan: layers[0]! });
     await expect(folding("pca")).rejects.toThrow(

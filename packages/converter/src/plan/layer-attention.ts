@@ -5,8 +5,7 @@ import type { LayerPlan } from "./fold-plan.js";
 import type { LayerShape } from "./layer-shape.js";
 
 /** The attention that can compute a layer when it is folded by this plan. */
-export const layerAttention = (
-  { rotated }: LayerShape,
-  { keysBeforeRope }: Method,
-  plan: LayerPlan,
-): AttentionKind => (keysBeforeRope ? "plain" : attentionKind(cacheShapes(plan), rotated ? "rope" : "alibi"));
+export const layerAttention = (layer: LayerShape, method: Method, plan: LayerPlan): AttentionKind =>
+  method.keysBeforeRope && layer.rope !== undefined
+    ? "plain"
+    : attentionKind({ ...cacheShapes(plan), expanded: undefined }, layer);

@@ -11,7 +11,9 @@ export interface GivenSpans {
 
 /** What a method may look at to choose the spans of a layer. */
 export const spanContext = (layer: LayerShape, keep: Keep): SpanContext => ({
-  ...layer,
+  kvHeads: layer.kvHeads,
+  headDim: layer.headDim,
+  rotaryDim: layer.rope?.rotaryDim ?? 0,
   shrink: shrinkOf(layer, keep),
 });
 

@@ -16,7 +16,7 @@ import { layerShape } from "./layer-shape.js";
 import type { GivenSpans } from "./layer-spans.js";
 import type { LayersRequest } from "./plan-layers.js";
 import { reachableLayers } from "./reachable-layers.js";
-import { requireCheckpointFormat, requireFloats, requireFreeRanks } from "./requirements.js";
+import { requireCheckpointFormat, requireFloats, requireFreeRanks, requireRotation } from "./requirements.js";
 
 export declare namespace planFold {
   interface Options extends GivenSpans {
@@ -62,6 +62,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
   const { formats = ["onnx"], dtypes = ["fp32"], seed = 0, maxPositions = shape.maxPositions } = options;
   const request = readRequest(options);
   const { keep, method, budget } = request;
+  requireRotation(config, method);
   if (budget !== uniform) requireFreeRanks(budget, method, formats);
   if (formats.includes("hf")) {
     requireCheckpointFormat(config, method);

@@ -1,8 +1,9 @@
 import { type Dtype, floatDtype, type ModelConfig } from "@kvfold/decoder";
 import type { Budget } from "../budgets/budget.js";
 import { ConverterError } from "../converter-error.js";
-import { methods } from "../methods/index.js";
+import { DEFAULT_METHOD, methods } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
+import { none } from "../methods/none.js";
 import type { Format, LayerPlan } from "./fold-plan.js";
 import { layerShape } from "./layer-shape.js";
 
@@ -27,20 +28,41 @@ export function requireFreeRanks(budget: Budget, method: Method, formats: readon
  *
  * @throws {ConverterError} `invalid-option`.
  */
-export function requireCheckpointFormat({ family, standard }: ModelConfig, method: Method): void {
+export function requireCheckpointFormat({ family, standard, blocks }: ModelConfig, method: Method): void {
   const able = methods.filter(({ standardShape }) => standardShape).map(({ name }) => name);
   const refuse = (reason: string) => {
     throw new ConverterError("invalid-option", `formats hf: ${reason}; format onnx can hold it`, {
       option: "formats",
     });
   };
-  if (standard.kvHeads === undefined)
-    refuse(`a ${family.name} checkpoint has no field for fewer KV heads`);
+  if (standard.kvHeads === undefined) refuse(`a ${family.name} checkpoint has no field for fewer KV heads`);
   if (!method.standardShape) {
     refuse(
       `method ${method.name} leaves products ${method.keysBeforeRope ? "before" : "after"} the rotation, which plain GQA code does not have (${able.join(", ")} do without)`,
     );
   }
+  if (method !== none && blocks.some(({ attention }) => attention.headNorm !== undefined))
+    refuse(
+      `method ${method.name} leaves products after the norms of queries and keys, which plain code does not have`,
+    );
+}
+
+/**
+ * Rejects methods that mix heads within frequencies where only a part of a head turns.
+ *
+ * @throws {ConverterError} `invalid-option`.
+ */
+export function requireRotation({ blocks }: ModelConfig, method: Method): void {
+  const index = blocks.findIndex(
+    ({ attention: { rope, headDim } }) => rope !== undefined && rope.rotaryDim < headDim,
+  );
+  if (!method.wholeRotation || index < 0) return;
+  const { rope, headDim } = blocks[index]!.attention;
+  throw new ConverterError(
+    "invalid-option",
+    `method ${method.name}: it needs heads that turn as a whole, but of those of layer ${index} only ${rope!.rotaryDim} of ${headDim} numbers do; use method ${DEFAULT_METHOD}`,
+    { option: "method" },
+  );
 }
 
 /** Whether every layer has the shape of plain grouped-query attention: fewer heads of the size they had. */

@@ -41,7 +41,7 @@ export function randomGroup(shape: GroupShape, seed = 1, change: Partial<Group> 
     layer: 0,
     index: 0,
     seed,
-    rotated: true,
+    rotaryDim: headDim,
     weights: () => randomRows(12, width, seed + 1),
     moments: () => momentsOfRows(randomRows(TOKENS, width, seed)),
     measured: (tap) =>
