@@ -68,6 +68,13 @@ describe("fold", () => {
     expect(differingFiles(written, await readFolder(to))).not.toEqual(["kvfold.json"]);
   });
 
+  it("begins windows with the token that the tokenizer begins texts with", async () => {
+    const settings = { add_bos_token: true, bos_token: "z" };
+    await writeFile(join(from, "tokenizer_config.json"), JSON.stringify(settings));
+    await fold({ ...options(), method: "svd-a", text: { content } });
+    expect(await readRecord()).toMatchObject({ calibration: { windows: 11, bosToken: 26 } });
+  });
+
   it("wants neither text, provider nor thread", async () => {
     const { plan } = await fold({ from, to, keep: 1 / 4, method: "svd-w" });
     expect(plan.keep).toBe("1/4");

@@ -1,10 +1,10 @@
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import { tokenizeDocument, tokenWindows } from "@kvfold/calibration";
+import { checkTokens, tokenizeDocument, tokenWindows } from "@kvfold/calibration";
 import type { ModelConfig } from "@kvfold/decoder";
 import { readUtf8 } from "@kvfold/decoder/node";
-import { type AbortSignalLike, throwIfAborted } from "@kvfold/runtime";
+import { type AbortSignalLike, type TextTokenizer, throwIfAborted } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
 import { readTokenizer } from "./read-tokenizer.js";
 
@@ -40,43 +40,55 @@ export interface CalibrationText {
 
 /**
  * Reads text as token windows of one length. The cut is that of measuring perplexity, where the last token of a window of
- * one more is only predicted.
+ * one more is only predicted. Windows begin with the token that the tokenizer begins texts with, if it does.
  *
  * @throws {ConverterError} `invalid-option` when a file does not exist or is too large.
- * @throws {CalibrationError} `too-few-tokens` when there is not even one window, or not the number asked for.
+ * @throws {CalibrationError} `too-few-tokens` when there is not even one window, or not the number asked for;
+ * `malformed-tokens` for tokens that the model does not have.
  */
 export async function readCalibrationText(options: readCalibrationText.Options): Promise<CalibrationText> {
-  const { config, sources, windowCount } = options;
+  const { folder, config, sources, windowCount } = options;
   const window = Math.min(options.windowLength ?? DEFAULT_WINDOW_LENGTH, config.shape.maxPositions);
   const length = window + 1;
-  const tokens = await readTokens(options, (windowCount ?? DEFAULT_WINDOWS) * length);
-  const available = Math.min(DEFAULT_WINDOWS, Math.floor(tokens.length / length));
+  const count = windowCount ?? DEFAULT_WINDOWS;
+  const tokenizer = await readTokenizer(folder);
+  const tokens = await readTokens(options, tokenizer, count * length);
   const source = sources.map(nameOf).join(", ");
-  const cut = tokenWindows(tokens, { length, count: windowCount ?? available, source });
-  return {
-    windows: cut.map((ids) => ids.subarray(0, window)),
-    summary: { files: sources.map(nameOf), windows: cut.length, window, tokens: cut.length * window },
-  };
+  const bosToken = tokenizer.addedBos;
+  const cut = tokenWindows(tokens, {
+    length,
+    bosToken,
+    source,
+    ...(windowCount !== undefined && { count: windowCount }),
+  });
+  const windows = cut.slice(0, count).map((ids) => ids.subarray(0, window));
+  const used = { windows: windows.length, window, tokens: windows.length * window };
+  return { windows, summary: { files: sources.map(nameOf), ...used, bosToken: bosToken ?? null } };
 }
 
 /** The first `limit` tokens of all sources, one document after the other. */
 async function readTokens(
-  { folder, config, sources, signal }: readCalibrationText.Options,
+  { config, sources, signal }: readCalibrationText.Options,
+  tokenizer: TextTokenizer,
   limit: number,
 ): Promise<Int32Array> {
-  const tokenizer = await readTokenizer(folder);
-  const { bos_token_id: bos } = config.fields;
+  const { vocabSize } = config.shape;
+  const bos = tokenizer.addedBos ?? configuredBos(config);
   const tokens: number[] = [];
   for (const source of sources) {
-    const text = await readSource(source);
-    for (const piece of tokenizeDocument(text, tokenizer, typeof bos === "number" ? bos : undefined)) {
+    for (const piece of tokenizeDocument(await readSource(source), tokenizer, bos)) {
       throwIfAborted(signal);
+      checkTokens(piece, { vocabSize, source: nameOf(source), nameOf: tokenizer.nameOf });
       for (const token of piece) tokens.push(token);
       if (tokens.length >= limit) return Int32Array.from(tokens.slice(0, limit));
     }
   }
   return Int32Array.from(tokens);
 }
+
+/** The token that begins documents where the tokenizer adds none. */
+const configuredBos = ({ fields: { bos_token_id: bos } }: ModelConfig): number | undefined =>
+  typeof bos === "number" ? bos : undefined;
 
 async function readSource(source: TextSource): Promise<string> {
   if (isContent(source)) return source.content;

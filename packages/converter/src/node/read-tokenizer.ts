@@ -1,28 +1,23 @@
 import { join } from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
 import { readUtf8 } from "@kvfold/decoder/node";
+import { type TextTokenizer, textTokenizer } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
-
-/** What of a checkpoint turns text into token ids. */
-export interface FolderTokenizer {
-  /** Ids of a text, without special tokens around it. */
-  readonly encode: (text: string) => readonly number[];
-}
 
 /**
  * Reads the tokenizer of a checkpoint's folder: `tokenizer.json`, with `tokenizer_config.json` where there is one.
  *
  * @throws {ConverterError} `malformed-checkpoint` when the folder has none, or it cannot be understood.
  */
-export async function readTokenizer(folder: string): Promise<FolderTokenizer> {
+export async function readTokenizer(folder: string): Promise<TextTokenizer> {
   const path = join(folder, "tokenizer.json");
   const definition = await readUtf8(path);
   if (definition === undefined)
     throw malformed(`${path} is missing, so text cannot become tokens; add it, or give token ids as windows`);
   const settings = (await readUtf8(join(folder, "tokenizer_config.json"))) ?? "{}";
   try {
-    const tokenizer = new Tokenizer(JSON.parse(definition) as object, JSON.parse(settings) as object);
-    return { encode: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids };
+    const fields = JSON.parse(settings) as textTokenizer.Settings;
+    return textTokenizer(new Tokenizer(JSON.parse(definition) as object, fields), fields);
   } catch (cause) {
     const reason = (cause as Error).message;
     throw malformed(
