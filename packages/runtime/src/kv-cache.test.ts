@@ -170,7 +170,11 @@ describe("createGrowingCache", () => {
     };
     const cache = createGrowingCache(layout, { memory });
     const onGpu = gpuTensor([1, 3, 4, 2]);
-    const values = new Tensor("float16", Uint16Array.from({ length: 16 }, (_, i) => i), [1, 1, 4, 4]);
+    const values = new Tensor(
+      "float16",
+      Uint16Array.from({ length: 16 }, (_, i) => i),
+      [1, 1, 4, 4],
+    );
     cache.commit({ "present.0.key": onGpu, "present.0.value": values }, 4);
     cache.truncate(3);
     expect([cache.length, released]).toEqual([3, 1]);

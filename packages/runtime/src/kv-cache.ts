@@ -128,7 +128,10 @@ export function createGrowingCache(
     },
     truncate(count) {
       if (count === length) return;
-      const shorter = entries.map(({ slot, tensor }) => ({ slot, tensor: shorten(tensor, slot, count, memory) }));
+      const shorter = entries.map(({ slot, tensor }) => ({
+        slot,
+        tensor: shorten(tensor, slot, count, memory),
+      }));
       releaseAll(entries);
       entries = shorter;
       length = count;
