@@ -87,9 +87,10 @@ const answerColumns = [
   { heading: "tokens", align: "right", cell: ({ accuracy }) => `${(100 * accuracy).toFixed(2)} %` },
 ];
 
-const files = TEXTS.map(({ name }) => textFile(`validation-${name}.u16`));
+// What is missing is said before hours are spent on the rest.
 const prompts = textFile("retrieval-validation.jsonl");
-console.error(`${machine()}; ${files.length} texts and ${prompts}`);
+for (const { name } of TEXTS) textFile(`validation-${name}.u16`);
+console.error(machine());
 
 const figures = [];
 for (const text of TEXTS) {

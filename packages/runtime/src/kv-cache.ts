@@ -149,9 +149,9 @@ const dimsOf = ({ heads, size }: CacheSlot, tokens: number): readonly number[] =
 
 /** The first `tokens` of a cache, in a tensor of their own beside it. */
 function shorten(tensor: Tensor, slot: CacheSlot, tokens: number, memory: TensorMemory): Tensor {
-  const { allocate, copyTokens } = tensor.location === "cpu" ? cpuMemory : memory;
-  const shorter = allocate(slot.type, dimsOf(slot, tokens));
-  copyTokens(tensor, shorter, tokens);
+  const home = tensor.location === "cpu" ? cpuMemory : memory;
+  const shorter = home.allocate(slot.type, dimsOf(slot, tokens));
+  home.copyTokens(tensor, shorter, tokens);
   return shorter;
 }
 

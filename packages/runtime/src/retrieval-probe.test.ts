@@ -133,14 +133,14 @@ describe("retrievalProbe", () => {
 
   it("refuses empty prompts and answers, tokens beyond the vocabulary, and too long a context", async () => {
     const model = await openTinyModel(groupQuery, { maxPositions: 10 });
-    const failure = (prompt: readonly number[], answer: readonly number[]) =>
-      expect(retrievalProbe(model, [{ prompt, answer }])).rejects;
-    await failure([], [1]).toMatchObject({ code: "invalid-argument" });
-    await failure([1], []).toThrow(/token ids below 61, found none/);
-    await failure([1], [2, VOCABULARY]).toThrow(/token ids below 61, found 61 at 1/);
-    await failure([1], [0.5]).toMatchObject({ code: "invalid-argument" });
-    await failure(tinyTokens(9), [1, 2, 3]).toMatchObject({ code: "too-many-positions" });
+    const probe = (prompt: readonly number[], answer: readonly number[]) =>
+      retrievalProbe(model, [{ prompt, answer }]);
+    await expect(probe([], [1])).rejects.toMatchObject({ code: "invalid-argument" });
+    await expect(probe([1], [])).rejects.toThrow(/token ids below 61, found none/);
+    await expect(probe([1], [2, VOCABULARY])).rejects.toThrow(/token ids below 61, found 61 at 1/);
+    await expect(probe([1], [0.5])).rejects.toMatchObject({ code: "invalid-argument" });
+    await expect(probe(tinyTokens(9), [1, 2, 3])).rejects.toMatchObject({ code: "too-many-positions" });
     // The last token of an answer is predicted, and needs no position.
-    await expect(retrievalProbe(model, [{ prompt: tinyTokens(9), answer: [1, 2] }])).resolves.toHaveLength(1);
+    await expect(probe(tinyTokens(9), [1, 2])).resolves.toHaveLength(1);
   });
 });
