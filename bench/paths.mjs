@@ -18,9 +18,15 @@ export function modelFolder(name) {
   const folders = [textOption("models"), assetPath("models")].filter(Boolean);
   const found = folders.map((folder) => join(folder, name)).find(existsSync);
   if (found !== undefined) return found;
-  throw new Error(
+  return fail(
     `${name} was not found in ${folders.join(", ")}; name the folder that holds it with --models FOLDER`,
   );
+}
+
+/** Ends the script with a message in place of a stack: something is missing that the caller can give. */
+export function fail(message) {
+  console.error(message);
+  process.exit(1);
 }
 
 export const machine = () =>

@@ -169,6 +169,20 @@ describe("kvfold eval", () => {
   });
 });
 
+describe("kvfold eval --retrieval", () => {
+  it("turns options into a job", async () => {
+    const { calls } = await run(
+      ..."eval a b --retrieval keys.jsonl --limit 4 --dtype fp16 --json".split(" "),
+    );
+    expect(calls).toMatchObject([
+      {
+        name: "probeRetrieval",
+        options: { models: ["a", "b"], file: "keys.jsonl", limit: 4, dtype: "fp16" },
+      },
+    ]);
+  });
+});
+
 describe("kvfold generate and bench", () => {
   it("turn options into jobs", async () => {
     const generate = await run(
@@ -229,6 +243,10 @@ describe("usage errors", () => {
     ["generate model --prompt a --system b", "add --chat"],
     ["eval model", "--text"],
     ["eval model --text a --tokens b", "--text"],
+    ["eval model --retrieval a.jsonl --text b", "--text"],
+    ["eval model --retrieval a.jsonl --window 64", "--window"],
+    ["eval model --retrieval a.jsonl --seed 1", "--seed"],
+    ["eval model --text a --limit 4", "--retrieval"],
     ["eval", "models"],
     ["generate model", "--prompt"],
     ["generate model --prompt x --top-p 2", "to 1"],

@@ -19,9 +19,9 @@ export const gpuMemory = ({ Tensor }: Pick<OrtWeb, "Tensor">, device: GpuDevice)
   copyTokens(from, to, tokens) {
     const [, heads, capacity, size] = from.dims as [number, number, number, number];
     const rowBytes = size * (from.type === "float16" ? 2 : 4);
+    checkAligned(rowBytes);
     const commands = device.createCommandEncoder();
     for (let head = 0; head < heads; head++) {
-      // Heads of an in-place cache are multiples of eight numbers, so all offsets are of the four bytes that WebGPU asks for.
       commands.copyBufferToBuffer(
         bufferOf(from),
         head * capacity * rowBytes,
@@ -35,6 +35,15 @@ export const gpuMemory = ({ Tensor }: Pick<OrtWeb, "Tensor">, device: GpuDevice)
 });
 
 const bufferOf = (tensor: Tensor): GpuBuffer => tensor.gpuBuffer as unknown as GpuBuffer;
+
+/** WebGPU copies whole words of four bytes. Heads of an in-place cache are multiples of eight numbers. */
+function checkAligned(rowBytes: number): void {
+  if (rowBytes % 4 === 0) return;
+  throw new RuntimeError(
+    "invalid-argument",
+    `expected cached tokens of a multiple of 4 bytes to copy on the GPU, found ${rowBytes}: use an even head size`,
+  );
+}
 
 function checkSize(size: number, { limits }: GpuDevice): void {
   const most = Math.min(limits.maxBufferSize!, limits.maxStorageBufferBindingSize!);

@@ -63,6 +63,31 @@ describe.each(cases)("a decoder with %s", (_, decoder, cache) => {
   });
 });
 
+describe.each(cases)("truncating %s", (_, decoder, cache) => {
+  it("decodes as if what is forgotten had never been", async () => {
+    const state = (await openTinyModel(decoder, { cache, initialCapacity: 16 })).createState();
+    await state.prefill(tokens.slice(0, 13));
+    const expected = await state.decode(tokens[13]!);
+    await state.prefill(tokens.slice(20));
+    state.truncate(13);
+    expect(state.length).toBe(13);
+    expect(await state.decode(tokens[13]!)).toEqual(expected);
+  });
+
+  it("refuses a length that there is not, and keeps its tokens", async () => {
+    const state = (await openTinyModel(decoder, { cache })).createState();
+    await state.prefill(tokens.slice(0, 5));
+    for (const length of [-1, 6, 1.5, Number.NaN])
+      expect(() => state.truncate(length)).toThrow(/a length from 0 to 5, the tokens there are, found/);
+    state.truncate(5);
+    expect(state.length).toBe(5);
+    state.truncate(0);
+    expect(state.length).toBe(0);
+    state.dispose();
+    expect(() => state.truncate(0)).toThrow(/used after dispose/);
+  });
+});
+
 describe("an in-place cache", () => {
   it("computes bit for bit what a growing one does, beyond its first allocation", async () => {
     const inPlace = await openTinyModel(groupQuery, { cache: "in-place", initialCapacity: 4 });

@@ -64,7 +64,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
   const createCache = (capacity: number): KvCache =>
     cacheKind === "in-place"
       ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions, memory: session.memory })
-      : createGrowingCache(cacheLayout);
+      : createGrowingCache(cacheLayout, { memory: session.memory });
   const createState = (capacity = initialCapacity): DecodingState =>
     createDecodingState({
       session,

@@ -21,6 +21,13 @@ export interface DecodingState {
   decode(id: number): Promise<Float32Array>;
   /** Appends tokens in one run and returns the logits `[S, vocabulary]` of all of them. Throws as `prefill`. */
   forward(ids: ArrayLike<number>): Promise<Logits>;
+  /**
+   * Forgets all tokens but the first `length`: what comes next is decoded as if the others had never been. An in-place
+   * cache keeps its memory; a growing one copies what stays.
+   *
+   * @throws {RuntimeError} `invalid-argument` when there are fewer tokens; `busy` or `disposed`.
+   */
+  truncate(length: number): void;
   /** Forgets all tokens. An in-place cache keeps its memory for the next ones. */
   clear(): void;
   /** Gives back the memory of the cache, as soon as a call that is under way is done. */
@@ -87,6 +94,17 @@ class CachedDecoding implements DecodingState {
 
   forward(ids: ArrayLike<number>): Promise<Logits> {
     return this.#exclusively(ids, (cache) => this.#run(cache, ids, 0));
+  }
+
+  truncate(length: number): void {
+    const cache = this.#available();
+    if (!(Number.isInteger(length) && length >= 0 && length <= cache.length)) {
+      throw new RuntimeError(
+        "invalid-argument",
+        `truncate: expected a length from 0 to ${cache.length}, the tokens there are, found ${length}`,
+      );
+    }
+    cache.truncate(length);
   }
 
   clear(): void {

@@ -31,6 +31,7 @@ export {
   type TensorMemory,
 } from "./port.js";
 export { createRandom, type Random } from "./random.js";
+export { type RetrievalItem, type RetrievalScore, retrievalProbe } from "./retrieval-probe.js";
 export { RuntimeError, type RuntimeErrorCode } from "./runtime-error.js";
 export { argmax, sampleToken } from "./sampling.js";
 export { createTextStream, type TextStream } from "./text-stream.js";

@@ -159,6 +159,30 @@ describe("createGrowingCache", () => {
     expect(released).toBe(2);
   });
 
+  it("copies the tokens that stay when it forgets others, in the memory where they lie", () => {
+    const copied: [Tensor, Tensor, number][] = [];
+    let released = 0;
+    const gpuTensor = (dims: readonly number[]) =>
+      Tensor.fromGpuBuffer({} as never, { dataType: "float32", dims, dispose: () => void released++ });
+    const memory: TensorMemory = {
+      allocate: (_, dims) => gpuTensor(dims),
+      copyTokens: (...args) => void copied.push(args),
+    };
+    const cache = createGrowingCache(layout, { memory });
+    const onGpu = gpuTensor([1, 3, 4, 2]);
+    const values = new Tensor(
+      "float16",
+      Uint16Array.from({ length: 16 }, (_, i) => i),
+      [1, 1, 4, 4],
+    );
+    cache.commit({ "present.0.key": onGpu, "present.0.value": values }, 4);
+    cache.truncate(3);
+    expect([cache.length, released]).toEqual([3, 1]);
+    expect(past(cache, "0.key").dims).toEqual([1, 3, 3, 2]);
+    expect(copied).toEqual([[onGpu, past(cache, "0.key"), 3]]);
+    expect([...(past(cache, "0.value").data as Uint16Array)]).toEqual([...Array(12).keys()]);
+  });
+
   it("forgets all tokens", () => {
     const cache = createGrowingCache(layout);
     cache.commit(present(3), 3);

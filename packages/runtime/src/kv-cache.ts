@@ -17,6 +17,8 @@ export interface KvCache {
   fetches(): Readonly<Record<string, Tensor | null>>;
   /** Takes in what a run of `count` tokens left. */
   commit(results: Results, count: number): void;
+  /** Forgets all tokens but the first `count`. */
+  truncate(count: number): void;
   /** Forgets all tokens. */
   clear(): void;
   /** Gives back all memory. */
@@ -82,6 +84,9 @@ export function createInPlaceCache(
     commit(_, count) {
       length += count;
     },
+    truncate(count) {
+      length = count;
+    },
     clear() {
       length = 0;
     },
@@ -89,8 +94,18 @@ export function createInPlaceCache(
   };
 }
 
+export declare namespace createGrowingCache {
+  interface Options {
+    /** Where presents lie that are not on the CPU: the session's memory, where it has one. */
+    readonly memory?: TensorMemory | undefined;
+  }
+}
+
 /** A cache whose tensors `[1, heads, T, size]` are replaced by every run's presents. Works with every graph. */
-export function createGrowingCache(layout: CacheLayout): KvCache {
+export function createGrowingCache(
+  layout: CacheLayout,
+  { memory = cpuMemory }: createGrowingCache.Options = {},
+): KvCache {
   const slots = cacheSlots(layout);
   const empty = (): readonly Entry[] =>
     slots.map((slot) => ({ slot, tensor: zeros(slot.type, dimsOf(slot, 0)) }));
@@ -111,6 +126,16 @@ export function createGrowingCache(layout: CacheLayout): KvCache {
       releaseAll(entries);
       entries = slots.map((slot) => ({ slot, tensor: results[slot.present]! }));
     },
+    truncate(count) {
+      if (count === length) return;
+      const shorter = entries.map(({ slot, tensor }) => ({
+        slot,
+        tensor: shorten(tensor, slot, count, memory),
+      }));
+      releaseAll(entries);
+      entries = shorter;
+      length = count;
+    },
     clear() {
       length = 0;
       releaseAll(entries);
@@ -121,6 +146,14 @@ export function createGrowingCache(layout: CacheLayout): KvCache {
 }
 
 const dimsOf = ({ heads, size }: CacheSlot, tokens: number): readonly number[] => [1, heads, tokens, size];
+
+/** The first `tokens` of a cache, in a tensor of their own beside it. */
+function shorten(tensor: Tensor, slot: CacheSlot, tokens: number, memory: TensorMemory): Tensor {
+  const home = tensor.location === "cpu" ? cpuMemory : memory;
+  const shorter = home.allocate(slot.type, dimsOf(slot, tokens));
+  home.copyTokens(tensor, shorter, tokens);
+  return shorter;
+}
 
 const pasts = (entries: readonly Entry[]): Feeds =>
   Object.fromEntries(entries.map(({ slot, tensor }) => [slot.past, tensor]));

@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { renderCopying } from "../render/copying.js";
 import { renderEvaluation } from "../render/evaluation.js";
+import { renderRetrieval } from "../render/retrieval.js";
 import type { RepeatedTokens } from "../tokens/copy-source.js";
 import { type TokenFile, tokenFile, tokenIdFile } from "../tokens/read-tokens.js";
 import { type CommandHost, printResult } from "./host.js";
@@ -22,9 +23,11 @@ interface EvalFlags extends CommonOptions, HubFlags {
   readonly length?: number;
   readonly sequences?: number;
   readonly seed: number;
+  readonly retrieval?: string;
+  readonly limit?: number;
 }
 
-/** `kvfold eval`: perplexity of models on the same text, or how well they copy. */
+/** `kvfold eval`: perplexity of models on the same text, how well they copy, or what they find in their context. */
 export const createEvalCommand = (host: CommandHost): Command =>
   addCommonOptions(
     addHubOptions(new Command("eval"))
@@ -71,6 +74,13 @@ export const createEvalCommand = (host: CommandHost): Command =>
       .option("--length <tokens>", "copy: tokens that come again (default: 32)", wholeNumber(2))
       .option("--sequences <count>", "copy: sequences for each distance (default: 16)", wholeNumber(1))
       .option("--seed <number>", "copy: seed of what is drawn", wholeNumber(0), 0)
+      .addOption(
+        new Option(
+          "--retrieval <file>",
+          "measure this in place of perplexity: exact answers to prompts, JSON Lines of { task, length, ids, answer_ids }",
+        ).conflicts(NOT_FOR_RETRIEVAL),
+      )
+      .option("--limit <count>", "retrieval: prompts of each task and length (default: all)", wholeNumber(1))
       .addOption(dtypeOption())
       .addHelpText("after", HELP)
       .action((models: readonly string[], flags: EvalFlags, command: Command) => {
@@ -79,10 +89,25 @@ export const createEvalCommand = (host: CommandHost): Command =>
       }),
   );
 
+/** What `--retrieval` takes from its file, or does not know. */
+const NOT_FOR_RETRIEVAL = [
+  "text",
+  "tokens",
+  "windows",
+  "window",
+  "probe",
+  "repeat",
+  "distances",
+  "length",
+  "sequences",
+  "seed",
+];
+
 const HELP = `
 Example:
   kvfold eval ./model ./model-half --text book.txt --windows 64
-  kvfold eval ./model ./model-half --probe copy --text book.txt`;
+  kvfold eval ./model ./model-half --probe copy --text book.txt
+  kvfold eval ./model ./model-half --retrieval pass-keys.jsonl --limit 8`;
 
 /** Refuses what only the other kind of measurement looks at. */
 function refuseIdle({ probe }: EvalFlags, command: Command): void {
@@ -93,6 +118,13 @@ function refuseIdle({ probe }: EvalFlags, command: Command): void {
 const COPY_OPTIONS = ["repeat", "distances", "length", "sequences", "seed"];
 
 async function runEval(host: CommandHost, models: readonly string[], flags: EvalFlags): Promise<void> {
+  if (flags.retrieval !== undefined) return runRetrievalProbe(host, models, flags, flags.retrieval);
+  if (flags.limit !== undefined) {
+    throw new CliError(
+      "usage",
+      "--limit counts prompts of --retrieval FILE; use --windows to measure less text",
+    );
+  }
   if (flags.probe === "copy") return runCopyProbe(host, models, flags);
   const { windows, window, dtype } = flags;
   const files = filesOf(flags);
@@ -119,6 +151,19 @@ async function runCopyProbe(host: CommandHost, models: readonly string[], flags:
   };
   printResult(host, flags, await host.run("probeCopying", options, flags), (result) =>
     renderCopying(result, host.colours),
+  );
+}
+
+async function runRetrievalProbe(
+  host: CommandHost,
+  models: readonly string[],
+  flags: EvalFlags,
+  file: string,
+): Promise<void> {
+  const { limit, dtype } = flags;
+  const options = { models, hub: hubOf(flags), file, limit, dtype };
+  printResult(host, flags, await host.run("probeRetrieval", options, flags), (result) =>
+    renderRetrieval(result, host.colours),
   );
 }
 

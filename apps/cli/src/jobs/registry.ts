@@ -5,6 +5,7 @@ import { generateText } from "./generate.js";
 import { inspectModel } from "./inspect.js";
 import { planCheckpoint } from "./plan.js";
 import { probeCopying } from "./probe-copying.js";
+import { probeRetrieval } from "./probe-retrieval.js";
 
 /** The jobs by the names under which a worker is asked for them. */
 interface Jobs {
@@ -13,6 +14,7 @@ interface Jobs {
   readonly fold: typeof foldCheckpoint;
   readonly evaluate: typeof evaluateModels;
   readonly probeCopying: typeof probeCopying;
+  readonly probeRetrieval: typeof probeRetrieval;
   readonly generate: typeof generateText;
   readonly bench: typeof benchModels;
 }
@@ -23,6 +25,7 @@ export const jobs: Jobs = {
   fold: foldCheckpoint,
   evaluate: evaluateModels,
   probeCopying,
+  probeRetrieval,
   generate: generateText,
   bench: benchModels,
 };

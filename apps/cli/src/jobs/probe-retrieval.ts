@@ -1,0 +1,140 @@
+import type { Dtype } from "@kvfold/decoder";
+import { cacheBytesPerToken, type RetrievalScore, retrievalProbe } from "@kvfold/runtime";
+import { CliError } from "../cli-error.js";
+import type { HubSettings } from "../hub/hub-settings.js";
+import { type FoundModel, findModels } from "../models/find-model.js";
+import { readFolderConfig } from "../models/folder-config.js";
+import { locateModel } from "../models/locate-model.js";
+import { type OpenedModel, withModels } from "../models/open-model.js";
+import { groupItems, limitItems } from "../tokens/retrieval-groups.js";
+import { type RetrievalLine, readRetrievalItems } from "../tokens/retrieval-items.js";
+import type { JobContext } from "./job.js";
+
+export declare namespace probeRetrieval {
+  interface Options {
+    readonly models: readonly string[];
+    readonly hub?: HubSettings | undefined;
+    /** JSON Lines: `{ task, length, ids, answer_ids }`. */
+    readonly file: string;
+    /** Items of each task and length; all without it. */
+    readonly limit?: number | undefined;
+    readonly dtype?: Dtype | undefined;
+  }
+  /** How many answers are right. */
+  interface Counts {
+    readonly items: number;
+    /** Answers whose tokens are all the first choice, each after the answer's own tokens before it. */
+    readonly teacherForced: number;
+    /** Answers that greedy decoding writes. */
+    readonly greedy: number;
+    /** Share of the answers' tokens that are the first choice, teacher-forced; 0 to 1. */
+    readonly accuracy: number;
+  }
+  interface Group extends Counts {
+    readonly task: string;
+    readonly length: number;
+  }
+  interface Probe {
+    readonly path: string;
+    readonly groups: readonly Group[];
+    /** Over all groups. */
+    readonly all: Counts;
+    readonly cacheBytesPerToken: number;
+  }
+  interface Result {
+    readonly models: readonly Probe[];
+  }
+}
+
+/**
+ * Measures whether models find what their context holds: the exact answers to the prompts of a file, by task and length.
+ *
+ * @throws {CliError} `unreadable-file` or `malformed-file` for the file, with the line at fault; `insufficient-text` when
+ *   an item is longer than a model's context.
+ */
+export async function probeRetrieval(
+  { models: names, hub, file, limit, dtype }: probeRetrieval.Options,
+  context: JobContext,
+): Promise<probeRetrieval.Result> {
+  const all = await readRetrievalItems(file);
+  const items = limit === undefined ? all : limitItems(all, limit);
+  const models = await findModels(names, hub, context);
+  for (const model of models) checkFit(items, { file, ...(await limitsOf(model, dtype)) });
+  const probes: probeRetrieval.Probe[] = [];
+  for (const [index, model] of models.entries()) {
+    const label = `${model.name} (${index + 1}/${models.length})`;
+    probes.push(
+      await withModels([model], { dtype }, context, ([opened]) => probe(opened!, items, label, context)),
+    );
+  }
+  return { models: probes };
+}
+
+interface Limits {
+  readonly name: string;
+  readonly vocabSize: number;
+  readonly maxPositions: number;
+}
+
+async function limitsOf({ name, path }: FoundModel, dtype: Dtype | undefined): Promise<Limits> {
+  const { folder } = await locateModel(path, dtype);
+  const { vocabSize = Number.POSITIVE_INFINITY, maxPositions = Number.POSITIVE_INFINITY } =
+    await readFolderConfig(folder);
+  return { name, vocabSize, maxPositions };
+}
+
+/** Finds out before anything is run: a long file may take hours. */
+function checkFit(
+  items: readonly RetrievalLine[],
+  { file, name, vocabSize, maxPositions }: Limits & { readonly file: string },
+): void {
+  for (const { line, prompt, answer } of items) {
+    const stranger = [...prompt, ...answer].find((id) => id >= vocabSize);
+    if (stranger !== undefined) {
+      throw new CliError(
+        "malformed-file",
+        `${file}, line ${line}: token ${stranger} is beyond the ${vocabSize} of ${name}; the file must be made with its tokenizer`,
+      );
+    }
+    const tokens = prompt.length + answer.length;
+    if (tokens > maxPositions) {
+      throw new CliError(
+        "insufficient-text",
+        `${file}, line ${line}: prompt and answer have ${tokens} tokens, more than the context of ${name} (${maxPositions}); leave such lines out`,
+      );
+    }
+  }
+}
+
+async function probe(
+  { path, lm }: OpenedModel,
+  items: readonly RetrievalLine[],
+  label: string,
+  { onProgress, signal }: JobContext,
+): Promise<probeRetrieval.Probe> {
+  const total = sum(items.map(tokensOf));
+  let done = 0;
+  const onItem = (index: number) => {
+    done += tokensOf(items[index]!);
+    onProgress({ label, done, total });
+  };
+  const scores = await retrievalProbe(lm, items, { onItem, signal });
+  const scored = items.map(({ task, length }, index) => ({ task, length, ...scores[index]! }));
+  const groups = groupItems(scored).map(({ task, length, items: group }) => ({
+    task,
+    length,
+    ...count(group),
+  }));
+  return { path, groups, all: count(scored), cacheBytesPerToken: cacheBytesPerToken(lm.cacheLayout) };
+}
+
+const tokensOf = ({ prompt, answer }: RetrievalLine): number => prompt.length + answer.length;
+
+const count = (scores: readonly RetrievalScore[]): probeRetrieval.Counts => ({
+  items: scores.length,
+  teacherForced: scores.filter(({ teacherForced }) => teacherForced).length,
+  greedy: scores.filter(({ greedy }) => greedy).length,
+  accuracy: sum(scores.map(({ hits }) => hits)) / sum(scores.map(({ tokens }) => tokens)),
+});
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

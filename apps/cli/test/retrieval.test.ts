@@ -1,0 +1,142 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { type Progress, quietContext } from "../src/jobs/job.js";
+import { probeRetrieval } from "../src/jobs/probe-retrieval.js";
+import { renderRetrieval } from "../src/render/retrieval.js";
+import { groupItems, limitItems } from "../src/tokens/retrieval-groups.js";
+import { readRetrievalItems } from "../src/tokens/retrieval-items.js";
+import { coloursFor } from "../src/ui/terminal.js";
+import { failureOf, ROPE_MODEL, temporaryFolder, VALIDATION_TOKENS } from "./support.js";
+
+async function jsonLines(...lines: readonly unknown[]): Promise<string> {
+  const path = join(await temporaryFolder(), "items.jsonl");
+  const texts = lines.map((line) => (typeof line === "string" ? line : JSON.stringify(line)));
+  await writeFile(path, texts.join("\n"));
+  return path;
+}
+
+const item = { task: "passkey", form: "bare", length: 512, depth: 0.5, ids: [0, 5], answer_ids: [7] };
+
+describe("readRetrievalItems", () => {
+  it("reads a line for each item, and passes over empty lines and other fields", async () => {
+    const path = await jsonLines(item, "", { ...item, task: "words", ids: [1] }, "");
+    expect(await readRetrievalItems(path)).toEqual([
+      { line: 1, task: "passkey", length: 512, prompt: [0, 5], answer: [7] },
+      { line: 3, task: "words", length: 512, prompt: [1], answer: [7] },
+    ]);
+  });
+
+  it.each([
+    ['{"task": "passkey",', "is not JSON"],
+    ["[1, 2]", "expected a JSON object, found [1, 2]"],
+    ["null", "expected a JSON object, found null"],
+    [{ ...item, task: 3 }, "expected task, a name, found 3"],
+    [{ ...item, length: "512" }, 'expected length, a count of tokens, found "512"'],
+    [{ ...item, ids: undefined }, "expected ids, a list of at least one token id, found none"],
+    [{ ...item, ids: [] }, "expected ids, a list of at least one token id, found []"],
+    [{ ...item, ids: [1, -2] }, "expected ids of token ids, whole numbers from 0, found -2"],
+    [{ ...item, answer_ids: "7" }, 'expected answer_ids, a list of at least one token id, found "7"'],
+    [{ ...item, answer_ids: [1.5] }, "expected answer_ids of token ids, whole numbers from 0, found 1.5"],
+    [{ ...item, answer_ids: [null] }, "expected answer_ids of token ids, whole numbers from 0, found null"],
+  ])("names file and line of %j", async (line, expected) => {
+    const path = await jsonLines(item, line);
+    const { code, message } = await failureOf(readRetrievalItems(path));
+    expect(code).toBe("malformed-file");
+    expect(message).toContain(`${path}, line 2`);
+    expect(message).toContain(expected);
+    expect(message.length).toBeLessThan(path.length + 200);
+  });
+
+  it("names a file that is missing, empty or a folder", async () => {
+    const folder = await temporaryFolder();
+    const missing = await failureOf(readRetrievalItems(join(folder, "none.jsonl")));
+    expect(missing).toMatchObject({ code: "unreadable-file" });
+    expect(missing.message).toContain("none.jsonl: no such file");
+    expect((await failureOf(readRetrievalItems(folder))).message).toContain("is a folder");
+    const empty = await failureOf(readRetrievalItems(await jsonLines("")));
+    expect(empty).toMatchObject({ code: "malformed-file" });
+    expect(empty.message).toContain("holds no items");
+  });
+});
+
+describe("groups of items", () => {
+  const items = [
+    { id: 0, task: "words", length: 2048 },
+    { id: 1, task: "words", length: 512 },
+    { id: 2, task: "keys", length: 512 },
+    { id: 3, task: "words", length: 512 },
+    { id: 4, task: "words", length: 512 },
+    { id: 5, task: "words", length: 512 },
+  ];
+
+  it("keep the order of tasks, and go from short to long", () => {
+    const ids = groupItems(items).map((group) => [
+      group.task,
+      group.length,
+      group.items.map(({ id }) => id).join(),
+    ]);
+    expect(ids).toEqual([
+      ["words", 512, "1,3,4,5"],
+      ["words", 2048, "0"],
+      ["keys", 512, "2"],
+    ]);
+  });
+
+  it("are cut to the same number each, spread over the group", () => {
+    expect(limitItems(items, 2).map(({ id }) => id)).toEqual([0, 1, 2, 4]);
+    expect(limitItems(items, 9)).toEqual(items);
+  });
+});
+
+describe("probeRetrieval", () => {
+  it("counts exact answers by task and length", async () => {
+    const text = await validationTokens(400);
+    const passage = (from: number, to: number, length: number) => ({
+      task: "text",
+      length,
+      ids: text.slice(0, from),
+      answer_ids: text.slice(from, to),
+    });
+    // The model's first choices are right for the tokens 100 to 102 and 354 to 358 of this text, and wrong for 99.
+    const file = await jsonLines(passage(354, 359, 350), passage(100, 103, 100), passage(99, 103, 100));
+    const progress: number[] = [];
+    const onProgress = ({ done, total }: Progress) => void progress.push(done / total);
+    const result = await probeRetrieval({ models: [ROPE_MODEL], file }, { ...quietContext, onProgress });
+    expect(result.models).toEqual([
+      {
+        path: ROPE_MODEL,
+        groups: [
+          { task: "text", length: 100, items: 2, teacherForced: 1, greedy: 1, accuracy: 6 / 7 },
+          { task: "text", length: 350, items: 1, teacherForced: 1, greedy: 1, accuracy: 1 },
+        ],
+        all: { items: 3, teacherForced: 2, greedy: 2, accuracy: 11 / 12 },
+        cacheBytesPerToken: 12_288,
+      },
+    ]);
+    expect(progress.at(-1)).toBe(1);
+    const table = renderRetrieval(result, coloursFor({ isTTY: false })).split("\n");
+    expect(table.slice(0, 4).map((line) => line.replace(ROPE_MODEL, "m").split(/ {2,}/))).toEqual([
+      ["task", "length", "model", "teacher-forced", "greedy", "tokens"],
+      ["text", "100", "m", "1/2", "1/2", "85.7 %"],
+      ["text", "350", "m", "1/1", "1/1", "100.0 %"],
+      ["all", "m", "2/3", "2/3", "91.7 %"],
+    ]);
+  });
+
+  it("finds lines that do not fit a model before anything is run", async () => {
+    const failure = async (line: unknown) =>
+      failureOf(probeRetrieval({ models: [ROPE_MODEL], file: await jsonLines(item, line) }, quietContext));
+    const stranger = await failure({ ...item, answer_ids: [3, 4096] });
+    expect(stranger.code).toBe("malformed-file");
+    expect(stranger.message).toMatch(/line 2: token 4096 is beyond the 4096 of .*prose-6m/);
+    const long = await failure({ ...item, ids: Array(1024).fill(1) });
+    expect(long.code).toBe("insufficient-text");
+    expect(long.message).toMatch(/line 2: prompt and answer have 1025 tokens, more than the context/);
+  });
+});
+
+async function validationTokens(count: number): Promise<readonly number[]> {
+  const { buffer, byteOffset } = await readFile(VALIDATION_TOKENS);
+  return [...new Uint16Array(buffer, byteOffset, count)];
+}
