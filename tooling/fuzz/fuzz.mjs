@@ -15,7 +15,7 @@ import { build } from "esbuild";
 /** A case that says nothing for this long hangs; what is slow without hanging is measured in CPU time. */
 const HANG_MS = 60_000;
 /** Cases to a process: what one leaves behind does not reach many others. */
-const BATCH = 5000;
+const BATCH = 2500;
 /** Memory of a whole process: Node, ONNX Runtime and the tiny models take about 250 MB. */
 const MAX_PEAK_BYTES = 700e6;
 const HEAP_MB = 384;
@@ -51,13 +51,23 @@ await build({
 const started = performance.now();
 const tally = {};
 const faults = [];
-for (let next = from; next < end; ) next = await runBatch(next, Math.min(next + BATCH, end));
-const seconds = Math.round((performance.now() - started) / 1000);
-const summary = { seed, from, cases: end - from, seconds, faults: faults.length, outcomes: sorted(tally) };
-console.log(JSON.stringify(summary, null, 2));
-if (values.json !== undefined)
-  writeFileSync(values.json, JSON.stringify({ ...summary, found: faults }, null, 2));
+for (let next = from; next < end; ) {
+  next = await runBatch(next, Math.min(next + BATCH, end));
+  save(summary(next));
+}
+console.log(JSON.stringify(summary(end), null, 2));
 process.exitCode = faults.length > 0 ? 1 : 0;
+
+function summary(next) {
+  const seconds = Math.round((performance.now() - started) / 1000);
+  return { seed, from, cases: next - from, seconds, faults: faults.length, outcomes: sorted(tally) };
+}
+
+/** A long run is saved after every batch. */
+function save(figures) {
+  if (values.json === undefined) return;
+  writeFileSync(values.json, `${JSON.stringify({ ...figures, found: faults }, null, 2)}\n`);
+}
 
 /** Runs cases in one child until they are done or the child is; returns the case to go on with. */
 function runBatch(first, last) {

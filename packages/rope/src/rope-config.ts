@@ -112,7 +112,7 @@ function unknownLayerType(path: string, layerTypes: readonly string[], layerType
 
 function readRopeType(fields: ConfigFields): RopeType {
   const named = readOptionalString(fields, "rope_type") ?? readOptionalString(fields, "type") ?? "default";
-  const ropeType = Object.hasOwn(renamedTypes, named) ? renamedTypes[named]! : named;
+  const ropeType = renamedTypes[named] ?? named;
   if (Object.hasOwn(scalingRules, ropeType)) return ropeType as RopeType;
   throw new RopeError(
     "unsupported-rope-type",
