@@ -24,7 +24,7 @@ const bloom = (heads: number, headDim: number) => ({
 });
 
 type Config = Readonly<Record<string, unknown>>;
-const folds: readonly [name: string, config: Config, options: planFold.Options, achieved: number][] = [
+const folds: readonly [name: string, config: Config, options: foldInMemory.Options, achieved: number][] = [
   ["3 heads at 1/4", llama(3, 32), { keep: "1/4" }, 1 / 4],
   ["3 heads at 1/4, keys before RoPE", llama(3, 16), { keep: "1/4", method: "latent-pre-rope" }, 1 / 4],
   ["3 heads at 1/3, whole", llama(3, 16), { keep: "1/3", method: "commuting" }, 1 / 3],

@@ -135,8 +135,8 @@ describe("a method of one's own", () => {
 });
 
 describe("a budget of one's own", () => {
-  const fold = async (budget: Budget, options: Partial<planFold.Options> = {}) =>
-    foldInMemory(await open(), { windows, keep: "1/2", method: "svd-w", budget, ...options });
+  const fold = async (budget: Budget, options: Partial<foldInMemory.Options> = {}) =>
+    foldInMemory(await open(), { windows, keep: "1/2", method: "svd-w", ...options, budget });
 
   it("settles a plan like those of the package", async () => {
     const { plan } = await fold(firstLayers);

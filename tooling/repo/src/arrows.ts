@@ -54,10 +54,10 @@ export const folderArrows: Readonly<Record<string, Readonly<Record<string, reado
     products: [],
     methods: ["graph"],
     plan: ["graph", "methods"],
-    journal: ["methods", "plan"],
+    journal: ["methods"],
     fold: ["graph", "journal", "methods", "plan"],
-    budgets: ["fold", "graph", "journal", "methods", "plan"],
-    output: ["fold", "journal", "plan"],
+    budgets: ["fold", "graph", "methods", "plan"],
+    output: ["fold", "plan"],
     node: ["budgets", "fold", "journal", "methods", "output", "plan"],
   },
 };

@@ -1,4 +1,4 @@
-import { findNamed, requireOwnName } from "../find-named.js";
+import { findNamed } from "../find-named.js";
 import type { Budget } from "./budget.js";
 import { eigenThreshold } from "./eigen-threshold.js";
 import { knapsack } from "./knapsack.js";
@@ -7,7 +7,7 @@ import { uniform } from "./uniform.js";
 
 export { uniform };
 
-/** All budgets, the default first. */
+/** All budgets, the default first: those of `budgetNames`. */
 export const budgets: readonly Budget[] = [uniform, knapsack, lorcProgressive, eigenThreshold];
 
 /**
@@ -17,7 +17,3 @@ export const budgets: readonly Budget[] = [uniform, knapsack, lorcProgressive, e
  */
 export const findBudget = (name: string, others: readonly Budget[] = []): Budget =>
   findNamed("budget", budgets, name, others);
-
-/** A budget by its name, or as it is when it comes from elsewhere. */
-export const resolveBudget = (given: string | Budget): Budget =>
-  typeof given === "string" ? findBudget(given) : requireOwnName("budget", budgets, given);

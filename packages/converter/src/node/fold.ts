@@ -2,12 +2,12 @@ import { basename, resolve } from "node:path";
 import { spillingHiddenStates } from "@kvfold/calibration/node";
 import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
 import { directorySource } from "@kvfold/decoder/node";
-import { plainProducts } from "@kvfold/linalg";
 import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
 import type { BudgetProgress } from "../budgets/allocate-budget.js";
+import type { Budget } from "../budgets/budget.js";
 import { findBudget } from "../budgets/index.js";
 import { ConverterError } from "../converter-error.js";
-import { type BlockMath, createBlockMath } from "../fold/block-math.js";
+import type { BlockMath } from "../fold/block-math.js";
 import type { FoldProgress } from "../fold/progress.js";
 import { findMethod } from "../methods/index.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
@@ -16,11 +16,14 @@ import { type CalibrationText, readCalibrationText, type TextSource } from "./ca
 import { defaultProvider } from "./default-provider.js";
 import { createPendingFolder } from "./model-folder.js";
 import { requireApart } from "./require-apart.js";
-import { workerBlockMath } from "./worker-block-math.js";
+import { removeStaleOutputs } from "./stale-outputs.js";
+import { withMath } from "./with-math.js";
 import { writeModel } from "./write-model.js";
 
 export declare namespace fold {
   interface Options extends planFold.Options {
+    /** Name of a budget, or a budget of one's own; `uniform` without it. */
+    readonly budget?: string | Budget | undefined;
     /** Folder of a Hugging Face checkpoint. */
     readonly from: string;
     /** Folder of the folded model. It appears complete or not at all. */
@@ -72,6 +75,7 @@ export async function fold(options: fold.Options): Promise<fold.Report> {
   const checkpoint = await openCheckpoint(await directorySource(from));
   try {
     const plan = planFold(checkpoint.config, options);
+    await removeStaleOutputs(to);
     const folder = await createPendingFolder(to, { existing });
     try {
       const report = await writeFolded(options, checkpoint, plan, folder.path);
@@ -101,39 +105,32 @@ async function writeFolded(
   plan: FoldPlan,
   to: string,
 ): Promise<fold.Report> {
-  const { from, onProgress, onBudget, signal } = options;
+  const { from, math: given, onProgress, onBudget, signal } = options;
   const { methods, budgets } = ownParts(options);
   const runs = plan.taps.length > 0 || plan.heal !== "none" || findBudget(plan.budget, budgets).needsText;
   const text = runs ? await findText(options, checkpoint, plan) : undefined;
   const provider = runs ? (options.provider ?? (await defaultProvider())) : undefined;
-  const math =
-    options.math ?? (methods.length > 0 ? createBlockMath(plainProducts, { methods }) : workerBlockMath());
-  try {
-    return await writeModel({
-      checkpoint,
-      plan,
-      methods,
-      budgets,
-      from,
-      to,
-      provider,
-      math,
-      windows: text?.windows,
-      hiddenStates: spillingHiddenStates({ folder: to }),
-      record: ({ retained }) => ({
-        model: basename(resolve(from)),
-        created: new Date().toISOString(),
-        reference: findMethod(plan.method, methods).reference,
-        calibration: text?.summary ?? null,
-        retained,
-      }),
-      onProgress,
-      onBudget,
-      signal,
-    });
-  } finally {
-    if (math !== options.math) await math.dispose();
-  }
+  const hiddenStates = spillingHiddenStates({ folder: to });
+  const record = ({ retained }: fold.Report) => ({
+    model: basename(resolve(from)),
+    created: new Date().toISOString(),
+    reference: findMethod(plan.method, methods).reference,
+    calibration: text?.summary ?? null,
+    retained,
+  });
+  const parts = {
+    checkpoint,
+    plan,
+    methods,
+    budgets,
+    provider,
+    windows: text?.windows,
+    hiddenStates,
+    record,
+  };
+  return withMath({ math: given, methods, signal }, (math) =>
+    writeModel({ ...parts, math, from, to, onProgress, onBudget, signal }),
+  );
 }
 
 async function findText(

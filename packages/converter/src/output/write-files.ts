@@ -1,12 +1,9 @@
 import type { Checkpoint, FolderSource, ModelOutput } from "@kvfold/decoder";
 import { checkpointOutput, floatDtype, type ModelTarget, onnxOutput, writeBytes } from "@kvfold/decoder";
-import { plainProducts } from "@kvfold/linalg";
-import { allocateBudget } from "../budgets/allocate-budget.js";
 import { ConverterError } from "../converter-error.js";
-import { createBlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
-import type { FoldJournal } from "../journal/fold-journal.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
+import { requireSettled } from "../plan/require-settled.js";
 import { outputConfig } from "./output-config.js";
 import { RECORD_FILE } from "./record-file.js";
 
@@ -21,36 +18,23 @@ const COMPANIONS = [
   "merges.txt",
 ];
 
-/** A journal that also keeps the plan its budget settled. */
-export interface PlanJournal extends FoldJournal {
-  readonly plan: FoldPlan | undefined;
-  savePlan(plan: FoldPlan): Promise<void>;
-}
-
 export declare namespace writeFiles {
   interface Options extends Omit<foldModel.Options, "outputs"> {
     /** The checkpoint's folder, for tokenizer files. */
     readonly source: FolderSource;
     /** An empty folder to write to. */
     readonly target: ModelTarget;
-    /** Methods and budgets of one's own that the plan names; with `math` given, it must know the methods too. */
-    readonly methods?: allocateBudget.Options["methods"];
-    readonly budgets?: allocateBudget.Options["budgets"];
     /** Goes into `kvfold.json` beside the plan: what was done, with what, and figures. */
     readonly record?: (report: Report) => Readonly<Record<string, unknown>>;
-    readonly onBudget?: allocateBudget.Options["onBudget"];
-    /** Of this fold; its settled plan, where it has one, spares the budget's measurements. */
-    readonly journal?: PlanJournal | undefined;
   }
   interface Report extends foldModel.Report {
-    /** The plan that was carried out, with the layers that its budget gave. */
+    /** The plan that was carried out. */
     readonly plan: FoldPlan;
   }
 }
 
 /**
- * Settles the plan's budget and folds a checkpoint into the files of a folder: for format `onnx` what transformers.js
- * and ONNX Runtime load (`config.json`, tokenizer files, `onnx/model*.onnx` with external data), for format `hf` a
+ * Folds a checkpoint into the files of a folder: for format `onnx` what transformers.js and ONNX Runtime load (`config.json`, tokenizer files, `onnx/model*.onnx` with external data), for format `hf` a
  * checkpoint (`config.json`, tokenizer files, `model.safetensors`), and `kvfold.json` for both. With both formats the
  * checkpoint lies in `hf/`, since its `config.json` differs.
  *
@@ -58,26 +42,17 @@ export declare namespace writeFiles {
  * `foldModel`.
  */
 export async function writeFiles(options: writeFiles.Options): Promise<writeFiles.Report> {
-  const { checkpoint, source, target, record, methods } = options;
-  const plan = await settlePlan(options);
+  const { checkpoint, plan, source, target, record } = options;
+  requireSettled(plan);
   const formats = await openFormats(checkpoint, plan, target);
   const outputs = formats.flatMap((format) => format.outputs);
-  const math = options.math ?? createBlockMath(plainProducts, { methods });
-  const report = { plan, ...(await foldModel({ ...options, plan, outputs, math })) };
+  const report = { plan, ...(await foldModel({ ...options, outputs })) };
   for (const { folder, config } of formats) {
     await writeJson(target, `${folder}config.json`, config());
     await copyCompanions(source, target, folder);
   }
   await writeJson(target, RECORD_FILE, { format: "kvfold-1", plan, ...record?.(report) });
   return report;
-}
-
-async function settlePlan(options: writeFiles.Options): Promise<FoldPlan> {
-  const { journal } = options;
-  const asked = journal?.plan ?? options.plan;
-  const plan = await allocateBudget({ ...options, plan: asked });
-  if (plan !== asked) await journal?.savePlan(plan);
-  return plan;
 }
 
 /** A format's files in their folder, and its config once they are complete. */

@@ -20,7 +20,13 @@ export function chooseHeal(config: ModelConfig, asked: Heal | undefined, method:
   if (heal === "none" || !normalisesStream(config)) return { heal, notices: [] };
   const reason = `${config.family.name} normalises the residual stream after each half of a block, and refits cannot aim through that`;
   if (asked !== undefined)
-    throw new ConverterError("invalid-option", `heal ${asked}: ${reason}; leave it out, or choose heal none`);
+    throw new ConverterError(
+      "invalid-option",
+      `heal ${asked}: ${reason}; leave it out, or choose heal none`,
+      {
+        option: "heal",
+      },
+    );
   return { heal: "none", notices: [`nothing is healed: ${reason}`] };
 }
 

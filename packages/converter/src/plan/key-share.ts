@@ -1,7 +1,6 @@
-import type { Budget } from "../budgets/budget.js";
-import { uniform } from "../budgets/index.js";
 import { ConverterError } from "../converter-error.js";
 import type { Method, SpanContext } from "../methods/method.js";
+import { UNIFORM } from "./budget-name.js";
 import { parseKeep } from "./keep.js";
 
 /** What an even split gives each side. */
@@ -13,10 +12,10 @@ const HALF = 1 / 2;
  */
 export function findKeyShare(
   given: number | undefined,
-  { method, budget }: { readonly method: Method; readonly budget: Budget },
+  { method, budget }: { readonly method: Method; readonly budget: string },
   context: SpanContext,
 ): number | undefined {
-  const share = given ?? (budget === uniform ? method.keyShare?.(context) : undefined);
+  const share = given ?? (budget === UNIFORM ? method.keyShare?.(context) : undefined);
   return share === HALF ? undefined : share;
 }
 
@@ -27,7 +26,7 @@ export function findKeyShare(
  */
 export function parseKeyShare(
   given: string | number | undefined,
-  { method, budget }: { readonly method: Method; readonly budget: Budget },
+  { method, budget }: { readonly method: Method; readonly budget: string },
 ): number | undefined {
   if (given === undefined) return undefined;
   const option = "keyShare";
@@ -35,7 +34,7 @@ export function parseKeyShare(
   const refuse = (reason: string) => {
     throw new ConverterError("invalid-option", `${option} ${given}: ${reason}; leave it out`, { option });
   };
-  if (budget !== uniform) refuse(`budget ${budget.name} finds the ranks itself`);
+  if (budget !== UNIFORM) refuse(`budget ${budget} finds the ranks itself`);
   if (method.standardShape) refuse(`method ${method.name} keeps whole heads, as many for keys as for values`);
   return numerator / denominator;
 }

@@ -1,11 +1,10 @@
 import type { Dtype, ModelConfig } from "@kvfold/decoder";
-import type { Budget } from "../budgets/budget.js";
-import { resolveBudget, uniform } from "../budgets/index.js";
 import { ConverterError } from "../converter-error.js";
 import type { Heal } from "../methods/heal.js";
 import { DEFAULT_METHOD, resolveMethod } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
 import { none } from "../methods/none.js";
+import { type BudgetChoice, budgetName, UNIFORM } from "./budget-name.js";
 import { cacheFigures } from "./cache-size.js";
 import { chooseHeal } from "./choose-heal.js";
 import type { FoldPlan, Format, LayerPlan } from "./fold-plan.js";
@@ -36,7 +35,7 @@ export declare namespace planFold {
      * Name of a budget, or a budget of one's own: how the ranks that `keep` leaves are shared out among the layers;
      * `uniform` without it.
      */
-    readonly budget?: string | Budget | undefined;
+    readonly budget?: BudgetChoice | undefined;
     /** What is refitted after folding; the method's own choice without it. */
     readonly heal?: Heal | undefined;
     readonly formats?: readonly Format[];
@@ -63,7 +62,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
   const request = readRequest(options);
   const { keep, method, budget } = request;
   requireRotation(config, method);
-  if (budget !== uniform) requireFreeRanks(budget, method, formats);
+  if (budget !== UNIFORM) requireFreeRanks(budget, method, formats);
   if (formats.includes("hf")) {
     requireCheckpointFormat(config, method);
     requireFloats(dtypes);
@@ -73,8 +72,8 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     family: family.name,
     method: method.name,
     keep: formatKeep(keep),
-    budget: budget.name,
-    settled: budget === uniform,
+    budget,
+    settled: budget === UNIFORM,
     layers,
     ...chooseHeal(config, options.heal, method),
     attention: layers.every((layer, index) => isFused(config, index, method, layer))
@@ -104,7 +103,7 @@ function readRequest({ keySpan, valueSpan, ...options }: planFold.Options): Laye
       { option: "method" },
     );
   }
-  const budget = resolveBudget(options.budget ?? uniform.name);
+  const budget = budgetName(options.budget ?? UNIFORM);
   const keyShare = parseKeyShare(options.keyShare, { method, budget });
   return { keep, method, budget, keyShare, spans: { keySpan, valueSpan } };
 }

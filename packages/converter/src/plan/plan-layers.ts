@@ -1,5 +1,4 @@
 import type { ModelConfig } from "@kvfold/decoder";
-import type { Budget } from "../budgets/budget.js";
 import type { Method } from "../methods/method.js";
 import { type EvenRequest, fusedLayer, plainLayer } from "./even-layers.js";
 import type { LayerPlan } from "./fold-plan.js";
@@ -13,7 +12,8 @@ import { shareOut } from "./share-out.js";
 export interface LayersRequest {
   readonly keep: Keep;
   readonly method: Method;
-  readonly budget: Budget;
+  /** Its name. */
+  readonly budget: string;
   /** Share of a layer's cache that its keys take; the method's own where absent. */
   readonly keyShare: number | undefined;
   readonly spans: GivenSpans;

@@ -1,9 +1,9 @@
 import { type Dtype, floatDtype, type ModelConfig } from "@kvfold/decoder";
-import type { Budget } from "../budgets/budget.js";
 import { ConverterError } from "../converter-error.js";
 import { DEFAULT_METHOD, methods } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
 import { none } from "../methods/none.js";
+import { UNIFORM } from "./budget-name.js";
 import type { Format, LayerPlan } from "./fold-plan.js";
 import { layerShape } from "./layer-shape.js";
 
@@ -12,9 +12,9 @@ import { layerShape } from "./layer-shape.js";
  *
  * @throws {ConverterError} `invalid-option`.
  */
-export function requireFreeRanks(budget: Budget, method: Method, formats: readonly Format[]): void {
+export function requireFreeRanks(budget: string, method: Method, formats: readonly Format[]): void {
   const refuse = (reason: string) => {
-    throw new ConverterError("invalid-option", `budget ${budget.name}: ${reason}; use budget uniform`, {
+    throw new ConverterError("invalid-option", `budget ${budget}: ${reason}; use budget ${UNIFORM}`, {
       option: "budget",
     });
   };

@@ -7,6 +7,7 @@ import { oneThreadProvider } from "../../../decoder/test/support/one-thread-prov
 import {
   allocateBudget,
   type BlockMath,
+  type Budget,
   createBlockMath,
   type FoldPlan,
   findMethod,
@@ -27,6 +28,7 @@ export interface Folded {
 
 export declare namespace foldInMemory {
   interface Options extends planFold.Options {
+    readonly budget?: string | Budget | undefined;
     readonly windows?: readonly Int32Array[];
     readonly moments?: readonly StageMoments[];
     readonly math?: BlockMath;
