@@ -10,10 +10,10 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { formatBytes } from "@kvfold/runtime";
 import {
   disableTelemetry,
   evaluateModels,
-  formatBytes,
   probeRetrieval,
   quietContext,
   renderTable,
