@@ -117,6 +117,18 @@ describe("loadTokenizer", () => {
     expect(await failureOf(loadTokenizer(folder))).toMatchObject({ code: "malformed-file" });
   });
 
+  it("quotes no more of a broken one than fits a message", async () => {
+    const folder = await temporaryFolder();
+    const definition = {
+      pre_tokenizer: { type: "x".repeat(20_000) },
+      model: { type: "BPE", vocab: {}, merges: [] },
+    };
+    await writeFile(join(folder, "tokenizer.json"), JSON.stringify(definition));
+    const { message } = (await failureOf(loadTokenizer(folder))) as Error;
+    expect(message).toMatch(/tokenizer\.json .* unknown kind/);
+    expect(message.length).toBeLessThan(600);
+  });
+
   it("gives text back", async () => {
     const { encode, decode } = await loadTokenizer(ROPE_MODEL);
     expect(decode(encode("It was a dark night — naïve."))).toBe("It was a dark night — naïve.");

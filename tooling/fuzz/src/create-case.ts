@@ -27,7 +27,7 @@ export interface CreatedCase extends FuzzCase {
 export function createCase(seed: number, index: number): CreatedCase {
   const choices = createChoices(seed, index);
   const [kind, , create] = pickKind(choices.int(100));
-  const runs = choices.chance(0.06);
+  const runs = choices.chance(0.04);
   const onDisk = choices.chance(0.1);
   return { kind, runs, onDisk, ...create(choices) };
 }

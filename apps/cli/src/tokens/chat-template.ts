@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { Template } from "@huggingface/jinja";
 import { readUtf8 } from "@kvfold/decoder/node";
 import { CliError } from "../cli-error.js";
+import { shortMessage } from "../short-message.js";
 
 /** A turn of a conversation. */
 export interface ChatMessage {
@@ -50,7 +51,7 @@ async function readSettings(folder: string): Promise<Fields> {
   try {
     return (JSON.parse((await readUtf8(path)) ?? "{}") as Fields | null) ?? {};
   } catch (cause) {
-    throw new CliError("malformed-file", `${path} is not JSON (${(cause as Error).message})`, { cause });
+    throw new CliError("malformed-file", `${path} is not JSON (${shortMessage(cause)})`, { cause });
   }
 }
 
@@ -89,7 +90,7 @@ function parseTemplate(source: string, path: string): Template {
   } catch (cause) {
     throw new CliError(
       "malformed-file",
-      `${path}: the chat template cannot be read (${(cause as Error).message}); take it from the original model`,
+      `${path}: the chat template cannot be read (${shortMessage(cause)}); take it from the original model`,
       { cause },
     );
   }
@@ -118,7 +119,7 @@ function render(template: Template, variables: Variables, path: string): string 
       : "";
     throw new CliError(
       "usage",
-      `${path}: the chat template refuses this conversation (${(cause as Error).message})${remedy}`,
+      `${path}: the chat template refuses this conversation (${shortMessage(cause)})${remedy}`,
       { cause },
     );
   }

@@ -3,6 +3,7 @@ import { Tokenizer } from "@huggingface/tokenizers";
 import { readUtf8 } from "@kvfold/decoder/node";
 import { type TextTokenizer, textTokenizer } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
+import { shortMessage } from "../short-message.js";
 
 /**
  * Reads the tokenizer of a model folder: `tokenizer.json`, with `tokenizer_config.json` where there is one.
@@ -54,7 +55,7 @@ function createTokenizer(folder: string, definition: string, settings: string): 
   } catch (cause) {
     throw new CliError(
       "malformed-file",
-      `${join(folder, "tokenizer.json")} or tokenizer_config.json beside it is broken or of an unknown kind (${(cause as Error).message}); take both from the original model, or give token ids as .u16 or .u32 files`,
+      `${join(folder, "tokenizer.json")} or tokenizer_config.json beside it is broken or of an unknown kind (${shortMessage(cause)}); take both from the original model, or give token ids as .u16 or .u32 files`,
       { cause },
     );
   }
