@@ -124,7 +124,7 @@ describe("loadTokenizer", () => {
       model: { type: "BPE", vocab: {}, merges: [] },
     };
     await writeFile(join(folder, "tokenizer.json"), JSON.stringify(definition));
-    const { message } = (await failureOf(loadTokenizer(folder))) as Error;
+    const { message } = await failureOf(loadTokenizer(folder));
     expect(message).toMatch(/tokenizer\.json .* unknown kind/);
     expect(message.length).toBeLessThan(600);
   });
