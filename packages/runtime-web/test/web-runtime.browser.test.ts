@@ -208,7 +208,7 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
       void response.writeHead(200, { "content-length": 2 ** 50 }).write(models.files[GRAPH]);
     const [code, message] = await loadFailure("none");
     expect(message).toMatch(
-      /^expected 1125\.9 TB of memory for http.*model\.onnx, found less: close other tabs/,
+      /^expected 1024\.0 TiB of memory for http.*model\.onnx, found less: close other tabs/,
     );
     expect(code).toBe("out-of-memory");
   });
