@@ -1,5 +1,5 @@
 import { groupSpans } from "@kvfold/converter";
-import { covariance, obliqueBasisAsync } from "@kvfold/linalg";
+import { covariance, obliqueBasis } from "@kvfold/linalg";
 
 /** A method that is not of this package, as a user writes one. */
 export const principalComponents = {
@@ -8,6 +8,5 @@ export const principalComponents = {
   reference: "Pearson 1901",
   taps: ["keys", "values"],
   spans: groupSpans,
-  basis: ({ moments, rank }, products) =>
-    obliqueBasisAsync({ covariance: covariance(moments()), rank, products }),
+  basis: ({ moments, rank }, products) => obliqueBasis({ covariance: covariance(moments()), rank, products }),
 };
