@@ -5,8 +5,6 @@ import { knapsack } from "./knapsack.js";
 import { lorcProgressive } from "./lorc-progressive.js";
 import { uniform } from "./uniform.js";
 
-export { uniform };
-
 /** All budgets, the default first: those of `budgetNames`. */
 export const budgets: readonly Budget[] = [uniform, knapsack, lorcProgressive, eigenThreshold];
 

@@ -6,7 +6,7 @@ import type { Emitter } from "./emitter.js";
  * RMSNorm or LayerNorm over the last axis. RMSNorm is ONNX Runtime's `SimplifiedLayerNormalization`, which it
  * keeps in the default domain and which all its execution providers have; both accumulate in float32.
  */
-export function emitNorm(e: Emitter, name: string, x: string, norm: NormWeights): string {
+function emitNorm(e: Emitter, name: string, x: string, norm: NormWeights): string {
   const part = e.at(name);
   const dims = [norm.weight.length];
   const weight = part.floats("weight", dims, norm.weight);
