@@ -7,6 +7,7 @@ export {
   readCacheLayout,
 } from "./cache-layout.js";
 export { type CausalLM, createCausalLM } from "./causal-lm.js";
+export { checkTokenizerFile } from "./check-tokenizer-file.js";
 export { type CopyScore, copyProbe, type TokenScore } from "./copy-probe.js";
 export { type CopySource, randomPassages, randomTokens } from "./copy-probe-source.js";
 export type { DecodingState } from "./decoding-state.js";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
 import { readUtf8 } from "@kvfold/decoder/node";
-import { type TextTokenizer, textTokenizer } from "@kvfold/runtime";
+import { checkTokenizerFile, type TextTokenizer, textTokenizer } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import { shortMessage } from "../short-message.js";
 
@@ -51,7 +51,9 @@ function specialTokens(folder: string, definition: string): readonly number[] {
 function createTokenizer(folder: string, definition: string, settings: string): TextTokenizer {
   try {
     const fields = JSON.parse(settings) as textTokenizer.Settings;
-    return textTokenizer(new Tokenizer(JSON.parse(definition) as object, fields), fields);
+    const parsed = JSON.parse(definition) as object;
+    checkTokenizerFile(parsed);
+    return textTokenizer(new Tokenizer(parsed, fields), fields);
   } catch (cause) {
     throw new CliError(
       "malformed-file",

@@ -1,7 +1,7 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { checkTokens, tokenizeDocument } from "@kvfold/calibration";
 import { DecoderError } from "@kvfold/decoder";
-import { beginWith, type TextTokenizer, textTokenizer } from "@kvfold/runtime";
+import { beginWith, checkTokenizerFile, type TextTokenizer, textTokenizer } from "@kvfold/runtime";
 import type { ModelFiles } from "./model-files.js";
 
 /** The tokenizer of a model, and what the model's configs say about its tokens. */
@@ -29,7 +29,7 @@ export async function readTokenizer(files: ModelFiles): Promise<ModelTokenizer> 
       "malformed-checkpoint",
       "tokenizer.json: missing; text cannot become tokens without it",
     );
-  const tokenizer = textTokenizer(new Tokenizer(definition, settings), settings);
+  const tokenizer = createTokenizer(definition, settings);
   const [configBos] = numbersIn(config.bos_token_id);
   const [vocabSize = Number.POSITIVE_INFINITY] = numbersIn(config.vocab_size);
   return {
@@ -38,6 +38,19 @@ export async function readTokenizer(files: ModelFiles): Promise<ModelTokenizer> 
     stopTokens: numbersIn([generation.eos_token_id, config.eos_token_id]),
     vocabSize,
   };
+}
+
+function createTokenizer(definition: object, settings: object): TextTokenizer {
+  try {
+    checkTokenizerFile(definition);
+    return textTokenizer(new Tokenizer(definition, settings), settings);
+  } catch (cause) {
+    throw new DecoderError(
+      "malformed-checkpoint",
+      "tokenizer.json or tokenizer_config.json is broken or of an unknown kind; take both from the original model",
+      { cause },
+    );
+  }
 }
 
 /** The numbers of fields that hold one, a list of them, or nothing. */
