@@ -28,6 +28,7 @@ describe("parseShardIndex", () => {
     ".safetensors",
     "x.safetensors\n",
     "x\u0000.safetensors",
+    `${"x".repeat(300)}.safetensors`,
     "model.bin",
     "",
     7,

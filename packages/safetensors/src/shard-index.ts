@@ -30,8 +30,11 @@ export function parseShardIndex(json: string): ReadonlyMap<string, string> {
 /** No separators of any platform, no drive or stream (`:`), no control characters, and nothing that begins with a dot. */
 const plainName = /^[^./\\:\p{Cc}][^/\\:\p{Cc}]*\.safetensors$/u;
 
+/** Names of files are no longer than this, in bytes or UTF-16 units, on the disks that there are. */
+const MAX_NAME_LENGTH = 255;
+
 function requireShardName(tensor: string, shard: unknown): string {
-  if (typeof shard === "string" && plainName.test(shard)) return shard;
+  if (typeof shard === "string" && shard.length <= MAX_NAME_LENGTH && plainName.test(shard)) return shard;
   throw new SafetensorsError(
     "malformed",
     `shard index: expected ${describe(tensor)} to lie in a plain file name ending in .safetensors, got ${describe(shard)}`,
