@@ -177,6 +177,13 @@ describe("a chat", () => {
     ],
     ["an empty list", [], "unsupported-model", "lists nothing"],
     ["what is no template", "{% if %}", "malformed-file", "the chat template cannot be read"],
+    [
+      "more names than fit",
+      Array(3000).fill({ name: "x" }),
+      "unsupported-model",
+      "lists x, x, x, x and 2996 more, and",
+    ],
+    ["a name that is none", [{ name: { toString: 1, valueOf: 1 } }], "unsupported-model", "a nameless one"],
     ["what is no list of templates", [null, 3], "unsupported-model", "and --chat needs one named default"],
     ["a template that fails", "{{ nothing.at.all() }}", "usage", "refuses this conversation"],
     ["a template that writes nothing", "{{ messages.nothing }}", "unsupported-model", "writes nothing"],

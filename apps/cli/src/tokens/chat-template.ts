@@ -74,10 +74,17 @@ async function findSource(folder: string, { chat_template: field }: Fields): Pro
   );
 }
 
+/** Templates that a message lists; models with tools have three. */
+const MAX_NAMES = 4;
+
 function defaultTemplate(named: readonly Fields[], path: string): string {
   const template = named.find((entry) => entry?.name === "default")?.template;
   if (typeof template === "string") return template;
-  const names = named.map((entry) => String(entry?.name)).join(", ");
+  const shown = named
+    .slice(0, MAX_NAMES)
+    .map((entry) => (typeof entry?.name === "string" ? shortMessage(entry.name) : "a nameless one"))
+    .join(", ");
+  const names = named.length > MAX_NAMES ? `${shown} and ${named.length - MAX_NAMES} more` : shown;
   throw new CliError(
     "unsupported-model",
     `${path}: chat_template lists ${names || "nothing"}, and --chat needs one named default; put the one to use into chat_template.jinja`,
