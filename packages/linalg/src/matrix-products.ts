@@ -3,8 +3,8 @@ import { multiply, multiplyTransposed, transposeMultiply } from "./multiply.js";
 
 /**
  * Where large matrix products are made: a port, so that a faster engine than JavaScript (ONNX Runtime, WebAssembly, a
- * worker) can make them. The methods mean what the functions of these names do, and must leave their arguments alone;
- * the result may be memory of the engine's own.
+ * worker) can make them. The methods mean what the functions of these names do, and must neither change their arguments
+ * nor keep them: they are overwritten for the next product. The result may be memory of the engine's own.
  */
 export interface MatrixProducts {
   /** `a b`: `[m, k] · [k, n]` gives `[m, n]`. */

@@ -54,6 +54,33 @@ describe("decodeFloats", () => {
     expect(bytes).toEqual(bytesOf(0, 0, 0x80, 0x3f));
   });
 
+  it("reads a tensor in pieces, of one element beyond them too", async () => {
+    const elements = 2 ** 22 + 1;
+    const bytes = new Uint8Array(2 * elements);
+    bytes.set([0x80, 0x3f], 0);
+    bytes.set([0x20, 0xc1], 2 * (elements - 1));
+    const reads: number[] = [];
+    const source = {
+      byteLength: bytes.length,
+      read: async (start: number, end: number) => {
+        reads.push(end - start);
+        return bytes.subarray(start, end);
+      },
+    };
+    const info = { name: "w", dtype: "BF16", shape: [elements], start: 0, end: bytes.length } as const;
+    const values = await readFloats(source, info);
+    expect([values.length, values[0], values[1], values.at(-1)]).toEqual([elements, 1, 0, -10]);
+    expect(reads).toEqual([2 ** 23, 2]);
+  });
+
+  it("says that a tensor is larger than any array", async () => {
+    const source = { byteLength: 2 ** 42, read: async () => new Uint8Array() };
+    const info = { name: "w", dtype: "BF16", shape: [2 ** 41], start: 0, end: 2 ** 42 } as const;
+    const error = await catchError(() => readFloats(source, info));
+    expect(error.code).toBe("limit-exceeded");
+    expect(error.message).toMatch(/tensor w: .* got 2199023255552 elements/);
+  });
+
   it("refuses integers and broken elements, naming the tensor when it is known", async () => {
     expect((await catchError(() => decodeFloats(new Uint8Array(8), "I64"))).code).toBe("unsupported-dtype");
     expect((await catchError(() => decodeFloats(new Uint8Array(3), "BF16"))).message).toMatch(

@@ -38,19 +38,44 @@ export function decodeFloats(bytes: Uint8Array, dtype: string): Float32Array {
 }
 
 /**
- * Reads one tensor, and only its bytes, as float32.
+ * Reads one tensor, and only its bytes, as float32. They are read in pieces: memory is little more than the result.
  *
  * @throws {SafetensorsError} as {@link decodeFloats}, naming the tensor; a dtype is refused before its bytes are read.
  * Errors of the source pass through.
  */
 export async function readFloats(source: ByteSource, info: TensorInfo): Promise<Float32Array> {
-  requireDecodable(`tensor ${info.name}`, info.dtype);
-  const bytes = await source.read(info.start, info.end);
+  const { name, dtype, start, end } = info;
+  requireDecodable(`tensor ${name}`, dtype);
+  const size = dtypeBytes(dtype);
+  const values = allocate(name, Math.floor((end - start) / size));
+  for (let from = start; from < end; from += PIECE_BYTES) {
+    const bytes = await source.read(from, Math.min(end, from + PIECE_BYTES));
+    values.set(decodePiece(name, bytes, dtype), (from - start) / size);
+  }
+  return values;
+}
+
+/** Stored bytes that are in memory beside the decoded tensor; whole elements of every dtype. */
+const PIECE_BYTES = 2 ** 23;
+
+function allocate(name: string, elements: number): Float32Array {
   try {
-    return decodeFloats(bytes, info.dtype);
+    return new Float32Array(elements);
+  } catch (cause) {
+    throw new SafetensorsError(
+      "limit-exceeded",
+      `tensor ${name}: expected a tensor that fits into one array in memory, got ${elements} elements`,
+      { cause },
+    );
+  }
+}
+
+function decodePiece(name: string, bytes: Uint8Array, dtype: DecodedDtype): Float32Array {
+  try {
+    return decodeFloats(bytes, dtype);
   } catch (cause) {
     if (!SafetensorsError.isInstance(cause)) throw cause;
-    throw new SafetensorsError(cause.code, `tensor ${info.name}: ${cause.message}`, { cause });
+    throw new SafetensorsError(cause.code, `tensor ${name}: ${cause.message}`, { cause });
   }
 }
 

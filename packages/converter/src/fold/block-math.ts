@@ -8,7 +8,9 @@ import { type RefitInputsInput, type RefitLinearInput, refitInputs, refitLinear 
 /** The linear algebra of a fold, block by block: pure functions of plain data, which any thread can run. */
 export interface BlockTasks {
   foldLayer(input: FoldLayerInput): Promise<FoldedLayer>;
+  /** Its sums are handed over: the caller does not read them afterwards. */
   refitInputs(input: RefitInputsInput): Promise<readonly Linear[]>;
+  /** The same goes for these sums. */
   refitLinear(input: RefitLinearInput): Promise<Linear>;
   /** `W_O` in `size` directions of each head's outputs. */
   narrowOutput(input: { readonly attention: AttentionWeights; readonly size: number }): Promise<NarrowOutput>;

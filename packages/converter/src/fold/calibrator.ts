@@ -1,9 +1,8 @@
-import { type HiddenStates, type StageMoments, tokenFeeds } from "@kvfold/calibration";
+import type { HiddenStates, StageMoments } from "@kvfold/calibration";
 import type { BlockWeights, EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
 import type { BlockWindow } from "@kvfold/decoder/graph";
 import {
   BLOCK_IN,
-  embeddingGraph,
   HIDDEN_IN,
   HIDDEN_OUT,
   measuredBlockGraph,
@@ -13,6 +12,7 @@ import {
 } from "../graph/calibration-graphs.js";
 import { isAttentionTap, isProjectionTap, type Tap } from "../graph/taps.js";
 import { ATTENTION_WINDOWS } from "./measure-steps.js";
+import { embedWindows, windowEmbedding } from "./window-embedding.js";
 import { createWindowRunner, type WindowRun, type WindowRunner } from "./window-runner.js";
 
 /** Takes the original model's hidden states down its blocks, each in two steps, and measures each block on the way. */
@@ -49,7 +49,7 @@ export async function startCalibration(options: startCalibration.Options): Promi
     if (isParallel) await between.dispose();
   };
   try {
-    await embed(runner, options, hidden);
+    await embedWindows(runner, config, windowEmbedding(options), hidden);
   } catch (error) {
     await dispose();
     throw error;
@@ -74,15 +74,6 @@ export async function startCalibration(options: startCalibration.Options): Promi
     },
     dispose,
   };
-}
-
-async function embed(
-  runner: WindowRunner,
-  { config, embedding, windows }: startCalibration.Options,
-  hidden: HiddenStates,
-): Promise<void> {
-  const graph = embeddingGraph(config, embedding, runner.length);
-  await runner.run(graph, { feeds: tokenFeeds(windows), outputs: { [HIDDEN_OUT]: hidden } });
 }
 
 async function measureAttention(

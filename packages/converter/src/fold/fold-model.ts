@@ -1,4 +1,4 @@
-import { type EmbeddingWeights, loadBlock, loadEmbedding, loadHead, type ModelOutput } from "@kvfold/decoder";
+import { loadBlock, loadEmbedding, loadHead, type ModelOutput } from "@kvfold/decoder";
 import { throwIfAborted } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
 import type { FinishedBlock, FoldJournal } from "../journal/fold-journal.js";
@@ -13,6 +13,7 @@ import { scheduleSize } from "./schedule-size.js";
 import { withText } from "./schedule-text.js";
 import { runsGraph } from "./step.js";
 import type { Stream } from "./stream.js";
+import { type WindowEmbedding, windowEmbedding } from "./window-embedding.js";
 
 export declare namespace foldModel {
   type Options = FoldOptions;
@@ -48,8 +49,7 @@ async function foldInto(outputs: readonly ModelOutput[], options: FoldOptions): 
   const schedule = foldSchedule(scheduleFacts(options), journal?.blocks ?? 0);
   const text = findText(schedule, options);
   const onMoments = findListener(options);
-  const embedding = await loadEmbedding(checkpoint);
-  for (const output of outputs) await output.begin(embedding);
+  const embedding = await beginOutputs(options);
   const retained: Retained[] = [];
   const addBlock = async (finished: FinishedBlock) => {
     for (const output of outputs) await output.addBlock(finished.block);
@@ -60,6 +60,17 @@ async function foldInto(outputs: readonly ModelOutput[], options: FoldOptions): 
   const head = await loadHead(checkpoint);
   for (const output of outputs) await output.finish(head);
   return { retained };
+}
+
+/** Hands the embedding to the outputs and keeps of it what the calibration text reads: it is large. */
+async function beginOutputs({
+  checkpoint,
+  outputs,
+  windows = [],
+}: Pick<FoldOptions, "checkpoint" | "outputs" | "windows">): Promise<WindowEmbedding> {
+  const embedding = await loadEmbedding(checkpoint);
+  for (const output of outputs) await output.begin(embedding);
+  return windowEmbedding({ config: checkpoint.config, embedding, windows });
 }
 
 const scheduleFacts = ({
@@ -123,7 +134,7 @@ async function replayBlocks(
 interface BlockWork extends BlockReceiver {
   readonly schedule: FoldSchedule;
   readonly text: CalibrationText | undefined;
-  readonly embedding: EmbeddingWeights;
+  readonly embedding: WindowEmbedding;
 }
 
 /** Works through the schedule; each finished block goes to the outputs, then into the journal. */

@@ -8,6 +8,7 @@ import {
   identity,
   type Matrix,
   type MatrixProducts,
+  type Moments,
   meanOf,
   multiply,
   ridgeSolve,
@@ -98,24 +99,24 @@ async function regress(
   products: MatrixProducts,
 ): Promise<Affine> {
   const inputs = moments[REFIT]!;
-  const [second, mean] = [secondMoment(inputs), meanOf(inputs)];
   const outputs = prior.weight.cols;
   const target = crosses[REFIT_TARGET]!;
   const perToken = (values: Float64Array) => values.map((value) => value / inputs.count);
   const cross = createMatrix(inputs.width, outputs, perToken(target.cross));
   if (prior.offset === undefined) {
-    const lambda = ridgeOf(second, second);
-    const weight = await ridgeSolve({ gram: second, cross, lambda, prior: prior.weight, products });
+    const gram = secondMoment(inputs);
+    const lambda = ridgeOf(gram, inputs);
+    const weight = await ridgeSolve({ gram, cross, lambda, prior: prior.weight, products });
     return { weight, offset: undefined };
   }
   // A free offset takes the means off both sides: it is what is left of the target's.
   const targetMean = createMatrix(1, outputs, perToken(target.sum));
-  const gram = covariance(inputs);
+  const [gram, mean] = [covariance(inputs), meanOf(inputs)];
   const weight = await ridgeSolve({
     products,
     gram,
     cross: subtract(cross, transposeMultiply(mean, targetMean)),
-    lambda: ridgeOf(gram, second),
+    lambda: ridgeOf(gram, inputs),
     prior: prior.weight,
   });
   return { weight, offset: subtract(targetMean, multiply(mean, weight)) };
@@ -125,10 +126,10 @@ async function regress(
  * The ridge of each input: a share of its variance. An input that hardly varies about its mean counts as if it varied by
  * `LEAST_VARIANCE`, so that a constant input keeps its weights, as one that is always zero does.
  */
-function ridgeOf(gram: Matrix, second: Matrix): Float64Array {
-  const diagonal = gram.rows + 1;
-  return Float64Array.from({ length: gram.rows }, (_, index) => {
-    const [variance, square] = [gram.data[index * diagonal]!, second.data[index * diagonal]!];
+function ridgeOf(gram: Matrix, { width, count, gram: squares }: Moments): Float64Array {
+  const diagonal = width + 1;
+  return Float64Array.from({ length: width }, (_, index) => {
+    const [variance, square] = [gram.data[index * diagonal]!, squares[index * diagonal]! / count];
     return square > 0 ? RIDGE * Math.max(variance, LEAST_VARIANCE * square) : 1;
   });
 }

@@ -1,11 +1,10 @@
-import { tokenFeeds } from "@kvfold/calibration";
-import type { EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
-import { embeddingGraph, HIDDEN_OUT } from "../graph/calibration-graphs.js";
+import type { ModelConfig } from "@kvfold/decoder";
 import type { FoldJournal } from "../journal/fold-journal.js";
 import { copyStates } from "./copy-states.js";
 import { type LiveStreams, liveStreams } from "./live-streams.js";
 import { type FoldSchedule, stepsOf } from "./schedule.js";
 import type { Stream } from "./stream.js";
+import { embedWindows, type WindowEmbedding } from "./window-embedding.js";
 import { createWindowRunner, type WindowRun, type WindowRunner } from "./window-runner.js";
 
 /** What the graphs of a schedule run on: the calibration text, as streams of hidden states. */
@@ -17,7 +16,7 @@ export interface ScheduleText {
 /** What the streams that a schedule starts from are filled with. */
 interface StreamSource {
   readonly config: ModelConfig;
-  readonly embedding: EmbeddingWeights;
+  readonly embedding: WindowEmbedding;
   /** Holds the streams after the last finished block; not looked at where none is finished. */
   readonly journal: FoldJournal | undefined;
 }
@@ -34,7 +33,7 @@ export async function withText<T>(
   const runner = createWindowRunner(run);
   const streams = liveStreams(stepsOf(schedule), (width) => runner.createStream(width));
   try {
-    await fillGiven(schedule.given, { runner, streams }, run.windows, source);
+    await fillGiven(schedule.given, { runner, streams }, source);
     return await work({ runner, streams });
   } finally {
     await streams.dispose();
@@ -45,7 +44,6 @@ export async function withText<T>(
 async function fillGiven(
   given: readonly Stream[],
   { runner, streams }: ScheduleText,
-  windows: readonly Int32Array[],
   { config, embedding, journal }: StreamSource,
 ): Promise<void> {
   const [first, ...others] = given;
@@ -56,7 +54,6 @@ async function fillGiven(
     return;
   }
   const embedded = await open(first);
-  const graph = embeddingGraph(config, embedding, runner.length);
-  await runner.run(graph, { feeds: tokenFeeds(windows), outputs: { [HIDDEN_OUT]: embedded } });
+  await embedWindows(runner, config, embedding, embedded);
   for (const stream of others) await copyStates(embedded, await open(stream));
 }

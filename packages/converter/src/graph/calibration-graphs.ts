@@ -24,16 +24,20 @@ export const BLOCK_IN = "block_in";
 export const HIDDEN_OUT = "hidden_out";
 export const RESIDUAL_OUT = "residual_out";
 
-/** Token ids to hidden states, for windows of `length` tokens: int64 `input_ids [1, S]` to `hidden_out`. */
+/**
+ * Token ids to hidden states, for windows of `length` tokens: int64 `input_ids [1, S]` to `hidden_out`. The table may have any
+ * number of rows; ids count them.
+ */
 export function embeddingGraph(
   config: ModelConfig,
   embedding: EmbeddingWeights,
   length: number,
 ): ModelSource {
+  const shape = { ...config.shape, vocabSize: embedding.table.length / config.embedding.width };
   return windowGraph(config, length, ({ e, output }) => {
     const ids = e.graph.input("input_ids", "int64", [1, length]);
     const positions = emitStaticPositions(e, length);
-    output(HIDDEN_OUT, emitEmbedding(e.at("model"), ids, embedding, config.shape, positions).hidden);
+    output(HIDDEN_OUT, emitEmbedding(e.at("model"), ids, embedding, shape, positions).hidden);
   });
 }
 

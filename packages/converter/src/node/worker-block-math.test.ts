@@ -3,7 +3,7 @@ import { nodeProvider } from "@kvfold/runtime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { randomWindows } from "../../test/support/numbers.js";
-import type { BlockMath } from "../fold/block-math.js";
+import { type BlockMath, inlineBlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
 import type { RefitInputsInput } from "../fold/refit.js";
 import { REFIT, REFIT_TARGET } from "../graph/regression.js";
@@ -41,6 +41,17 @@ describe("workerBlockMath", () => {
       return blocks;
     };
     expect(await fold(math)).toEqual(await fold());
+  });
+
+  it("hands the sums of a regression over without a copy", async () => {
+    const [gram, cross] = [Float64Array.of(2), Float64Array.of(3)];
+    const moments = { [REFIT]: { width: 1, count: 1, sum: Float64Array.of(1), gram } };
+    const crosses = { [REFIT_TARGET]: { cross, sum: Float64Array.of(1) } };
+    const linear = { inputs: 1, outputs: 1, weight: Float32Array.of(1), bias: undefined };
+    const input = { linear, sums: { moments, crosses }, bias: "none" } as const;
+    const expected = (await inlineBlockMath.run("refitLinear", input)).weight[0];
+    expect((await math.run("refitLinear", input)).weight[0]).toBe(expected);
+    expect([gram.length, cross.length]).toEqual([0, 0]);
   });
 
   it("brings errors back as what they were", async () => {

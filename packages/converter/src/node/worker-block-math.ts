@@ -55,7 +55,7 @@ export function workerBlockMath({
         if (broken !== undefined) return reject(broken);
         const id = ids++;
         // Throws when the input cannot be sent; then nothing is pending.
-        worker.postMessage({ id, task, input } satisfies TaskRequest);
+        worker.postMessage({ id, task, input } satisfies TaskRequest, handedOver(input));
         pending.set(id, { resolve, reject });
       }),
     async dispose() {
@@ -64,4 +64,15 @@ export function workerBlockMath({
       await ended;
     },
   };
+}
+
+/** The buffers of a regression's sums: the squares of an MLP's inputs take half a gigabyte, and nobody reads them again. */
+function handedOver(input: TaskRequest["input"]): readonly ArrayBuffer[] {
+  if (!("sums" in input)) return [];
+  const { moments, crosses } = input.sums;
+  const arrays = [
+    ...Object.values(moments).flatMap(({ gram, sum }) => [gram, sum]),
+    ...Object.values(crosses).flatMap(({ cross, sum }) => [cross, sum]),
+  ];
+  return [...new Set(arrays.map(({ buffer }) => buffer as ArrayBuffer))];
 }

@@ -1,5 +1,5 @@
 import type { AttributeValue, DataType, GraphBuilder } from "@kvfold/onnx";
-import { dataTypeCode, type TensorValue, tensorValue } from "@kvfold/onnx";
+import { dataTypeCode, float32Value, type TensorValue, tensorValue } from "@kvfold/onnx";
 import { encodeFloats } from "@kvfold/safetensors";
 
 /** Element type of a graph's weights, hidden states and KV cache. */
@@ -71,7 +71,7 @@ export function createEmitter(graph: GraphBuilder, options: createEmitter.Option
     (name, dims, data) => {
       // As checkpoints name it: `up_proj.weight`, not `up_proj.MatMul.weight`.
       const tensor = tensorName(name).replace(/\.(MatMul|Add)\./, ".");
-      return weight(name, tensorValue(type, dims, encode(tensor, data, type)));
+      return weight(name, floatValue(tensor, type, dims, data));
     };
   return {
     graph,
@@ -85,7 +85,7 @@ export function createEmitter(graph: GraphBuilder, options: createEmitter.Option
     float32s: floats("float32"),
     scalar: (value, type = floatType) => {
       const name = `constants/${type}/${value}`;
-      return graph.constant(name, tensorValue(type, [], encode(name, Float32Array.of(value), type)));
+      return graph.constant(name, floatValue(name, type, [], Float32Array.of(value)));
     },
     reshape: (name, value, dims) => node("Reshape", name, [value, graph.int64(dims)]),
     cast: (name, value, type) => node("Cast", name, [value], { attributes: { to: dataTypeCode(type) } }),
@@ -93,5 +93,13 @@ export function createEmitter(graph: GraphBuilder, options: createEmitter.Option
   };
 }
 
-const encode = (tensor: string, data: Float32Array, type: FloatType): Uint8Array =>
-  encodeFloats(data, type === "float16" ? "F16" : "F32", { tensor });
+/** Float32 numbers are not copied: the tables of a vocabulary are as large as some models. */
+const floatValue = (
+  tensor: string,
+  type: FloatType,
+  dims: readonly number[],
+  data: Float32Array,
+): TensorValue =>
+  type === "float32"
+    ? float32Value(dims, data)
+    : tensorValue(type, dims, encodeFloats(data, "F16", { tensor }));

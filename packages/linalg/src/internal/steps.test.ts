@@ -67,6 +67,32 @@ describe("runThrough", () => {
     expect(seen[0]!.buffer).toBe(left.data.buffer);
   });
 
+  it("copies the windows of all products to the same memory, each side to its own", async () => {
+    const seen: Float64Array[] = [];
+    const products = {
+      ...plainProducts,
+      multiply(a: Matrix, b: Matrix) {
+        seen.push(a.data, b.data);
+        return plainProducts.multiply(a, b);
+      },
+    };
+    const target = createMatrix(size, size);
+    const views = [inner(2), inner(3), inner(4)] as const;
+    function* twoSteps(): Steps<void> {
+      yield { target: viewOf(target), left: views[0], right: views[1], factor: 1 };
+      yield { target: viewOf(target), left: views[2], right: views[1], factor: 1 };
+    }
+    await runThrough(products, twoSteps());
+    const [left, right, nextLeft, nextRight] = seen.map(({ buffer }) => buffer);
+    expect([nextLeft, nextRight]).toEqual([left, right]);
+    expect(nextLeft).toBe(left);
+    expect(left).not.toBe(right);
+    const expected = createMatrix(size, size);
+    runInPlace(oneStep({ target: viewOf(expected), left: views[0], right: views[1], factor: 1 }));
+    runInPlace(oneStep({ target: viewOf(expected), left: views[2], right: views[1], factor: 1 }));
+    expect(maxDifference(target, expected)).toBeLessThan(1e-13);
+  });
+
   it("refuses a product of the wrong shape, and passes on what the port throws", async () => {
     const wide = { ...plainProducts, multiply: async () => createMatrix(size, 1) };
     await expect(outcomes(whole(2), whole(3), wide)).rejects.toThrow(

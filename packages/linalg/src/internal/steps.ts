@@ -36,12 +36,13 @@ export function runInPlace<Result>(steps: Steps<Result>): Result {
 
 /** Runs `steps`, with the products that are large enough for the way made by `products`. */
 export async function runThrough<Result>(products: MatrixProducts, steps: Steps<Result>): Promise<Result> {
+  const copies = { left: createScratch(), right: createScratch() };
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
     const { target, left, right, factor } = step.value;
     if (left.rows * left.cols * right.cols < smallestOutside) accumulate(step.value);
-    else addInto(target, await productThrough(products, left, right), factor);
+    else addInto(target, await productThrough(products, { left, right }, copies), factor);
   }
 }
 
@@ -55,32 +56,65 @@ export function* multiplied(left: View, right: View): Steps<Matrix> {
 const accumulate = ({ target, left, right, factor }: ProductStep): void =>
   accumulateProduct(target, left, right, factor);
 
-async function productThrough(products: MatrixProducts, left: View, right: View): Promise<Matrix> {
-  const product = await multiplyThrough(products, left, right);
-  requireShape("MatrixProducts", "the product", product, left.rows, right.cols);
+/** The two sides of a product. */
+interface Sides<T> {
+  readonly left: T;
+  readonly right: T;
+}
+
+async function productThrough(
+  products: MatrixProducts,
+  sides: Sides<View>,
+  copies: Sides<Scratch>,
+): Promise<Matrix> {
+  const product = await multiplyThrough(products, sides, copies);
+  requireShape("MatrixProducts", "the product", product, sides.left.rows, sides.right.cols);
   return product;
 }
 
 /** Transposed windows go as they lie in memory, by the method that transposes them back. */
-function multiplyThrough(products: MatrixProducts, left: View, right: View): Promise<Matrix> {
-  if (isTransposed(right)) return products.multiplyTransposed(compact(left), compact(transposeView(right)));
-  if (isTransposed(left)) return products.transposeMultiply(compact(transposeView(left)), compact(right));
-  return products.multiply(compact(left), compact(right));
+function multiplyThrough(
+  products: MatrixProducts,
+  { left, right }: Sides<View>,
+  copies: Sides<Scratch>,
+): Promise<Matrix> {
+  const compactLeft = (view: View) => compact(view, copies.left);
+  const compactRight = (view: View) => compact(view, copies.right);
+  if (isTransposed(right))
+    return products.multiplyTransposed(compactLeft(left), compactRight(transposeView(right)));
+  if (isTransposed(left))
+    return products.transposeMultiply(compactLeft(transposeView(left)), compactRight(right));
+  return products.multiply(compactLeft(left), compactRight(right));
 }
 
 const isTransposed = ({ rowStride, colStride }: View): boolean => colStride !== 1 && rowStride === 1;
 
+/** Memory for so many numbers, whatever was in it; valid until it is asked for again. */
+type Scratch = (size: number) => Float64Array;
+
+/**
+ * The windows of a large factorisation take gigabytes, one after the other, and what is dropped stays in memory until it
+ * is collected: they share one piece, which doubles where it is too small.
+ */
+function createScratch(): Scratch {
+  let memory = new Float64Array(0);
+  return (size) => {
+    if (memory.length < size) memory = new Float64Array(Math.max(size, 2 * memory.length));
+    return memory.subarray(0, size);
+  };
+}
+
 /** The window as a matrix; copied only where its values do not lie side by side. */
-function compact({ data, offset, rows, cols, rowStride, colStride }: View): Matrix {
+function compact({ data, offset, rows, cols, rowStride, colStride }: View, scratch: Scratch): Matrix {
   if (colStride === 1 && rowStride === cols)
     return createMatrix(rows, cols, data.subarray(offset, offset + rows * cols));
-  const result = createMatrix(rows, cols);
+  const values = scratch(rows * cols);
   for (let i = 0; i < rows; i++) {
     const from = offset + i * rowStride;
-    if (colStride === 1) result.data.set(data.subarray(from, from + cols), i * cols);
-    else for (let j = 0; j < cols; j++) result.data[i * cols + j] = data[from + j * colStride]!;
+    if (colStride === 1) values.set(data.subarray(from, from + cols), i * cols);
+    else for (let j = 0; j < cols; j++) values[i * cols + j] = data[from + j * colStride]!;
   }
-  return result;
+  return createMatrix(rows, cols, values);
 }
 
 /** `target += factor · product` */
