@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { arrows, findCycle, folderArrows, nodePackages } from "../src/arrows";
 import { folderOf, isNodeFile, packageOf, reachesNodeFile, readImports, targetOf } from "../src/imports";
-import { apps, listEntryPoints, listSources, packages, type Workspace } from "../src/workspace";
+import { apps, listEntryPoints, listSources, packages, readText, type Workspace } from "../src/workspace";
 
 const shortName = (name: string) => name.replace(/^@kvfold\//, "");
 const isOurs = (name: string) => name.startsWith("@kvfold/");
@@ -76,6 +76,27 @@ describe("imports in sources", () => {
     expect(imports.filter((found) => found.specifier.startsWith("node:") || reachesNodeFile(found))).toEqual(
       [],
     );
+  });
+});
+
+/** Rows of the table in ARCHITECTURE.md whose first heading this is: names in the first cell, and in the second. */
+function readTable(heading: string): Record<string, string[]> {
+  const page = readText("ARCHITECTURE.md");
+  const table = page.slice(page.indexOf(`| ${heading} `)).split("\n\n")[0]!;
+  const rows = [...table.matchAll(/^\| `([^`]+)` *\|([^|]*)\|/gm)].slice(heading.startsWith("`") ? 1 : 0);
+  const names = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
+  return Object.fromEntries(rows.map(([, name, cell]) => [name, names(cell!).toSorted()]));
+}
+
+describe("ARCHITECTURE.md", () => {
+  it("has the arrows between the packages", () => {
+    const expected = Object.entries(arrows).map(([name, { to }]) => [name, to.toSorted()]);
+    const { "apps/*": _, ...drawn } = readTable("package");
+    expect(drawn).toEqual(Object.fromEntries(expected));
+  });
+
+  it.each(Object.entries(folderArrows))("has the arrows between the folders of %s", (name, folders) => {
+    expect(readTable(`\`${name}/src\``)).toEqual(folders);
   });
 });
 

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { loadMoments, type StageMoments, saveMoments } from "@kvfold/calibration";
 import type { Tap } from "@kvfold/converter";
+import { tapWidth } from "@kvfold/converter/internals";
 import { writeWholeFile } from "@kvfold/converter/node";
 import type { ModelConfig, ModelShape } from "@kvfold/decoder";
 import { fileSource } from "@kvfold/safetensors/node";
@@ -67,7 +68,7 @@ async function loadLayers(path: string): Promise<readonly StageMoments[]> {
 }
 
 function checkTap(path: string, layer: number, tap: Tap, stage: StageMoments, shape: ModelShape): void {
-  const width = widthOf(tap, shape);
+  const width = tapWidth(tap, shape);
   const found = stage[tap]?.width;
   if (found === width) return;
   throw misfit(
@@ -76,18 +77,6 @@ function checkTap(path: string, layer: number, tap: Tap, stage: StageMoments, sh
       ? `no moments of ${tap} in layer ${layer}, which this method looks at`
       : `${tap} of width ${found} in layer ${layer}, but the model's are ${width} wide`,
   );
-}
-
-function widthOf(tap: Tap, { heads, kvHeads, headDim }: ModelShape): number {
-  const widths: Readonly<Record<Tap, number>> = {
-    queries: heads * headDim,
-    sensitiveQueries: heads * headDim,
-    keys: kvHeads * headDim,
-    keysBeforeRope: kvHeads * headDim,
-    values: kvHeads * headDim,
-    attentionWeights: heads,
-  };
-  return widths[tap];
 }
 
 const misfit = (path: string, found: string) =>
