@@ -20,6 +20,7 @@ export type {
   CacheShape,
   EmbeddingWeights,
   HeadWeights,
+  JointLatent,
   KeyBasis,
   KeyExpansion,
   Linear,

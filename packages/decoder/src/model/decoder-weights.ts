@@ -58,6 +58,26 @@ export interface KeyExpansion {
   readonly decode: Float32Array;
 }
 
+/**
+ * Keys before the rotation and values of a group of `s` heads in one latent `z [r]` (docs/method.md, Anchored latents). It
+ * is cached as two halves of `r / 2`, under the names of keys and values. A key is turned by its offset within its chunk
+ * before it is encoded; a query is turned by its distance to the start of the chunk. So no key is ever expanded, unless all
+ * chunks have one slot. `value` of the attention goes to `groups * r` and gives what values add to the latent.
+ */
+export interface JointLatent {
+  /**
+   * `[rotaryDim / 2]`: slots of a chunk for each rotating pair of a head, powers of two. All 1: keys enter the latent
+   * unturned and are expanded before each use. Empty where nothing turns.
+   */
+  readonly chunks: readonly number[];
+  /** `[groups, s * d, r]`: what keys add to the latent. Absent where `key` goes to `groups * r` and gives that itself. */
+  readonly encodeKeys: Float32Array | undefined;
+  /** `[groups, r, s * d]`: from the latent to keys, turned as they were encoded. */
+  readonly decodeKeys: Float32Array;
+  /** `[H, r, n]`: from the latent to what `output` reads of each query head, `n` numbers. */
+  readonly decodeValues: Float32Array;
+}
+
 /** Attention of one block, folded or not: the graph follows from these shapes alone. */
 export interface AttentionWeights extends AttentionSpec {
   readonly keys: CacheShape;
@@ -78,6 +98,11 @@ export interface AttentionWeights extends AttentionSpec {
   readonly unrotated?: KeyBasis | undefined;
   /** Present when keys enter the cache before the rotation; never together with the others. */
   readonly expanded?: KeyExpansion | undefined;
+  /**
+   * Present when keys and values share latents; never together with the others. `keys` and `values` are then the two
+   * halves: `groups` heads of `r / 2` numbers each.
+   */
+  readonly joint?: JointLatent | undefined;
   /** `[keys.size / 2]`: frequency of each rotated pair, where it is not the model's own order. */
   readonly slots?: readonly number[] | undefined;
 }
