@@ -1,6 +1,7 @@
 export { applyRope } from "./apply-rope.js";
 export { convertLayout, layoutPermutation } from "./convert-layout.js";
 export type { FloatArray } from "./internal/float-array.js";
+export { type ComplexArray, type MeanTurns, meanTurns } from "./mean-turns.js";
 export { permuteColumns, permuteRows } from "./permute-matrix.js";
 export { type RotatedAt, rerotateKeys, rerotationTables } from "./rerotate-keys.js";
 export { ropeParameters } from "./rope-config.js";
