@@ -81,7 +81,7 @@ describe("kvfold fold", () => {
     const { calls } = await run("fold", "m", "--keep", "1/2", "--budget", "knapsack", "--dry-run", "--json");
     expect(calls).toMatchObject([{ options: { budget: "knapsack" } }]);
     await expect(run("fold", "m", "--keep", "1/2", "--budget", "greedy")).rejects.toThrow(
-      /Allowed choices are uniform, knapsack, lorc-progressive, eigen-threshold/,
+      /Allowed choices are uniform, power, knapsack, lorc-progressive, eigen-threshold/,
     );
   });
 

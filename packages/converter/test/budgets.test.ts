@@ -12,7 +12,8 @@ import { foldInMemory, withSession } from "./support/fold-in-memory.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
 
 const windows = randomWindows(2, 16, { vocabulary: 61 });
-const sharing = budgets.filter(({ name }) => name !== "uniform");
+/** Budgets that any method takes. */
+const sharing = budgets.filter(({ name }) => name !== "uniform" && name !== "power");
 const free = methods.filter(({ standardShape }) => !standardShape);
 const deepLlama = { ...tinyLlama, num_hidden_layers: 3 };
 

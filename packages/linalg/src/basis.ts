@@ -11,6 +11,15 @@ export interface Basis {
   readonly retained: number;
 }
 
+/** A basis with what each direction is worth. */
+export interface RankedBasis extends Basis {
+  /**
+   * `[n]`, descending: the energy that each further direction keeps, weighted by the metric if there is one. Below `1e-12` of
+   * the first they are rounding, of either sign.
+   */
+  readonly energies: Float64Array;
+}
+
 /** The projector `P = encode · decode`, `[n, n]`: rows come back from the store as `y P`. */
 export function projector({ encode, decode }: Pick<Basis, "encode" | "decode">): Matrix {
   return multiply(encode, decode);

@@ -1,5 +1,5 @@
 export { add, scale, subtract } from "./arithmetic.js";
-export { type Basis, projector } from "./basis.js";
+export { type Basis, projector, type RankedBasis } from "./basis.js";
 export { blockDiagonal, slice, stackColumns, stackRows } from "./blocks.js";
 export { type LeadingEigen, leadingEigen, type SymmetricEigen, symmetricEigen } from "./eigen.js";
 export { energyShares } from "./energy.js";

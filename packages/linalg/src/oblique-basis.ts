@@ -1,4 +1,4 @@
-import type { Basis } from "./basis.js";
+import type { RankedBasis } from "./basis.js";
 import { multiplyBlocks, multiplyByBlocks } from "./internal/block-products.js";
 import { blockRoots } from "./internal/block-roots.js";
 import { leadingSpectrum } from "./internal/leading-spectrum.js";
@@ -47,15 +47,16 @@ export declare namespace obliqueBasis {
  * import { createMatrix, obliqueBasis } from "@kvfold/linalg";
  * const covariance = createMatrix(2, 2, Float64Array.of(1, 0, 0, 4));
  * const metric = createMatrix(2, 2, Float64Array.of(9, 0, 0, 1));
- * const { encode, decode, retained } = await obliqueBasis({ covariance, rank: 1 });
+ * const { encode, decode, retained, energies } = await obliqueBasis({ covariance, rank: 1 });
  * [Array.from(encode.data), Array.from(decode.data), retained]; // => [[0, 0.5], [0, 2], 0.8]
+ * Array.from(energies); // => [4, 1]
  * (await obliqueBasis({ covariance, metric, rank: 1 })).retained; // => 9 / 13
  * ```
  */
 export async function obliqueBasis({
   products = plainProducts,
   ...options
-}: obliqueBasis.Options): Promise<Basis> {
+}: obliqueBasis.Options): Promise<RankedBasis> {
   return runThrough(products, chooseBasis(options));
 }
 
@@ -65,7 +66,7 @@ function* chooseBasis({
   metricBlocks,
   rank,
   floor = 1e-6,
-}: obliqueBasis.Options): Steps<Basis> {
+}: obliqueBasis.Options): Steps<RankedBasis> {
   requireSquare("obliqueBasis", "covariance", covariance);
   requireRank("obliqueBasis", rank, covariance.rows);
   requireFinite("obliqueBasis", "covariance", covariance);

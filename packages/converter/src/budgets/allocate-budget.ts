@@ -1,7 +1,9 @@
 import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
 import type { Checkpoint } from "@kvfold/decoder";
+import { plainProducts } from "@kvfold/linalg";
 import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
+import { type BlockMath, createBlockMath } from "../fold/block-math.js";
 import { findMethod } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
 import { cacheFigures } from "../plan/cache-size.js";
@@ -22,6 +24,8 @@ export declare namespace allocateBudget {
     /** Moments of the method's taps measured before, by layer. */
     readonly moments?: readonly StageMoments[] | undefined;
     readonly hiddenStates?: HiddenStatesFactory | undefined;
+    /** Runs linear algebra; in this thread without it. Where given, it must know a method of one's own. */
+    readonly math?: BlockMath | undefined;
     /** The plan's method and budget, where these are one's own. */
     readonly methods?: readonly Method[] | undefined;
     readonly budgets?: readonly Budget[] | undefined;
@@ -51,7 +55,8 @@ export async function allocateBudget(options: allocateBudget.Options): Promise<F
   const onLayer = (layer: number) => onBudget?.({ done: layer + 1, total: shape.layers });
   const grid = rankGrid(plan, shape);
   const method = findMethod(plan.method, options.methods);
-  const layers = await allocate(options, { checkpoint, plan, method, grid, onLayer, signal });
+  const { methods, math = createBlockMath(plainProducts, { methods }) } = options;
+  const layers = await allocate(options, { checkpoint, plan, method, grid, math, onLayer, signal });
   requireAllocation({ plan, method, layers }, shape);
   return {
     ...plan,

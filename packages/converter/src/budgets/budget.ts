@@ -1,6 +1,7 @@
 import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
 import type { Checkpoint } from "@kvfold/decoder";
 import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
+import type { BlockMath } from "../fold/block-math.js";
 import type { Method } from "../methods/method.js";
 import type { FoldPlan, LayerPlan } from "../plan/fold-plan.js";
 import type { RankGrid } from "./rank-grid.js";
@@ -13,6 +14,8 @@ export interface BudgetContext {
   /** The plan's method. */
   readonly method: Method;
   readonly grid: RankGrid;
+  /** Runs linear algebra, which knows the plan's method. */
+  readonly math: BlockMath;
   /** To be called when a layer is done with. */
   readonly onLayer: (layer: number) => void;
   readonly signal: AbortSignalLike | undefined;

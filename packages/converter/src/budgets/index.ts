@@ -3,10 +3,11 @@ import type { Budget } from "./budget.js";
 import { eigenThreshold } from "./eigen-threshold.js";
 import { knapsack } from "./knapsack.js";
 import { lorcProgressive } from "./lorc-progressive.js";
+import { power } from "./power.js";
 import { uniform } from "./uniform.js";
 
 /** All budgets, the default first: those of `budgetNames`. */
-export const budgets: readonly Budget[] = [uniform, knapsack, lorcProgressive, eigenThreshold];
+export const budgets: readonly Budget[] = [uniform, power, knapsack, lorcProgressive, eigenThreshold];
 
 /**
  * The budget of that name, among those of this package and `others`.

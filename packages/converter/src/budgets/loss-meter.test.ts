@@ -10,6 +10,7 @@ import {
 import { memorySink } from "../../../decoder/test/support/memory-sink.js";
 import { modelSource } from "../../test/support/fold-in-memory.js";
 import { randomWindows } from "../../test/support/numbers.js";
+import { inlineBlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
 import { findMethod } from "../methods/index.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
@@ -42,6 +43,7 @@ async function setUp(config: Readonly<Record<string, unknown>>) {
     provider: nodeProvider(),
     hiddenStates: undefined,
     moments: undefined,
+    math: inlineBlockMath,
     onLayer() {},
     signal: undefined,
   };

@@ -3,11 +3,14 @@ import { type MatrixProducts, plainProducts } from "@kvfold/linalg";
 import type { Method } from "../methods/method.js";
 import { type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold-layer.js";
 import { type NarrowOutput, narrowOutput, widenOutput } from "./head-directions.js";
+import { layerSavings } from "./layer-savings.js";
 import { type RefitInputsInput, type RefitLinearInput, refitInputs, refitLinear } from "./refit.js";
 
 /** The linear algebra of a fold, block by block: pure functions of plain data, which any thread can run. */
 export interface BlockTasks {
   foldLayer(input: FoldLayerInput): Promise<FoldedLayer>;
+  /** What further ranks save: `Method.savings` of the layer. */
+  layerSavings(input: FoldLayerInput): Promise<readonly Float64Array[]>;
   /** Its sums are handed over: the caller does not read them afterwards. */
   refitInputs(input: RefitInputsInput): Promise<readonly Linear[]>;
   /** The same goes for these sums. */
@@ -47,6 +50,7 @@ export function createBlockMath(
 ): BlockMath {
   const tasks: BlockTasks = {
     foldLayer: (input) => foldLayer(input, products, methods),
+    layerSavings: (input) => layerSavings(input, products, methods),
     refitInputs: (input) => refitInputs(input, products),
     refitLinear: (input) => refitLinear(input, products),
     narrowOutput: ({ attention, size }) => narrowOutput(attention, size, products),

@@ -95,6 +95,14 @@ export interface Method {
    */
   readonly spectra?: (groups: readonly Group[]) => readonly Matrix[];
   /**
+   * What each further number of a group's latents saves in the squared error of the layer's output, descending, for each
+   * group of a layer; in one unit for all layers. Budgets that compare layers by it need it (`power`).
+   */
+  readonly savings?: (
+    groups: Readonly<Record<Side, readonly Group[]>>,
+    products: MatrixProducts,
+  ) => Promise<readonly Float64Array[]>;
+  /**
    * Keys are cached before the rotation, as latents that are expanded and rotated at each use (plain attention).
    * Without rotation nothing is expanded: such keys fold into `W_Q` like any other.
    */

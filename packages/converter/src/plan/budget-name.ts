@@ -7,7 +7,13 @@ export type BudgetChoice = string | { readonly name: string };
 export const UNIFORM = "uniform";
 
 /** Names of the budgets of this package, the default first. */
-export const budgetNames: readonly string[] = [UNIFORM, "knapsack", "lorc-progressive", "eigen-threshold"];
+export const budgetNames: readonly string[] = [
+  UNIFORM,
+  "power",
+  "knapsack",
+  "lorc-progressive",
+  "eigen-threshold",
+];
 
 /**
  * The name of a budget.

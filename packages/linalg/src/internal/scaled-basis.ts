@@ -1,4 +1,4 @@
-import type { Basis } from "../basis.js";
+import type { Basis, RankedBasis } from "../basis.js";
 import { energyOf } from "../energy.js";
 import { createMatrix, type Matrix } from "../matrix.js";
 import type { LeadingSpectrum } from "./blocked-spectrum.js";
@@ -13,7 +13,7 @@ const LEAST_VARIANCE = 1e-9;
 export function scaledBasis(
   { allValues, vectors }: LeadingSpectrum,
   { encode, decode }: Pick<Basis, "encode" | "decode">,
-): Basis {
+): RankedBasis {
   const rank = vectors.cols;
   const least = LEAST_VARIANCE * (allValues[0] ?? 0);
   const scales = Float64Array.from({ length: rank }, (_, index) =>
@@ -31,6 +31,7 @@ export function scaledBasis(
       decode.data.map((value, at) => value * scales[Math.floor(at / decode.cols)]!),
     ),
     retained: energyOf(allValues, rank),
+    energies: allValues,
   };
 }
 

@@ -1,0 +1,32 @@
+import { requireSavings } from "../fold/layer-savings.js";
+import type { TextBudget } from "./budget.js";
+import { originalLayers } from "./original-layers.js";
+import { residualPower } from "./residual-power.js";
+import { unitSavings, unitsByGreatestSavings } from "./unit-savings.js";
+
+/** Windows that savings are measured on: shares of a spectrum need fewer than the bases themselves. */
+const SPECTRUM_WINDOWS = 16;
+
+/**
+ * kvfold's own: a further rank goes where it saves most of the squared error of a layer's output, relative to the power of
+ * the residual stream that the output is added to. The method knows the savings from its moments, so no fold is tried.
+ */
+export const power: TextBudget = {
+  name: "power",
+  summary: "ranks where they save most of the layers' output errors, relative to the residual stream",
+  reference: "docs/method.md, Budgets",
+  needsText: true,
+  async allocate(context) {
+    const { plan, grid, method, math } = context;
+    requireSavings(method);
+    const windows = context.windows.slice(0, SPECTRUM_WINDOWS);
+    const layers: Float64Array[] = [];
+    for await (const layer of originalLayers({ ...context, windows })) {
+      const { block: _, windows: __, input: ___, fold: ____, ...known } = layer;
+      const planned = plan.layers[layer.layer]!;
+      const savings = await math.run("layerSavings", { ...known, method: plan.method, plan: planned });
+      layers.push(unitSavings(savings, grid, await residualPower(context, layer)));
+    }
+    return unitsByGreatestSavings(layers, grid).map(grid.layer);
+  },
+};

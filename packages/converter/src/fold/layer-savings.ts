@@ -1,0 +1,36 @@
+import type { MatrixProducts } from "@kvfold/linalg";
+import { ConverterError } from "../converter-error.js";
+import { findMethod } from "../methods/index.js";
+import type { Method } from "../methods/method.js";
+import type { FoldLayerInput } from "./fold-layer.js";
+import { groupsOf } from "./group.js";
+
+/**
+ * What each further number of a group's latents saves in the squared error of the layer's output, for each group of the
+ * layer, descending: `Method.savings`.
+ *
+ * @throws {ConverterError} `invalid-option` when the method cannot say.
+ */
+export async function layerSavings(
+  { method: name, plan, ...context }: FoldLayerInput,
+  products: MatrixProducts,
+  methods: readonly Method[] = [],
+): Promise<readonly Float64Array[]> {
+  const { savings } = requireSavings(findMethod(name, methods));
+  const groups = {
+    keys: groupsOf("keys", plan.keys, context),
+    values: groupsOf("values", plan.values, context),
+  };
+  return savings(groups, products);
+}
+
+/** The method, if it can compare layers. */
+export function requireSavings(method: Method): Required<Pick<Method, "savings">> {
+  const { name, savings } = method;
+  if (savings !== undefined) return { savings };
+  throw new ConverterError(
+    "invalid-option",
+    `method ${name} cannot compare its layers (it has no savings); use another budget, such as knapsack`,
+    { option: "budget" },
+  );
+}
