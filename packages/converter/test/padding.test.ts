@@ -19,14 +19,22 @@ function positions(mask: readonly number[]): number[] {
 }
 
 /** Logits `[B * S, V]` of rows of tokens in one run, the cache empty. */
-async function batchLogits(session: Session, ids: readonly number[][], masks: readonly number[][]) {
+async function batchLogits(
+  session: Session,
+  ids: readonly number[][],
+  masks: readonly number[][],
+  firstPosition = 0,
+) {
   const dims = [ids.length, ids[0]!.length];
   const feeds: Record<string, Tensor> = {
     input_ids: int64(ids.flat(), dims),
     attention_mask: int64(masks.flat(), dims),
   };
   for (const { name, shape } of session.inputs) {
-    if (name === "position_ids") feeds[name] = int64(masks.flatMap(positions), dims);
+    if (name === "position_ids") {
+      const shifted = masks.flatMap(positions).map((position) => position + firstPosition);
+      feeds[name] = int64(shifted, dims);
+    }
     if (name.startsWith("past_key_values")) {
       const empty = [ids.length, shape[1] as number, 0, shape[3] as number];
       feeds[name] = new Tensor("float32", new Float32Array(0), empty);
@@ -75,5 +83,22 @@ describe("a padded batch equals its sequences alone", () => {
     const alone = [await foldedLogits(folded, long!), await foldedLogits(folded, real)];
     expect(largestDifference(row(batch, 11), row(alone[0]!, 11))).toBeLessThan(LOGIT_TOLERANCE);
     expect(largestDifference(row(batch, 12 + 7), row(alone[1]!, 7))).toBeLessThan(LOGIT_TOLERANCE);
+  });
+});
+
+describe("a text may begin at any position", () => {
+  const text = [...[...randomWindows(1, 12, { vocabulary: VOCABULARY })][0]!];
+
+  it.each([
+    ["Llama grouped", { keep: "1/1", method: "svd-w" }],
+    ["Llama, lorc, whose keys are rotated late", { keep: "1/2", method: "lorc" }],
+  ] as const)("%s", async (_, options) => {
+    const folded = await foldInMemory(await syntheticCheckpoint({ config: tinyLlama }), options);
+    const masks = [Array<number>(12).fill(1)];
+    const [first, later] = await withSession(folded, async (session) => [
+      await batchLogits(session, [text], masks),
+      await batchLogits(session, [text], masks, 17),
+    ]);
+    expect(largestDifference(later!, first!)).toBeLessThan(LOGIT_TOLERANCE);
   });
 });

@@ -1,5 +1,6 @@
 export type { AttentionContext, Projected, ProjectionValues, QueryBlock } from "./graph/attention-values.js";
-export { emitAttended, emitBasis, emitPerHead, emitProjections } from "./graph/emit-attention.js";
+export { emitAttended } from "./graph/emit-attention.js";
+export { emitBasis, emitPerHead } from "./graph/emit-basis.js";
 export {
   type BlockStreams,
   emitAttentionHalf,
@@ -12,10 +13,12 @@ export { emitEmbedding, emitHead } from "./graph/emit-embedding.js";
 export { emitLinear } from "./graph/emit-linear.js";
 export { emitMlpActivations } from "./graph/emit-mlp.js";
 export { emitPlainAttention } from "./graph/emit-plain-attention.js";
+export { emitProjections } from "./graph/emit-projections.js";
 export { emitBlockParts, type ScoreParts } from "./graph/emit-scored.js";
 export { emitSlice } from "./graph/emit-slice.js";
 export { type Emitter, type FloatType, OPSETS, type ProjectionFormat } from "./graph/emitter.js";
 export type { AttentionKind } from "./graph/positions.js";
+export { sideBySide } from "./graph/side-by-side.js";
 export { emitJoinHeads, emitSplitHeads } from "./graph/split-heads.js";
 export { emitStaticPositions } from "./graph/static-positions.js";
 export {

@@ -1,11 +1,18 @@
-import type { AttentionWeights, CacheShape, KeyBasis } from "@kvfold/decoder";
+import type { AttentionWeights, CacheShape, JointLatent, KeyBasis } from "@kvfold/decoder";
 import type { AttentionContext, Emitter, Projected, ProjectionValues } from "@kvfold/decoder/graph";
-import { emitBasis, emitPerHead, emitPlainAttention, emitProjections } from "@kvfold/decoder/graph";
+import {
+  emitAttended,
+  emitBasis,
+  emitPerHead,
+  emitPlainAttention,
+  emitProjections,
+  sideBySide,
+} from "@kvfold/decoder/graph";
 
 /** Directions that a head's outputs are taken in: fewer than the latent has, the same number for each head. */
 export interface HeadDirections {
   readonly size: number;
-  /** `[H, values.size, size]`. */
+  /** `[H, n, size]`, where `output` reads `n` numbers a head: `values.size`, unless latents are joint. */
   readonly matrices: Float32Array;
 }
 
@@ -21,6 +28,10 @@ export function emitDecodedAttention(
   context: AttentionContext,
   directions?: HeadDirections,
 ): string {
+  if (weights.joint !== undefined) {
+    const joint = narrowJoint(weights.joint, weights, directions);
+    return emitAttended(e, x, { ...weights, joint }, context).headOutputs;
+  }
   const projections = emitProjections(e, x, weights, context.positions);
   const scored = emitScoredSide(e, projections, weights);
   const { value, values } =
@@ -34,6 +45,42 @@ export function emitDecodedAttention(
     { ...weights, keys, values, rotated: undefined },
     context,
   );
+}
+
+/** Joint latents that are read in the directions, where there are any. */
+function narrowJoint(
+  joint: JointLatent,
+  { heads, keys, values }: AttentionWeights,
+  directions: HeadDirections | undefined,
+): JointLatent {
+  if (directions === undefined) return joint;
+  const sizes = { heads, rows: keys.size + values.size, columns: directions.size };
+  return { ...joint, decodeValues: multiplyHeads(joint.decodeValues, directions.matrices, sizes) };
+}
+
+interface ProductSizes {
+  readonly heads: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** `[heads, rows, n]` times `[heads, n, columns]`. */
+function multiplyHeads(
+  left: Float32Array,
+  right: Float32Array,
+  { heads, rows, columns }: ProductSizes,
+): Float32Array {
+  const inner = left.length / (heads * rows);
+  const result = new Float32Array(heads * rows * columns);
+  for (let row = 0; row < heads * rows; row++) {
+    const head = Math.floor(row / rows);
+    for (let i = 0; i < inner; i++) {
+      const factor = left[row * inner + i]!;
+      const from = (head * inner + i) * columns;
+      for (let j = 0; j < columns; j++) result[row * columns + j]! += factor * right[from + j]!;
+    }
+  }
+  return result;
 }
 
 /** Queries and keys: decoded where latents are wider than heads. */
@@ -91,24 +138,6 @@ function emitValues(
     value: emitPerHead(e, latents, values, perGroup, readers * size),
     values: { heads, size },
   };
-}
-
-/** `[groups * readers, r, size]` to `[groups, r, readers * size]`. */
-function sideBySide(
-  matrices: Float32Array,
-  { heads: groups, size: rank }: CacheShape,
-  readers: number,
-  size: number,
-): Float32Array {
-  const result = new Float32Array(matrices.length);
-  for (let head = 0; head < groups * readers; head++) {
-    const [group, reader] = [Math.floor(head / readers), head % readers];
-    for (let row = 0; row < rank; row++) {
-      const from = (head * rank + row) * size;
-      result.set(matrices.subarray(from, from + size), ((group * rank + row) * readers + reader) * size);
-    }
-  }
-  return result;
 }
 
 /**

@@ -3,12 +3,13 @@ import type { ModelConfig } from "../families/read-config.js";
 import type { BlockWeights, CacheShape, EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
 import type { CacheNames } from "./attention-values.js";
 import { type Dtype, dtypes } from "./dtype.js";
-import { type DecoderInputs, emitDynamicPositions } from "./dynamic-positions.js";
+import { emitDynamicPositions } from "./dynamic-positions.js";
 import { emitBlock } from "./emit-block.js";
 import { emitEmbedding, emitHead } from "./emit-embedding.js";
 import { createEmitter, OPSETS } from "./emitter.js";
 import type { AttentionKind } from "./positions.js";
 import { storedCache } from "./stored-cache.js";
+import type { DecoderInputs } from "./token-ids.js";
 
 /** A whole decoder with a KV cache, written a block at a time in order. */
 export interface DecoderGraph {

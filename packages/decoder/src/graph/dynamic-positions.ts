@@ -1,44 +1,54 @@
+import type { RopeParameters } from "@kvfold/rope";
 import { emitDecoderRope } from "./emit-decoder-rope.js";
 import type { Emitter } from "./emitter.js";
-import { emitKeyPositions } from "./key-positions.js";
+import { emitChunkRotation } from "./joint/emit-chunk-rotation.js";
 import { memoise, once } from "./memoise.js";
-import type { Positions, Rotation, ScoreBiasNeeds } from "./positions.js";
+import type { ChunkPart, Positions, Rotation, ScoreBiasNeeds } from "./positions.js";
 import { emitScoreBias } from "./score-bias.js";
+import { type DecoderInputs, emitTokenIds, type TokenIds } from "./token-ids.js";
 
-/** The decoder inputs that positions are read from. */
-export interface DecoderInputs {
-  /** int64 `[B, S]`. */
-  readonly inputIds: string;
-  /** int64 `[B, T]`, T counting the cached tokens too. */
-  readonly attentionMask: string;
-  /** int64 `[B, S]`. */
-  readonly positionIds: string | undefined;
-}
+/** What rotations are asked for by, as words. */
+type RotatedBy = "positions" | "new places" | "all places";
 
 /** Positions of a decoder with a KV cache, from its inputs; rotation tables cover `maxPositions` tokens. */
 export function emitDynamicPositions(root: Emitter, inputs: DecoderInputs, maxPositions: number): Positions {
   const e = root.at("positions");
-  const positionIds = () => inputs.positionIds!;
-  const keyPositionIds = once(() => emitKeyPositions(e.at("key"), inputs.attentionMask));
-  const textLength = once(() => emitTextLength(e.at("text"), positionIds()));
-  const ropeOf = memoise(
-    JSON.stringify as (rope: Parameters<Positions["rotation"]>[0]) => string,
-    (rope, index) => emitDecoderRope(numbered(e, index), { rope, maxPositions, textLength }),
+  const ids = emitTokenIds(e, inputs);
+  const rows: Readonly<Record<RotatedBy, () => string>> = {
+    positions: () => ids.positions(),
+    "new places": () => ids.realPlaces("new"),
+    "all places": () => ids.realPlaces("all"),
+  };
+  const textLength = once(() => emitTextLength(e.at("text"), ids.positions()));
+  const ropeOf = memoise(JSON.stringify as (rope: RopeParameters) => string, (rope, index) =>
+    emitDecoderRope(numbered(e, index), { rope, maxPositions, textLength }),
   );
-  const rotations = memoise<readonly [Parameters<Positions["rotation"]>[0], "new" | "all"], Rotation>(
+  const rotations = memoise<readonly [RopeParameters, RotatedBy], Rotation>(
     JSON.stringify,
-    ([rope, tokens], index) => {
-      const ids = tokens === "new" ? positionIds() : keyPositionIds();
-      return ropeOf(rope)(e.at(`rotation.${index}`), ids);
+    ([rope, by], index) => ropeOf(rope)(e.at(`rotation.${index}`), rows[by]()),
+  );
+  const chunkRotations = memoise<readonly [RopeParameters, readonly number[], ChunkPart], Rotation>(
+    JSON.stringify,
+    ([rope, chunks, part], index) => {
+      const tokens = part === "start" ? "all" : "new";
+      const options = { rope, chunks, part, tablesOf: ropeOf(rope), rows: ids.indices(tokens) };
+      return emitChunkRotation(e.at(`chunks.${index}`), ids.slots(tokens), options);
     },
   );
   return {
-    positionIds,
-    rotation: (rope, tokens) => rotations([rope, tokens]),
-    lengths: once(() => emitLengths(e, inputs.attentionMask)),
-    scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, index) =>
-      emitMaskedBias(numbered(e, index), inputs, needs),
-    ),
+    positionIds: () => ids.positions(),
+    rotation: (rope) => rotations([rope, "positions"]),
+    relativeRotation: (rope, tokens) => rotations([rope, `${tokens} places`]),
+    chunkRotation: (rope, chunks, part) => chunkRotations([rope, chunks, part]),
+    lengths: once(() => emitLengths(e, inputs.attentionMask, ids)),
+    scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, index) => {
+      const positions = {
+        queryIndex: ids.slots("new"),
+        keyIndex: ids.slots("all"),
+        attentionMask: inputs.attentionMask,
+      };
+      return emitScoreBias(numbered(e, index), positions, needs);
+    }),
   };
 }
 
@@ -55,7 +65,7 @@ function emitTextLength(e: Emitter, positionIds: string): string {
 }
 
 /** GroupQueryAttention counts keys by sequence: right padding only, as in every graph that uses it. */
-function emitLengths(e: Emitter, attentionMask: string) {
+function emitLengths(e: Emitter, attentionMask: string, ids: TokenIds) {
   const count = e.node("ReduceSum", "count/ReduceSum", [attentionMask, e.graph.int64([1])], {
     attributes: { keepdims: 0 },
   });
@@ -64,21 +74,5 @@ function emitLengths(e: Emitter, attentionMask: string) {
     e.node("Sub", "last_key/Sub", [count, e.graph.int64([1])]),
     "int32",
   );
-  return { lastKey, total: e.cast("total/Cast", emitLength(e, "total", attentionMask), "int32") };
-}
-
-function emitMaskedBias(e: Emitter, inputs: DecoderInputs, needs: ScoreBiasNeeds): string {
-  const total = emitLength(e, "total", inputs.attentionMask);
-  const queries = emitLength(e, "queries", inputs.inputIds);
-  const one = e.graph.int64([1], []);
-  const keyIndex = e.node("Range", "key/Range", [e.graph.int64([0], []), total, one]);
-  const first = e.node("Sub", "query/Sub", [total, queries]);
-  const queryIndex = e.node("Range", "query/Range", [first, total, one]);
-  return emitScoreBias(e, { queryIndex, keyIndex, attentionMask: inputs.attentionMask }, needs);
-}
-
-/** int64 scalar: the second dimension of `value`. */
-function emitLength(e: Emitter, name: string, value: string): string {
-  const shape = e.node("Shape", `${name}/Shape`, [value]);
-  return e.node("Gather", `${name}/Gather`, [shape, e.graph.int64([1], [])], { attributes: { axis: 0 } });
+  return { lastKey, total: e.cast("total/Cast", ids.count("all"), "int32") };
 }

@@ -35,7 +35,11 @@ export function emitPlainAttention(
   const key =
     expanded === undefined
       ? cachedKey
-      : emitExpandedKeys(e.at("k_expansion"), cachedKey, weights, expanded, positions);
+      : emitExpandedKeys(e.at("k_expansion"), cachedKey, weights, {
+          latent: keys,
+          decode: expanded.decode,
+          rotation: weights.rope && positions.relativeRotation(weights.rope, "all"),
+        });
   const read: CacheShape = expanded === undefined ? keys : { heads: kvHeads, size: headDim };
   const query = emitSplitHeads(e.at("query"), projected.query, { heads, size: read.size });
   const parts = { query, key, value, bias: positions.scoreBias(weights) };

@@ -9,13 +9,27 @@ import type { AttentionSpec } from "../model/block-spec.js";
 export interface Positions {
   /** int64 `[B, S]`, position of each new token. */
   positionIds(): string;
-  /** What rotates the new tokens, or all tokens that attention sees, cached ones included. */
-  rotation(rope: RopeParameters, tokens: "new" | "all"): Rotation;
+  /** What rotates the new tokens by their positions. */
+  rotation(rope: RopeParameters): Rotation;
+  /**
+   * What rotates the new tokens, or all tokens that attention sees, by their places among the real tokens of their
+   * sequence. Wherever a client lets positions begin, these differ by the same distances.
+   */
+  relativeRotation(rope: RopeParameters, tokens: "new" | "all"): Rotation;
+  /**
+   * What rotates tokens for anchored latents, where pair j of a head has chunks of `chunks[j]` slots of the cache: the new
+   * tokens by their slots, or by their offsets within their chunks, without the attention factor; or all tokens by the
+   * slots where their chunks start.
+   */
+  chunkRotation(rope: RopeParameters, chunks: readonly number[], part: ChunkPart): Rotation;
   /** For GroupQueryAttention: int32 `[B]`, index of the last key; int32 scalar, number of keys. */
   lengths(): { readonly lastKey: string; readonly total: string };
   /** For plain attention: float32, broadcast to `[B, H, S, T]`; ALiBi plus the causal and padding mask. */
   scoreBias(needs: ScoreBiasNeeds): string;
 }
+
+/** A slot, padding counted, is the start of its chunk and the offset within it. */
+export type ChunkPart = "slot" | "offset" | "start";
 
 /** Tables `[P, rotaryDim / 2]` and the row of each token in them, int64 `[B, S]` or `[B, T]`. */
 export interface Rotation {

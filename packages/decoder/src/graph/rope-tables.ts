@@ -1,6 +1,7 @@
 import { type RopeParameters, ropeFrequencies, ropeTables } from "@kvfold/rope";
 import { DecoderError } from "../decoder-error.js";
 import type { Emitter } from "./emitter.js";
+import type { ChunkPart } from "./positions.js";
 
 /** Names of the cos and sin tables `[P, rotaryDim / 2]`. */
 export interface TableNames {
@@ -29,6 +30,42 @@ export function emitSwitchedTables(
 ): TableNames {
   checkRows(rope, boundary + length);
   return emitTables(e, [tablesFor(rope, boundary, boundary), tablesFor(rope, length, length)]);
+}
+
+export declare namespace emitChunkTables {
+  interface Options {
+    /** `[rotaryDim / 2]`: slots of a chunk for each pair. */
+    readonly chunks: readonly number[];
+    readonly part: ChunkPart;
+    /** Slots, and the length of the text that frequencies are those of. */
+    readonly length: number;
+  }
+}
+
+/** Tables with a row for each slot, as `Positions.chunkRotation` says. */
+export function emitChunkTables(
+  e: Emitter,
+  rope: RopeParameters,
+  { chunks, part, length }: emitChunkTables.Options,
+): TableNames {
+  const { inverseFrequencies, attentionScaling } = ropeFrequencies(rope, length);
+  const width = chunks.length;
+  // The attention factor is that of the query's table and of the start's.
+  const factor = part === "offset" ? 1 : attentionScaling;
+  const table = (turn: (angle: number) => number) =>
+    Float32Array.from({ length: length * width }, (_, index) => {
+      const [slot, pair] = [Math.floor(index / width), index % width];
+      return factor * turn(slotPart(slot, chunks[pair]!, part) * inverseFrequencies[pair]!);
+    });
+  return {
+    cos: e.floats("cos_cache", [length, width], table(Math.cos)),
+    sin: e.floats("sin_cache", [length, width], table(Math.sin)),
+  };
+}
+
+function slotPart(slot: number, chunk: number, part: ChunkPart): number {
+  const offset = slot % chunk;
+  return { slot, offset, start: slot - offset }[part];
 }
 
 /** A number in a config must not decide how much memory is asked for. */

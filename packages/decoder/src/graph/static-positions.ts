@@ -3,8 +3,8 @@ import type { RopeParameters } from "@kvfold/rope";
 import { biasKey, numbered } from "./dynamic-positions.js";
 import type { Emitter } from "./emitter.js";
 import { memoise, once } from "./memoise.js";
-import type { Positions, ScoreBiasNeeds } from "./positions.js";
-import { emitRopeTables } from "./rope-tables.js";
+import type { ChunkPart, Positions, ScoreBiasNeeds } from "./positions.js";
+import { emitChunkTables, emitRopeTables } from "./rope-tables.js";
 import { emitScoreBias } from "./score-bias.js";
 
 /**
@@ -19,9 +19,18 @@ export function emitStaticPositions(root: Emitter, length: number): Positions {
   const tables = memoise<RopeParameters, ReturnType<typeof emitRopeTables>>(JSON.stringify, (rope, count) =>
     emitRopeTables(numbered(e, count), rope, length),
   );
+  const chunkTables = memoise<
+    readonly [RopeParameters, readonly number[], ChunkPart],
+    ReturnType<typeof emitChunkTables>
+  >(JSON.stringify, ([rope, chunks, part], count) =>
+    emitChunkTables(e.at(`chunks.${count}`), rope, { chunks, part, length }),
+  );
+  const rotation = (rope: RopeParameters) => ({ ...tables(rope), rows: ids() });
   return {
     positionIds: ids,
-    rotation: (rope) => ({ ...tables(rope), rows: ids() }),
+    rotation,
+    relativeRotation: rotation,
+    chunkRotation: (rope, chunks, part) => ({ ...chunkTables([rope, chunks, part]), rows: ids() }),
     lengths: once(() => emitLengths(e, length)),
     scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, count) => {
       const positions = { queryIndex: index(), keyIndex: index(), attentionMask: undefined };

@@ -25,12 +25,13 @@ const HEAD_SIZE_MULTIPLE = 8;
 
 /** The attention that fits: the fused operator wherever it can compute these shapes from the cache as it is. */
 export function attentionKind(
-  { keys, values, expanded }: Pick<AttentionWeights, "keys" | "values" | "expanded">,
+  { keys, values, expanded, joint }: Pick<AttentionWeights, "keys" | "values" | "expanded" | "joint">,
   { alibiSlopes, softCap }: Pick<AttentionSpec, "alibiSlopes" | "softCap">,
 ): AttentionKind {
   const isSame = keys.heads === values.heads && keys.size === values.size;
   const isPlainScore = alibiSlopes === undefined && softCap === undefined;
-  const fits = isSame && isPlainScore && expanded === undefined && keys.size % HEAD_SIZE_MULTIPLE === 0;
+  const isReadAsCached = expanded === undefined && joint === undefined;
+  const fits = isSame && isPlainScore && isReadAsCached && keys.size % HEAD_SIZE_MULTIPLE === 0;
   return fits ? "group-query" : "plain";
 }
 

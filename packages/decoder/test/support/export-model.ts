@@ -1,6 +1,9 @@
 import { createCausalLM, type ModelSource, type Session } from "@kvfold/runtime";
+import type { AttentionKind } from "../../src/graph/positions.js";
 import { unfoldedAttentionKind } from "../../src/graph/stored-cache.js";
 import { type Checkpoint, type Dtype, dtypes, onnxOutput } from "../../src/index.js";
+import type { AttentionWeights } from "../../src/model/decoder-weights.js";
+import type { ModelOutput } from "../../src/output/model-output.js";
 import { streamModel } from "../../src/output/stream-model.js";
 import { memorySink } from "./memory-sink.js";
 import { oneThreadProvider } from "./one-thread-provider.js";
@@ -9,20 +12,23 @@ export declare namespace exportModel {
   interface Options {
     readonly dtype?: Dtype;
     readonly maxPositions?: number;
+    /** What stands in the place of a layer's attention; the graph attends plainly then. */
+    readonly fold?: (attention: AttentionWeights) => AttentionWeights;
   }
 }
 
-/** A checkpoint as an ONNX model in memory, unfolded. */
+/** A checkpoint as an ONNX model in memory, unfolded unless `fold` says otherwise. */
 export async function exportModel(
   checkpoint: Checkpoint,
-  { dtype = "fp32", maxPositions = checkpoint.config.shape.maxPositions }: exportModel.Options = {},
+  { dtype = "fp32", maxPositions = checkpoint.config.shape.maxPositions, fold }: exportModel.Options = {},
 ): Promise<ModelSource> {
   const { config } = checkpoint;
   const files = new Map<string, Uint8Array>();
-  const attention = unfoldedAttentionKind(config.blocks);
-  await streamModel(checkpoint, [
-    onnxOutput({ config, attention, dtype, maxPositions, open: memorySink(files) }),
-  ]);
+  const attention: AttentionKind = fold === undefined ? unfoldedAttentionKind(config.blocks) : "plain";
+  const output = onnxOutput({ config, attention, dtype, maxPositions, open: memorySink(files) });
+  const addBlock: ModelOutput["addBlock"] = (block) =>
+    output.addBlock(fold === undefined ? block : { ...block, attention: fold(block.attention) });
+  await streamModel(checkpoint, [{ ...output, addBlock }]);
   const { fileName } = dtypes[dtype];
   const externalData = [...files]
     .filter(([name]) => name.startsWith(`${fileName}_data`))

@@ -1,0 +1,68 @@
+import type { Emitter } from "./emitter.js";
+import { emitKeyPositions } from "./key-positions.js";
+import { memoise, once } from "./memoise.js";
+
+/** The decoder inputs that positions are read from. */
+export interface DecoderInputs {
+  /** int64 `[B, S]`. */
+  readonly inputIds: string;
+  /** int64 `[B, T]`, T counting the cached tokens too. */
+  readonly attentionMask: string;
+  /** int64 `[B, S]`. */
+  readonly positionIds: string | undefined;
+}
+
+/** The new tokens, or all that attention sees, cached ones included. */
+export type Tokens = "new" | "all";
+
+/** Where tokens stand, in the ways that a decoder counts them; int64 each. */
+export interface TokenIds {
+  /** `[B, S]`: as the client says. */
+  positions(): string;
+  /** `[B, S]` or `[B, T]`: among the real tokens of their sequence, 0 for padding. */
+  realPlaces(tokens: Tokens): string;
+  /** `[S]` or `[T]`: slots in the cache, padding counted. */
+  slots(tokens: Tokens): string;
+  /** `[B, S]` or `[B, T]`: `0, 1, 2, …` for each sequence. */
+  indices(tokens: Tokens): string;
+  /** Scalar: number of tokens. */
+  count(tokens: Tokens): string;
+}
+
+/** Each is written when it is first asked for. */
+export function emitTokenIds(e: Emitter, { inputIds, attentionMask, positionIds }: DecoderInputs): TokenIds {
+  const source = { new: inputIds, all: attentionMask };
+  const part = (tokens: Tokens) => e.at(tokens === "new" ? "query" : "key");
+  const [zero, one] = [e.graph.int64([0], []), e.graph.int64([1], [])];
+  const count = memoise<Tokens, string>(String, (tokens) => emitLength(part(tokens), source[tokens]));
+  const first = once(() => e.node("Sub", "query/Sub", [count("all"), count("new")]));
+  const slots = memoise<Tokens, string>(String, (tokens) =>
+    part(tokens).node("Range", "Range", [tokens === "new" ? first() : zero, count("all"), one]),
+  );
+  const allPlaces = once(() => emitKeyPositions(e.at("key"), attentionMask));
+  const newPlaces = once(() => emitLast(part("new").at("places"), allPlaces(), count("new")));
+  return {
+    positions: () => positionIds!,
+    count,
+    slots,
+    realPlaces: (tokens) => (tokens === "new" ? newPlaces() : allPlaces()),
+    indices: memoise<Tokens, string>(String, (tokens) => {
+      const at = part(tokens).at("indices");
+      const range = at.node("Range", "Range", [zero, count(tokens), one]);
+      return at.node("Expand", "Expand", [range, at.node("Shape", "Shape", [source[tokens]])]);
+    }),
+  };
+}
+
+/** The last `count` columns of a matrix. */
+function emitLast(e: Emitter, value: string, count: string): string {
+  const start = e.reshape("start/Reshape", e.node("Neg", "start/Neg", [count]), [1]);
+  const end = e.graph.int64([Number.MAX_SAFE_INTEGER]);
+  return e.node("Slice", "Slice", [value, start, end, e.graph.int64([1])]);
+}
+
+/** int64 scalar: the second dimension of `value`. */
+function emitLength(e: Emitter, value: string): string {
+  const shape = e.node("Shape", "length/Shape", [value]);
+  return e.node("Gather", "length/Gather", [shape, e.graph.int64([1], [])], { attributes: { axis: 0 } });
+}
