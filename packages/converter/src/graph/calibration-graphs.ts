@@ -1,5 +1,5 @@
 import type { BlockWeights, EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
-import type { BlockStreams, Emitter, WindowGraph } from "@kvfold/decoder/graph";
+import type { BlockStreams, Emitter, ProjectionValues, WindowGraph } from "@kvfold/decoder/graph";
 import {
   type BlockWindow,
   emitAttentionHalf,
@@ -7,14 +7,17 @@ import {
   emitEmbedding,
   emitMlpHalf,
   emitProjections,
+  emitSplitHeads,
   emitStaticPositions,
   windowContext,
   windowGraph,
 } from "@kvfold/decoder/graph";
 import type { ModelSource } from "@kvfold/runtime";
 import type { CalibrationGraph } from "./calibration-graph.js";
-import { emitColumnMoments, emitMoments, emitTurnedRows } from "./emit-moments.js";
-import { emitSensitivity } from "./emit-sensitivity.js";
+import { emitDistances } from "./emit-distances.js";
+import { emitColumnMoments, emitDiagonalMoments, emitMoments, emitTurnedRows } from "./emit-moments.js";
+import { emitQueriesAtKeys } from "./emit-queries-at-keys.js";
+import { emitSensitivity, type SensitivityValues } from "./emit-sensitivity.js";
 import { type AttentionTap, type ProjectionTap, type Tap, tapSizes, tapWidth } from "./taps.js";
 
 /** Names of the inputs and outputs of calibration graphs, hidden states `[1, S, D]` each. */
@@ -107,18 +110,47 @@ export function sensitivityGraph(window: BlockWindow, taps: readonly AttentionTa
     const block = e.at("block");
     const normed = emitAttentionInput(block, input(HIDDEN_IN), weights);
     const projections = emitProjections(block.at("attn"), normed, weights.attention, positions);
-    const { sensitiveQueries, attentionWeights } = emitSensitivity(
-      e.at("sensitivity"),
-      projections,
-      weights.attention,
-      { scoreBias: positions.scoreBias(weights.attention), queryBlocks },
-    );
-    for (const tap of taps) {
-      if (tap === "sensitiveQueries") emitTapMoments(e, tap, sensitiveQueries, config);
-      else emitColumnMoments(e.at(tap), tap, attentionWeights, tapWidth(tap, config.shape));
-    }
+    const sensitivity = emitSensitivity(e.at("sensitivity"), projections, weights.attention, {
+      scoreBias: positions.scoreBias(weights.attention),
+      queryBlocks,
+    });
+    for (const tap of taps) emitAttentionTap(e, tap, { projections, sensitivity, queryBlocks }, window);
   });
   return { model, moments: tapSizes(taps, config.shape) };
+}
+
+interface MeasuredAttention extends Pick<emitDistances.Options, "queryBlocks"> {
+  readonly projections: ProjectionValues;
+  readonly sensitivity: SensitivityValues;
+}
+
+function emitAttentionTap(
+  e: Emitter,
+  tap: AttentionTap,
+  measured: MeasuredAttention,
+  window: BlockWindow,
+): void {
+  const { heads, headDim } = window.weights.attention;
+  const { sensitiveQueries, attentionWeights } = measured.sensitivity;
+  if (tap === "sensitiveQueries") emitTapMoments(e, tap, sensitiveQueries, window.config);
+  else if (tap === "attentionWeights") emitColumnMoments(e.at(tap), tap, attentionWeights, heads);
+  else
+    emitDiagonalMoments(e.at(tap), tap, emitMeetings(e.at(tap), measured, window), { heads, size: headDim });
+}
+
+/** What is measured as `queriesAtKeys`. */
+function emitMeetings(
+  e: Emitter,
+  { projections, sensitivity, queryBlocks }: MeasuredAttention,
+  { weights: { attention }, length }: BlockWindow,
+): string {
+  const { heads, headDim } = attention;
+  const meetings = {
+    queries: emitSplitHeads(e.at("queries"), projections.queriesBeforeRope, { heads, size: headDim }),
+    weights: sensitivity.queryWeights,
+    distances: emitDistances(e.at("distances"), sensitivity.pairWeights, { heads, length, queryBlocks }),
+  };
+  return emitQueriesAtKeys(e, meetings, attention, length);
 }
 
 /** `<tap>.gram` and `<tap>.sum` of a value whose rows are tokens. */

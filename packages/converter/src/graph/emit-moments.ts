@@ -1,4 +1,5 @@
 import { type GramBlock, gramBlocks, gramBlocksSize, shiftOf, soFar } from "@kvfold/calibration";
+import type { CacheShape } from "@kvfold/decoder";
 import type { Emitter } from "@kvfold/decoder/graph";
 import { emitSlice } from "@kvfold/decoder/graph";
 
@@ -93,6 +94,32 @@ export function emitColumnMoments(e: Emitter, name: string, parts: readonly stri
     );
   emitTotal(e, `${name}.gram`, width * width, total("gram"));
   emitTotal(e, `${name}.sum`, width, total("sum"));
+}
+
+/**
+ * Moments as above, about zero, whose gram is `blocks [1, H, d, d]` on the diagonal and zero elsewhere; their sum is left
+ * zero.
+ */
+export function emitDiagonalMoments(
+  e: Emitter,
+  name: string,
+  blocks: string,
+  { heads, size }: CacheShape,
+): void {
+  const width = heads * size;
+  const diagonal = Float32Array.from({ length: heads ** 2 }, (_, at) => (at % (heads + 1) === 0 ? 1 : 0));
+  const spread = e.node("Mul", "spread/Mul", [
+    e.reshape("blocks/Reshape", blocks, [heads, size, 1, size]),
+    e.float32s("diagonal", [heads, 1, heads, 1], diagonal),
+  ]);
+  const gram = e.reshape("gram/Reshape", spread, [width, width]);
+  const parts = gramBlocks(width).map(({ start, end }, index) => {
+    const block = e.at(`block.${index}`);
+    const rows = emitSlice(block.at("rows"), gram, 0, start, end);
+    return block.reshape("flat/Reshape", emitSlice(block.at("columns"), rows, 1, start, width), [-1]);
+  });
+  emitTotal(e, `${name}.gram`, gramBlocksSize(width), emitStacked(e, parts));
+  emitTotal(e, `${name}.sum`, width, e.float32s("zeros", [width], new Float32Array(width)));
 }
 
 /** Outputs `<name>.cross = YᵀZ [W, V]` and `<name>.sum [V]` of the rows `Z`, both of shifted rows. */

@@ -12,8 +12,12 @@ import {
 
 /** What a layer's output owes to its scores and values; see `emitSensitivity`. */
 export interface SensitivityValues {
-  /** `[1, S, H * d]`. */
+  /** `[1, S, H * d]`: queries times the root of their `w`. */
   readonly sensitiveQueries: string;
+  /** `w_m`, `[1, H, S, 1]`. */
+  readonly queryWeights: string;
+  /** `w_mn` of the queries of each block and the keys up to its end, `[1, H, B, T]`. */
+  readonly pairWeights: readonly string[];
   /** Attention weights, `[H, columns]` each: a column for each query and each key up to the end of its block of queries. */
   readonly attentionWeights: readonly string[];
 }
@@ -29,6 +33,10 @@ export interface ScoreContext {
 interface BlockSensitivity {
   /** `[1, H, B, d]`. */
   readonly sensitive: string;
+  /** `[1, H, B, 1]`. */
+  readonly queryWeights: string;
+  /** `[1, H, B, T]`. */
+  readonly pairWeights: string;
   /** `[H, B * T]`. */
   readonly attention: string;
 }
@@ -38,7 +46,7 @@ interface BlockSensitivity {
  *
  * A small error `e` of key `n` moves the output of query `m` by `a_mn (v_n - o_m) W_O (q_m . e) / sqrt(d)`, the
  * softmax's derivative. With errors of different keys independent, the expected square is `(q_m . e)^2 w_m` with
- * `w_m = sum_n a_mn^2 |(v_n - o_m) W_O|^2`. The queries times the root of their `w` have the second moment that
+ * `w_m = sum_n w_mn` and `w_mn = a_mn^2 |(v_n - o_m) W_O|^2`. The queries times the root of their `w` have the second moment that
  * weighs key errors; the attention weights of the heads side by side have the one that weighs value errors.
  */
 export function emitSensitivity(
@@ -62,12 +70,15 @@ export function emitSensitivity(
           const norms = emitSlice(part.at("value_norm"), valueNorm, 2, 0, block.end);
           return emitBlock(part, emitBlockParts(part, parts, block), { valueNorm: norms, gram }, weights);
         });
-  const sensitive = emitJoined(
-    e.at("sensitive"),
-    blocks.map((block) => block.sensitive),
-  );
+  const joined = (name: "sensitive" | "queryWeights") =>
+    emitJoined(
+      e.at(name),
+      blocks.map((block) => block[name]),
+    );
   return {
-    sensitiveQueries: emitJoinHeads(e.at("sensitive"), sensitive, heads * headDim),
+    sensitiveQueries: emitJoinHeads(e.at("sensitive"), joined("sensitive"), heads * headDim),
+    queryWeights: joined("queryWeights"),
+    pairWeights: blocks.map(({ pairWeights }) => pairWeights),
     attentionWeights: blocks.map(({ attention }) => attention),
   };
 }
@@ -88,10 +99,13 @@ function emitBlock(
   { heads, scale }: AttentionWeights,
 ): BlockSensitivity {
   const attention = emitAttentionWeights(e, parts, scale);
-  const weight = emitQueryWeight(e, attention, parts.value, metric);
-  const root = e.node("Sqrt", "sensitive/Sqrt", [weight]);
+  const pairWeights = emitPairWeights(e, attention, parts.value, metric);
+  const queryWeights = emitRowSum(e.at("weight"), pairWeights);
+  const root = e.node("Sqrt", "sensitive/Sqrt", [queryWeights]);
   return {
     sensitive: e.node("Mul", "sensitive/Mul", [parts.query, root]),
+    queryWeights,
+    pairWeights,
     attention: e.reshape("weights/Reshape", attention, [heads, -1]),
   };
 }
@@ -117,29 +131,29 @@ function emitAttentionWeights(e: Emitter, { query, key, bias }: ScoreParts, scal
 }
 
 /**
- * `w_m [1, H, S, 1]` without a `[S, T, D]` intermediate: with `G = W_O W_Oᵀ`,
- * `w = sum_n a^2 (v G vᵀ) - 2 (sum_n a^2 v) G oᵀ + (sum_n a^2) o G oᵀ`.
+ * `w_mn [1, H, B, T]` without a `[B, T, D]` intermediate: with `G = W_O W_Oᵀ`,
+ * `w = a^2 (v G vᵀ - 2 v G oᵀ + o G oᵀ)`.
  */
-function emitQueryWeight(
+function emitPairWeights(
   e: Emitter,
   attention: string,
   value: string,
   { valueNorm, gram }: OutputMetric,
 ): string {
-  const squared = e.node("Mul", "squared/Mul", [attention, attention]);
   const output = e.node("MatMul", "output/MatMul", [attention, value]);
   const outputGram = e.node("MatMul", "output_gram/MatMul", [output, gram]);
-  const first = e.node("MatMul", "first/MatMul", [squared, valueNorm]);
-  const squaredValues = e.node("MatMul", "squared_values/MatMul", [squared, value]);
-  const cross = emitDot(e.at("cross"), squaredValues, outputGram);
-  const last = e.node("Mul", "last/Mul", [
-    emitRowSum(e.at("squared"), squared),
+  const turned = e.transpose("value/Transpose", value, [0, 1, 3, 2]);
+  const twice = e.node("Mul", "cross/twice/Mul", [outputGram, e.scalar(2)]);
+  const cross = e.node("MatMul", "cross/MatMul", [twice, turned]);
+  const norms = e.node("Add", "norms/Add", [
+    e.transpose("value_norm/Transpose", valueNorm, [0, 1, 3, 2]),
     emitDot(e.at("output_norm"), output, outputGram),
   ]);
-  const twice = e.node("Mul", "cross/twice/Mul", [cross, e.scalar(2)]);
-  const weight = e.node("Add", "weight/Add", [e.node("Sub", "weight/Sub", [first, twice]), last]);
-  // A sum of squares: rounding must not take it below zero.
-  return e.node("Max", "weight/Max", [weight, e.scalar(0)]);
+  const distance = e.node("Sub", "distance/Sub", [norms, cross]);
+  // A square: rounding must not take it below zero.
+  const square = e.node("Max", "distance/Max", [distance, e.scalar(0)]);
+  const squared = e.node("Mul", "squared/Mul", [attention, attention]);
+  return e.node("Mul", "weight/Mul", [squared, square]);
 }
 
 /** `W_O,h W_O,hᵀ` of each query head, `[H, d, d]`: of constants alone, so ONNX Runtime makes it once for all windows. */

@@ -4,14 +4,14 @@ import type { ModelShape } from "@kvfold/decoder";
 export type ProjectionTap = "queries" | "keys" | "keysBeforeRope" | "values";
 
 /** Quantities that need the attention matrix itself; see emit-sensitivity.ts. */
-export type AttentionTap = "sensitiveQueries" | "attentionWeights";
+export type AttentionTap = "sensitiveQueries" | "queriesAtKeys" | "attentionWeights";
 
 /** What can be measured of an unfolded block: the second moments of these. */
 export type Tap = ProjectionTap | AttentionTap;
 
 /** True for taps that need the attention matrix. */
 export const isAttentionTap = (tap: Tap): tap is AttentionTap =>
-  tap === "sensitiveQueries" || tap === "attentionWeights";
+  tap === "sensitiveQueries" || tap === "queriesAtKeys" || tap === "attentionWeights";
 
 /** True for taps that the projections give. */
 export const isProjectionTap = (tap: Tap): tap is ProjectionTap => !isAttentionTap(tap);
@@ -21,6 +21,7 @@ export function tapWidth(tap: Tap, { heads, kvHeads, headDim }: ModelShape): num
   switch (tap) {
     case "queries":
     case "sensitiveQueries":
+    case "queriesAtKeys":
       return heads * headDim;
     case "keys":
     case "keysBeforeRope":

@@ -15,6 +15,8 @@ export interface CacheNames {
 export interface ProjectionValues {
   /** `H * d` (or `H * keys.size` where keys are folded into the weights). */
   readonly queries: string;
+  /** Queries as they enter the rotation: normalised where their norm comes first. */
+  readonly queriesBeforeRope: string;
   readonly keys: string;
   /** Keys as they enter the rotation: normalised where their norm comes first. */
   readonly keysBeforeRope: string;

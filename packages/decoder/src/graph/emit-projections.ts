@@ -20,9 +20,11 @@ export function emitProjections(
   const { rope, expanded, value } = weights;
   // Keys that are rotated late are rotated by their places among the cached tokens, and so are their queries.
   const rotation = rope && (expanded ? positions.relativeRotation(rope, "new") : positions.rotation(rope));
+  const queriesBeforeRope = emitUnturnedQueries(e, x, weights);
   const keysBeforeRope = emitUnturnedKeys(e, x, weights);
   return {
-    queries: emitTurnedQueries(e, emitUnturnedQueries(e, x, weights), weights, rotation),
+    queries: emitTurnedQueries(e, queriesBeforeRope, weights, rotation),
+    queriesBeforeRope,
     keys: expanded ? keysBeforeRope : emitTurned(e, keysBeforeRope, keySide(weights), weights, rotation),
     keysBeforeRope,
     values: emitLinear(e, "v_proj", x, value),

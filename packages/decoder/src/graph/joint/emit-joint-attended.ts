@@ -33,7 +33,14 @@ export function emitJointAttended(
   const scored = { heads, scale, softCap, ...shape };
   const headOutputs =
     queryBlocks === undefined ? emitScored(e, parts, scored) : emitBlocks(e, parts, scored, queryBlocks);
-  return { queries, keys: latents, keysBeforeRope: latents, values: latents, headOutputs };
+  return {
+    queries,
+    queriesBeforeRope: unturned,
+    keys: latents,
+    keysBeforeRope: latents,
+    values: latents,
+    headOutputs,
+  };
 }
 
 /** What turns the queries that are set against expanded keys. */
