@@ -10,10 +10,21 @@ export type { Tap } from "./graph/taps.js";
 export type { FinishedBlock, FoldJournal, JournalStream } from "./journal/fold-journal.js";
 export type { Heal } from "./methods/heal.js";
 export { DEFAULT_METHOD, findMethod, methods } from "./methods/index.js";
-export type { Basis, Group, Method, Side, SpanContext, Spans } from "./methods/method.js";
+export type {
+  Basis,
+  Group,
+  GroupContext,
+  JointBasis,
+  JointGroup,
+  Method,
+  Side,
+  SpanContext,
+  Spans,
+} from "./methods/method.js";
 export { groupSpans, spanFor } from "./methods/spans.js";
 export { writeFiles } from "./output/write-files.js";
 export type { BudgetChoice } from "./plan/budget-name.js";
+export type { Chunk } from "./plan/chunk.js";
 export type { FoldPlan, Format, LayerPlan, SidePlan } from "./plan/fold-plan.js";
 export { planFold } from "./plan/plan-fold.js";
 export { type OnnxProducts, onnxProducts } from "./products/onnx-products.js";

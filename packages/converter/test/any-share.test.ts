@@ -27,6 +27,9 @@ type Config = Readonly<Record<string, unknown>>;
 const folds: readonly [name: string, config: Config, options: foldInMemory.Options, achieved: number][] = [
   ["3 heads at 1/4", llama(3, 32), { keep: "1/4" }, 1 / 4],
   ["3 heads at 1/4, keys before RoPE", llama(3, 16), { keep: "1/4", method: "latent-pre-rope" }, 1 / 4],
+  ["3 heads at 1/4, keys and values together", llama(3, 16), { keep: "1/4", method: "anchored" }, 1 / 4],
+  ["5 heads at 1/4, keys and values together", llama(5, 16), { keep: "1/4", method: "anchored" }, 1 / 4],
+  ["one head at 1/16, keys and values together", llama(1, 16), { keep: "1/16", method: "anchored" }, 1 / 16],
   ["3 heads at 1/3, whole", llama(3, 16), { keep: "1/3", method: "commuting" }, 1 / 3],
   ["3 heads at 2/3, two whole", llama(3, 16), { keep: "2/3", method: "commuting" }, 2 / 3],
   ["3 heads at 0.3 in pairs", llama(3, 20), { keep: "0.3", method: "commuting-reallocated" }, 0.3],

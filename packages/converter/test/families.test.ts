@@ -8,7 +8,9 @@ import { projectorLogits } from "./support/projector-form.js";
 const LENGTH = 16;
 
 describe("a model of any family folded to a half attends to K P and V P", () => {
-  const cases = familyNames.flatMap((name) => ["latent", "svd-w"].map((method) => [name, method] as const));
+  const cases = familyNames.flatMap((name) =>
+    ["latent", "anchored", "svd-w"].map((method) => [name, method] as const),
+  );
 
   it.each(cases)("%s, %s", async (name, method) => {
     const windows = randomWindows(3, LENGTH, { vocabulary: 96 });

@@ -102,7 +102,7 @@ describe("a method of one's own", () => {
     ["slots of another number", { slots: [0] }, /expected slots for 8 pairs, found 1/],
   ] as const)("is refused with %s", async (_, change, message) => {
     const basis: Method["basis"] = async (group, products) => ({
-      ...(await principalComponents.basis(group, products)),
+      ...(await principalComponents.basis!(group, products)),
       ...change,
     });
     const folding = foldInMemory(await open(), {
@@ -121,7 +121,7 @@ describe("a method of one's own", () => {
 
   it("is refused with bases for some groups only", async () => {
     const bases: Method["bases"] = async ([first]) => [
-      await principalComponents.basis(first!, plainProducts),
+      await principalComponents.basis!(first!, plainProducts),
     ];
     const folding = foldInMemory(await open(), {
       windows,

@@ -43,6 +43,10 @@ const kinds: readonly (readonly [string, Kind])[] = [
   ["commuting-reallocated", { config: llama, method: "commuting-reallocated", windows: text }],
   ["lorc, healed in part", { config: llama, method: "lorc", windows: text, heal: "attention" }],
   ["latent before RoPE", { config: llama, method: "latent-pre-rope", windows: text }],
+  [
+    "anchored, in two float types",
+    { config: llama, method: "anchored", windows: text, dtypes: ["fp32", "q4"] },
+  ],
   ["latent of ALiBi", { config: bloom, method: "latent", windows: text }],
   ["a budget that runs the model", { config: llama, method: "svd-w", windows: text, budget: "knapsack" }],
 ];

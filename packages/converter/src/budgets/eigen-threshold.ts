@@ -25,7 +25,7 @@ export const eigenThreshold: TextBudget = {
   needsText: true,
   async allocate(context) {
     const { plan, grid, method } = context;
-    const keyTap = method.keysBeforeRope ? "keysBeforeRope" : "keys";
+    const keyTap = method.keysBeforeRope || method.joint ? "keysBeforeRope" : "keys";
     const ladders: Ladder[] = [];
     for await (const layer of originalLayers(context, [keyTap, "values"])) {
       const spectra = layerSpectra(method, plan, layer, keyTap);

@@ -21,8 +21,8 @@ export const knapsack: TextBudget = {
   reference: "docs/method.md, Budgets",
   needsText: true,
   async allocate(context) {
-    const { checkpoint, plan, grid } = context;
-    const { items, total, layer } = rankItems(plan, checkpoint.config.shape, grid);
+    const { checkpoint, plan, method, grid } = context;
+    const { items, total, layer } = rankItems(plan, method, checkpoint.config.shape, grid);
     const chosen = await cheapestChoices(await measureItems(context, items), total, context.signal);
     return plan.layers.map((_, index) =>
       layer(items.map(({ cost }, item) => chosen[index * items.length + item]!.units / cost)),

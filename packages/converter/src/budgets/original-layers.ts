@@ -3,9 +3,9 @@ import type { BlockWeights } from "@kvfold/decoder";
 import { loadBlock, loadEmbedding } from "@kvfold/decoder";
 import { plainProducts } from "@kvfold/linalg";
 import { type Calibrator, startCalibration } from "../fold/calibrator.js";
+import { chooseBases, chooseSide, type LayerBases } from "../fold/choose-bases.js";
 import { copyStates } from "../fold/copy-states.js";
 import { foldAttention } from "../fold/fold-attention.js";
-import { chooseSide } from "../fold/fold-layer.js";
 import { type LayerContext, layerContext } from "../fold/group.js";
 import type { Tap } from "../graph/taps.js";
 import type { Basis, Method, Side } from "../methods/method.js";
@@ -59,6 +59,9 @@ export async function* originalLayers(
 
 /** Folds a block in many ways: a side that is kept whole has the same bases in all of them. */
 function foldAs(method: Method, known: LayerContext, block: BlockWeights): OriginalLayer["fold"] {
+  const foldWith = (bases: LayerBases) => ({ ...block, attention: foldAttention(known.attention, bases) });
+  if (method.joint !== undefined)
+    return async (plan) => foldWith(await chooseBases(method, plan, known, plainProducts));
   const whole = new Map<Side, Promise<readonly Basis[]>>();
   const basesOf = (side: Side, plan: SidePlan) => {
     const choose = () => chooseSide(method, side, plan, known, plainProducts);
@@ -69,7 +72,7 @@ function foldAs(method: Method, known: LayerContext, block: BlockWeights): Origi
   };
   return async ({ keys, values }) => {
     const bases = { keys: await basesOf("keys", keys), values: await basesOf("values", values) };
-    return { ...block, attention: foldAttention(known.attention, bases) };
+    return foldWith(bases);
   };
 }
 

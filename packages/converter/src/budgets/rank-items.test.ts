@@ -2,6 +2,7 @@ import { readConfig } from "@kvfold/decoder";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { tinyBloom, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
+import { findMethod } from "../methods/index.js";
 import { numbersPerToken } from "../plan/cache-size.js";
 import { planFold } from "../plan/plan-fold.js";
 import { rankGrid } from "./rank-grid.js";
@@ -13,7 +14,7 @@ const bloom = read(tinyBloom);
 
 function itemsOf(config: typeof llama, options: planFold.Options) {
   const plan = planFold(config, options);
-  return { plan, ...rankItems(plan, config.shape, rankGrid(plan, config.shape)) };
+  return { plan, ...rankItems(plan, findMethod(plan.method), config.shape, rankGrid(plan, config.shape)) };
 }
 
 describe("rankItems", () => {

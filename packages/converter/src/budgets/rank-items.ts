@@ -1,4 +1,5 @@
 import type { ModelShape } from "@kvfold/decoder";
+import type { Method } from "../methods/method.js";
 import type { FoldPlan, LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import { greatestDivisor } from "../plan/greatest-divisor.js";
 import { multipleOf, type RankGrid } from "./rank-grid.js";
@@ -25,11 +26,16 @@ export interface RankItems {
 }
 
 /**
- * What ranks can be chosen for: layers where keys and values must be of one size, for fused attention; each side of a
- * layer elsewhere.
+ * What ranks can be chosen for: layers where keys and values must be of one size, for fused attention or because they share
+ * latents; each side of a layer elsewhere.
  */
-export const rankItems = (plan: FoldPlan, shape: ModelShape, grid: RankGrid): RankItems =>
-  plan.attention === "group-query" ? layerItems(grid) : sideItems(plan, shape);
+export const rankItems = (
+  plan: FoldPlan,
+  { joint }: Pick<Method, "joint">,
+  shape: ModelShape,
+  grid: RankGrid,
+): RankItems =>
+  plan.attention === "group-query" || joint !== undefined ? layerItems(grid) : sideItems(plan, shape);
 
 const layerItems = ({ full, uniform, total, layer }: RankGrid): RankItems => ({
   items: [{ full, uniform, cost: 1, alone: layer }],

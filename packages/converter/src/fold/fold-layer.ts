@@ -1,13 +1,13 @@
 import type { AttentionWeights } from "@kvfold/decoder";
 import type { MatrixProducts } from "@kvfold/linalg";
 import { findMethod } from "../methods/index.js";
-import type { Basis, Method, Side } from "../methods/method.js";
+import type { Method } from "../methods/method.js";
 import { none } from "../methods/none.js";
-import { requireBases } from "../methods/require-bases.js";
 import type { Retained } from "../methods/retained.js";
-import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
-import { foldAttention, type LayerBases } from "./fold-attention.js";
-import { groupsOf, type LayerContext } from "./group.js";
+import type { LayerPlan } from "../plan/fold-plan.js";
+import { chooseBases, retainedBy } from "./choose-bases.js";
+import { foldAttention } from "./fold-attention.js";
+import type { LayerContext } from "./group.js";
 
 /** What folding an attention layer takes. */
 export interface FoldLayerInput extends LayerContext {
@@ -36,45 +36,5 @@ export async function foldLayer(
   const method = findMethod(name, methods);
   if (method === none) return { attention, retained: { keys: [], values: [] } };
   const bases = await chooseBases(method, plan, context, products);
-  return {
-    attention: foldAttention(attention, bases),
-    retained: {
-      keys: bases.keys.map(({ retained }) => retained),
-      values: bases.values.map(({ retained }) => retained),
-    },
-  };
+  return { attention: foldAttention(attention, bases), retained: retainedBy(bases) };
 }
-
-/** The bases of a layer. */
-export const chooseBases = async (
-  method: Method,
-  plan: LayerPlan,
-  context: LayerContext,
-  products: MatrixProducts,
-): Promise<LayerBases> => ({
-  keys: await chooseSide(method, "keys", plan.keys, context, products),
-  values: await chooseSide(method, "values", plan.values, context, products),
-});
-
-/** Those of one side; keys say where they stand to the rotation as the method does. */
-export async function chooseSide(
-  method: Method,
-  side: Side,
-  plan: SidePlan,
-  context: LayerContext,
-  products: MatrixProducts,
-): Promise<readonly Basis[]> {
-  const { basis, bases = oneByOne(basis), keysBeforeRope: beforeRope = false } = method;
-  const groups = groupsOf(side, plan, context);
-  const chosen = await bases(groups, products);
-  requireBases(method, groups, chosen);
-  return side === "keys" && beforeRope ? chosen.map((key) => ({ ...key, beforeRope })) : chosen;
-}
-
-const oneByOne =
-  (basis: Method["basis"]): Required<Method>["bases"] =>
-  async (groups, products) => {
-    const bases: Basis[] = [];
-    for (const group of groups) bases.push(await basis(group, products));
-    return bases;
-  };

@@ -1,9 +1,10 @@
 import type { StageMoments } from "@kvfold/calibration";
 import type { AttentionWeights, Linear } from "@kvfold/decoder";
-import { createMatrix, type Matrix, sliceMoments } from "@kvfold/linalg";
+import { createMatrix, type Matrix, type Moments, sliceMoments } from "@kvfold/linalg";
 import { ConverterError } from "../converter-error.js";
 import type { Group, Side } from "../methods/method.js";
 import type { FoldPlan, SidePlan } from "../plan/fold-plan.js";
+import type { ChunkRule } from "./chunks-of-pairs.js";
 
 /** What is known of one layer when its bases are chosen. */
 export interface LayerContext {
@@ -12,11 +13,13 @@ export interface LayerContext {
   readonly attention: AttentionWeights;
   readonly moments: StageMoments;
   readonly outputBias: boolean;
+  /** For methods with a joint latent. */
+  readonly chunks?: ChunkRule | undefined;
 }
 
 /** That of one layer of a model: what its plan says of it, with what was loaded and measured. */
 export function layerContext(
-  { seed, bias }: FoldPlan,
+  { seed, bias, chunk, maxPositions }: FoldPlan,
   { layer, attention, moments }: Pick<LayerContext, "layer" | "attention" | "moments">,
 ): LayerContext {
   return {
@@ -25,6 +28,7 @@ export function layerContext(
     moments,
     seed,
     outputBias: bias === "free",
+    chunks: chunk === undefined ? undefined : { chunk, maxPositions },
   };
 }
 
@@ -53,7 +57,7 @@ export function groupsOf(side: Side, plan: SidePlan, context: LayerContext): rea
 }
 
 /** The query heads that read each of `count` KV heads from `first` on: neighbours, as in GQA. */
-function readersOf(
+export function readersOf(
   { heads, keys }: AttentionWeights,
   first: number,
   count: number,
@@ -74,7 +78,7 @@ export function outputRows({ headDim, output }: AttentionWeights, head: number):
   );
 }
 
-function momentsOf(moments: StageMoments, name: string) {
+export function momentsOf(moments: StageMoments, name: string): Moments {
   const found = moments[name];
   if (found !== undefined) return found;
   throw new ConverterError(

@@ -27,12 +27,17 @@ const REST = 1e-3;
  * head had before it was folded. The folded width itself where that is not more.
  */
 export function directionsPerHead(
-  { heads, headDim, values }: Pick<AttentionWeights, "heads" | "headDim" | "values">,
+  attention: Pick<AttentionWeights, "heads" | "headDim" | "values" | "joint">,
   tokens: number,
 ): number {
+  const { heads, headDim } = attention;
   const taught = Math.floor(tokens / (TOKENS_PER_INPUT * heads));
-  return Math.min(values.size, Math.max(headDim, taught));
+  return Math.min(latentSize(attention), Math.max(headDim, taught));
 }
+
+/** Numbers of the latent that a head reads values from; half of a joint one goes by the name of values. */
+const latentSize = ({ values, joint }: Pick<AttentionWeights, "values" | "joint">): number =>
+  joint === undefined ? values.size : 2 * values.size;
 
 /** What `W_O` reads of each head, in fewer directions. */
 export interface NarrowOutput {
@@ -47,14 +52,15 @@ export interface NarrowOutput {
  * carry most of it.
  */
 export async function narrowOutput(
-  { heads, headDim, values, output }: AttentionWeights,
+  attention: AttentionWeights,
   size: number,
   products: MatrixProducts,
 ): Promise<NarrowOutput> {
+  const { heads, headDim, output } = attention;
   const matrices: Matrix[] = [];
   const narrowed: Matrix[] = [];
   for (let head = 0; head < heads; head++) {
-    const weight = headRows(output, head, values.size);
+    const weight = await readOfLatent(attention, head, products);
     const directions = await directionsOf(weight, headDim, size, products);
     matrices.push(directions);
     narrowed.push(await products.transposeMultiply(directions, weight));
@@ -81,12 +87,27 @@ export async function widenOutput(
   return { ...narrow.output, inputs: heads * values.size, weight: toFloat32(stackRows(widened)) };
 }
 
+/** What the output makes of the latent as a head weighs it, `[r, D]`. */
+async function readOfLatent(
+  { heads, output, values, joint }: AttentionWeights,
+  head: number,
+  products: MatrixProducts,
+): Promise<Matrix> {
+  if (joint === undefined) return headRows(output, head, values.size);
+  const { decodeValues } = joint;
+  const inner = output.inputs / heads;
+  const size = decodeValues.length / heads;
+  const decode = fromFloat32(size / inner, inner, decodeValues.subarray(head * size, (head + 1) * size));
+  return products.multiply(decode, headRows(output, head, inner));
+}
+
 async function directionsOf(
   weight: Matrix,
   headDim: number,
   size: number,
   products: MatrixProducts,
 ): Promise<Matrix> {
+  if (size === weight.rows) return identity(size);
   const gram = await products.multiplyTransposed(weight, weight);
   const { vectors: read } = await leadingEigen(gram, headDim, { products });
   if (size === headDim) return read;

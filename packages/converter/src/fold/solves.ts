@@ -24,13 +24,19 @@ export const solveAttentionInputs: Solve = async (block, input) => {
   return withWeights(block, { attention: { ...attention, query: q!, key: k!, value: v! } });
 };
 
-/** Puts `W_O` into fewer directions of each head where its folded width is more than the text can teach. */
+/**
+ * Puts `W_O` into fewer directions of each head where its folded width is more than the text can teach. A joint latent is
+ * read in these directions from then on.
+ */
 export const narrowHeadOutputs: Solve = async (block, { tokens, math }) => {
   const { attention } = block.weights;
+  const { joint, values } = attention;
   const size = directionsPerHead(attention, tokens);
-  if (size === attention.values.size) return block;
+  if (joint === undefined && size === values.size) return block;
   const { directions, output } = await math.run("narrowOutput", { attention, size });
-  return { ...withOutput(block, output), directions };
+  if (joint === undefined) return { ...withOutput(block, output), directions };
+  const read = { ...joint, decodeValues: directions.matrices };
+  return withWeights(block, { attention: { ...attention, output, joint: read } });
 };
 
 /** Refits `W_O`. */

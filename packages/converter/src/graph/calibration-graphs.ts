@@ -62,8 +62,8 @@ export function blockGraph(
     const x = input(HIDDEN_IN);
     const context = windowContext(e, window, "plain");
     const block = e.at("block");
-    const measure = (values: Readonly<Record<ProjectionTap, string>>) => {
-      for (const tap of taps) emitTapMoments(e, tap, values[tap], config);
+    const measure = (values: ProjectionValues) => {
+      for (const tap of taps) emitTapMoments(e, tap, emitTapped(e.at(tap), tap, values), config);
     };
     if (outputs.length === 0) {
       const normed = emitAttentionInput(block, x, weights);
@@ -151,6 +151,14 @@ function emitMeetings(
     distances: emitDistances(e.at("distances"), sensitivity.pairWeights, { heads, length, queryBlocks }),
   };
   return emitQueriesAtKeys(e, meetings, attention, length);
+}
+
+/** The rows of a tap, `[1, S, width]`. */
+function emitTapped(e: Emitter, tap: ProjectionTap, values: ProjectionValues): string {
+  if (tap !== "keysAndValues") return values[tap];
+  return e.node("Concat", "joined/Concat", [values.keysBeforeRope, values.values], {
+    attributes: { axis: -1 },
+  });
 }
 
 /** `<tap>.gram` and `<tap>.sum` of a value whose rows are tokens. */

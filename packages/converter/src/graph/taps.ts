@@ -1,7 +1,10 @@
 import type { ModelShape } from "@kvfold/decoder";
 
-/** Activations that the projections of a block give. */
-export type ProjectionTap = "queries" | "keys" | "keysBeforeRope" | "values";
+/**
+ * Activations that the projections of a block give. `keysAndValues` are the keys as they enter the rotation (before a norm
+ * that follows it, too) and the values beside them, for moments of both together.
+ */
+export type ProjectionTap = "queries" | "keys" | "keysBeforeRope" | "values" | "keysAndValues";
 
 /** Quantities that need the attention matrix itself; see emit-sensitivity.ts. */
 export type AttentionTap = "sensitiveQueries" | "queriesAtKeys" | "attentionWeights";
@@ -27,6 +30,8 @@ export function tapWidth(tap: Tap, { heads, kvHeads, headDim }: ModelShape): num
     case "keysBeforeRope":
     case "values":
       return kvHeads * headDim;
+    case "keysAndValues":
+      return 2 * kvHeads * headDim;
     case "attentionWeights":
       return heads;
   }

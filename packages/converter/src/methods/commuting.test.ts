@@ -15,7 +15,7 @@ describe("commuting keys", () => {
   it("commute with RoPE, in and out: the fold may stand before the rotation", async () => {
     await fc.assert(
       fc.asyncProperty(spans, seeds, async (span, seed) => {
-        const { encode, decode } = await commuting.basis(
+        const { encode, decode } = await commuting.basis!(
           randomGroup({ span, headDim: HEAD, rank: HEAD }, seed),
           plainProducts,
         );
@@ -28,7 +28,7 @@ describe("commuting keys", () => {
   });
 
   it("use the model's own rotation: slot j turns with frequency j", async () => {
-    const { slots } = await commuting.basis(
+    const { slots } = await commuting.basis!(
       randomGroup({ span: 2, headDim: HEAD, rank: HEAD }),
       plainProducts,
     );
@@ -50,7 +50,7 @@ describe("reallocated keys", async () => {
       fc.asyncProperty(seeds, async (seed) => {
         const group = randomGroup({ span: 2, headDim: HEAD, rank: HEAD }, seed);
         const [reallocated] = await commutingReallocated.bases!([group], plainProducts);
-        const uniform = await commuting.basis(group, plainProducts);
+        const uniform = await commuting.basis!(group, plainProducts);
         expect(reallocated!.retained).toBeGreaterThanOrEqual(uniform.retained! - 1e-12);
       }),
       { numRuns: 20 },

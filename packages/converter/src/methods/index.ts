@@ -1,4 +1,5 @@
 import { findNamed, requireOwnName } from "../find-named.js";
+import { anchored } from "./anchored.js";
 import { commuting, commutingReallocated } from "./commuting.js";
 import { eigenAttention } from "./eigen-attention.js";
 import { latent } from "./latent.js";
@@ -26,6 +27,7 @@ export const methods: readonly Method[] = [
   commutingReallocated,
   latent,
   latentPreRope,
+  anchored,
 ];
 
 /** The method used when none is named. */

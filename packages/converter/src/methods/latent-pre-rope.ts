@@ -1,14 +1,7 @@
-import {
-  createMatrix,
-  type Matrix,
-  type MatrixProducts,
-  obliqueBasis,
-  secondMoment,
-  sliceMoments,
-} from "@kvfold/linalg";
+import { type Matrix, type MatrixProducts, obliqueBasis, secondMoment, sliceMoments } from "@kvfold/linalg";
 import { latent, latentKeys, latentValues } from "./latent.js";
 import type { Basis, Group, Method } from "./method.js";
-import { scoreMetric } from "./metrics.js";
+import { atAllAngles, scoreMetric } from "./metrics.js";
 
 /**
  * What keys take of the cache: the best of the shares tried on prose-6m (docs/method.md). Unrotated keys are of so low a
@@ -47,25 +40,6 @@ function unrotatedKeys(group: Group, products: MatrixProducts): Promise<Basis> {
   });
 }
 
-/**
- * The score metric as keys before the rotation meet it: at all distances. An error in what turns then counts by how much
- * queries ask of its frequency, whatever its direction in the plane of the pair; the rest of a head keeps its metric.
- * Twice the average over all angles, per KV head `[d, d]`.
- */
+/** The score metric as keys before the rotation meet it, per KV head `[d, d]`. */
 export const unrotatedScoreMetric = (group: Group): readonly Matrix[] =>
   scoreMetric(group).map((metric) => atAllAngles(metric, group.rotaryDim));
-
-/** Pairs `(j, j + rotaryDim / 2)` get one weight for both members; between pairs, and with what does not turn, nothing is left. */
-function atAllAngles({ rows: size, data }: Matrix, rotaryDim: number): Matrix {
-  const averaged = createMatrix(size, size);
-  const half = rotaryDim / 2;
-  for (let j = 0; j < half; j++) {
-    const [a, b] = [j, j + half].map((index) => index * size + index);
-    averaged.data[a!] = averaged.data[b!] = data[a!]! + data[b!]!;
-  }
-  for (let row = rotaryDim; row < size; row++) {
-    for (let col = rotaryDim; col < size; col++)
-      averaged.data[row * size + col] = 2 * data[row * size + col]!;
-  }
-  return averaged;
-}

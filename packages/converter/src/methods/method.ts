@@ -33,9 +33,24 @@ export interface Basis {
   readonly retained?: number;
 }
 
-/** What a method may look at to choose the basis of one group of KV heads. Thunks, so that only needed parts are made. */
-export interface Group {
-  readonly side: Side;
+/**
+ * A code for the unturned keys and the values of a group of `s` heads together. A row `x = [k, v] [2 * s * d]`, all keys of
+ * the group first, is kept as `z = (x - offset) encode`, and stands for `z decode + offset`. Keys are turned by their offset
+ * in their chunk before they are encoded.
+ */
+export interface JointBasis {
+  /** `[2 * s * d, r]`. */
+  readonly encode: Matrix;
+  /** `[r, 2 * s * d]`. */
+  readonly decode: Matrix;
+  /** `[2 * s * d]`: a constant that the latent leaves out; zero where `JointGroup.mayCentre` is false. */
+  readonly offset?: Float64Array;
+  /** Share of the energy the method looks at that the basis keeps, 0 to 1; absent where that means nothing. */
+  readonly retained?: number;
+}
+
+/** What a method may look at of one group of KV heads. Thunks, so that only needed parts are made. */
+export interface GroupContext {
   readonly layer: number;
   readonly index: number;
   /** `s`, input KV heads in the group. */
@@ -43,21 +58,38 @@ export interface Group {
   readonly headDim: number;
   /** `r`, numbers to keep per token. */
   readonly rank: number;
-  readonly seed: number;
   /** Numbers of a head that turn with the position (RoPE): the first of a head, pairs `(j, j + rotaryDim / 2)`. 0 without. */
   readonly rotaryDim: number;
-  /** The group's columns of the projection, `[D, s * d]`. */
-  readonly weights: () => Matrix;
-  /** Moments of the group's activations (keys after the rotation), width `s * d`. */
-  readonly moments: () => Moments;
   /** Moments of a tap of the whole layer. */
   readonly measured: (tap: Tap) => Moments;
   /** For each KV head of the group, the query heads that read it. */
   readonly readers: readonly (readonly number[])[];
   /** `W_O,h [d, D]` of a query head. */
   readonly outputWeights: (head: number) => Matrix;
+}
+
+/** What a method may look at to choose the basis of one side of a group. */
+export interface Group extends GroupContext {
+  readonly side: Side;
+  readonly seed: number;
+  /** The group's columns of the projection, `[D, s * d]`. */
+  readonly weights: () => Matrix;
+  /** Moments of the group's activations (keys after the rotation), width `s * d`. */
+  readonly moments: () => Moments;
   /** Whether the output may carry a bias behind `W_O`. */
   readonly outputBias: boolean;
+}
+
+/** What a method may look at to choose one basis for keys and values of a group. */
+export interface JointGroup extends GroupContext {
+  /** Moments of `[k, v]`, width `2 * s * d`: keys before the rotation, turned by their offsets in their chunks. */
+  readonly moments: () => Moments;
+  /** `[2 * s * d]`: whether a number's mean can be left out, because softmax ignores it or a bias puts it back. */
+  readonly mayCentre: readonly boolean[];
+  /** `[d]`: what an error in each number of an unturned key is multiplied by on its way to the scores, but for the query. */
+  readonly keyGains: Float64Array;
+  /** `[s * d]`: what turned keys are multiplied by in the mean, where a norm follows the rotation. */
+  readonly normGains: Float64Array | undefined;
 }
 
 /** A way to choose bases: one small file in this folder, and an entry in the registry. */
@@ -86,9 +118,11 @@ export interface Method {
    */
   readonly keyShare?: (layer: SpanContext) => number | undefined;
   /** The basis of one group, its large products made by `products`. */
-  readonly basis: (group: Group, products: MatrixProducts) => Promise<Basis>;
+  readonly basis?: (group: Group, products: MatrixProducts) => Promise<Basis>;
   /** In place of `basis`, where the groups of a layer must agree on something. */
   readonly bases?: (groups: readonly Group[], products: MatrixProducts) => Promise<readonly Basis[]>;
+  /** In place of both: keys before the rotation and values share one latent. It needs the tap `keysAndValues`. */
+  readonly joint?: (group: JointGroup, products: MatrixProducts) => Promise<JointBasis>;
   /**
    * Second moments of one side of a layer, those whose spectra a threshold on the rank goes by; each group's own
    * activations without it.

@@ -28,7 +28,7 @@ const names = [
   "commuting",
 ] as const;
 
-const basisOf = (name: string, group: Group): Promise<Basis> => findMethod(name).basis(group, plainProducts);
+const basisOf = (name: string, group: Group): Promise<Basis> => findMethod(name).basis!(group, plainProducts);
 const half: GroupShape = { span: 2, headDim: 8, rank: 8 };
 
 /** Sum of the squares of what a basis loses of `rows`. */

@@ -7,38 +7,33 @@ import {
   secondMoment,
   sliceMoments,
   stackRows,
-  trace,
 } from "@kvfold/linalg";
-import type { Group } from "./method.js";
-
-/** Exponent of the score metric that did best over all models and sizes; 0.5 is as good at 1/2, 1 at 1/8. */
-const SENSITIVITY_EXPONENT = 0.75;
+import type { Group, GroupContext } from "./method.js";
+import { headSensitivities, type Tempering, temperEach } from "./tempering.js";
 
 /**
- * What an error in each KV head of a key group costs at the layer's output: per KV head `E[w q qᵀ] [d, d]`, summed over
- * the query heads that read it, with `w` the sensitivity of the query (emit-sensitivity.ts).
- *
- * `exponent` tempers how much heads differ: the weights of a head have the geometric share `w^exponent` of their mean.
- * At 1 the metric is the derivative's own; below, it allows for errors that the derivative does not see.
+ * What an error in each KV head of a key group costs at the layer's output, but for the scale of scores: per KV head
+ * `E[w q qᵀ] [d, d]`, summed over the query heads that read it, with `w` the sensitivity of the query (emit-sensitivity.ts).
+ * `temper` says how much heads differ.
  */
-export function scoreMetric(group: Group, exponent: number = SENSITIVITY_EXPONENT): readonly Matrix[] {
-  const { headDim } = group;
-  const sensitive = group.measured("sensitiveQueries");
-  const queries = group.measured("queries");
+export function scoreMetric(
+  { headDim, measured, readers }: Pick<GroupContext, "headDim" | "measured" | "readers">,
+  temper: Tempering = temperEach,
+): readonly Matrix[] {
+  const sensitive = measured("sensitiveQueries");
+  const factors = temper(headSensitivities(sensitive, measured("queries"), headDim));
   const ofHead = (head: number): Matrix => {
-    const [start, end] = [head * headDim, (head + 1) * headDim];
-    const weighted = secondMoment(sliceMoments(sensitive, start, end));
-    const mean = trace(weighted) / trace(secondMoment(sliceMoments(queries, start, end)));
-    return mean > 0 ? scale(weighted, mean ** (exponent - 1)) : weighted;
+    const weighted = secondMoment(sliceMoments(sensitive, head * headDim, (head + 1) * headDim));
+    return scale(weighted, factors[head]!);
   };
-  return group.readers.map((heads) => heads.map(ofHead).reduce(add));
+  return readers.map((heads) => heads.map(ofHead).reduce(add));
 }
 
 /** The score metric by frequency, for codes that keep frequencies apart: per KV head `[d/2]`, both members of a pair. */
 export function frequencyWeights(group: Group): readonly Float64Array[] {
   const { headDim } = group;
   const half = headDim / 2;
-  return scoreMetric(group, SENSITIVITY_EXPONENT).map((metric) =>
+  return scoreMetric(group).map((metric) =>
     Float64Array.from(
       { length: half },
       (_, j) => metric.data[j * headDim + j]! + metric.data[(j + half) * headDim + j + half]!,
@@ -51,7 +46,7 @@ export function frequencyWeights(group: Group): readonly Float64Array[] {
  * `sum E[sum_n a_h a_h'] W_O,h W_O,h'ᵀ` over the query heads `h` that read KV head `i` and `h'` that read `j`. Errors of
  * different tokens count as independent; what heads make of the same token's error adds up or cancels.
  */
-export async function outputMetric(group: Group, products: MatrixProducts): Promise<Matrix> {
+export async function outputMetric(group: GroupContext, products: MatrixProducts): Promise<Matrix> {
   const { headDim, span, readers, outputWeights } = group;
   const heads = readers.flat();
   const stacked = stackRows(heads.map(outputWeights));
@@ -66,6 +61,25 @@ export async function outputMetric(group: Group, products: MatrixProducts): Prom
     }
   }
   return metric;
+}
+
+/**
+ * A metric `[d, d]` of keys as keys before the rotation meet it, which is at all distances: averaged over all angles of all
+ * pairs. Pairs `(j, j + rotaryDim / 2)` then have one weight for both members, their mean, and nothing is left between pairs,
+ * or between them and what does not turn; that keeps its metric.
+ */
+export function atAllAngles({ rows: size, data }: Matrix, rotaryDim: number): Matrix {
+  const averaged = createMatrix(size, size);
+  const half = rotaryDim / 2;
+  for (let j = 0; j < half; j++) {
+    const [a, b] = [j, j + half].map((index) => index * size + index);
+    averaged.data[a!] = averaged.data[b!] = (data[a!]! + data[b!]!) / 2;
+  }
+  for (let row = rotaryDim; row < size; row++) {
+    const [start, end] = [row * size + rotaryDim, (row + 1) * size];
+    averaged.data.set(data.subarray(start, end), start);
+  }
+  return averaged;
 }
 
 /** Adds `weight` times a square block of `source` to one of `target`; blocks are counted, not their rows. */

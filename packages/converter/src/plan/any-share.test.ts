@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { tinyBloom, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { rankGrid } from "../budgets/rank-grid.js";
-import { methods } from "../methods/index.js";
+import { findMethod, methods } from "../methods/index.js";
 import { cacheShapes } from "./cache-size.js";
 import { greatestDivisor } from "./greatest-divisor.js";
 import { planFold } from "./plan-fold.js";
@@ -72,8 +72,9 @@ describe("any share of any number of heads", () => {
           { ...cacheShapes(plan.layers[0]!), expanded: undefined },
           config.blocks[0]!.attention,
         );
-        const beforeRope = methods.find(({ name }) => name === method)!.keysBeforeRope === true;
-        expect(plan.attention).toBe(beforeRope && family === llama ? "plain" : fits);
+        const { keysBeforeRope = false, joint } = findMethod(method);
+        const isPlain = joint !== undefined || (keysBeforeRope && family === llama);
+        expect(plan.attention).toBe(isPlain ? "plain" : fits);
       }),
       { numRuns: 300 },
     );
@@ -110,6 +111,9 @@ describe("any share of any number of heads", () => {
     ["3 heads, whole", 3, 64, "commuting", "1/3", even(3, 1, 64), "group-query", 1 / 3],
     ["3 heads, averaged", 3, 64, "mean", "1/3", even(3, 1, 64), "group-query", 1 / 3],
     ["9 heads, no divisor between 4 and all", 9, 16, "svd-a", "1/4", even(9, 1, 36), "plain", 1 / 4],
+    ["a joint latent of eights", 3, 64, "anchored", "1/4", even(3, 1, 48), "plain", 1 / 4],
+    ["a joint latent with no eight near it", 1, 48, "anchored", "1/15", even(1, 1, 3), "plain", 1 / 16],
+    ["32 heads of 64 in joint latents of 8", 32, 64, "anchored", "1/8", even(8, 4, 64), "plain", 1 / 8],
     [
       "keys before the rotation, in 5/16 of the cache",
       3,

@@ -18,6 +18,8 @@ export interface EvenRequest {
 const TOLERANCE = 0.1;
 /** GroupQueryAttention wants heads of a multiple of eight numbers; see `attentionKind` of `@kvfold/decoder`. */
 const FUSED_MULTIPLE = 8;
+/** Half of a joint latent of a multiple of eight numbers. */
+const JOINT_MULTIPLE = 4;
 /** Even ranks suit vectorised products, and leave budgets half as many ranks to try. */
 const PLAIN_MULTIPLE = 2;
 
@@ -32,12 +34,14 @@ export function fusedLayer(request: EvenRequest): LayerPlan | undefined {
 
 /**
  * The layer that comes nearest to the share asked for, whatever attention it takes: exactly where its ranks are whole
- * numbers, else with even ranks if these are within a tenth of the share. `undefined` when the method cannot make any
- * such ranks.
+ * numbers, else with even ranks if these are within a tenth of the share. Joint latents are of a multiple of eight numbers
+ * where that is within a tenth. `undefined` when the method cannot make any such ranks.
  */
 export function plainLayer(request: EvenRequest): LayerPlan | undefined {
   const tolerance = toleranceOf(request);
+  const joint = request.method.joint && nearest(request, JOINT_MULTIPLE, tolerance);
   return (
+    joint ??
     nearest(request, 1, 0) ??
     nearest(request, PLAIN_MULTIPLE, tolerance) ??
     (tolerance > 0 ? nearest(request, 1, Number.POSITIVE_INFINITY) : undefined)

@@ -2,6 +2,7 @@ import type { Dtype } from "@kvfold/decoder";
 import type { AttentionKind } from "@kvfold/decoder/graph";
 import type { Tap } from "../graph/taps.js";
 import type { Heal } from "../methods/heal.js";
+import type { Chunk } from "./chunk.js";
 
 /** What is written: an ONNX decoder for runtimes, a Hugging Face checkpoint for everything else. */
 export type Format = "onnx" | "hf";
@@ -45,6 +46,8 @@ export interface FoldPlan {
   /** What a user should know of the plan. */
   readonly notices: readonly string[];
   readonly attention: AttentionKind;
+  /** For methods with a joint latent: the chunks that keys are turned in. */
+  readonly chunk?: Chunk;
   /** Activations whose moments are measured; empty for methods without calibration. */
   readonly taps: readonly Tap[];
   readonly formats: readonly Format[];

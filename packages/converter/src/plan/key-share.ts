@@ -36,5 +36,6 @@ export function parseKeyShare(
   };
   if (budget !== UNIFORM) refuse(`budget ${budget} finds the ranks itself`);
   if (method.standardShape) refuse(`method ${method.name} keeps whole heads, as many for keys as for values`);
+  if (method.joint) refuse(`method ${method.name} keeps keys and values in one latent`);
   return numerator / denominator;
 }

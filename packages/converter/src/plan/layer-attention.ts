@@ -6,6 +6,6 @@ import type { LayerShape } from "./layer-shape.js";
 
 /** The attention that can compute a layer when it is folded by this plan. */
 export const layerAttention = (layer: LayerShape, method: Method, plan: LayerPlan): AttentionKind =>
-  method.keysBeforeRope && layer.rope !== undefined
+  method.joint !== undefined || (method.keysBeforeRope && layer.rope !== undefined)
     ? "plain"
     : attentionKind({ ...cacheShapes(plan), expanded: undefined }, layer);

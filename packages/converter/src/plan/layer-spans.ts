@@ -31,7 +31,20 @@ export function layerSpans(layer: LayerShape, keep: Keep, method: Method, given:
   for (const option of ["keySpan", "valueSpan"] as const) requireDivisor(layer, given[option], option);
   if (given.keySpan === undefined) requireOwnDivisor(layer, keys, method, "keys");
   if (given.valueSpan === undefined) requireOwnDivisor(layer, values, method, "values");
-  return { keys: given.keySpan ?? keys, values: given.valueSpan ?? values };
+  const spans = { keys: given.keySpan ?? keys, values: given.valueSpan ?? values };
+  if (method.joint !== undefined) requireSameSpan(spans, method, given);
+  return spans;
+}
+
+/** Keys and values of a joint latent are of the same heads. */
+function requireSameSpan({ keys, values }: Spans, { name }: Method, given: GivenSpans): void {
+  if (keys === values) return;
+  const option = given.keySpan === undefined ? "valueSpan" : "keySpan";
+  throw new ConverterError(
+    "invalid-option",
+    `${option} ${given[option]}: method ${name} keeps keys and values of the same heads in one latent, but their spans are ${keys} and ${values}; give keySpan and valueSpan the same number`,
+    { option },
+  );
 }
 
 function requireDivisor({ kvHeads }: LayerShape, span: number | undefined, option: string): void {

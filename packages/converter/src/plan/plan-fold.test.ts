@@ -70,6 +70,17 @@ describe("planFold", () => {
     expect(plan.attention).toBe("plain");
   });
 
+  it("takes note of the chunks that keys of joint latents are turned in", () => {
+    const chunkOf = (options: Partial<planFold.Options>, config = llama) =>
+      planFold(config, { keep: "1/2", method: "anchored", ...options }).chunk;
+    expect(chunkOf({})).toEqual({ least: 8, phase: 0.8 });
+    expect(chunkOf({ chunk: 16 })).toBe(16);
+    expect(planFold(llama, { keep: "1/2" })).not.toHaveProperty("chunk");
+    expect(() => chunkOf({ chunk: 16 }, bloom)).toThrow(
+      /^chunk 16: no layer of this model has keys that can be turned within chunks; leave it out$/,
+    );
+  });
+
   it("gives keys the share that the method says, unless told otherwise", () => {
     const ranks = (options: Partial<planFold.Options>, config = llama) => {
       const { keys, values } = planFold(config, { keep: "1/2", ...options }).layers[0]!;
@@ -187,7 +198,37 @@ describe("planFold refuses", () => {
     [
       "an unknown budget",
       { keep: "1/2", budget: "greedy" },
-      /budget "greedy" is unknown; choose one of uniform, knapsack, lorc-progressive, eigen-threshold/,
+      /budget "greedy" is unknown; choose one of uniform, power, knapsack, lorc-progressive, eigen-threshold/,
+    ],
+    [
+      "a checkpoint of joint latents",
+      { keep: "1/2", method: "anchored", formats: ["hf"] },
+      /^formats hf: method anchored keeps keys and values in one latent, which plain GQA code does not have/,
+    ],
+    [
+      "joint latents of keys and values of other heads",
+      { keep: "1/2", method: "anchored", valueSpan: 2 },
+      /^valueSpan 2: method anchored keeps keys and values of the same heads in one latent, but their spans are 8 and 2;/,
+    ],
+    [
+      "a share for the keys of a joint latent",
+      { keep: "1/2", method: "anchored", keyShare: "1/3" },
+      /^keyShare 1\/3: method anchored keeps keys and values in one latent; leave it out$/,
+    ],
+    [
+      "odd chunks",
+      { keep: "1/2", method: "anchored", chunk: 12 },
+      /^chunk 12: expected slots of a power of two/,
+    ],
+    [
+      "chunks without a phase",
+      { keep: "1/2", method: "anchored", chunk: { least: 8, phase: 0 } },
+      /^chunk 8,0: expected a phase above 0, in radians$/,
+    ],
+    [
+      "chunks for keys that are turned as a whole",
+      { keep: "1/2", method: "latent", chunk: 8 },
+      /^chunk 8: method latent turns no keys within chunks; leave it out$/,
     ],
     [
       "different layers in a checkpoint",

@@ -7,6 +7,7 @@ import { none } from "../methods/none.js";
 import { type BudgetChoice, budgetName, UNIFORM } from "./budget-name.js";
 import { cacheFigures } from "./cache-size.js";
 import { chooseHeal } from "./choose-heal.js";
+import { type Chunk, planChunk } from "./chunk.js";
 import type { FoldPlan, Format, LayerPlan } from "./fold-plan.js";
 import { formatKeep, isWhole, parseKeep } from "./keep.js";
 import { parseKeyShare } from "./key-share.js";
@@ -36,6 +37,8 @@ export declare namespace planFold {
      * `uniform` without it.
      */
     readonly budget?: BudgetChoice | undefined;
+    /** For methods with a joint latent: the chunks that keys are turned in; `{ least: 8, phase: 0.8 }` without it. */
+    readonly chunk?: Chunk | undefined;
     /** What is refitted after folding; the method's own choice without it. */
     readonly heal?: Heal | undefined;
     readonly formats?: readonly Format[];
@@ -76,6 +79,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     settled: budget === UNIFORM,
     layers,
     ...chooseHeal(config, options.heal, method),
+    ...planChunk(options.chunk, method, config),
     attention: layers.every((layer, index) => isFused(config, index, method, layer))
       ? "group-query"
       : "plain",

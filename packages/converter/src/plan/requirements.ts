@@ -38,7 +38,7 @@ export function requireCheckpointFormat({ family, standard, blocks }: ModelConfi
   if (standard.kvHeads === undefined) refuse(`a ${family.name} checkpoint has no field for fewer KV heads`);
   if (!method.standardShape) {
     refuse(
-      `method ${method.name} leaves products ${method.keysBeforeRope ? "before" : "after"} the rotation, which plain GQA code does not have (${able.join(", ")} do without)`,
+      `method ${method.name} ${describeExtras(method)}, which plain GQA code does not have (${able.join(", ")} do without)`,
     );
   }
   if (method !== none && blocks.some(({ attention }) => attention.headNorm !== undefined))
@@ -46,6 +46,12 @@ export function requireCheckpointFormat({ family, standard, blocks }: ModelConfi
       `method ${method.name} leaves products after the norms of queries and keys, which plain code does not have`,
     );
 }
+
+/** What a folded layer has beside plain attention. */
+const describeExtras = ({ joint, keysBeforeRope }: Method): string =>
+  joint === undefined
+    ? `leaves products ${keysBeforeRope ? "before" : "after"} the rotation`
+    : "keeps keys and values in one latent";
 
 /**
  * Rejects methods that mix heads within frequencies where only a part of a head turns.

@@ -1,7 +1,7 @@
 import { createMatrix, type Matrix, type Moments, multiply, transposeMultiply } from "@kvfold/linalg";
 import { gaussians } from "@kvfold/runtime";
 import type { Tap } from "../../src/index.js";
-import type { Group } from "../../src/methods/method.js";
+import type { Group, JointGroup } from "../../src/methods/method.js";
 
 /** Tokens behind the moments of a random group. */
 const TOKENS = 60;
@@ -17,7 +17,8 @@ export function randomRows(count: number, width: number, seed: number): Matrix {
   return multiply(createMatrix(count, width, data), createMatrix(width, width, mix));
 }
 
-function momentsOfRows(rows: Matrix): Moments {
+/** Sums over the rows of a matrix. */
+export function momentsOfRows(rows: Matrix): Moments {
   const sum = new Float64Array(rows.cols);
   for (const [index, value] of rows.data.entries()) sum[index % rows.cols]! += value;
   const { data: gram } = transposeMultiply(rows, rows);
@@ -49,6 +50,27 @@ export function randomGroup(shape: GroupShape, seed = 1, change: Partial<Group> 
     readers: Array.from({ length: span }, (_, head) => [head]),
     outputWeights: (head) => randomRows(headDim, 10, seed + 10 + head),
     outputBias: true,
+    ...change,
+  };
+}
+
+/** The same with keys and values together: whole heads turn, and one rank of both. */
+export function randomJointGroup(shape: GroupShape, seed = 1, change: Partial<JointGroup> = {}): JointGroup {
+  const { span, headDim } = shape;
+  const { layer, index, measured, readers, outputWeights, rotaryDim } = randomGroup(shape, seed);
+  const width = 2 * span * headDim;
+  return {
+    ...shape,
+    layer,
+    index,
+    measured,
+    readers,
+    outputWeights,
+    rotaryDim,
+    moments: () => momentsOfRows(randomRows(TOKENS, width, seed)),
+    mayCentre: Array.from({ length: width }, (_, column) => column >= width / 2),
+    keyGains: new Float64Array(headDim).fill(1 / Math.sqrt(headDim)),
+    normGains: undefined,
     ...change,
   };
 }

@@ -3,16 +3,23 @@ import type { Rows } from "./layers.js";
 
 /**
  * Rotates pairs `(j, j + r/2)` of the first `r` numbers of every head of row `t` by `t * frequency_j` (Su et al. 2021, in
- * half-split layout), with the frequencies of a text as long as `x`.
+ * half-split layout), with the frequencies of a text as long as `x`; or by another position for each row and pair, and with
+ * another factor than the rotation's own.
  */
-export function rotateHeads(x: Rows, rope: RopeParameters): Rows {
-  const { inverseFrequencies, attentionScaling } = ropeFrequencies(rope, x.count);
+export function rotateHeads(
+  x: Rows,
+  rope: RopeParameters,
+  positionOf: (row: number, pair: number) => number = (row) => row,
+  factor?: number,
+): Rows {
+  const { inverseFrequencies, attentionScaling: own } = ropeFrequencies(rope, x.count);
+  const attentionScaling = factor ?? own;
   const half = rope.rotaryDim / 2;
   const data = x.data.slice();
   for (let row = 0; row < x.count; row++) {
     for (let head = 0; head < x.width; head += rope.headDim) {
       for (let j = 0; j < half; j++) {
-        const angle = row * inverseFrequencies[j]!;
+        const angle = positionOf(row, j) * inverseFrequencies[j]!;
         const [cos, sin] = [attentionScaling * Math.cos(angle), attentionScaling * Math.sin(angle)];
         const at = row * x.width + head + j;
         const [a, b] = [x.data[at]!, x.data[at + half]!];

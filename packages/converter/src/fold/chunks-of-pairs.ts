@@ -1,0 +1,30 @@
+import type { AttentionWeights } from "@kvfold/decoder";
+import { ropeFrequencies } from "@kvfold/rope";
+import { type Chunk, turnsWithinChunks } from "../plan/chunk.js";
+
+/** What the chunks of a layer follow from. */
+export interface ChunkRule {
+  readonly chunk: Chunk;
+  /** The longest context in tokens: no chunk needs more slots. */
+  readonly maxPositions: number;
+}
+
+/**
+ * Slots of a chunk for each pair of a head that turns, `[rotaryDim / 2]`, powers of two; none where nothing turns. All 1
+ * where rotations cannot be split (`turnsWithinChunks`).
+ */
+export function chunksOfPairs(
+  { rope, headNorm }: Pick<AttentionWeights, "rope" | "headNorm">,
+  { chunk, maxPositions }: ChunkRule,
+): readonly number[] {
+  if (rope === undefined) return [];
+  const { inverseFrequencies } = ropeFrequencies(rope);
+  if (!turnsWithinChunks({ rope, headNorm })) return Array.from(inverseFrequencies, () => 1);
+  const most = 2 ** Math.ceil(Math.log2(maxPositions));
+  return Array.from(inverseFrequencies, (frequency) => Math.min(most, slotsFor(frequency, chunk)));
+}
+
+function slotsFor(frequency: number, chunk: Chunk): number {
+  if (typeof chunk === "number") return chunk;
+  return Math.max(chunk.least, 2 ** Math.floor(Math.log2(chunk.phase / frequency)));
+}
