@@ -122,6 +122,15 @@ describe("kvfold fold", () => {
     expect(await calibrationOf("--no-bos")).toEqual({ files, bos: "documents" });
   });
 
+  it("takes chunks as slots, or as slots and radians", async () => {
+    const chunkOf = async (given: string) => {
+      const { calls } = await run("fold", "m", "--keep", "1/2", "--chunk", given, "--dry-run", "--json");
+      return calls[0]!.options.chunk;
+    };
+    expect(await chunkOf("16")).toBe(16);
+    expect(await chunkOf("8, 0.8")).toEqual({ least: 8, phase: 0.8 });
+  });
+
   it("plans without an output", async () => {
     const { calls } = await run("fold", "model", "--keep", "1/2", "--key-span", "4", "--dry-run", "--json");
     expect(calls).toMatchObject([{ name: "plan", options: { keySpan: 4, valueSpan: undefined } }]);
@@ -230,6 +239,8 @@ describe("usage errors", () => {
     ["fold model -o out --keep 1/2 --method magic", "svd-a"],
     ["fold model -o out --keep 1/2 --span 4 --key-span 2", "--span"],
     ["fold model -o out --keep 1/2 --dtype int8", "fp16"],
+    ["fold model -o out --keep 1/2 --chunk 8,0.8,1", "such as 8,0.8"],
+    ["fold model -o out --keep 1/2 --chunk few", "such as 16"],
     ["fold model -o out --keep 1/2 --windows 0 --calibration a", "1 or more"],
     ["fold model -o out --keep 1/2 --heal all", "attention"],
     ["fold model -o out --keep 1/2 --moments m --save-moments n", "--moments"],

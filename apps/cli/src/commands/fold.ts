@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { budgets, DEFAULT_METHOD, type FoldPlan, methods } from "@kvfold/converter";
+import { budgets, type Chunk, DEFAULT_METHOD, type FoldPlan, methods } from "@kvfold/converter";
 import type { Dtype } from "@kvfold/decoder";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { CliError } from "../cli-error.js";
@@ -28,6 +28,7 @@ interface FoldFlags extends CalibrationFlags, CommonOptions, HubFlags {
   readonly keySpan?: number;
   readonly valueSpan?: number;
   readonly keyShare?: string;
+  readonly chunk?: Chunk;
   readonly format: readonly Format[];
   readonly dtype: readonly Dtype[];
   readonly seed: number;
@@ -58,6 +59,7 @@ export function createFoldCommand(host: CommandHost): Command {
       "--key-share <share>",
       "share of the cache for keys: 1/3, 0.4 … (default: the method's, most often 1/2)",
     )
+    .addOption(chunkOption())
     .addOption(formatsOption())
     .addOption(dtypesOption())
     .option("--seed <number>", "for methods that draw random numbers", wholeNumber(0), 0)
@@ -93,6 +95,19 @@ const budgetOption = (): Option =>
 const spanOption = (flags: string, description: string): Option =>
   new Option(flags, description).argParser(wholeNumber(1)).conflicts("span");
 
+const chunkOption = (): Option =>
+  new Option(
+    "--chunk <slots>",
+    "for anchored: slots within which keys are turned, 1 to expand them instead, or 8,0.8 for at least 8 and as many as a pair takes to turn by 0.8 radians (default: 8,0.8)",
+  ).argParser(chunkOf);
+
+function chunkOf(text: string): Chunk {
+  const [least = Number.NaN, phase, ...more] = text.split(",").map((part) => Number(part.trim() || "?"));
+  if (more.length === 0 && Number.isFinite(least) && !Number.isNaN(phase))
+    return phase === undefined ? least : { least, phase };
+  throw new InvalidArgumentError("Give a number of slots, such as 16, or slots and radians, such as 8,0.8.");
+}
+
 const formatsOption = (): Option =>
   new Option("--format <formats>", "onnx, hf (a checkpoint for plain GQA code), or both as onnx,hf")
     .argParser((text): readonly Format[] => [...new Set(text.split(",").map(formatOf))])
@@ -126,7 +141,7 @@ Examples:
 async function runFold(host: CommandHost, model: string, flags: FoldFlags): Promise<void> {
   const { keep, method, budget, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
   const { format: formats, dtype: dtypes } = flags;
-  const sides = { keySpan, valueSpan, keyShare: flags.keyShare };
+  const sides = { keySpan, valueSpan, keyShare: flags.keyShare, chunk: flags.chunk };
   const hub = hubOf(flags);
   const planned = { model, hub, keep, method, budget, heal, ...sides, formats, dtypes, seed, maxPositions };
   if (flags.dryRun) {

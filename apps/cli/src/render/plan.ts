@@ -1,4 +1,4 @@
-import { type FoldPlan, findBudget, type SidePlan } from "@kvfold/converter";
+import { type Chunk, type FoldPlan, findBudget, type SidePlan } from "@kvfold/converter";
 import { formatBytes } from "@kvfold/runtime";
 import type { Colours } from "../ui/terminal.js";
 import { describeKeptShare } from "./kept-share.js";
@@ -20,6 +20,7 @@ export function renderPlan(plan: FoldPlan, colours: Colours): string {
       "attention",
       plan.attention === "group-query" ? "GroupQueryAttention, cache in place" : "MatMul and Softmax",
     ],
+    ...(plan.chunk === undefined ? [] : [["chunks", describeChunk(plan.chunk)] as const]),
     ["written", `${plan.formats.join(", ")} in ${plan.dtypes.join(", ")}`],
     ["context", `${plan.maxPositions} tokens`],
     ["cache per token", `${formatBytes(before)} -> ${formatBytes(after)}`],
@@ -46,6 +47,13 @@ const describeBudget = ({ budget, settled }: FoldPlan): string =>
 function describeCalibration({ taps, budget }: FoldPlan): string {
   const measured = [...taps, ...(findBudget(budget).needsText ? [`what the ${budget} budget compares`] : [])];
   return measured.length === 0 ? "not needed" : `measures ${measured.join(", ")}`;
+}
+
+function describeChunk(chunk: Chunk): string {
+  if (chunk === 1) return "none: keys are expanded before each use";
+  return typeof chunk === "number"
+    ? `${chunk} slots`
+    : `${chunk.least} slots, more where a pair turns by less than ${chunk.phase} radians in them`;
 }
 
 const describeSide = ({ span, heads, rank }: SidePlan): string =>
