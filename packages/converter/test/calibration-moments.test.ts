@@ -43,6 +43,17 @@ function sums(parts: readonly Rows[]) {
   return { sum, gram };
 }
 
+/** `[k, v]` of each row: keys before the rotation, then values. */
+function keysAndValues({ keysBeforeRope, values }: Seen): Rows {
+  const [count, width] = [values.count, values.width];
+  const data = new Float64Array(2 * count * width);
+  for (let row = 0; row < count; row++) {
+    data.set(keysBeforeRope.data.subarray(row * width, (row + 1) * width), 2 * row * width);
+    data.set(values.data.subarray(row * width, (row + 1) * width), (2 * row + 1) * width);
+  }
+  return { count, width: 2 * width, data };
+}
+
 /** Relative to the largest: float32 sums of 20 products a window, in float64 over windows, are good to about 1e-6. */
 function relativeDifference(a: Float64Array, b: Float64Array): number {
   return largestDifference(a, b) / b.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
@@ -54,17 +65,21 @@ describe("moments of projections", () => {
     ["Llama with query groups", { ...tinyLlama, num_key_value_heads: 2 }],
     ["Mistral in its window", { ...tinyLlama, model_type: "mistral", sliding_window: 5 }],
     ["BLOOM", tinyBloom],
+    // Sums are cut into blocks of 256 columns.
+    ["Llama of wide heads", { ...tinyLlama, head_dim: 40 }],
   ])("of %s, rotated where the model rotates, are those of the float64 loops", async (_, config) => {
     const checkpoint = await syntheticCheckpoint({ config });
     const windows = randomWindows(3, 20, { vocabulary: 61 });
     const seen = await observe(checkpoint, windows);
     const { moments } = await foldInMemory(checkpoint, { keep: "1/2", method: "latent", windows });
     const early = await foldInMemory(checkpoint, { keep: "1/2", method: "eigen-attention", windows });
+    const joint = await foldInMemory(checkpoint, { keep: "1/2", method: "anchored", heal: "none", windows });
     expect(moments).toHaveLength(2);
     for (const layer of moments.keys()) {
-      const stage: StageMoments = { ...early.moments[layer], ...moments[layer] };
-      for (const tap of ["queries", "keys", "keysBeforeRope", "values"] as const) {
-        const expected = sums(seen.map((layers) => layers[layer]![tap]));
+      const stage: StageMoments = { ...early.moments[layer], ...joint.moments[layer], ...moments[layer] };
+      for (const tap of ["queries", "keys", "keysBeforeRope", "values", "keysAndValues"] as const) {
+        const rowsOf = (of: Seen) => (tap === "keysAndValues" ? keysAndValues(of) : of[tap]);
+        const expected = sums(seen.map((layers) => rowsOf(layers[layer]!)));
         expect(stage[tap]!.count).toBe(60);
         expect(relativeDifference(stage[tap]!.sum, expected.sum)).toBeLessThan(1e-5);
         expect(relativeDifference(stage[tap]!.gram, expected.gram)).toBeLessThan(1e-5);

@@ -70,6 +70,27 @@ describe.each([
   });
 });
 
+/** The products of four bits of both layers, whatever their order. */
+const ALL_PROJECTIONS = [0, 1]
+  .flatMap((layer) =>
+    [
+      "attn/q_proj",
+      "attn/k_proj",
+      "attn/v_proj",
+      "attn/o_proj",
+      "mlp/up_proj",
+      "mlp/gate_proj",
+      "mlp/down_proj",
+    ].map((name) => `/model/layers.${layer}/${name}/MatMul_Q4`),
+  )
+  .sort();
+
+const quantisedProducts = (nodes: ReturnType<typeof readModel>["nodes"]): readonly string[] =>
+  nodes
+    .filter(({ operator }) => operator === "MatMulNBits")
+    .map(({ name }) => name)
+    .sort();
+
 it("a folded model keeps the products behind the rotation, norms and biases in float32", async () => {
   const weights = syntheticFiles({ config: tiedLlama }).get("model.safetensors") as Uint8Array;
   const { files } = await foldInMemory(await openFiles(tiedLlama, weights), {
@@ -80,20 +101,29 @@ it("a folded model keeps the products behind the rotation, norms and biases in f
     dtypes: ["q4"],
   });
   const { nodes, initializers } = readModel(files.get(Q4)!);
-  const quantised = nodes.filter(({ operator }) => operator === "MatMulNBits").map(({ name }) => name);
-  const projections = ["attn/q_proj", "attn/k_proj", "attn/v_proj", "attn/o_proj"];
-  const mlp = ["mlp/up_proj", "mlp/gate_proj", "mlp/down_proj"];
-  expect(quantised).toEqual(
-    [0, 1].flatMap((layer) =>
-      [...projections, ...mlp].map((name) => `/model/layers.${layer}/${name}/MatMul_Q4`),
-    ),
-  );
+  const quantised = quantisedProducts(nodes);
+  expect(quantised).toEqual(ALL_PROJECTIONS);
   const codes = [...initializers.values()].filter(({ type }) => type === "uint8");
   expect(codes).toHaveLength(quantised.length);
   const floats = [...initializers.values()].filter(({ type }) => type === "float16" || type === "float32");
   expect(floats.every(({ type }) => type === "float32")).toBe(true);
   expect(initializers.get("model.layers.0.attn.k_basis.encode")?.type).toBe("float32");
   expect([...files.keys()]).toEqual([`${Q4}_data`, Q4]);
+});
+
+it("a joint latent keeps its products in float32, whose projections are in four bits", async () => {
+  const weights = syntheticFiles({ config: tiedLlama }).get("model.safetensors") as Uint8Array;
+  const { files } = await foldInMemory(await openFiles(tiedLlama, weights), {
+    keep: "1/2",
+    method: "anchored",
+    heal: "none",
+    windows: [Int32Array.from(tokens)],
+    dtypes: ["q4"],
+  });
+  const { nodes, initializers } = readModel(files.get(Q4)!);
+  expect(quantisedProducts(nodes)).toEqual(ALL_PROJECTIONS);
+  const floats = [...initializers.values()].filter(({ type }) => type === "float16" || type === "float32");
+  expect(floats.every(({ type }) => type === "float32")).toBe(true);
 });
 
 describe("four bits of prose-6m", () => {

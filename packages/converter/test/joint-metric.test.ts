@@ -16,7 +16,7 @@ import { unturnedKeyMetric } from "../src/methods/joint-metric.js";
 import { outputMetric } from "../src/methods/metrics.js";
 import { randomWindows } from "./support/numbers.js";
 
-const LENGTH = 8;
+const LENGTH = 5;
 /** Small enough for the first order, large enough for differences of float64. */
 const STEP = 1e-4;
 

@@ -243,6 +243,14 @@ describe("openJournal refuses", () => {
       /keep was 1\/2 and is 1\/4, layers changed/,
     ],
     [
+      "other chunks",
+      async () => {
+        const plan = planFold(checkpoint.config, { keep: "1/2", method: "svd-a" });
+        return { plan: { ...plan, chunk: { least: 8, phase: 0.8 } } };
+      },
+      /chunk was none and is {"least":8,"phase":0.8}/,
+    ],
+    [
       "other text",
       async () => ({ windows: randomWindows(2, 4, { vocabulary: 61, seed: 8 }) }),
       /\(calibration text changed\)/,
