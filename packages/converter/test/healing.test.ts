@@ -34,6 +34,25 @@ describe("healing", () => {
     SLOW_MS,
   );
 
+  it(
+    "makes prose-6m in joint latents predict the text it was healed on better",
+    async () => {
+      const checkpoint = await openModel("prose-6m");
+      const texts = await readWindows({ text: "calibration", count: 4, length: 256 });
+      const options = { keep: "1/8", method: "anchored", windows: texts } as const;
+      const plain = await foldInMemory(checkpoint, { ...options, heal: "none" });
+      const healed = await foldInMemory(checkpoint, {
+        ...options,
+        moments: plain.moments,
+        heal: "attention",
+      });
+      const measure = (folded: Folded) =>
+        withSession(folded, async (session) => (await perplexity(createCausalLM(session), texts)).perplexity);
+      expect(await measure(healed)).toBeLessThan(0.9 * (await measure(plain)));
+    },
+    SLOW_MS,
+  );
+
   const windows = randomWindows(4, 40, { vocabulary: 61 });
 
   it.each(["svd-a", "lorc", "eigen-attention", "anchored"])(
