@@ -51,7 +51,6 @@ describe("kvfold fold", () => {
           output: "out",
           keep: "1/4",
           method: "svd-a",
-          budget: "uniform",
           heal: "both",
           keySpan: 8,
           valueSpan: 8,

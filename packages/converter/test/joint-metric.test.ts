@@ -12,7 +12,7 @@ import { startCalibration } from "../src/fold/calibrator.js";
 import { layerContext } from "../src/fold/group.js";
 import { jointGroupsOf } from "../src/fold/joint-groups.js";
 import { planFold } from "../src/index.js";
-import { unturnedKeyMetric } from "../src/methods/joint-metric.js";
+import { localKeyMetric } from "../src/methods/joint-metric.js";
 import { outputMetric } from "../src/methods/metrics.js";
 import { randomWindows } from "./support/numbers.js";
 
@@ -33,16 +33,22 @@ describe("the metrics of a joint latent are squared errors of the layer's output
     const layer = await firstLayer(await open());
     const { attention, group } = layer;
     // Tempering leaves the derivative on purpose.
-    const keys = unturnedKeyMetric(group, (heads) => heads.map(() => 1));
+    const keys = localKeyMetric(group, (heads) => heads.map(() => 1));
     const values = await outputMetric(group, plainProducts);
     const cost = {
       keys: pairCosts(layer, (seen, at) => ({ ...seen, keys: seen.rotate(nudged(seen.keysBeforeRope, at)) })),
       values: numberCosts(layer, (seen, at) => ({ ...seen, values: nudged(seen.values, at) })),
     };
     const { headDim, kvHeads } = attention;
+    const errors = pairMeans(
+      attention,
+      Float64Array.from({ length: kvHeads * headDim }, (_, column) => {
+        const [head, at] = [Math.floor(column / headDim), (column % headDim) * (headDim + 1)];
+        return keys[head]!.data[at]!;
+      }),
+    );
     for (let column = 0; column < kvHeads * headDim; column++) {
-      const [head, at] = [Math.floor(column / headDim), (column % headDim) * (headDim + 1)];
-      expect(keys[head]!.data[at]! / cost.keys[column]!).toBeCloseTo(1, 3);
+      expect(errors[column]! / cost.keys[column]!).toBeCloseTo(1, 3);
       expect(values.data[column * (kvHeads * headDim + 1)]! / cost.values[column]!).toBeCloseTo(1, 3);
     }
   });
@@ -50,7 +56,7 @@ describe("the metrics of a joint latent are squared errors of the layer's output
 
 interface Layer {
   readonly attention: AttentionWeights;
-  readonly group: Parameters<typeof unturnedKeyMetric>[0];
+  readonly group: Parameters<typeof localKeyMetric>[0];
   /** What the projections read. */
   readonly x: Rows;
 }
@@ -95,8 +101,11 @@ function numberCosts({ attention, x }: Layer, nudge: Nudge): Float64Array {
 
 /** The same with the mean of both members of each pair that turns. */
 function pairCosts(layer: Layer, nudge: Nudge): Float64Array {
-  const costs = numberCosts(layer, nudge);
-  const { headDim, rope } = layer.attention;
+  return pairMeans(layer.attention, numberCosts(layer, nudge));
+}
+
+/** Turning moves costs between the members of a pair, and leaves their mean. */
+function pairMeans({ headDim, rope }: AttentionWeights, costs: Float64Array): Float64Array {
   const half = rope!.rotaryDim / 2;
   return costs.map((cost, column) => {
     const index = column % headDim;

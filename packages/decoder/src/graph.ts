@@ -12,6 +12,7 @@ export {
 export { emitEmbedding, emitHead } from "./graph/emit-embedding.js";
 export { emitLinear } from "./graph/emit-linear.js";
 export { emitMlpActivations } from "./graph/emit-mlp.js";
+export { emitHeadNorm } from "./graph/emit-norm.js";
 export { emitPlainAttention } from "./graph/emit-plain-attention.js";
 export { emitProjections } from "./graph/emit-projections.js";
 export { emitBlockParts, type ScoreParts } from "./graph/emit-scored.js";

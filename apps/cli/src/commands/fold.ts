@@ -22,7 +22,7 @@ interface FoldFlags extends CalibrationFlags, CommonOptions, HubFlags {
   readonly output?: string;
   readonly keep: string;
   readonly method?: string;
-  readonly budget: string;
+  readonly budget: string | undefined;
   readonly heal?: Heal;
   readonly span?: number;
   readonly keySpan?: number;
@@ -88,9 +88,10 @@ const methodOption = (): Option =>
   ).choices(methods.map(({ name }) => name));
 
 const budgetOption = (): Option =>
-  new Option("--budget <name>", "how the ranks that --keep leaves are shared out among the layers")
-    .choices(budgets.map(({ name }) => name))
-    .default("uniform");
+  new Option(
+    "--budget <name>",
+    "how the ranks that --keep leaves are shared out among the layers (default: power for anchored, else uniform)",
+  ).choices(budgets.map(({ name }) => name));
 
 const spanOption = (flags: string, description: string): Option =>
   new Option(flags, description).argParser(wholeNumber(1)).conflicts("span");

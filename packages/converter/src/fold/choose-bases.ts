@@ -4,9 +4,10 @@ import type { Basis, JointBasis, Method, Side } from "../methods/method.js";
 import { requireBases, requireJointBases } from "../methods/require-bases.js";
 import type { Retained } from "../methods/retained.js";
 import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
-import { chunksOfPairs } from "./chunks-of-pairs.js";
+import { chunksOfLayer } from "./chunks-of-pairs.js";
 import { groupsOf, type LayerContext } from "./group.js";
 import { jointGroupsOf } from "./joint-groups.js";
+import { oneByOne } from "./one-by-one.js";
 
 /** The bases of one layer, a basis per group of heads for each side. */
 export interface SideBases {
@@ -73,18 +74,11 @@ async function chooseJoint(
   context: LayerContext,
   products: MatrixProducts,
 ): Promise<JointBases> {
-  const chunks = chunksOfPairs(context.attention, context.chunks ?? { chunk: 1, maxPositions: 1 });
+  const chunks = chunksOfLayer(context);
   const groups = jointGroupsOf(plan, context, chunks);
   const joint = await oneByOne(groups, (group) => basis(group, products));
   requireJointBases(method, groups, joint);
   return { joint, chunks };
-}
-
-/** One after the other: each takes much memory. */
-async function oneByOne<T, U>(items: readonly T[], make: (item: T) => Promise<U>): Promise<readonly U[]> {
-  const made: U[] = [];
-  for (const item of items) made.push(await make(item));
-  return made;
 }
 
 /** What the bases of a layer keep; those of a joint latent keep it of both sides. */

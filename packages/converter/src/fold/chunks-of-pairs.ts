@@ -1,6 +1,7 @@
 import type { AttentionWeights } from "@kvfold/decoder";
 import { ropeFrequencies } from "@kvfold/rope";
 import { type Chunk, turnsWithinChunks } from "../plan/chunk.js";
+import type { LayerContext } from "./group.js";
 
 /** What the chunks of a layer follow from. */
 export interface ChunkRule {
@@ -28,3 +29,10 @@ function slotsFor(frequency: number, chunk: Chunk): number {
   if (typeof chunk === "number") return chunk;
   return Math.max(chunk.least, 2 ** Math.floor(Math.log2(chunk.phase / frequency)));
 }
+
+/** Those of a layer as its plan has them; keys are not turned without a rule. */
+export const chunksOfLayer = ({
+  attention,
+  chunks,
+}: Pick<LayerContext, "attention" | "chunks">): readonly number[] =>
+  chunksOfPairs(attention, chunks ?? { chunk: 1, maxPositions: 1 });

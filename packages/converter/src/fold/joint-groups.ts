@@ -25,6 +25,7 @@ export function jointGroupsOf(
       rank: 2 * rank,
       rotaryDim: rope?.rotaryDim ?? 0,
       moments: () => turnedMoments(early(), attention, span, chunks),
+      turned: (head) => turnedMoments(head, attention, 1, chunks),
       measured,
       readers: readersOf(attention, index * span, span),
       outputWeights: (head) => outputRows(attention, head),
@@ -77,9 +78,9 @@ function centredColumns({ attention, outputBias }: LayerContext, span: number): 
   );
 }
 
-/** Scaling of scores, with that of the rotation where a number turns. */
+/** Scaling of scores, with that of both rotations where a number turns. */
 function keyGains({ headDim, rope, scale }: AttentionWeights): Float64Array {
-  const turning = rope === undefined ? 1 : ropeFrequencies(rope).attentionScaling;
+  const turning = rope === undefined ? 1 : ropeFrequencies(rope).attentionScaling ** 2;
   return Float64Array.from({ length: headDim }, (_, index) =>
     index < (rope?.rotaryDim ?? 0) ? scale * turning : scale,
   );

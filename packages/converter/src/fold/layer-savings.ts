@@ -2,8 +2,10 @@ import type { MatrixProducts } from "@kvfold/linalg";
 import { ConverterError } from "../converter-error.js";
 import { findMethod } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
+import { chunksOfLayer } from "./chunks-of-pairs.js";
 import type { FoldLayerInput } from "./fold-layer.js";
-import { groupsOf } from "./group.js";
+import { jointGroupsOf } from "./joint-groups.js";
+import { oneByOne } from "./one-by-one.js";
 
 /**
  * What each further number of a group's latents saves in the squared error of the layer's output, for each group of the
@@ -17,11 +19,8 @@ export async function layerSavings(
   methods: readonly Method[] = [],
 ): Promise<readonly Float64Array[]> {
   const { savings } = requireSavings(findMethod(name, methods));
-  const groups = {
-    keys: groupsOf("keys", plan.keys, context),
-    values: groupsOf("values", plan.values, context),
-  };
-  return savings(groups, products);
+  const groups = jointGroupsOf(plan, context, chunksOfLayer(context));
+  return oneByOne(groups, (group) => savings(group, products));
 }
 
 /** The method, if it can compare layers. */

@@ -1,10 +1,11 @@
-import type { BlockWeights, EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
+import type { AttentionWeights, BlockWeights, EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
 import type { BlockStreams, Emitter, ProjectionValues, WindowGraph } from "@kvfold/decoder/graph";
 import {
   type BlockWindow,
   emitAttentionHalf,
   emitAttentionInput,
   emitEmbedding,
+  emitHeadNorm,
   emitMlpHalf,
   emitProjections,
   emitSplitHeads,
@@ -159,6 +160,49 @@ function emitTapped(e: Emitter, tap: ProjectionTap, values: ProjectionValues): s
   return e.node("Concat", "joined/Concat", [values.keysBeforeRope, values.values], {
     attributes: { axis: -1 },
   });
+}
+
+interface MeasuredAttention extends Pick<emitDistances.Options, "queryBlocks"> {
+  readonly projections: ProjectionValues;
+  readonly sensitivity: SensitivityValues;
+}
+
+function emitAttentionTap(
+  e: Emitter,
+  tap: AttentionTap,
+  measured: MeasuredAttention,
+  window: BlockWindow,
+): void {
+  const { heads, headDim } = window.weights.attention;
+  const { sensitiveQueries, attentionWeights } = measured.sensitivity;
+  if (tap === "sensitiveQueries") emitTapMoments(e, tap, sensitiveQueries, window.config);
+  else if (tap === "attentionWeights") emitColumnMoments(e.at(tap), tap, attentionWeights, heads);
+  else
+    emitDiagonalMoments(e.at(tap), tap, emitMeetings(e.at(tap), measured, window), { heads, size: headDim });
+}
+
+/** What is measured as `queriesAtKeys`. */
+function emitMeetings(
+  e: Emitter,
+  { projections, sensitivity, queryBlocks }: MeasuredAttention,
+  { weights: { attention }, length }: BlockWindow,
+): string {
+  const { heads, headDim } = attention;
+  const shape = { heads, size: headDim };
+  const queries = emitNormed(e.at("normed"), projections.queriesBeforeRope, attention);
+  const meetings = {
+    queries: emitSplitHeads(e.at("queries"), queries, shape),
+    weights: sensitivity.queryWeights,
+    distances: emitDistances(e.at("distances"), sensitivity.pairWeights, { heads, length, queryBlocks }),
+  };
+  return emitQueriesAtKeys(e, meetings, attention, length);
+}
+
+/** Queries with the norm that follows their rotation, as if it came before: it does not depend on the angle but for its weight. */
+function emitNormed(e: Emitter, queries: string, attention: AttentionWeights): string {
+  const { headNorm, queryNorm, heads, headDim } = attention;
+  if (headNorm !== "after-rotation" || queryNorm === undefined) return queries;
+  return emitHeadNorm(e, queries, queryNorm, { heads, size: headDim });
 }
 
 /** `<tap>.gram` and `<tap>.sum` of a value whose rows are tokens. */

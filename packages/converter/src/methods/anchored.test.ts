@@ -13,7 +13,7 @@ import { expectedCost } from "../../test/support/expected-cost.js";
 import { largestDifference } from "../../test/support/numbers.js";
 import { momentsOfRows, randomGroup, randomJointGroup, randomRows } from "../../test/support/random-group.js";
 import { anchored } from "./anchored.js";
-import { unturnedKeyMetric } from "./joint-metric.js";
+import { localKeyMetric } from "./joint-metric.js";
 import type { JointBasis, JointGroup } from "./method.js";
 import { outputMetric } from "./metrics.js";
 import { random } from "./random.js";
@@ -39,7 +39,7 @@ describe("a joint latent", () => {
       fc.asyncProperty(seeds, async (seed) => {
         const group = randomJointGroup(shape, seed);
         const basis = await basisOf(group);
-        const metric = blockDiagonal([...unturnedKeyMetric(group), await outputMetric(group, plainProducts)]);
+        const metric = blockDiagonal([...localKeyMetric(group), await outputMetric(group, plainProducts)]);
         const rows = centredRows(basis.offset, seed);
         const moment = transposeMultiply(rows, rows);
         const other = await random.basis!(randomGroup({ span: 2, headDim: 8, rank: 6 }, seed), plainProducts);
@@ -72,9 +72,9 @@ describe("a joint latent", () => {
 
   it("weighs keys by what scores and a norm behind the rotation multiply them by", () => {
     const group = randomJointGroup(shape, 6);
-    const [plain] = unturnedKeyMetric(group);
-    const [scaled] = unturnedKeyMetric({ ...group, keyGains: group.keyGains.map((gain) => 3 * gain) });
-    const [normed] = unturnedKeyMetric({ ...group, normGains: new Float64Array(8).fill(2) });
+    const [plain] = localKeyMetric(group);
+    const [scaled] = localKeyMetric({ ...group, keyGains: group.keyGains.map((gain) => 3 * gain) });
+    const [normed] = localKeyMetric({ ...group, normGains: new Float64Array(8).fill(2) });
     expect(
       largestDifference(
         scaled!.data,

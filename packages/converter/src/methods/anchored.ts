@@ -7,7 +7,7 @@ import {
   obliqueBasis,
   secondMoment,
 } from "@kvfold/linalg";
-import { unturnedKeyMetric } from "./joint-metric.js";
+import { localKeyMetric } from "./joint-metric.js";
 import type { JointBasis, JointGroup, Method, SpanContext } from "./method.js";
 import { outputMetric } from "./metrics.js";
 import { spanFor } from "./spans.js";
@@ -20,13 +20,15 @@ export const anchored: Method = {
   name: "anchored",
   summary: "one latent for keys and values that holds at every position; keys are turned within chunks alone",
   reference: "docs/method.md",
-  taps: ["queries", "keysAndValues", "sensitiveQueries", "attentionWeights"],
+  taps: ["queries", "keysAndValues", "queriesAtKeys", "attentionWeights"],
   heal: "both",
+  budget: "power",
   spans: (layer) => {
     const span = jointSpan(layer);
     return { keys: span, values: span };
   },
   joint: jointBasis,
+  savings: async (group, products) => (await weighedBasis(group, 1, products)).energies,
 };
 
 /** All KV heads where their keys have few numbers, else as many as may share a latent. */
@@ -35,16 +37,22 @@ const jointSpan = ({ kvHeads, headDim }: Pick<SpanContext, "kvHeads" | "headDim"
 
 /** The directions of keys and values that cost the layer's output most, both in one unit. */
 async function jointBasis(group: JointGroup, products: MatrixProducts): Promise<JointBasis> {
-  const moments = group.moments();
-  const offset = meanOf(moments).data.map((mean, column) => (group.mayCentre[column] ? mean : 0));
-  const basis = await obliqueBasis({
-    covariance: momentAbout(offset, moments),
-    metricBlocks: [...unturnedKeyMetric(group), await outputMetric(group, products)],
-    rank: group.rank,
+  const basis = await weighedBasis(group, group.rank, products);
+  return group.mayCentre.includes(true) ? { ...basis, offset: offsetOf(group) } : basis;
+}
+
+async function weighedBasis(group: JointGroup, rank: number, products: MatrixProducts) {
+  return obliqueBasis({
+    covariance: momentAbout(offsetOf(group), group.moments()),
+    metricBlocks: [...localKeyMetric(group), await outputMetric(group, products)],
+    rank,
     products,
   });
-  return group.mayCentre.includes(true) ? { ...basis, offset } : basis;
 }
+
+/** Means of the numbers that may do without. */
+const offsetOf = ({ moments, mayCentre }: JointGroup): Float64Array =>
+  meanOf(moments()).data.map((mean, column) => (mayCentre[column] ? mean : 0));
 
 /** `E[(x - c)ᵀ (x - c)]`. */
 function momentAbout(c: Float64Array, moments: Moments): Matrix {

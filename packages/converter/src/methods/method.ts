@@ -86,6 +86,8 @@ export interface JointGroup extends GroupContext {
   readonly moments: () => Moments;
   /** `[2 * s * d]`: whether a number's mean can be left out, because softmax ignores it or a bias puts it back. */
   readonly mayCentre: readonly boolean[];
+  /** Moments of numbers of one head as the turns of its chunks leave them, where they had not been turned. */
+  readonly turned: (moments: Moments) => Moments;
   /** `[d]`: what an error in each number of an unturned key is multiplied by on its way to the scores, but for the query. */
   readonly keyGains: Float64Array;
   /** `[s * d]`: what turned keys are multiplied by in the mean, where a norm follows the rotation. */
@@ -105,6 +107,8 @@ export interface Method {
   readonly draws?: boolean;
   /** What is refitted after folding unless told otherwise; nothing without it. */
   readonly heal?: Heal;
+  /** The budget that shares out its ranks unless told otherwise; the same rank in every layer without it. */
+  readonly budget?: string;
   /** The spans it uses unless told otherwise; each divides the layer's KV heads (`spanFor` finds such a number). */
   readonly spans: (layer: SpanContext) => Spans;
   /**
@@ -129,13 +133,10 @@ export interface Method {
    */
   readonly spectra?: (groups: readonly Group[]) => readonly Matrix[];
   /**
-   * What each further number of a group's latents saves in the squared error of the layer's output, descending, for each
-   * group of a layer; in one unit for all layers. Budgets that compare layers by it need it (`power`).
+   * What each further number of a group's joint latent saves in the squared error of the layer's output, descending, in one
+   * unit for all layers. Budgets that compare layers by it need it (`power`).
    */
-  readonly savings?: (
-    groups: Readonly<Record<Side, readonly Group[]>>,
-    products: MatrixProducts,
-  ) => Promise<readonly Float64Array[]>;
+  readonly savings?: (group: JointGroup, products: MatrixProducts) => Promise<Float64Array>;
   /**
    * Keys are cached before the rotation, as latents that are expanded and rotated at each use (plain attention).
    * Without rotation nothing is expanded: such keys fold into `W_Q` like any other.

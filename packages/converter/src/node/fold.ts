@@ -22,7 +22,7 @@ import { writeModel } from "./write-model.js";
 
 export declare namespace fold {
   interface Options extends planFold.Options {
-    /** Name of a budget, or a budget of one's own; `uniform` without it. */
+    /** Name of a budget, or a budget of one's own; the method's own without it, for most methods `uniform`. */
     readonly budget?: string | Budget | undefined;
     /** Folder of a Hugging Face checkpoint. */
     readonly from: string;

@@ -34,8 +34,8 @@ export function parseKeyShare(
   const refuse = (reason: string) => {
     throw new ConverterError("invalid-option", `${option} ${given}: ${reason}; leave it out`, { option });
   };
-  if (budget !== UNIFORM) refuse(`budget ${budget} finds the ranks itself`);
   if (method.standardShape) refuse(`method ${method.name} keeps whole heads, as many for keys as for values`);
   if (method.joint) refuse(`method ${method.name} keeps keys and values in one latent`);
+  if (budget !== UNIFORM) refuse(`budget ${budget} finds the ranks itself`);
   return numerator / denominator;
 }

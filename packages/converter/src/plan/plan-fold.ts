@@ -9,7 +9,7 @@ import { cacheFigures } from "./cache-size.js";
 import { chooseHeal } from "./choose-heal.js";
 import { type Chunk, planChunk } from "./chunk.js";
 import type { FoldPlan, Format, LayerPlan } from "./fold-plan.js";
-import { formatKeep, isWhole, parseKeep } from "./keep.js";
+import { formatKeep, isWhole, type Keep, parseKeep } from "./keep.js";
 import { parseKeyShare } from "./key-share.js";
 import { layerAttention } from "./layer-attention.js";
 import { layerShape } from "./layer-shape.js";
@@ -34,7 +34,7 @@ export declare namespace planFold {
     readonly keyShare?: string | number | undefined;
     /**
      * Name of a budget, or a budget of one's own: how the ranks that `keep` leaves are shared out among the layers;
-     * `uniform` without it.
+     * the method's own without it, for most methods `uniform`.
      */
     readonly budget?: BudgetChoice | undefined;
     /** For methods with a joint latent: the chunks that keys are turned in; `{ least: 8, phase: 0.8 }` without it. */
@@ -65,7 +65,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
   const request = readRequest(options);
   const { keep, method, budget } = request;
   requireRotation(config, method);
-  if (budget !== UNIFORM) requireFreeRanks(budget, method, formats);
+  if (options.budget !== undefined && budget !== UNIFORM) requireFreeRanks(budget, method, formats);
   if (formats.includes("hf")) {
     requireCheckpointFormat(config, method);
     requireFloats(dtypes);
@@ -107,7 +107,11 @@ function readRequest({ keySpan, valueSpan, ...options }: planFold.Options): Laye
       { option: "method" },
     );
   }
-  const budget = budgetName(options.budget ?? UNIFORM);
+  const budget = budgetName(options.budget ?? defaultBudget(method, keep));
   const keyShare = parseKeyShare(options.keyShare, { method, budget });
   return { keep, method, budget, keyShare, spans: { keySpan, valueSpan } };
 }
+
+/** There is nothing to share out where everything is kept. */
+const defaultBudget = ({ budget = UNIFORM }: Method, keep: Keep): string =>
+  isWhole(keep) ? UNIFORM : budget;

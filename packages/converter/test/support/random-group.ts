@@ -69,6 +69,7 @@ export function randomJointGroup(shape: GroupShape, seed = 1, change: Partial<Jo
     rotaryDim,
     moments: () => momentsOfRows(randomRows(TOKENS, width, seed)),
     mayCentre: Array.from({ length: width }, (_, column) => column >= width / 2),
+    turned: (moments) => moments,
     keyGains: new Float64Array(headDim).fill(1 / Math.sqrt(headDim)),
     normGains: undefined,
     ...change,
