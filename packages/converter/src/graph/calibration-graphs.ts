@@ -120,40 +120,6 @@ export function sensitivityGraph(window: BlockWindow, taps: readonly AttentionTa
   return { model, moments: tapSizes(taps, config.shape) };
 }
 
-interface MeasuredAttention extends Pick<emitDistances.Options, "queryBlocks"> {
-  readonly projections: ProjectionValues;
-  readonly sensitivity: SensitivityValues;
-}
-
-function emitAttentionTap(
-  e: Emitter,
-  tap: AttentionTap,
-  measured: MeasuredAttention,
-  window: BlockWindow,
-): void {
-  const { heads, headDim } = window.weights.attention;
-  const { sensitiveQueries, attentionWeights } = measured.sensitivity;
-  if (tap === "sensitiveQueries") emitTapMoments(e, tap, sensitiveQueries, window.config);
-  else if (tap === "attentionWeights") emitColumnMoments(e.at(tap), tap, attentionWeights, heads);
-  else
-    emitDiagonalMoments(e.at(tap), tap, emitMeetings(e.at(tap), measured, window), { heads, size: headDim });
-}
-
-/** What is measured as `queriesAtKeys`. */
-function emitMeetings(
-  e: Emitter,
-  { projections, sensitivity, queryBlocks }: MeasuredAttention,
-  { weights: { attention }, length }: BlockWindow,
-): string {
-  const { heads, headDim } = attention;
-  const meetings = {
-    queries: emitSplitHeads(e.at("queries"), projections.queriesBeforeRope, { heads, size: headDim }),
-    weights: sensitivity.queryWeights,
-    distances: emitDistances(e.at("distances"), sensitivity.pairWeights, { heads, length, queryBlocks }),
-  };
-  return emitQueriesAtKeys(e, meetings, attention, length);
-}
-
 /** The rows of a tap, `[1, S, width]`. */
 function emitTapped(e: Emitter, tap: ProjectionTap, values: ProjectionValues): string {
   if (tap !== "keysAndValues") return values[tap];
