@@ -4,9 +4,9 @@ import {
   type MatrixProducts,
   type Moments,
   meanOf,
-  obliqueBasis,
   secondMoment,
 } from "@kvfold/linalg";
+import { balancedBasis } from "./balanced-basis.js";
 import { unturnedKeyMetric } from "./joint-metric.js";
 import type { JointBasis, JointGroup, Method, SpanContext } from "./method.js";
 import { outputMetric } from "./metrics.js";
@@ -37,7 +37,7 @@ const jointSpan = ({ kvHeads, headDim }: Pick<SpanContext, "kvHeads" | "headDim"
 async function jointBasis(group: JointGroup, products: MatrixProducts): Promise<JointBasis> {
   const moments = group.moments();
   const offset = meanOf(moments).data.map((mean, column) => (group.mayCentre[column] ? mean : 0));
-  const basis = await obliqueBasis({
+  const basis = await balancedBasis({
     covariance: momentAbout(offset, moments),
     metricBlocks: [...unturnedKeyMetric(group), await outputMetric(group, products)],
     rank: group.rank,
