@@ -94,11 +94,14 @@ function normGains(
   early: () => Moments,
 ): Float64Array | undefined {
   if (headNorm !== "after-rotation" || keyNorm === undefined) return undefined;
-  const { weight } = keyNorm;
+  const { weight, epsilon } = keyNorm;
   const moments = early();
-  return Float64Array.from({ length: span * headDim }, (_, index) => {
-    const start = Math.floor(index / headDim) * headDim;
-    const square = trace(secondMoment(sliceMoments(moments, start, start + headDim))) / headDim;
-    return weight[(first * headDim + index) % weight.length]! / Math.sqrt(square + keyNorm.epsilon);
+  const roots = Array.from({ length: span }, (_, head) => {
+    const own = secondMoment(sliceMoments(moments, head * headDim, (head + 1) * headDim));
+    return Math.sqrt(trace(own) / headDim + epsilon);
   });
+  return Float64Array.from(
+    { length: span * headDim },
+    (_, index) => weight[(first * headDim + index) % weight.length]! / roots[Math.floor(index / headDim)]!,
+  );
 }

@@ -5,6 +5,7 @@ import {
   meanOf,
   multiply,
   plainProducts,
+  projector,
   transposeMultiply,
 } from "@kvfold/linalg";
 import fc from "fast-check";
@@ -68,6 +69,23 @@ describe("a joint latent", () => {
         expected,
       ),
     ).toBeLessThan(1e-9);
+  });
+
+  it("does not depend on the size of keys", async () => {
+    const group = randomJointGroup(shape, 7);
+    // Keys a million times as large, of scores that weigh a millionth.
+    const size = Float64Array.from({ length: 16 }, (_, column) => (column < 8 ? 1e6 : 1));
+    const { sum, gram, ...rest } = group.moments();
+    const large = {
+      ...rest,
+      sum: sum.map((value, column) => value * size[column]!),
+      gram: gram.map((value, at) => value * size[Math.floor(at / 16)]! * size[at % 16]!),
+    };
+    const keyGains = group.keyGains.map((gain) => gain * 1e-6);
+    const own = projector(await basisOf(group));
+    const other = projector(await basisOf({ ...group, moments: () => large, keyGains }));
+    const back = other.data.map((value, at) => (value * size[Math.floor(at / 16)]!) / size[at % 16]!);
+    expect(largestDifference(back, own.data)).toBeLessThan(1e-6);
   });
 
   it("weighs keys by what scores and a norm behind the rotation multiply them by", () => {

@@ -4,9 +4,9 @@ import {
   type MatrixProducts,
   type Moments,
   meanOf,
-  obliqueBasis,
   secondMoment,
 } from "@kvfold/linalg";
+import { balancedBasis } from "./balanced-basis.js";
 import { localKeyMetric } from "./joint-metric.js";
 import type { JointBasis, JointGroup, Method, SpanContext } from "./method.js";
 import { outputMetric } from "./metrics.js";
@@ -42,7 +42,7 @@ async function jointBasis(group: JointGroup, products: MatrixProducts): Promise<
 }
 
 async function weighedBasis(group: JointGroup, rank: number, products: MatrixProducts) {
-  return obliqueBasis({
+  return balancedBasis({
     covariance: momentAbout(offsetOf(group), group.moments()),
     metricBlocks: [...localKeyMetric(group), await outputMetric(group, products)],
     rank,
