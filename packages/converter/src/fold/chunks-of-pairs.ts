@@ -1,7 +1,6 @@
 import type { AttentionWeights } from "@kvfold/decoder";
 import { ropeFrequencies } from "@kvfold/rope";
 import { type Chunk, turnsWithinChunks } from "../plan/chunk.js";
-import type { LayerContext } from "./group.js";
 
 /** What the chunks of a layer follow from. */
 export interface ChunkRule {
@@ -33,6 +32,8 @@ function slotsFor(frequency: number, chunk: Chunk): number {
 /** Those of a layer as its plan has them; keys are not turned without a rule. */
 export const chunksOfLayer = ({
   attention,
-  chunks,
-}: Pick<LayerContext, "attention" | "chunks">): readonly number[] =>
-  chunksOfPairs(attention, chunks ?? { chunk: 1, maxPositions: 1 });
+  chunks = { chunk: 1, maxPositions: 1 },
+}: {
+  readonly attention: Parameters<typeof chunksOfPairs>[0];
+  readonly chunks?: ChunkRule | undefined;
+}): readonly number[] => chunksOfPairs(attention, chunks);
