@@ -144,7 +144,7 @@ describe("a decoding state", () => {
     const model = await openTinyModel(groupQuery, { maxPositions: 16 });
     const state = model.createState();
     await state.prefill(tokens.slice(0, 16));
-    await expect(state.decode(1)).rejects.toThrow(/at most 16 tokens \(maxPositions\), found 17/);
+    await expect(state.decode(1)).rejects.toThrow(/at most 16 positions \(maxPositions\), found 17/);
     await expect(model.forward(tokens)).rejects.toMatchObject({ code: "too-many-positions" });
     expect(state.length).toBe(16);
   });
@@ -219,6 +219,62 @@ describe("a decoding state", () => {
     await b.prefill(tokens.slice(20, 30));
     const [row] = await decodeAfter(model.createState(), 6);
     expect(largestDifference(await a.decode(tokens[5]!), row!)).toBeLessThan(TOLERANCE);
+  });
+});
+
+describe("a first position", () => {
+  /** A model, and the positions that its session was fed. */
+  async function spyOnPositions(inputs?: (session: Session) => Session["inputs"]) {
+    const session = await openTestSession(buildTinyDecoder(groupQuery));
+    const fed: number[][] = [];
+    const spied: Session = {
+      ...session,
+      ...(inputs && { inputs: inputs(session) }),
+      run: (feeds, fetches) => {
+        fed.push(Array.from(feeds.position_ids!.data as BigInt64Array, Number));
+        return session.run(feeds, fetches);
+      },
+    };
+    return { model: createCausalLM(spied, { maxPositions: 128 }), fed };
+  }
+
+  it("moves all positions of a sequence, also after it was cleared or cut", async () => {
+    const { model, fed } = await spyOnPositions();
+    const state = model.createState({ firstPosition: 100 });
+    await state.forward([1, 2, 3]);
+    await state.decode(4);
+    state.truncate(2);
+    await state.decode(5);
+    state.clear();
+    await state.prefill([6, 7]);
+    expect(fed).toEqual([[100, 101, 102], [103], [102], [100, 101]]);
+  });
+
+  it("counts towards maxPositions", async () => {
+    const { model } = await spyOnPositions();
+    const state = model.createState({ firstPosition: 120 });
+    await state.forward(tokens.slice(0, 8));
+    await expect(state.decode(1)).rejects.toThrow(/at most 128 positions .*found 129/);
+  });
+
+  it.each([-1, 0.5, Number.NaN, 2 ** 53])("is not %d", async (firstPosition) => {
+    const { model } = await spyOnPositions();
+    expect(() => model.createState({ firstPosition })).toThrow(/whole number from 0/);
+  });
+
+  it("is refused, and named an obstacle, where the graph has no positions", async () => {
+    const { model } = await spyOnPositions(({ inputs }) =>
+      inputs.filter(({ name }) => name !== "position_ids"),
+    );
+    expect(() => model.createState({ firstPosition: 1 })).toThrow(/no input position_ids/);
+    model.createState({ firstPosition: 0 }).dispose();
+    expect(await model.findShiftObstacle()).toBe("no-position-input");
+  });
+
+  it("is another input to a graph that adds learned positions", async () => {
+    expect(await (await openTinyModel(groupQuery, { maxPositions: 128 })).findShiftObstacle()).toBe(
+      "absolute-positions",
+    );
   });
 });
 

@@ -5,6 +5,7 @@ import { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache
 import type { Logits } from "./logits.js";
 import type { Session } from "./port.js";
 import { RuntimeError } from "./runtime-error.js";
+import { findShiftObstacle, type ShiftObstacle } from "./shift-obstacle.js";
 
 /** A decoder with a KV cache. It does not own its session: dispose that yourself. */
 export interface CausalLM {
@@ -14,14 +15,32 @@ export interface CausalLM {
   /** Columns of the logits, where the graph declares them as a number. */
   readonly vocabularySize: number | undefined;
   readonly maxPositions: number;
-  /** An empty sequence to decode. */
-  createState(): DecodingState;
+  /**
+   * An empty sequence to decode, whose tokens stand at `firstPosition` and after it.
+   *
+   * @throws {RuntimeError} `invalid-argument` for a first position other than 0 that the graph cannot be told.
+   */
+  createState(options?: CausalLM.StateOptions): DecodingState;
   /**
    * Logits `[S, vocabulary]` of all positions of a sequence, in one run.
    *
    * @throws {RuntimeError} `invalid-argument`, `too-many-positions` or `run-failed`.
    */
   forward(ids: ArrayLike<number>): Promise<Logits>;
+  /**
+   * Runs a few tokens at different positions and tells why texts of this model cannot be moved to another first position;
+   * undefined where they can.
+   *
+   * @throws {RuntimeError} `run-failed`.
+   */
+  findShiftObstacle(): Promise<ShiftObstacle | undefined>;
+}
+
+export declare namespace CausalLM {
+  interface StateOptions {
+    /** Position of the sequence's first token, 0 unless given. */
+    readonly firstPosition?: number | undefined;
+  }
 }
 
 export declare namespace createCausalLM {
@@ -65,11 +84,13 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     cacheKind === "in-place"
       ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions, memory: session.memory })
       : createGrowingCache(cacheLayout, { memory: session.memory });
-  const createState = (capacity = initialCapacity): DecodingState =>
+  const takesPositions = session.inputs.some(({ name }) => name === "position_ids");
+  const createStateAt = (positionOf: (index: number) => number, capacity = initialCapacity): DecodingState =>
     createDecodingState({
       session,
       inputs,
       cache: createCache(capacity),
+      positionOf,
       maxPositions,
       vocabularySize: vocabularySize ?? Number.POSITIVE_INFINITY,
       prefillChunk,
@@ -79,16 +100,39 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     cacheKind,
     vocabularySize,
     maxPositions,
-    createState: () => createState(),
+    createState({ firstPosition = 0 } = {}) {
+      checkFirstPosition(firstPosition, takesPositions);
+      return createStateAt((index) => firstPosition + index);
+    },
     async forward(ids) {
-      const state = createState(Math.max(ids.length, 1));
+      const state = createStateAt((index) => index, Math.max(ids.length, 1));
       try {
         return await state.forward(ids);
       } finally {
         state.dispose();
       }
     },
+    async findShiftObstacle() {
+      return takesPositions
+        ? findShiftObstacle(createStateAt, { vocabularySize, maxPositions })
+        : "no-position-input";
+    },
   };
+}
+
+function checkFirstPosition(firstPosition: number, takesPositions: boolean): void {
+  if (firstPosition === 0) return;
+  if (!(Number.isSafeInteger(firstPosition) && firstPosition > 0)) {
+    throw new RuntimeError(
+      "invalid-argument",
+      `createState: expected firstPosition as a whole number from 0, found ${firstPosition}`,
+    );
+  }
+  if (takesPositions) return;
+  throw new RuntimeError(
+    "invalid-argument",
+    `createState: expected firstPosition 0, since the graph has no input position_ids, found ${firstPosition}`,
+  );
 }
 
 function chooseCache(

@@ -8,6 +8,8 @@ import { int64 } from "./tensors.js";
 export interface DecoderStep {
   readonly ids: ArrayLike<number>;
   readonly past: number;
+  /** Where the new tokens stand, one position each. */
+  readonly positions: readonly number[];
   /** Last rows of the logits that are wanted; 0 for all. A graph without that input gives all. */
   readonly logitsToKeep: number;
 }
@@ -17,7 +19,7 @@ type InputBuilder = (step: DecoderStep, info: TensorInfo) => Tensor;
 const builders: Readonly<Record<string, InputBuilder>> = {
   input_ids: ({ ids }) => int64(ids, [1, ids.length]),
   attention_mask: ({ ids, past }) => ones(past + ids.length),
-  position_ids: ({ ids, past }) => int64(rangeFrom(past, ids.length), [1, ids.length]),
+  position_ids: ({ positions }) => int64(positions, [1, positions.length]),
   num_logits_to_keep: ({ logitsToKeep }, { shape }) => int64([logitsToKeep], shape.length === 0 ? [] : [1]),
 };
 
@@ -59,6 +61,3 @@ function builderOf({ name, type }: TensorInfo): InputBuilder {
 }
 
 const ones = (length: number): Tensor => int64(new Uint8Array(length).fill(1), [1, length]);
-
-const rangeFrom = (start: number, length: number): readonly number[] =>
-  Array.from({ length }, (_, i) => start + i);

@@ -39,6 +39,8 @@ export declare namespace createDecodingState {
     readonly session: Session;
     readonly inputs: (step: DecoderStep) => Feeds;
     readonly cache: KvCache;
+    /** Position of the sequence's token `index`; it grows with `index`. */
+    readonly positionOf: (index: number) => number;
     readonly maxPositions: number;
     /** Token ids are below it; infinite where the graph does not say. */
     readonly vocabularySize: number;
@@ -54,6 +56,7 @@ export function createDecodingState(options: createDecodingState.Options): Decod
 class CachedDecoding implements DecodingState {
   readonly #session: Session;
   readonly #inputs: (step: DecoderStep) => Feeds;
+  readonly #positionOf: (index: number) => number;
   readonly #maxPositions: number;
   readonly #vocabularySize: number;
   readonly #prefillChunk: number;
@@ -64,6 +67,7 @@ class CachedDecoding implements DecodingState {
     this.#session = options.session;
     this.#inputs = options.inputs;
     this.#cache = options.cache;
+    this.#positionOf = options.positionOf;
     this.#maxPositions = options.maxPositions;
     this.#vocabularySize = options.vocabularySize;
     this.#prefillChunk = options.prefillChunk;
@@ -119,7 +123,9 @@ class CachedDecoding implements DecodingState {
 
   async #run(cache: KvCache, ids: ArrayLike<number>, logitsToKeep: number): Promise<Logits> {
     cache.reserve(ids.length);
-    const feeds = { ...this.#inputs({ ids, past: cache.length, logitsToKeep }), ...cache.feeds() };
+    const past = cache.length;
+    const positions = Array.from({ length: ids.length }, (_, index) => this.#positionOf(past + index));
+    const feeds = { ...this.#inputs({ ids, past, positions, logitsToKeep }), ...cache.feeds() };
     const results = await this.#session.run(feeds, { logits: null, ...cache.fetches() });
     cache.commit(results, ids.length);
     const { data, dims } = results.logits!;
@@ -130,7 +136,7 @@ class CachedDecoding implements DecodingState {
   async #exclusively<T>(ids: ArrayLike<number>, work: (cache: KvCache) => Promise<T>): Promise<T> {
     const cache = this.#available();
     checkTokens(ids, this.#vocabularySize);
-    checkPositions(cache.length + ids.length, this.#maxPositions);
+    checkPositions(this.#positionOf(cache.length + ids.length - 1) + 1, this.#maxPositions);
     this.#busy = true;
     try {
       return await work(cache);
@@ -174,6 +180,6 @@ function checkPositions(needed: number, limit: number): void {
   if (needed <= limit) return;
   throw new RuntimeError(
     "too-many-positions",
-    `DecodingState: expected at most ${limit} tokens (maxPositions), found ${needed}: shorten the prompt`,
+    `DecodingState: expected at most ${limit} positions (maxPositions), found ${needed}: shorten the prompt`,
   );
 }

@@ -1,5 +1,12 @@
 export { type AbortSignalLike, throwIfAborted } from "./abort-signal.js";
 export {
+  type BootstrapEstimate,
+  bootstrap,
+  bootstrapMean,
+  bootstrapPerplexity,
+  bootstrapRatio,
+} from "./bootstrap.js";
+export {
   type CacheLayout,
   type CacheSlot,
   cacheBytesPerToken,
@@ -8,6 +15,7 @@ export {
 } from "./cache-layout.js";
 export { type CausalLM, createCausalLM } from "./causal-lm.js";
 export { checkTokenizerFile } from "./check-tokenizer-file.js";
+export { compareModels, type WindowComparison } from "./compare-models.js";
 export { type CopyScore, copyProbe, type TokenScore } from "./copy-probe.js";
 export { type CopySource, randomPassages, randomTokens } from "./copy-probe-source.js";
 export type { DecodingState } from "./decoding-state.js";
@@ -17,7 +25,18 @@ export { generate } from "./generate.js";
 export { type FinishReason, type Generation, toGeneration } from "./generation.js";
 export { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";
 export type { Logits } from "./logits.js";
-export { type Perplexity, perplexity } from "./perplexity.js";
+export { findKeyTokens, shortContextLosses } from "./long-perplexity.js";
+export {
+  meanOfSums,
+  type Perplexity,
+  type PositionRange,
+  perplexityOfSums,
+  positionRanges,
+  sumChosen,
+  sumPositions,
+  type WindowSum,
+} from "./loss-sums.js";
+export { perplexity } from "./perplexity.js";
 export {
   type ExternalData,
   type Feeds,
@@ -35,5 +54,7 @@ export { createRandom, type Random } from "./random.js";
 export { type RetrievalItem, type RetrievalScore, retrievalProbe } from "./retrieval-probe.js";
 export { RuntimeError, type RuntimeErrorCode } from "./runtime-error.js";
 export { argmax, sampleToken } from "./sampling.js";
+export type { ShiftObstacle } from "./shift-obstacle.js";
 export { createTextStream, type TextStream } from "./text-stream.js";
 export { beginWith, type TextTokenizer, type Tokenizer, textTokenizer } from "./text-tokenizer.js";
+export { type Windows, windowLosses } from "./window-losses.js";
