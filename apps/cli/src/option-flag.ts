@@ -1,5 +1,5 @@
-/** Options that libraries take as lists under a plural name. */
-const FLAGS: Readonly<Record<string, string>> = { formats: "--format", dtypes: "--dtype" };
+/** Options with another name on the command line: those that libraries take as lists, and one that is only ever turned off. */
+const FLAGS: Readonly<Record<string, string>> = { formats: "--format", dtypes: "--dtype", kl: "--no-kl" };
 
 /** An option of a library as it is typed on the command line: `keySpan` becomes `--key-span`. */
 export const optionFlag = (option: string): string =>

@@ -152,6 +152,25 @@ describe("kvfold eval", () => {
     expect(large.calls[0]!.options).toMatchObject({ files: [{ path: "ids.u32", format: "uint32" }] });
   });
 
+  it("measures shifts, LongPPL and divergences as it is told", async () => {
+    const optionsOf = async (flags: string) =>
+      (await run(...`eval a --text x.txt --json ${flags}`.split(" ").filter(Boolean))).calls[0]!.options;
+    expect(await optionsOf("")).toMatchObject({
+      shifts: undefined,
+      divergence: "measure",
+      longPerplexity: undefined,
+      seed: 0,
+    });
+    const all = await optionsOf("--shift 0,4096 --no-kl --long-ppl --short-context 64 --seed 3 --buckets");
+    expect(all).toMatchObject({
+      shifts: [0, 4096],
+      divergence: "skip",
+      longPerplexity: { shortContext: 64 },
+      seed: 3,
+    });
+    expect(await optionsOf("--long-ppl")).toMatchObject({ longPerplexity: { shortContext: undefined } });
+  });
+
   it("probes copying, with or without text", async () => {
     const bare = await run(
       "eval",
@@ -263,7 +282,12 @@ describe("usage errors", () => {
     ["inspect model --svg a.svg", "--calibration"],
     ["bench model --contexts 64,x", "whole number"],
     ["eval model --text a --distances 64", "--probe copy"],
-    ["eval model --text a --seed 1", "--seed is about copying"],
+    ["eval model --text a --probe copy --shift 64", "--shift is about perplexity"],
+    ["eval model --text a --probe copy --no-kl", "--no-kl is about perplexity"],
+    ["eval model --text a --short-context 64", "--short-context is about LongPPL; add --long-ppl"],
+    ["eval model --text a --shift 64,-1", "whole number"],
+    ["eval model --retrieval a.jsonl --long-ppl", "--long-ppl"],
+    ["eval model --retrieval a.jsonl --no-kl", "--no-kl"],
     ["eval model --text a --probe copy --window 64", "--window is about perplexity"],
     ["inspect model --force", "--svg FILE"],
     ["fold model -o out --keep 1/2 --format hf --max-positions 64", "--format onnx"],

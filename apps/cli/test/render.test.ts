@@ -3,6 +3,7 @@ import { median } from "../src/jobs/median.js";
 import { planCheckpoint } from "../src/jobs/plan.js";
 import { renderBench } from "../src/render/bench.js";
 import { renderCopying } from "../src/render/copying.js";
+import { renderEvaluation } from "../src/render/evaluation.js";
 import { formatRatio, formatSeconds } from "../src/render/format.js";
 import { renderPlan } from "../src/render/plan.js";
 import { renderTable } from "../src/render/table.js";
@@ -98,6 +99,90 @@ describe("renderBench", () => {
     );
     expect(text.split("\n")[1]).toBe("     64  m      64.0 KiB           50.0  1.5000          50.0      -");
     expect(text).toContain("skipped m at 2048: its context ends at 1024");
+  });
+});
+
+describe("renderEvaluation", () => {
+  const estimate = (error: number) => ({ error, low: 0, high: 9 });
+  const figures = {
+    nll: 3.5,
+    perplexity: 33.125,
+    ratio: 1,
+    tokens: 2048,
+    bootstrap: { perplexity: estimate(0.5), ratio: estimate(0) },
+  };
+  const halved = {
+    ...figures,
+    nll: 3.6,
+    perplexity: 36.598,
+    ratio: 1.1052,
+    bootstrap: { perplexity: estimate(0.6), ratio: estimate(0.0123) },
+  };
+  const divergence = { kl: 0.12345, changedChoices: 0.25 };
+  const positions = (of: typeof figures) => [
+    { start: 0, end: 64, ...of },
+    { start: 64, end: 1024, ...of },
+  ];
+  const first = { path: "m", ...figures, positions: positions(figures), cacheBytesPerToken: 2048 };
+  const half = {
+    path: "half",
+    ...halved,
+    ...divergence,
+    positions: positions(halved),
+    cacheBytesPerToken: 1024,
+  };
+  const lines = (result: Parameters<typeof renderEvaluation>[0], tables: readonly "positions"[] = []) =>
+    renderEvaluation(result, { tables }, plain).split("\n");
+
+  it("shows figures with their errors, and what changed beside the first model", () => {
+    expect(lines({ windows: 2, models: [first, half] })).toEqual([
+      "model     nll      perplexity            ratio      KL  changed  tokens  cache/token",
+      "m      3.5000  33.125 ± 0.500           1.0000                     2048      2.0 KiB",
+      "half   3.6000  36.598 ± 0.600  1.1052 ± 0.0123  0.1235   25.0 %    2048      1.0 KiB",
+      "",
+      expect.stringMatching(/^±: .* 2 windows .* KL: .* Changed: /),
+    ]);
+  });
+
+  it("shows no errors of a single window, and no KL of a single model", () => {
+    const alone = { ...first, bootstrap: {} };
+    expect(lines({ windows: 1, models: [alone] })).toEqual([
+      "model     nll  perplexity   ratio  tokens  cache/token",
+      "m      3.5000      33.125  1.0000    2048      2.0 KiB",
+    ]);
+  });
+
+  it("has tables of shifts, positions and key tokens below", () => {
+    const shifted = { ...halved, ...divergence, shift: 4096, change: 1.25 };
+    const models = [
+      { ...first, keyTokens: figures, shifts: [{ ...figures, shift: 4096, change: 1 }] },
+      { ...half, keyTokens: halved, shifts: [shifted] },
+    ];
+    const text = lines({ windows: 2, models, keyTokens: { shortContext: 256, tokens: 512 } }, ["positions"]);
+    expect(text.slice(6, 9)).toEqual([
+      "shift  model      perplexity  to shift 0            ratio      KL  changed",
+      " 4096  m      33.125 ± 0.500      1.0000           1.0000",
+      " 4096  half   36.598 ± 0.600      1.2500  1.1052 ± 0.0123  0.1235   25.0 %",
+    ]);
+    expect(text.slice(12, 17)).toEqual([
+      "positions  model     nll            ratio  tokens",
+      "     0-63  m      3.5000           1.0000    2048",
+      "     0-63  half   3.6000  1.1052 ± 0.0123    2048",
+      "  64-1023  m      3.5000           1.0000    2048",
+      "  64-1023  half   3.6000  1.1052 ± 0.0123    2048",
+    ]);
+    expect(text.slice(18)).toEqual([
+      "model         LongPPL            ratio",
+      "m      33.125 ± 0.500           1.0000",
+      "half   36.598 ± 0.600  1.1052 ± 0.0123",
+      "",
+      expect.stringMatching(/over the 512 tokens \(25\.0 %\) .* from the 256 tokens before them\.$/),
+    ]);
+  });
+
+  it("says that there are few key tokens, or none", () => {
+    const text = lines({ windows: 2, models: [first], keyTokens: { shortContext: 256, tokens: 0 } });
+    expect(text.at(-1)).toMatch(/over the 0 tokens .* So few say little/);
   });
 });
 

@@ -17,6 +17,11 @@ interface EvalFlags extends CommonOptions, HubFlags {
   readonly windows?: number;
   readonly window?: number;
   readonly dtype?: Dtype;
+  readonly shift?: readonly number[];
+  readonly buckets?: true;
+  readonly longPpl?: true;
+  readonly shortContext?: number;
+  readonly kl: boolean;
   readonly probe?: "copy";
   readonly repeat?: RepeatedTokens;
   readonly distances?: readonly number[];
@@ -54,6 +59,19 @@ export const createEvalCommand = (host: CommandHost): Command =>
         "tokens predicted per window (default: 1024, or the context)",
         wholeNumber(1),
       )
+      .option(
+        "--shift <list>",
+        "measure again with all positions moved by each of these: 0,4096,8192",
+        wholeNumbers(0),
+      )
+      .option("--buckets", "show nll and ratio by position in the window, too")
+      .option("--long-ppl", "measure LongPPL, too: perplexity over tokens that need a long context")
+      .option(
+        "--short-context <tokens>",
+        "LongPPL: what the long context is compared to (default: a quarter of the window, at most 4096)",
+        wholeNumber(1),
+      )
+      .option("--no-kl", "leave out KL and changed first choices, which take two models in memory at a time")
       .addOption(
         new Option(
           "--probe <name>",
@@ -73,7 +91,12 @@ export const createEvalCommand = (host: CommandHost): Command =>
       )
       .option("--length <tokens>", "copy: tokens that come again (default: 32)", wholeNumber(2))
       .option("--sequences <count>", "copy: sequences for each distance (default: 16)", wholeNumber(1))
-      .option("--seed <number>", "copy: seed of what is drawn", wholeNumber(0), 0)
+      .option(
+        "--seed <number>",
+        "seed of the windows that standard errors draw, or of what copy draws",
+        wholeNumber(0),
+        0,
+      )
       .addOption(
         new Option(
           "--retrieval <file>",
@@ -95,6 +118,11 @@ const NOT_FOR_RETRIEVAL = [
   "tokens",
   "windows",
   "window",
+  "shift",
+  "buckets",
+  "longPpl",
+  "shortContext",
+  "kl",
   "probe",
   "repeat",
   "distances",
@@ -106,16 +134,19 @@ const NOT_FOR_RETRIEVAL = [
 const HELP = `
 Example:
   kvfold eval ./model ./model-half --text book.txt --windows 64
+  kvfold eval ./model ./model-half --text book.txt --shift 0,4096,8192
   kvfold eval ./model ./model-half --probe copy --text book.txt
   kvfold eval ./model ./model-half --retrieval pass-keys.jsonl --limit 8`;
 
 /** Refuses what only the other kind of measurement looks at. */
-function refuseIdle({ probe }: EvalFlags, command: Command): void {
-  if (probe === "copy") refuseGiven(command, ["windows", "window"], "is about perplexity; leave it out");
+function refuseIdle({ probe, longPpl }: EvalFlags, command: Command): void {
+  if (probe === "copy") refuseGiven(command, PERPLEXITY_OPTIONS, "is about perplexity; leave it out");
   else refuseGiven(command, COPY_OPTIONS, "is about copying; add --probe copy, or leave it out");
+  if (longPpl !== true) refuseGiven(command, ["shortContext"], "is about LongPPL; add --long-ppl");
 }
 
-const COPY_OPTIONS = ["repeat", "distances", "length", "sequences", "seed"];
+const PERPLEXITY_OPTIONS = ["windows", "window", "shift", "buckets", "longPpl", "shortContext", "kl"];
+const COPY_OPTIONS = ["repeat", "distances", "length", "sequences"];
 
 async function runEval(host: CommandHost, models: readonly string[], flags: EvalFlags): Promise<void> {
   if (flags.retrieval !== undefined) return runRetrievalProbe(host, models, flags, flags.retrieval);
@@ -126,14 +157,29 @@ async function runEval(host: CommandHost, models: readonly string[], flags: Eval
     );
   }
   if (flags.probe === "copy") return runCopyProbe(host, models, flags);
-  const { windows, window, dtype } = flags;
+  const { windows, window, dtype, shift, buckets, seed } = flags;
   const files = filesOf(flags);
   if (files.length === 0) {
     throw new CliError("usage", "give text to predict with --text FILE…, or token ids with --tokens FILE");
   }
-  const options = { models, hub: hubOf(flags), files, windows, window, dtype };
-  const result = await host.run("evaluate", options, flags);
-  printResult(host, flags, result, (evaluation) => renderEvaluation(evaluation, host.colours));
+  const result = await host.run(
+    "evaluate",
+    {
+      models,
+      hub: hubOf(flags),
+      files,
+      windows,
+      window,
+      dtype,
+      shifts: shift,
+      divergence: flags.kl ? "measure" : "skip",
+      longPerplexity: flags.longPpl && { shortContext: flags.shortContext },
+      seed,
+    },
+    flags,
+  );
+  const tables = buckets ? (["positions"] as const) : [];
+  printResult(host, flags, result, (evaluation) => renderEvaluation(evaluation, { tables }, host.colours));
 }
 
 async function runCopyProbe(host: CommandHost, models: readonly string[], flags: EvalFlags): Promise<void> {

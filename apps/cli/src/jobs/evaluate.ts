@@ -1,19 +1,12 @@
-import { tokenWindows } from "@kvfold/calibration";
 import type { Dtype } from "@kvfold/decoder";
-import { cacheBytesPerToken, perplexity } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import type { HubSettings } from "../hub/hub-settings.js";
-import { type FoundModel, findModels } from "../models/find-model.js";
-import { readFolderConfig } from "../models/folder-config.js";
-import { locateModel } from "../models/locate-model.js";
-import { withModels } from "../models/open-model.js";
-import { checkWindow } from "../tokens/check-window.js";
-import { readTokens, type TokenFile } from "../tokens/read-tokens.js";
-import { folderVocabulary } from "../tokens/vocabulary.js";
+import { findModels } from "../models/find-model.js";
+import type { TokenFile } from "../tokens/read-tokens.js";
+import { type ModelFigures, modelFigures } from "./evaluation-figures.js";
+import { readEvaluationText } from "./evaluation-text.js";
 import type { JobContext } from "./job.js";
-
-/** Tokens predicted per window, unless told otherwise or a model's context is shorter. */
-const DEFAULT_WINDOW = 1024;
+import { type Measurements, measureModels } from "./measure-models.js";
 
 export declare namespace evaluateModels {
   interface Options {
@@ -26,108 +19,105 @@ export declare namespace evaluateModels {
     /** Tokens predicted per window. */
     readonly window?: number | undefined;
     readonly dtype?: Dtype | undefined;
+    /** Positions by which all windows are moved, one pass over them for each; 0 is always measured, and comes first. */
+    readonly shifts?: readonly number[] | undefined;
+    /** `skip` leaves out what needs two models in memory at a time; `measure` unless given. */
+    readonly divergence?: "measure" | "skip" | undefined;
+    /** Measures LongPPL, too. */
+    readonly longPerplexity?: LongPerplexity | undefined;
+    /** Of the windows that the bootstrap draws; 0 unless given. */
+    readonly seed?: number | undefined;
   }
-  interface Evaluation {
+  interface LongPerplexity {
+    /** Tokens of the short context; a quarter of the window and at most 4096 unless given. */
+    readonly shortContext?: number | undefined;
+  }
+  interface Evaluation extends ModelFigures {
     readonly path: string;
-    /** Mean negative log likelihood of a token, in nats. */
-    readonly nll: number;
-    readonly perplexity: number;
-    /** Perplexity over that of the first model. */
-    readonly ratio: number;
-    /** Tokens predicted. */
-    readonly tokens: number;
     readonly cacheBytesPerToken: number;
   }
   interface Result {
+    /** Windows that were measured. */
+    readonly windows: number;
     readonly models: readonly Evaluation[];
+    /** Where LongPPL was asked for. */
+    readonly keyTokens?: KeyTokens;
+  }
+  /** Key tokens as the first model finds them. */
+  interface KeyTokens {
+    readonly shortContext: number;
+    /** How many there are; the figures of models are over these. */
+    readonly tokens: number;
   }
 }
-
-type Measured = Omit<evaluateModels.Evaluation, "ratio">;
 
 /**
  * Measures how well models predict text, all on the same windows. Windows hold one token more than are predicted,
  * and each starts from nothing.
  *
  * @throws {CliError} `unsupported-model` when the models' tokenizers differ, since perplexities then mean nothing to
- * each other.
+ * each other, and when the positions of a model cannot be moved; `usage` for a window, a shift or a short context that does
+ * not fit.
  */
 export async function evaluateModels(
   options: evaluateModels.Options,
   context: JobContext,
 ): Promise<evaluateModels.Result> {
-  const { dtype } = options;
+  const { dtype, divergence = "measure", seed } = options;
+  const shifts = [...new Set([0, ...(options.shifts ?? [])])].sort((a, b) => a - b);
+  const furthestShift = shifts.at(-1)!;
   const models = await findModels(options.models, options.hub, context);
-  const windows = await readWindows(models, options, context);
-  const measured: Measured[] = [];
-  for (const [index, found] of models.entries()) {
-    const label = `${found.name} (${index + 1}/${models.length})`;
-    measured.push(
-      await withModels([found], { dtype }, context, ([model]) => measure(model!, windows, label, context)),
+  const { windows, window } = await readEvaluationText(models, { ...options, furthestShift }, context);
+  const shortContext = chooseShortContext(options.longPerplexity, window);
+  const request = { dtype, windows, shifts, positions: furthestShift + window, divergence, shortContext };
+  const measured = await measureModels(models, request, context);
+  const evaluations = measured.models.map(({ path, cacheBytesPerToken }, index) => ({
+    path,
+    ...modelFigures(measured, index, { seed }),
+    cacheBytesPerToken,
+  }));
+  tellOfMovedOriginal(evaluations[0]!, context);
+  return { windows: windows.length, models: evaluations, ...describeKeyTokens(measured, shortContext) };
+}
+
+/** That of the paper; its models have contexts of 32 768 tokens and more. */
+const PUBLISHED_SHORT_CONTEXT = 4096;
+
+/** A quarter of the window leaves three quarters of its tokens to find key tokens among. */
+function chooseShortContext(
+  longPerplexity: evaluateModels.LongPerplexity | undefined,
+  window: number,
+): number | undefined {
+  if (longPerplexity === undefined) return undefined;
+  const { shortContext = Math.max(1, Math.min(PUBLISHED_SHORT_CONTEXT, Math.floor(window / 4))) } =
+    longPerplexity;
+  if (shortContext + Math.max(1, Math.floor(shortContext / 4)) <= window) return shortContext;
+  throw new CliError(
+    "usage",
+    `--short-context ${shortContext}: windows of ${window} tokens have none with a longer context to compare; ask for ${Math.floor(window / 2)} or less`,
+  );
+}
+
+function describeKeyTokens(
+  { keyTokens }: Measurements,
+  shortContext: number | undefined,
+): Pick<evaluateModels.Result, "keyTokens"> {
+  if (keyTokens === undefined || shortContext === undefined) return {};
+  return { keyTokens: { shortContext, tokens: keyTokens.reduce((sum, { length }) => sum + length, 0) } };
+}
+
+/** A rotation keeps a text's perplexity to about 1e-6, in float16 to about 1e-3. */
+const STEADY = 1e-3;
+
+/** Where the first model itself changes, a ratio at a shift compares two models that both did. */
+function tellOfMovedOriginal(
+  { path, shifts = [] }: evaluateModels.Evaluation,
+  { onNotice }: JobContext,
+): void {
+  for (const { shift, change } of shifts) {
+    if (Math.abs(change - 1) <= STEADY) continue;
+    onNotice(
+      `the perplexity of ${path} itself changes by ${(100 * (change - 1)).toFixed(2)} % at shift ${shift}: its rotation depends on how long a text is (LongRoPE, dynamic NTK), or its graph rounds positions`,
     );
   }
-  const first = measured[0]!;
-  return {
-    models: measured.map(({ path, nll, perplexity, ...rest }) => ({
-      path,
-      nll,
-      perplexity,
-      ratio: perplexity / first.perplexity,
-      ...rest,
-    })),
-  };
-}
-
-async function measure(
-  { path, lm }: Parameters<Parameters<typeof withModels>[3]>[0][number],
-  windows: readonly Int32Array[],
-  label: string,
-  { onProgress, signal }: JobContext,
-): Promise<Measured> {
-  const onWindow = (index: number) => onProgress({ label, done: index + 1, total: windows.length });
-  const figures = await perplexity(lm, windows, { onWindow, signal });
-  return { path, ...figures, cacheBytesPerToken: cacheBytesPerToken(lm.cacheLayout) };
-}
-
-async function readWindows(
-  models: readonly FoundModel[],
-  { files, windows, window, dtype }: evaluateModels.Options,
-  { signal }: JobContext,
-): Promise<readonly Int32Array[]> {
-  const folders = await Promise.all(
-    models.map(async ({ path }) => {
-      const { folder } = await locateModel(path, dtype);
-      return { folder, config: await readFolderConfig(folder) };
-    }),
-  );
-  const contexts = folders.map(({ config }) => config.maxPositions ?? Number.POSITIVE_INFINITY);
-  for (const [index, context] of contexts.entries()) checkWindow(window, context, models[index]!.name);
-  const length = Math.min(window ?? DEFAULT_WINDOW, ...contexts) + 1;
-  const limit = windows === undefined ? Number.POSITIVE_INFINITY : windows * length;
-  const [tokens, ...others] = await Promise.all(
-    folders.map(({ folder, config }) =>
-      readTokens({ files, vocabulary: folderVocabulary(folder, config), limit, signal }),
-    ),
-  );
-  checkSameTokens(tokens!, others, models);
-  return tokenWindows(tokens!, {
-    length,
-    source: files.map(({ path }) => path).join(", "),
-    ...(windows === undefined ? {} : { count: windows }),
-  });
-}
-
-function checkSameTokens(
-  tokens: Int32Array,
-  others: readonly Int32Array[],
-  models: readonly FoundModel[],
-): void {
-  const different = others.findIndex(
-    (other) => other.length !== tokens.length || other.some((token, index) => token !== tokens[index]),
-  );
-  if (different < 0) return;
-  throw new CliError(
-    "unsupported-model",
-    `${models[different + 1]!.name} makes other tokens of the text than ${models[0]!.name}, so their perplexities cannot be compared; evaluate them one by one`,
-  );
 }

@@ -28,6 +28,8 @@ export interface OpenedModel {
 declare namespace openModel {
   interface Options {
     readonly dtype?: Dtype | undefined;
+    /** Positions that a checkpoint is exported for at least; its own context unless given. Learned positions stay as they are. */
+    readonly positions?: number | undefined;
     /** Tokens that the cache has room for at first. */
     readonly initialCapacity?: number;
   }
@@ -41,10 +43,10 @@ type RunnableModel = Extract<ModelLocation, { kind: "onnx" }> & { readonly remov
  */
 async function openModel(
   { name, path }: FoundModel,
-  { dtype, ...options }: openModel.Options,
+  { dtype, positions, ...options }: openModel.Options,
   context: ExportContext,
 ): Promise<OpenedModel> {
-  const { folder, graph, remove } = await makeRunnable({ name, path, dtype }, context);
+  const { folder, graph, remove } = await makeRunnable({ name, path, dtype, positions }, context);
   let session: Session | undefined;
   try {
     const config = await readFolderConfig(folder);
@@ -91,6 +93,7 @@ interface Request {
   readonly name: string;
   readonly path: string;
   readonly dtype: Dtype | undefined;
+  readonly positions: number | undefined;
 }
 
 /** A context in which messages are told what temporary exports are of. */
@@ -99,7 +102,7 @@ interface ExportContext extends JobContext {
 }
 
 async function makeRunnable(
-  { name, path, dtype }: Request,
+  { name, path, dtype, positions }: Request,
   { exports, ...context }: ExportContext,
 ): Promise<RunnableModel> {
   const location = await locateModel(path, dtype);
@@ -111,7 +114,7 @@ async function makeRunnable(
   const { path: folder, remove } = await createTemporaryFolder(context);
   exports.push(...namesOfExport(folder, name));
   try {
-    await exportUnfolded(location.folder, folder, dtype ?? "fp32", context);
+    await exportUnfolded(location.folder, folder, { dtype: dtype ?? "fp32", positions }, context);
     const { graph } = (await locateModel(folder, dtype)) as RunnableModel;
     return { kind: "onnx", folder, graph, remove };
   } catch (error) {
@@ -128,9 +131,22 @@ const namesOfExport = (folder: string, name: string): readonly Replacement[] => 
 
 const escapePattern = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-function exportUnfolded(from: string, to: string, dtype: Dtype, context: JobContext): Promise<unknown> {
+interface ExportOptions {
+  readonly dtype: Dtype;
+  readonly positions: number | undefined;
+}
+
+function exportUnfolded(
+  from: string,
+  to: string,
+  { dtype, positions = 0 }: ExportOptions,
+  context: JobContext,
+): Promise<unknown> {
   return withCheckpoint(from, context, (checkpoint) => {
-    const plan = planFold(checkpoint.config, { keep: "1", dtypes: [dtype] });
+    const { embedding, shape } = checkpoint.config;
+    const maxPositions =
+      embedding.positions === undefined ? Math.max(shape.maxPositions, positions) : shape.maxPositions;
+    const plan = planFold(checkpoint.config, { keep: "1", dtypes: [dtype], maxPositions });
     return writeFolder({ checkpoint, plan, from, to, record: () => ({}) }, context);
   });
 }

@@ -1,0 +1,176 @@
+/** Shifts, divergences and key tokens of models that run. */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, it } from "vitest";
+import { evaluateModels } from "../src/jobs/evaluate.js";
+import { foldCheckpoint } from "../src/jobs/fold.js";
+import { quietContext } from "../src/jobs/job.js";
+import { probeRetrieval } from "../src/jobs/probe-retrieval.js";
+import { tokenFile } from "../src/tokens/read-tokens.js";
+import {
+  ALIBI_MODEL,
+  CALIBRATION_TOKENS,
+  failureOf,
+  makeFolder,
+  ROPE_MODEL,
+  removeFolder,
+  VALIDATION_TOKENS,
+} from "./support.js";
+import { writeTinyModel } from "./tiny-model.js";
+
+const files = [tokenFile(VALIDATION_TOKENS)];
+const tinyFamily = (name: string): string =>
+  fileURLToPath(new URL(`../../../packages/decoder/testdata/families/${name}`, import.meta.url));
+
+let folder: string;
+/** Its bases fit positions 0 to 63. */
+let latent: string;
+/** It caches keys before the rotation. */
+let unrotated: string;
+/** Token ids below 96, which the tiny models have. */
+let tinyFiles: readonly ReturnType<typeof tokenFile>[];
+
+beforeAll(async () => {
+  folder = await makeFolder();
+  [latent, unrotated] = [join(folder, "latent"), join(folder, "unrotated")];
+  const calibration = { files: [tokenFile(CALIBRATION_TOKENS)], windows: 8, window: 64 };
+  const common = { model: ROPE_MODEL, keep: "1/4", heal: "none", maxPositions: 1088 } as const;
+  await foldCheckpoint({ ...common, output: latent, method: "latent", calibration }, quietContext);
+  await foldCheckpoint({ ...common, output: unrotated, method: "lorc" }, quietContext);
+  const tokens = join(folder, "tiny.u16");
+  await writeFile(
+    tokens,
+    Uint16Array.from({ length: 200 }, (_, index) => (index * index * 7 + index * 17) % 96),
+  );
+  tinyFiles = [tokenFile(tokens)];
+  return () => removeFolder(folder);
+});
+
+const listening = () => {
+  const notices: string[] = [];
+  return { notices, context: { ...quietContext, onNotice: (text: string) => void notices.push(text) } };
+};
+
+describe("eval at a shift", () => {
+  it("leaves the original, and shows that a fold after RoPE fits the positions it was calibrated on", async () => {
+    const { notices, context } = listening();
+    const { models } = await evaluateModels(
+      { models: [ROPE_MODEL, latent], files, windows: 4, window: 64, shifts: [1024] },
+      context,
+    );
+    const [original, fold] = models;
+    expect(original!.shifts!.map(({ shift }) => shift)).toEqual([0, 1024]);
+    // Rotations by angles that are rounded to float32 move logits by about 1e-5.
+    expect(Math.abs(original!.shifts![1]!.change - 1)).toBeLessThan(1e-4);
+    expect(fold!.shifts![0]).toMatchObject({ shift: 0, change: 1, ratio: fold!.ratio });
+    expect(fold!.shifts![1]!.ratio / fold!.ratio).toBeGreaterThan(1.01);
+    expect(fold!.shifts![1]!.kl! / fold!.kl!).toBeGreaterThan(1.01);
+    expect(notices).toEqual([]);
+  });
+
+  it("stays within the positions of a graph", async () => {
+    const options = { models: [latent], files, windows: 1 };
+    const { code, message } = await failureOf(evaluateModels({ ...options, shifts: [100] }, quietContext));
+    expect(code).toBe("usage");
+    expect(message).toMatch(
+      /^--shift 100: a window of 1024 tokens would end at position 1124, but .*latent has 1088 positions; fold it with --max-positions 1124, or ask for --window 988 or less$/,
+    );
+    const far = await failureOf(evaluateModels({ ...options, shifts: [2000] }, quietContext));
+    expect(far.message).toMatch(/--max-positions 3024$/);
+    await evaluateModels({ ...options, window: 16, shifts: [1088 - 16] }, quietContext);
+  });
+
+  it.each([
+    ["ALiBi", () => ALIBI_MODEL, /no input position_ids.*no effect/],
+    ["keys that are rotated where they are read", () => unrotated, /counts from the attention mask/],
+  ])("refuses %s", async (_, model, reason) => {
+    const options = { models: [model()], files, windows: 1, window: 64, shifts: [512] };
+    const { code, message } = await failureOf(evaluateModels(options, quietContext));
+    expect(code).toBe("unsupported-model");
+    expect(message).toMatch(reason);
+    expect(message).toContain(model());
+    await evaluateModels({ ...options, shifts: [0] }, quietContext);
+  });
+
+  it("refuses learned positions", async () => {
+    const models = [tinyFamily("gpt2")];
+    const options = { models, files: tinyFiles, windows: 1, window: 16, shifts: [4096] };
+    const { code, message } = await failureOf(evaluateModels(options, quietContext));
+    expect(code).toBe("unsupported-model");
+    expect(message).toContain("its positions are learned");
+  });
+
+  it("says where the original itself changes: LongRoPE chooses by the length of the text, the shift included", async () => {
+    const { notices, context } = listening();
+    const options = { files: tinyFiles, windows: 1, window: 8 };
+    // The original length is 16.
+    await evaluateModels({ ...options, models: [tinyFamily("phi3")], shifts: [8] }, context);
+    expect(notices).toEqual([]);
+    await evaluateModels({ ...options, models: [tinyFamily("phi3")], shifts: [16] }, context);
+    expect(notices).toEqual([expect.stringMatching(/phi3 itself changes by .* at shift 16: .*LongRoPE/)]);
+  });
+});
+
+describe("eval beside the first model", () => {
+  it("has the same figures with and without KL, and KL of 0 beside the model itself", async () => {
+    const options = { models: [latent, latent, ROPE_MODEL], files, windows: 3, window: 48 };
+    const both = await evaluateModels(options, quietContext);
+    const apart = await evaluateModels({ ...options, divergence: "skip" }, quietContext);
+    expect(both.windows).toBe(3);
+    const [first, same, original] = both.models;
+    expect(first).not.toHaveProperty("kl");
+    expect(same).toMatchObject({ kl: 0, changedChoices: 0, ratio: 1 });
+    expect(original!.kl).toBeGreaterThan(0.1);
+    expect(original!.changedChoices).toBeGreaterThan(0.1);
+    expect(original!.bootstrap.kl!.error).toBeGreaterThan(0);
+    for (const [index, model] of apart.models.entries()) {
+      expect(model).not.toHaveProperty("kl");
+      expect(model.ratio).toBeCloseTo(both.models[index]!.ratio, 6);
+      expect(model.positions).toMatchObject([{ start: 0, end: 48, tokens: 144 }]);
+    }
+  });
+
+  it("compares distributions over one vocabulary only, and says so", async () => {
+    const { notices, context } = listening();
+    const models = [tinyFamily("llama"), await writeTinyModel(join(folder, "larger"), { vocab_size: 97 })];
+    const result = await evaluateModels({ models, files: tinyFiles, windows: 1, window: 16 }, context);
+    expect(result.models[1]).not.toHaveProperty("kl");
+    expect(result.models[1]!.ratio).toBeGreaterThan(0);
+    expect(notices).toEqual([
+      expect.stringMatching(/^no KL for .*: its logits are over .* tokens, those of .* over 96$/),
+    ]);
+  });
+
+  it("measures LongPPL over the first model's key tokens", async () => {
+    const options = { models: [ROPE_MODEL, latent], files, windows: 8, window: 128 };
+    const { models, keyTokens } = await evaluateModels(
+      { ...options, longPerplexity: { shortContext: 8 } },
+      quietContext,
+    );
+    expect(keyTokens!.shortContext).toBe(8);
+    expect(keyTokens!.tokens).toBeGreaterThan(5);
+    // Key tokens are those of which the first model is sure by more than 2 nats.
+    expect(models[0]!.keyTokens).toMatchObject({ tokens: keyTokens!.tokens, ratio: 1 });
+    expect(models[0]!.keyTokens!.perplexity).toBeLessThan(Math.exp(2));
+    // What needs the long context suffers more from folding than the rest.
+    expect(models[1]!.keyTokens!.ratio).toBeGreaterThan(models[1]!.ratio);
+    const short = await failureOf(
+      evaluateModels({ ...options, longPerplexity: { shortContext: 120 } }, quietContext),
+    );
+    expect(short).toMatchObject({ code: "usage" });
+    expect(short.message).toMatch(/^--short-context 120: windows of 128 tokens .* ask for 64 or less$/);
+  });
+
+  it("counts exact answers of a fold beside its original", async () => {
+    const { buffer, byteOffset } = await readFile(VALIDATION_TOKENS);
+    const text = [...new Uint16Array(buffer, byteOffset, 103)];
+    const file = join(folder, "items.jsonl");
+    const item = { task: "text", length: 100, ids: text.slice(0, 100), answer_ids: text.slice(100) };
+    await writeFile(file, JSON.stringify(item));
+    const { models } = await probeRetrieval({ models: [ROPE_MODEL, latent], file }, quietContext);
+    expect(models.map(({ cacheBytesPerToken }) => cacheBytesPerToken)).toEqual([12_288, 3072]);
+    expect(models.map(({ all }) => all.items)).toEqual([1, 1]);
+    expect(models[0]!.all.teacherForced).toBe(1);
+  });
+});
