@@ -78,24 +78,33 @@ function chooseWindow(
   const contexts = folders.map(({ config }) => config.maxPositions ?? Number.POSITIVE_INFINITY);
   for (const [index, context] of contexts.entries()) checkWindow(window, context, folders[index]!.name);
   const chosen = Math.min(window ?? DEFAULT_WINDOW, ...contexts);
-  for (const { kind, name, config } of folders) {
-    if (kind === "onnx") checkShift(furthestShift, chosen, { name, positions: config.maxPositions });
-  }
+  for (const folder of folders) checkShift(furthestShift, chosen, folder);
   return chosen;
 }
 
-/** Rotation tables have a row for each position, and no more. */
-function checkShift(
-  shift: number,
-  window: number,
-  { name, positions = Number.POSITIVE_INFINITY }: { name: string; positions: number | undefined },
-): void {
+/** Positions that a checkpoint is exported for at most, unless its context is longer: its rotation tables have a row for each. */
+const EXPORTED_POSITIONS = 2 ** 20;
+/** Whole numbers that float32 holds: graphs without tables work angles out in it. */
+const FLOAT32_POSITIONS = 2 ** 24;
+
+/** Positions of a graph end where its rotation tables do. */
+function checkShift(shift: number, window: number, { name, kind, config }: ModelFolder): void {
   const needed = shift + window;
+  const positions =
+    kind === "onnx"
+      ? (config.maxPositions ?? FLOAT32_POSITIONS)
+      : Math.max(config.maxPositions ?? 0, EXPORTED_POSITIONS);
   if (shift === 0 || needed <= positions) return;
-  const shorter = shift < positions ? `, or ask for --window ${positions - shift} or less` : "";
+  const remedies = [
+    ...(kind === "onnx" && config.maxPositions !== undefined
+      ? [`fold it with --max-positions ${needed}`]
+      : []),
+    ...(shift < positions ? [`ask for --window ${positions - shift} or less`] : []),
+    `ask for --shift ${Math.max(0, positions - window)} or less`,
+  ];
   throw new CliError(
     "usage",
-    `--shift ${shift}: a window of ${window} tokens would end at position ${needed}, but ${name} has ${positions} positions; fold it with --max-positions ${needed}${shorter}`,
+    `--shift ${shift}: a window of ${window} tokens would end at position ${needed}, but ${name} has ${positions} positions; ${remedies.join(", or ")}`,
   );
 }
 
