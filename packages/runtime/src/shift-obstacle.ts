@@ -38,7 +38,8 @@ export async function findShiftObstacle(
 ): Promise<ShiftObstacle | undefined> {
   const far = Math.min(FAR, maxPositions - 2);
   if (far < 1) return undefined;
-  const tokens = [Math.floor(vocabularySize / 2), vocabularySize - 1];
+  // Ordinary tokens: the first of a vocabulary are special, the last may be padding.
+  const tokens = [Math.floor(vocabularySize / 3), Math.floor((2 * vocabularySize) / 3)];
   const logitsAt = (...positions: readonly number[]) => lastLogits(stateAt, tokens, positions);
   if (difference(await logitsAt(far), await logitsAt(0)) > ALIKE) return "absolute-positions";
   const near = await logitsAt(0, 1);
