@@ -92,15 +92,23 @@ describe("eval at a shift", () => {
     await evaluateModels({ ...options, window: 16, shifts: [1088 - 16] }, quietContext);
   });
 
-  it.each([
-    ["ALiBi", () => ALIBI_MODEL, /no input position_ids.*no effect/],
-    ["keys that are rotated where they are read", () => unrotated, /counts from the attention mask/],
-  ])("refuses %s", async (_, model, reason) => {
-    const options = { models: [model()], files, windows: 1, window: 64, shifts: [512] };
+  it("leaves a fold of keys before RoPE, and says that no shift reaches it", async () => {
+    const { notices, context } = listening();
+    const options = { files, windows: 1, window: 64, shifts: [100, 1000] };
+    const { models } = await evaluateModels({ ...options, models: [latent, unrotated] }, context);
+    expect(models[1]!.shifts!.map(({ change }) => change)).toEqual([1, 1, 1]);
+    expect(notices).toContainEqual(
+      expect.stringMatching(/unrotated is the same at every shift .* does not read position_ids/),
+    );
+    expect(notices).not.toContainEqual(expect.stringMatching(/latent is the same/));
+  });
+
+  it("refuses ALiBi", async () => {
+    const options = { models: [ALIBI_MODEL], files, windows: 1, window: 64, shifts: [512] };
     const { code, message } = await failureOf(evaluateModels(options, quietContext));
     expect(code).toBe("unsupported-model");
-    expect(message).toMatch(reason);
-    expect(message).toContain(model());
+    expect(message).toMatch(/no input position_ids.*no effect/);
+    expect(message).toContain(ALIBI_MODEL);
   });
 
   it("refuses learned positions", async () => {

@@ -77,6 +77,7 @@ export async function evaluateModels(
     cacheBytesPerToken,
   }));
   tellOfMovedOriginal(evaluations[0]!, context);
+  for (const evaluation of evaluations) tellOfUnreadPositions(evaluation, context);
   return { windows: windows.length, models: evaluations, ...describeKeyTokens(measured, shortContext) };
 }
 
@@ -120,4 +121,16 @@ function tellOfMovedOriginal(
       `the perplexity of ${path} itself changes by ${(100 * (change - 1)).toFixed(2)} % at shift ${shift}: its rotation depends on how long a text is (LongRoPE, dynamic NTK), or its graph rounds positions`,
     );
   }
+}
+
+/** Rotations at other positions round differently, so what is the same to the last bit has not been moved. */
+function tellOfUnreadPositions(
+  { path, nll, shifts = [] }: evaluateModels.Evaluation,
+  { onNotice }: JobContext,
+): void {
+  const moved = shifts.slice(1);
+  if (moved.length === 0 || moved.some((figures) => figures.nll !== nll)) return;
+  onNotice(
+    `${path} is the same at every shift to the last bit: its graph does not read position_ids but counts positions from the attention mask, so no shift can change it`,
+  );
 }

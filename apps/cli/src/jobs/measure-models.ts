@@ -123,7 +123,7 @@ const OBSTACLES: Readonly<Record<ShiftObstacle, string>> = {
   "no-position-input": "its graph has no input position_ids, as with ALiBi, so a shift would have no effect",
   "absolute-positions": "its positions are learned, so that every shift is another input to it",
   "positions-from-mask":
-    "it rotates cached keys where it reads them, at positions that its graph counts from the attention mask, so a shift would move queries alone",
+    "it rotates cached keys where it reads them, at positions that its graph counts from the attention mask, so a shift would move queries alone (folding it again gives a graph that does not)",
 };
 
 async function requireShifts({ path, lm }: OpenedModel): Promise<void> {
