@@ -60,9 +60,12 @@ describe.skipIf(!isBuilt)("kvfold", () => {
     ]);
     expect(eval_.stderr).toBe("");
     const { models } = JSON.parse(eval_.stdout) as { models: Record<string, unknown>[] };
-    expect(models.map((model) => Object.keys(model))).toEqual(
-      Array(2).fill(["path", "nll", "perplexity", "ratio", "tokens", "cacheBytesPerToken"]),
-    );
+    const figures = ["nll", "perplexity", "tokens", "ratio", "bootstrap"];
+    const divergences = ["kl", "changedChoices"];
+    expect(models.map((model) => Object.keys(model))).toEqual([
+      ["path", ...figures, "positions", "cacheBytesPerToken"],
+      ["path", ...figures, ...divergences, "positions", "cacheBytesPerToken"],
+    ]);
     const output = join(await temporaryFolder(), "quarter");
     const fold = await kvfold(["fold", ROPE_MODEL, "-o", output, "--keep", "1/4", ...fast, "--json"]);
     expect(JSON.parse(fold.stdout)).toMatchObject({
