@@ -10,5 +10,5 @@ export { multiply, multiplyTransposed, transposeMultiply } from "./multiply.js";
 export { NumericalError, type NumericalErrorCode } from "./numerical-error.js";
 export { obliqueBasis } from "./oblique-basis.js";
 export { principalBasis } from "./principal-basis.js";
-export { ridgeSolve } from "./solve.js";
+export { ridgeSolve, ridgeSolveInPlace } from "./solve.js";
 export { trace } from "./trace.js";

@@ -7,7 +7,7 @@ import { recordingProducts } from "../test/recording-products.js";
 import { add, subtract } from "./arithmetic.js";
 import { createMatrix, identity, type Matrix } from "./matrix.js";
 import { multiply } from "./multiply.js";
-import { ridgeSolve } from "./solve.js";
+import { ridgeSolve, ridgeSolveInPlace } from "./solve.js";
 
 /** `diag(values) · a` */
 const scaleRows = (a: Matrix, values: ArrayLike<number>): Matrix => ({
@@ -131,5 +131,22 @@ describe("ridgeSolve", () => {
       1e-12,
     );
     for (const amount of Object.values(work)) expect(amount).toBeGreaterThan(0);
+  });
+});
+
+describe("ridgeSolveInPlace", () => {
+  it("puts what ridgeSolve finds where the right sides were, to the bit", async () => {
+    const [gram, cross, prior] = [randomGram(40, 5), randomMatrix(40, 7, 6), randomMatrix(40, 7, 7)];
+    const expected = await ridgeSolve({ gram, cross, lambda: 0.5, prior });
+    const solution = await ridgeSolveInPlace({ gram, cross, lambda: 0.5, prior });
+    expect(solution).toEqual(expected);
+    expect(solution.data).toBe(cross.data);
+  });
+
+  it("overwrites nothing that it refuses", async () => {
+    const [gram, cross] = [randomGram(3, 5), randomMatrix(3, 2, 6)];
+    const before = [gram, cross].map(({ data }) => data.slice());
+    await expect(ridgeSolveInPlace({ gram, cross, lambda: -1 })).rejects.toThrow("lambda >= 0");
+    expect([gram.data, cross.data]).toEqual(before);
   });
 });

@@ -45,25 +45,46 @@ export declare namespace ridgeSolve {
  * (await ridgeSolve({ gram, cross, lambda: [1], prior: gram })).data[0]; // => 2.75
  * ```
  */
-export async function ridgeSolve({
+export async function ridgeSolve({ gram, cross, ...rest }: ridgeSolve.Options): Promise<Matrix> {
+  return ridgeSolveInPlace({ gram: copyOf(gram), cross: copyOf(cross), ...rest });
+}
+
+const copyOf = (matrix: Matrix): Matrix => ({ ...matrix, data: matrix.data.slice() });
+
+/**
+ * `ridgeSolve` without copies of its system, for those as large as memory: `gram` is overwritten (with the factor of
+ * `A + Λ` in its lower triangle), and the solution takes the place of `cross`, whose array it is. After an error both hold
+ * nothing of use.
+ *
+ * Numerics: the numbers of `ridgeSolve`.
+ *
+ * @throws {NumericalError} as `ridgeSolve`; what is wrong with the arguments is found before anything is overwritten.
+ * @example
+ * ```ts
+ * import { createMatrix, ridgeSolveInPlace } from "@kvfold/linalg";
+ * const gram = createMatrix(1, 1, Float64Array.of(3));
+ * const cross = createMatrix(1, 1, Float64Array.of(8));
+ * await ridgeSolveInPlace({ gram, cross, lambda: 1 });
+ * cross.data[0]; // => 2
+ * ```
+ */
+export async function ridgeSolveInPlace({
   products = plainProducts,
   ...system
 }: ridgeSolve.Options): Promise<Matrix> {
-  return runThrough(products, solve(system));
+  return runThrough(products, solveInPlace(system));
 }
 
-function* solve({ gram, cross, lambda, prior }: Omit<ridgeSolve.Options, "products">): Steps<Matrix> {
+function* solveInPlace({ gram, cross, lambda, prior }: Omit<ridgeSolve.Options, "products">): Steps<Matrix> {
   requireSystem({ gram, cross, lambda, prior });
   const n = gram.rows;
   const ridge = typeof lambda === "number" ? new Float64Array(n).fill(lambda) : lambda;
-  const factor = { ...gram, data: gram.data.slice() };
-  for (let i = 0; i < n; i++) factor.data[i * n + i]! += ridge[i]!;
-  yield* factorInPlace(factor);
-  const solution = { ...cross, data: cross.data.slice() };
-  if (prior !== undefined) addScaledRows(solution, prior, ridge);
-  yield* solveLowerInPlace(factor, solution);
-  yield* solveLowerTransposedInPlace(factor, solution);
-  return solution;
+  for (let i = 0; i < n; i++) gram.data[i * n + i]! += ridge[i]!;
+  yield* factorInPlace(gram);
+  if (prior !== undefined) addScaledRows(cross, prior, ridge);
+  yield* solveLowerInPlace(gram, cross);
+  yield* solveLowerTransposedInPlace(gram, cross);
+  return cross;
 }
 
 /** `target_i += factors_i · rows_i` */
