@@ -17,6 +17,7 @@ export { emitPlainAttention } from "./graph/emit-plain-attention.js";
 export { emitProjections } from "./graph/emit-projections.js";
 export { emitBlockParts, type ScoreParts } from "./graph/emit-scored.js";
 export { emitSlice } from "./graph/emit-slice.js";
+export { emitSoftCap } from "./graph/emit-soft-cap.js";
 export { type Emitter, type FloatType, OPSETS, type ProjectionFormat } from "./graph/emitter.js";
 export type { AttentionKind } from "./graph/positions.js";
 export { sideBySide } from "./graph/side-by-side.js";

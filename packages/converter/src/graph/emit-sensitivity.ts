@@ -4,6 +4,7 @@ import {
   emitBlockParts,
   emitJoinHeads,
   emitSlice,
+  emitSoftCap,
   emitSplitHeads,
   type ProjectionValues,
   type QueryBlock,
@@ -48,6 +49,8 @@ interface BlockSensitivity {
  * softmax's derivative. With errors of different keys independent, the expected square is `(q_m . e)^2 w_m` with
  * `w_m = sum_n w_mn` and `w_mn = a_mn^2 |(v_n - o_m) W_O|^2`. The queries times the root of their `w` have the second moment that
  * weighs key errors; the attention weights of the heads side by side have the one that weighs value errors.
+ *
+ * A soft cap lets through `1 - tanh²(s / cap)` of what an error does to score `s`: the `a_mn` of `w_m` are times that.
  */
 export function emitSensitivity(
   e: Emitter,
@@ -96,17 +99,17 @@ function emitBlock(
   e: Emitter,
   parts: ScoreParts,
   metric: OutputMetric,
-  { heads, scale }: AttentionWeights,
+  weights: AttentionWeights,
 ): BlockSensitivity {
-  const attention = emitAttentionWeights(e, parts, scale);
-  const pairWeights = emitPairWeights(e, attention, parts.value, metric);
+  const { attention, slopes } = emitAttentionWeights(e, parts, weights);
+  const pairWeights = emitPairWeights(e, { attention, slopes, value: parts.value }, metric);
   const queryWeights = emitRowSum(e.at("weight"), pairWeights);
   const root = e.node("Sqrt", "sensitive/Sqrt", [queryWeights]);
   return {
     sensitive: e.node("Mul", "sensitive/Mul", [parts.query, root]),
     queryWeights,
     pairWeights,
-    attention: e.reshape("weights/Reshape", attention, [heads, -1]),
+    attention: e.reshape("weights/Reshape", attention, [weights.heads, -1]),
   };
 }
 
@@ -118,26 +121,47 @@ function emitHeadPerQuery(e: Emitter, x: string, { heads, headDim, keys }: Atten
   return e.node("Gather", "Gather", [split, e.graph.int64(readers)], { attributes: { axis: 1 } });
 }
 
-/** `[1, H, S, T]`. */
-function emitAttentionWeights(e: Emitter, { query, key, bias }: ScoreParts, scale: number): string {
+/** What scores become, `[1, H, S, T]` each. */
+interface Shares {
+  readonly attention: string;
+  /** The attention weights times what a soft cap lets through of an error of their score. */
+  readonly slopes: string;
+}
+
+function emitAttentionWeights(
+  e: Emitter,
+  { query, key, bias }: ScoreParts,
+  { scale, softCap }: AttentionWeights,
+): Shares {
   const scaled = e.node("Mul", "scale/Mul", [query, e.scalar(scale)]);
-  const scores = e.node("MatMul", "scores/MatMul", [
-    scaled,
-    e.transpose("scores/Transpose", key, [0, 1, 3, 2]),
-  ]);
-  return e.node("Softmax", "Softmax", [e.node("Add", "bias/Add", [scores, bias])], {
-    attributes: { axis: -1 },
-  });
+  const keys = e.transpose("scores/Transpose", key, [0, 1, 3, 2]);
+  const scores = e.node("MatMul", "scores/MatMul", [scaled, keys]);
+  if (softCap === undefined) {
+    const attention = emitShares(e, scores, bias);
+    return { attention, slopes: attention };
+  }
+  const capped = emitSoftCap(e.at("scores"), scores, softCap);
+  const attention = emitShares(e, capped, bias);
+  return { attention, slopes: emitSlopes(e.at("slopes"), attention, capped, softCap) };
+}
+
+const emitShares = (e: Emitter, scores: string, bias: string): string =>
+  e.node("Softmax", "Softmax", [e.node("Add", "bias/Add", [scores, bias])], { attributes: { axis: -1 } });
+
+/** `a (1 - (s / cap)²)` of capped scores `s`. */
+function emitSlopes(e: Emitter, attention: string, capped: string, softCap: number): string {
+  const tanh = e.node("Mul", "tanh/Mul", [capped, e.scalar(1 / softCap)]);
+  const lost = e.node("Mul", "lost/Mul", [tanh, tanh]);
+  return e.node("Mul", "Mul", [attention, e.node("Sub", "Sub", [e.scalar(1), lost])]);
 }
 
 /**
- * `w_mn [1, H, B, T]` without a `[B, T, D]` intermediate: with `G = W_O W_Oᵀ`,
- * `w = a^2 (v G vᵀ - 2 v G oᵀ + o G oᵀ)`.
+ * `w_mn [1, H, B, T]` without a `[B, T, D]` intermediate: with `G = W_O W_Oᵀ` and `t` the slopes,
+ * `w = t^2 (v G vᵀ - 2 v G oᵀ + o G oᵀ)`.
  */
 function emitPairWeights(
   e: Emitter,
-  attention: string,
-  value: string,
+  { attention, slopes, value }: Shares & Pick<ScoreParts, "value">,
   { valueNorm, gram }: OutputMetric,
 ): string {
   const output = e.node("MatMul", "output/MatMul", [attention, value]);
@@ -152,7 +176,7 @@ function emitPairWeights(
   const distance = e.node("Sub", "distance/Sub", [norms, cross]);
   // A square: rounding must not take it below zero.
   const square = e.node("Max", "distance/Max", [distance, e.scalar(0)]);
-  const squared = e.node("Mul", "squared/Mul", [attention, attention]);
+  const squared = e.node("Mul", "squared/Mul", [slopes, slopes]);
   return e.node("Mul", "weight/Mul", [squared, square]);
 }
 
