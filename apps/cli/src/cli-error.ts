@@ -32,14 +32,21 @@ export type CliErrorCode =
 
 const marker = /*@__PURE__*/ Symbol.for("kvfold.cli.error");
 
+interface CliErrorOptions extends ErrorOptions {
+  readonly option?: string | undefined;
+}
+
 /** The one error of the command line: `code` says what was wrong, the message what to do about it. */
 export class CliError extends Error {
   override readonly name = "CliError";
   readonly code: CliErrorCode;
+  /** The option that the error is about, as jobs name it, e.g. `saveMoments`. The command line puts `--save-moments`. */
+  readonly option: string | undefined;
 
-  constructor(code: CliErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: CliErrorCode, message: string, { option, ...options }: CliErrorOptions = {}) {
     super(message, options);
     this.code = code;
+    this.option = option;
     Object.defineProperty(this, marker, { value: true });
   }
 

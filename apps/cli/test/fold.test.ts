@@ -71,7 +71,7 @@ describe("foldCheckpoint", () => {
     const healed = { ...options, output: join(folder, "healed"), moments, heal: "attention" } as const;
     expect(await failureOf(fold(healed))).toMatchObject({
       code: "calibration-missing",
-      message: expect.stringContaining("--heal none") as string,
+      message: expect.stringContaining("heal none") as string,
     });
     const { plan } = await fold({ ...healed, calibration });
     expect(plan.heal).toBe("attention");

@@ -60,8 +60,20 @@ describe("what nothing reads is named", () => {
       context,
     );
     expect(notices).toEqual([
-      "--seed 3 is not used: method svd-w draws no random numbers",
-      "--calibration is not used: nothing is measured or healed, and the budget needs no text",
+      "seed 3 is not used: method svd-w draws no random numbers",
+      "calibration is not used: nothing is measured or healed, and the budget needs no text",
+    ]);
+  });
+
+  it("by fold: number types, where a checkpoint alone is written", async () => {
+    const { notices, context } = listening();
+    const output = join(root, "halves");
+    await foldCheckpoint(
+      { model, output, keep: "1/2", method: "mean", formats: ["hf"], dtypes: ["fp16", "q4"] },
+      context,
+    );
+    expect(notices).toEqual([
+      "dtype q4 is not used: a checkpoint (format hf) holds one float type, here fp16",
     ]);
   });
 

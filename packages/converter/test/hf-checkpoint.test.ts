@@ -6,6 +6,7 @@ import { referenceLogits } from "../../decoder/test/reference/decoder.js";
 import {
   memoryFolder,
   syntheticCheckpoint,
+  tinyBloom,
   tinyLlama,
 } from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { memorySink } from "../../decoder/test/support/memory-sink.js";
@@ -65,6 +66,7 @@ describe("a folded Hugging Face checkpoint", () => {
       { keep: "1/2", method: "commuting" },
     ],
     ["Llama unfolded", config({}), { keep: "1" }],
+    ["BLOOM unfolded, which has no field for fewer KV heads", tinyBloom, { keep: "1" }],
   ] as const)(
     "computes, as plain GQA code would, what the graph computes: %s",
     async (_, fields, options) => {
@@ -72,7 +74,7 @@ describe("a folded Hugging Face checkpoint", () => {
       const { written, logits } = await foldToBoth(checkpoint, options);
       const share = Number(options.keep.split("/")[1] ?? 1);
       expect(written.config.shape.kvHeads).toBe(checkpoint.config.shape.kvHeads / share);
-      expect(written.config.shape.headDim).toBe(16);
+      expect(written.config.shape.headDim).toBe(checkpoint.config.shape.headDim);
       const expected = await referenceLogits(written, windows[0]!);
       expect(largestDifference(logits, expected.data)).toBeLessThan(LOGIT_TOLERANCE);
     },
@@ -92,6 +94,13 @@ describe("a folded Hugging Face checkpoint", () => {
 });
 
 describe("format hf refuses", () => {
+  it("fewer heads where a family's config cannot say so", async () => {
+    const { config } = await syntheticCheckpoint({ config: tinyBloom });
+    expect(() => planFold(config, { keep: "1/2", method: "mean", formats: ["hf"] })).toThrow(
+      "formats hf: a BLOOM checkpoint has no field for fewer KV heads; format onnx can hold it",
+    );
+  });
+
   it.each([
     [
       "methods that leave products after the rotation",

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import type { StageMoments } from "@kvfold/calibration";
 import { type FoldPlan, findBudget, findMethod, type planFold as plan, planFold } from "@kvfold/converter";
 import { type FolderJournal, openJournal } from "@kvfold/converter/node";
+import { floatDtype } from "@kvfold/decoder";
 import { CliError } from "../cli-error.js";
 import { clearStale } from "../files/clear-stale.js";
 import { journalFolder } from "../files/journal-folder.js";
@@ -90,10 +91,20 @@ export async function foldCheckpoint(
   };
 }
 
-/** Says of a seed that nothing draws from it. */
-function tellUnused({ seed = 0 }: FoldOptions, { method }: FoldPlan, { onNotice }: JobContext): void {
+/** Says of a seed that nothing draws from it, and of number types that no file is written in. */
+function tellUnused(
+  { seed = 0 }: FoldOptions,
+  { method, formats, dtypes }: FoldPlan,
+  { onNotice }: JobContext,
+): void {
   if (seed !== 0 && findMethod(method).draws !== true)
-    onNotice(`--seed ${seed} is not used: method ${method} draws no random numbers`);
+    onNotice(`seed ${seed} is not used: method ${method} draws no random numbers`);
+  const held = floatDtype(dtypes);
+  const others = dtypes.filter((dtype) => dtype !== held);
+  if (!formats.includes("onnx") && others.length > 0)
+    onNotice(
+      `dtype ${others.join()} is not used: a checkpoint (format hf) holds one float type, here ${held}`,
+    );
 }
 
 /** The options with `existing` settled. */
@@ -108,7 +119,7 @@ async function preparePlaces(options: FoldOptions, context: JobContext): Promise
   if (journal === undefined || !existsSync(journal)) await checkPlaces(options);
   if (journal === undefined && existsSync(journalFolder(output)))
     context.onNotice(
-      `${journalFolder(output)} holds the finished blocks of a fold that was stopped; go on from them with --resume, or remove it`,
+      `${journalFolder(output)} holds the finished blocks of a fold that was stopped; go on from them with resume, or remove it`,
     );
 }
 
@@ -189,17 +200,19 @@ async function findMoments(
   { signal, onNotice }: JobContext,
 ): Promise<MomentSource> {
   if (moments !== undefined && plan.taps.length === 0)
-    onNotice(`--moments ${moments} is not used: method ${plan.method} measures nothing`);
+    onNotice(`moments ${moments} is not used: method ${plan.method} measures nothing`);
   const reused =
     moments === undefined ? {} : { moments: await readMoments(moments, checkpoint.config, plan.taps) };
   const measures = plan.taps.length > 0 && moments === undefined;
   if (saveMoments !== undefined && !measures) {
-    throw new CliError("usage", `--save-moments: method ${plan.method} measures nothing; leave it out`);
+    throw new CliError("usage", `saveMoments: method ${plan.method} measures nothing; leave it out`, {
+      option: "saveMoments",
+    });
   }
   const runs = measures || plan.heal !== "none" || findBudget(plan.budget).needsText;
   if (!runs) {
     if (calibration !== undefined)
-      onNotice("--calibration is not used: nothing is measured or healed, and the budget needs no text");
+      onNotice("calibration is not used: nothing is measured or healed, and the budget needs no text");
     return reused;
   }
   if (calibration === undefined) throw calibrationMissing(plan, measures);
@@ -213,7 +226,8 @@ function calibrationMissing(plan: FoldPlan, measures: boolean): CliError {
   const { purpose, otherwise } = measures ? measuringText(plan) : runningText(plan);
   return new CliError(
     "calibration-missing",
-    `${purpose}: give some with --calibration FILE.txt (about 1 MB of what the model is for), or ${otherwise}`,
+    `calibration: ${purpose}; give a text (about 1 MB of what the model is for), or ${otherwise}`,
+    { option: "calibration" },
   );
 }
 
@@ -225,13 +239,13 @@ interface TextPurpose {
 
 const measuringText = ({ method }: FoldPlan): TextPurpose => ({
   purpose: `method ${method} measures activations`,
-  otherwise: "reuse measurements with --moments FILE, or choose --method svd-w, which needs none",
+  otherwise: "reuse measurements (moments), or choose method svd-w, which needs none",
 });
 
 const runningText = ({ heal, budget }: FoldPlan): TextPurpose =>
   heal === "none"
-    ? { purpose: `budget ${budget} runs the model on text`, otherwise: "leave it out with --budget uniform" }
-    : { purpose: `healing (${heal}) runs the model on text`, otherwise: "leave it out with --heal none" };
+    ? { purpose: `budget ${budget} runs the model on text`, otherwise: "leave it out with budget uniform" }
+    : { purpose: `healing (${heal}) runs the model on text`, otherwise: "leave it out with heal none" };
 
 const describeAsText = (text: CalibrationText): Record<string, string> =>
   Object.fromEntries(Object.entries(describeText(text)).map(([key, value]) => [key, String(value)]));

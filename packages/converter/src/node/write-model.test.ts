@@ -114,7 +114,8 @@ describe("writeModel", () => {
 
   it("writes a checkpoint, which opens again", async () => {
     const to = join(root, "folded");
-    await withCheckpoint({ config: tinyLlama }, async (checkpoint, from) => {
+    // As transformers 5 writes it: the output's type may be another, and has the older name.
+    await withCheckpoint({ config: { ...tinyLlama, dtype: "bfloat16" } }, async (checkpoint, from) => {
       const plan = planFold(checkpoint.config, { keep: "1/2", method: "mean", formats: ["hf"] });
       await writeModel({ checkpoint, plan, from, to, record: () => ({}) });
     });
@@ -126,6 +127,7 @@ describe("writeModel", () => {
     ]);
     const written = await openCheckpoint(await directorySource(to));
     expect(written.config.fields).toMatchObject({ num_key_value_heads: 2, torch_dtype: "float32" });
+    expect(written.config.fields).not.toHaveProperty("dtype");
     expect(await written.read("model.layers.1.self_attn.k_proj.weight", [32, 32])).toHaveLength(1024);
     await written.close();
   });

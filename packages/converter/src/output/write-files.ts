@@ -94,7 +94,12 @@ async function openFormat(
   const dtype = floatDtype(plan.dtypes) === "fp16" ? "F16" : "F32";
   const output = checkpointOutput(config, await openTensors(target, `${folder}model.safetensors`, dtype));
   const torchType = dtype === "F16" ? "float16" : "float32";
-  return { folder, outputs: [output], config: () => ({ ...output.config(), torch_dtype: torchType }) };
+  return { folder, outputs: [output], config: () => withDtype(output.config(), torchType) };
+}
+
+/** A config says its weights' type once: under the name that versions of transformers before 5 read, too. */
+function withDtype({ dtype: _, ...fields }: Record<string, unknown>, type: string): Record<string, unknown> {
+  return { ...fields, torch_dtype: type };
 }
 
 async function openTensors(target: ModelTarget, path: string, dtype: "F32" | "F16") {

@@ -35,7 +35,8 @@ export function requireCheckpointFormat({ family, standard, blocks }: ModelConfi
       option: "formats",
     });
   };
-  if (standard.kvHeads === undefined) refuse(`a ${family.name} checkpoint has no field for fewer KV heads`);
+  if (method !== none && standard.kvHeads === undefined)
+    refuse(`a ${family.name} checkpoint has no field for fewer KV heads`);
   if (!method.standardShape) {
     refuse(
       `method ${method.name} ${describeExtras(method)}, which plain GQA code does not have (${able.join(", ")} do without)`,
