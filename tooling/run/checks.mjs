@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { runProgram, stopCode } from "./child.mjs";
 import { ensureChromium } from "./chromium.mjs";
 import { addCounts, countOne, countVitest, formatCounts } from "./counts.mjs";
-import { prepareWorkspace, turboTask } from "./workspace.mjs";
+import { buildFolder, prepareWorkspace, turboTask } from "./workspace.mjs";
 
 /**
  * @typedef {import("./counts.mjs").Counts} Counts
@@ -57,12 +57,13 @@ export async function runChecks() {
 }
 
 /**
- * Runs the tests in browsers alone.
+ * Runs the tests in browsers alone. They load the web app as it is published, so that is built first.
  *
  * @returns {Promise<number>} the exit code, as that of `runChecks`
  */
 export async function runBrowserTests() {
-  if (!(await prepareWorkspace())) return stopCode() ?? conclude([countOne("failed")]);
+  const ready = (await prepareWorkspace()) && (await buildFolder("apps/web"));
+  if (!ready || stopCode() !== undefined) return stopCode() ?? conclude([countOne("failed")]);
   const counts = await runVitest(BROWSER_TESTS);
   return stopCode() ?? conclude([counts]);
 }
