@@ -2,13 +2,15 @@
  * Reproduces the figures of mix-30m, a model of the shape of Qwen3 with a context of 4096 tokens, as it is, unfolded:
  * perplexity on prose, code and retrieval documents, and exact answers to retrieval prompts.
  *
- * `node bench/mix-30m.mjs --models FOLDER --texts FOLDER [--windows 4] [--limit 2] [--dtype fp32]`
+ * `node bench/mix-30m.mjs --models FOLDER --texts FOLDER [--windows 4] [--limit 2] [--dtype fp32] [--out docs/mix-30m.json]`
  *
  * The first folder holds `mix-30m`; the second `validation-prose.u16`, `validation-code.u16`, `validation-retrieval.u16`
  * and `retrieval-validation.jsonl`. Without `--windows` and `--limit` all is measured, which takes an hour or more on two
- * cores, and the exit code is 1 where a perplexity is further than 0.1 % from the figure of the model's authors.
+ * cores, and the exit code is 1 where a perplexity is further than 0.1 % from the figure of the model's authors. With
+ * `--out` the figures go into a file, of which `render-quality.mjs` makes a section of docs/results.md.
  */
 import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatBytes } from "@kvfold/runtime";
 import {
@@ -107,6 +109,16 @@ const { groups, all } = (
   )
 ).models[0];
 console.log(`\n${renderTable([...groups, { task: "all", length: "", ...all }], answerColumns)}`);
+const out = textOption("out");
+if (out !== undefined) {
+  const texts = figures.map(({ name, tokens, perplexity, expected }) => ({
+    name,
+    tokens,
+    perplexity,
+    expected,
+  }));
+  await writeFile(out, `${JSON.stringify({ texts, retrieval: groups }, null, 1)}\n`);
+}
 console.log(`\npeak memory ${formatBytes(process.resourceUsage().maxRSS * 1024)}`);
 
 const off = figures.filter(({ perplexity, expected }) => !(Math.abs(perplexity / expected - 1) <= TOLERANCE));

@@ -1,5 +1,6 @@
 /**
- * Makes the table of docs/results.md out of docs/results.json, between its two markers, and the picture beside it.
+ * Makes the tables of docs/results.md out of docs/results.json and docs/mix-30m.json (`mix-30m.mjs --out`), between their
+ * markers, and the picture beside them.
  * `node bench/render-quality.mjs`
  */
 import { readFile, writeFile } from "node:fs/promises";
@@ -7,6 +8,7 @@ import { repositoryPath } from "./paths.mjs";
 
 const all = JSON.parse(await readFile(repositoryPath("docs/results.json"), "utf8"));
 const rows = all.filter((row) => row.draw === 0 && row.floatType === "float32");
+const mix = JSON.parse(await readFile(repositoryPath("docs/mix-30m.json"), "utf8"));
 const models = ["prose-27m", "prose-6m", "prose-bloom-6m"];
 const folded = rows.filter(({ method }) => method !== "none");
 const originals = new Map(rows.filter(({ method }) => method === "none").map((row) => [row.model, row]));
@@ -34,7 +36,14 @@ const COPY_DISTANCE = 128;
 const TIMED_MODEL = "prose-27m";
 
 const page = repositoryPath("docs/results.md");
-const tables = { table: qualityTable(), sizes: sizeTable(), draws: drawTable(), halves: halfTable() };
+const tables = {
+  table: qualityTable(),
+  sizes: sizeTable(),
+  draws: drawTable(),
+  halves: halfTable(),
+  "mix-texts": mixTextTable(),
+  "mix-retrieval": mixRetrievalTable(),
+};
 let text = await readFile(page, "utf8");
 for (const [name, table] of Object.entries(tables))
   text = text.replace(
@@ -127,6 +136,30 @@ function halfTable() {
       `${(100 * (half.perplexity / full.perplexity - 1)).toFixed(3)} %`,
     ]);
   return markdown(["model", "method", "cache", "float32", "float16", "change"], lines);
+}
+
+/** Perplexities of mix-30m, unfolded, beside those of the program that trained it. */
+function mixTextTable() {
+  const lines = mix.texts.map(({ name, tokens, perplexity, expected }) => [
+    name,
+    tokens,
+    perplexity.toFixed(4),
+    expected.toFixed(3),
+    `${(100 * (perplexity / expected - 1)).toFixed(3)} %`,
+  ]);
+  return markdown(["text", "tokens", "kvfold", "in training", "difference"], lines);
+}
+
+/** Exact answers of mix-30m, unfolded. */
+function mixRetrievalTable() {
+  const lines = mix.retrieval.map(({ task, length, items, teacherForced, greedy, accuracy }) => [
+    task,
+    length,
+    `${teacherForced}/${items}`,
+    `${greedy}/${items}`,
+    `${(100 * accuracy).toFixed(2)} %`,
+  ]);
+  return markdown(["task", "length", "teacher-forced", "greedy", "tokens"], lines);
 }
 
 function sameFold(a, b) {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
 import { readUtf8 } from "@kvfold/decoder/node";
-import { type TextTokenizer, textTokenizer } from "@kvfold/runtime";
+import { checkTokenizerFile, type TextTokenizer, textTokenizer } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
 
 /**
@@ -17,7 +17,9 @@ export async function readTokenizer(folder: string): Promise<TextTokenizer> {
   const settings = (await readUtf8(join(folder, "tokenizer_config.json"))) ?? "{}";
   try {
     const fields = JSON.parse(settings) as textTokenizer.Settings;
-    return textTokenizer(new Tokenizer(JSON.parse(definition) as object, fields), fields);
+    const parsed = JSON.parse(definition) as object;
+    checkTokenizerFile(parsed);
+    return textTokenizer(new Tokenizer(parsed, fields), fields);
   } catch (cause) {
     const reason = (cause as Error).message;
     throw malformed(
