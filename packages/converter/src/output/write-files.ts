@@ -98,7 +98,8 @@ async function openFormat(
 }
 
 /** A config says its weights' type once: under the name that versions of transformers before 5 read, too. */
-function withDtype({ dtype: _, ...fields }: Record<string, unknown>, type: string): Record<string, unknown> {
+function withDtype(config: Record<string, unknown>, type: string): Record<string, unknown> {
+  const { dtype: _, ...fields } = config;
   return { ...fields, torch_dtype: type };
 }
 
