@@ -2,9 +2,11 @@ import type { StageMoments } from "@kvfold/calibration";
 import type { AttentionWeights, Linear } from "@kvfold/decoder";
 import { createMatrix, type Matrix, type Moments, sliceMoments } from "@kvfold/linalg";
 import { ConverterError } from "../converter-error.js";
+import type { Tap } from "../graph/taps.js";
 import type { Group, Side } from "../methods/method.js";
 import type { FoldPlan, SidePlan } from "../plan/fold-plan.js";
 import type { ChunkRule } from "./chunks-of-pairs.js";
+import { momentsByTap } from "./spread-moments.js";
 
 /** What is known of one layer when its bases are chosen. */
 export interface LayerContext {
@@ -13,13 +15,15 @@ export interface LayerContext {
   readonly attention: AttentionWeights;
   readonly moments: StageMoments;
   readonly outputBias: boolean;
+  /** Positions that moments of rotated keys are spread over. */
+  readonly context?: number | undefined;
   /** For methods with a joint latent. */
   readonly chunks?: ChunkRule | undefined;
 }
 
 /** That of one layer of a model: what its plan says of it, with what was loaded and measured. */
 export function layerContext(
-  { seed, bias, chunk, maxPositions }: FoldPlan,
+  { seed, bias, chunk, context, maxPositions }: FoldPlan,
   { layer, attention, moments }: Pick<LayerContext, "layer" | "attention" | "moments">,
 ): LayerContext {
   return {
@@ -28,14 +32,16 @@ export function layerContext(
     moments,
     seed,
     outputBias: bias === "free",
+    context,
     chunks: chunk === undefined ? undefined : { chunk, maxPositions },
   };
 }
 
 /** The groups of one side of a layer, in head order, as methods see them. */
 export function groupsOf(side: Side, plan: SidePlan, context: LayerContext): readonly Group[] {
-  const { attention, layer, seed, moments, outputBias } = context;
+  const { attention, layer, seed, outputBias } = context;
   const { headDim, rope } = attention;
+  const measured = measuredBy(context);
   const width = plan.span * headDim;
   const projection = side === "keys" ? attention.key : attention.value;
   return Array.from({ length: plan.heads }, (_, index) => ({
@@ -48,13 +54,17 @@ export function groupsOf(side: Side, plan: SidePlan, context: LayerContext): rea
     span: plan.span,
     rank: plan.rank,
     weights: () => columns(projection, index * width, (index + 1) * width),
-    moments: () => sliceMoments(momentsOf(moments, side), index * width, (index + 1) * width),
-    measured: (tap) => momentsOf(moments, tap),
+    moments: () => sliceMoments(measured(side), index * width, (index + 1) * width),
+    measured,
     readers: readersOf(attention, index * plan.span, plan.span),
     outputWeights: (head) => outputRows(attention, head),
     outputBias,
   }));
 }
+
+/** The moments of the layer's taps, as methods see them. */
+const measuredBy = ({ attention, moments, context }: LayerContext): ((tap: Tap) => Moments) =>
+  momentsByTap(moments, momentsOf, context === undefined ? undefined : { attention, context });
 
 /** The query heads that read each of `count` KV heads from `first` on: neighbours, as in GQA. */
 export function readersOf(

@@ -48,6 +48,8 @@ export interface FoldPlan {
   readonly attention: AttentionKind;
   /** For methods with a joint latent: the chunks that keys are turned in. */
   readonly chunk?: Chunk;
+  /** Positions that the moments of rotated keys are spread over; those of the calibration windows alone without it. */
+  readonly context?: number;
   /** Activations whose moments are measured; empty for methods without calibration. */
   readonly taps: readonly Tap[];
   readonly formats: readonly Format[];

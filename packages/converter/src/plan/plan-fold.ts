@@ -8,6 +8,7 @@ import { type BudgetChoice, budgetName, UNIFORM } from "./budget-name.js";
 import { cacheFigures } from "./cache-size.js";
 import { chooseHeal } from "./choose-heal.js";
 import { type Chunk, planChunk } from "./chunk.js";
+import { planContext } from "./context.js";
 import type { FoldPlan, Format, LayerPlan } from "./fold-plan.js";
 import { formatKeep, isWhole, type Keep, parseKeep } from "./keep.js";
 import { parseKeyShare } from "./key-share.js";
@@ -39,6 +40,11 @@ export declare namespace planFold {
     readonly budget?: BudgetChoice | undefined;
     /** For methods with a joint latent: the chunks that keys are turned in; `{ least: 8, phase: 0.8 }` without it. */
     readonly chunk?: Chunk | undefined;
+    /**
+     * For methods that fold keys after their rotation: positions that their moments are spread over, so that the bases suit
+     * all of them. Without it the bases suit the positions within the calibration windows.
+     */
+    readonly context?: number | undefined;
     /** What is refitted after folding; the method's own choice without it. */
     readonly heal?: Heal | undefined;
     readonly formats?: readonly Format[];
@@ -83,7 +89,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     attention: layers.every((layer, index) => isFused(config, index, method, layer))
       ? "group-query"
       : "plain",
-    taps: method.taps,
+    ...planContext(options.context, method, config),
     formats,
     bias: formats.includes("hf") && config.standard.biases === undefined ? "none" : "free",
     dtypes,

@@ -1,0 +1,79 @@
+import type { StageMoments } from "@kvfold/calibration";
+import type { AttentionWeights } from "@kvfold/decoder";
+import type { Moments } from "@kvfold/linalg";
+import { meanTurns, ropeFrequencies } from "@kvfold/rope";
+import type { Tap } from "../graph/taps.js";
+import { turnMoments } from "../methods/turned-moments.js";
+
+/** What the moments of a layer are spread with. */
+export interface Spread {
+  readonly attention: AttentionWeights;
+  /** Positions, from 0 on. */
+  readonly context: number;
+}
+
+/**
+ * Moments of a tap as text at every position of the context would give them: of rotated keys from those of keys before the
+ * rotation, of sensitive queries from those of queries at the keys that they attend to. `undefined` for taps that do not
+ * depend on positions.
+ *
+ * Exact where keys do not depend on their positions themselves (docs/method.md, Moments at every position).
+ */
+export function spreadMoments(
+  tap: Tap,
+  measured: (tap: Tap) => Moments,
+  { attention, context }: Spread,
+): Moments | undefined {
+  const { heads, kvHeads } = attention;
+  if (attention.rope === undefined) return sameMoments(tap, measured);
+  if (tap === "keys") return turned(measured("keysBeforeRope"), kvHeads, { attention, context });
+  if (tap === "sensitiveQueries") return turned(measured("queriesAtKeys"), heads, { attention, context });
+  return undefined;
+}
+
+/** Without rotation nothing turns. */
+function sameMoments(tap: Tap, measured: (tap: Tap) => Moments): Moments | undefined {
+  if (tap === "keys") return measured("keysBeforeRope");
+  return tap === "sensitiveQueries" ? measured("queriesAtKeys") : undefined;
+}
+
+function turned(moments: Moments, keyHeads: number, { attention, context }: Spread): Moments {
+  const { headDim, rope } = attention;
+  const { inverseFrequencies, attentionScaling } = ropeFrequencies(rope!, context);
+  const chunks = Array.from(inverseFrequencies, () => context);
+  const turns = meanTurns({ frequencies: inverseFrequencies, chunks });
+  const columns = { headDim, rotaryDim: rope!.rotaryDim, keyHeads };
+  return scaled(turnMoments(moments, columns, turns), columns, attentionScaling);
+}
+
+/** What turns is also multiplied by the attention factor. */
+function scaled(
+  moments: Moments,
+  { headDim, rotaryDim }: { readonly headDim: number; readonly rotaryDim: number },
+  factor: number,
+): Moments {
+  if (factor === 1) return moments;
+  const { width, sum, gram } = moments;
+  const gain = (column: number) => (column % headDim < rotaryDim ? factor : 1);
+  return {
+    ...moments,
+    sum: sum.map((value, column) => value * gain(column)),
+    gram: gram.map((value, at) => value * gain(Math.floor(at / width)) * gain(at % width)),
+  };
+}
+
+/** The moments of a layer, spread where its plan says so; each is made once. */
+export function momentsByTap(
+  stage: StageMoments,
+  find: (stage: StageMoments, tap: Tap) => Moments,
+  spread: Spread | undefined,
+): (tap: Tap) => Moments {
+  if (spread === undefined) return (tap) => find(stage, tap);
+  const made = new Map<Tap, Moments>();
+  return (tap) => {
+    const moments =
+      made.get(tap) ?? spreadMoments(tap, (name) => find(stage, name), spread) ?? find(stage, tap);
+    made.set(tap, moments);
+    return moments;
+  };
+}
