@@ -25,8 +25,10 @@ export interface TokenIds {
   slots(tokens: Tokens): string;
   /** `[B, S]` or `[B, T]`: `0, 1, 2, …` for each sequence. */
   indices(tokens: Tokens): string;
-  /** Scalar: number of tokens. */
+  /** Scalar: number of tokens of a sequence. */
   count(tokens: Tokens): string;
+  /** Scalar: number of sequences. */
+  sequences(): string;
 }
 
 /** Each is written when it is first asked for. */
@@ -34,7 +36,9 @@ export function emitTokenIds(e: Emitter, { inputIds, attentionMask, positionIds 
   const source = { new: inputIds, all: attentionMask };
   const part = (tokens: Tokens) => e.at(tokens === "new" ? "query" : "key");
   const [zero, one] = [e.graph.int64([0], []), e.graph.int64([1], [])];
-  const count = memoise<Tokens, string>(String, (tokens) => emitLength(part(tokens), source[tokens]));
+  const count = memoise<Tokens, string>(String, (tokens) =>
+    emitDimension(part(tokens).at("length"), source[tokens], 1),
+  );
   const first = once(() => e.node("Sub", "query/Sub", [count("all"), count("new")]));
   const slots = memoise<Tokens, string>(String, (tokens) =>
     part(tokens).node("Range", "Range", [tokens === "new" ? first() : zero, count("all"), one]),
@@ -44,6 +48,7 @@ export function emitTokenIds(e: Emitter, { inputIds, attentionMask, positionIds 
   return {
     positions: () => positionIds!,
     count,
+    sequences: once(() => emitDimension(e.at("sequences"), inputIds, 0)),
     slots,
     realPlaces: (tokens) => (tokens === "new" ? newPlaces() : allPlaces()),
     indices: memoise<Tokens, string>(String, (tokens) => {
@@ -61,8 +66,8 @@ function emitLast(e: Emitter, value: string, count: string): string {
   return e.node("Slice", "Slice", [value, start, end, e.graph.int64([1])]);
 }
 
-/** int64 scalar: the second dimension of `value`. */
-function emitLength(e: Emitter, value: string): string {
-  const shape = e.node("Shape", "length/Shape", [value]);
-  return e.node("Gather", "length/Gather", [shape, e.graph.int64([1], [])], { attributes: { axis: 0 } });
+/** int64 scalar: a dimension of `value`. */
+function emitDimension(e: Emitter, value: string, axis: number): string {
+  const shape = e.node("Shape", "Shape", [value]);
+  return e.node("Gather", "Gather", [shape, e.graph.int64([axis], [])], { attributes: { axis: 0 } });
 }
