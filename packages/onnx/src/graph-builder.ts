@@ -9,6 +9,7 @@ import {
   TensorProtoSchema,
 } from "onnx-buf";
 import type { ExternalLocation } from "./external-location.js";
+import { nodeProto } from "./graph-proto.js";
 import {
   createScope,
   defineName,
@@ -18,7 +19,6 @@ import {
   type ModelNames,
 } from "./graph-scope.js";
 import { int64 } from "./int64.js";
-import { nodeProto } from "./node-proto.js";
 import { OnnxError } from "./onnx-error.js";
 import { tensorProto } from "./tensor-proto.js";
 import { int64Value, type TensorValue } from "./tensor-value.js";

@@ -1,6 +1,6 @@
 import type { DataType } from "./data-type.js";
+import { nodeProto } from "./graph-proto.js";
 import type { AttributeValue, GraphAttribute, GraphNode, GraphValue } from "./graph-view.js";
-import { nodeProto } from "./node-proto.js";
 import { OnnxError } from "./onnx-error.js";
 import type { TensorValue } from "./tensor-value.js";
 
