@@ -64,6 +64,9 @@ const cases: readonly Case[] = [
   { what: "ALiBi", config: tinyBloom, span: 3, rank: 20, chunks: [], count: 40 },
 ];
 
+/** Sums of float32 against float64. */
+const TOLERANCE = 1e-5;
+
 describe("latents that lose something are read as plain loops read them", () => {
   it.each(cases)("$what", async ({ config, count, ...options }) => {
     const checkpoint = await syntheticCheckpoint({ config });
@@ -90,8 +93,29 @@ describe("latents that lose something are read as plain loops read them", () => 
   });
 });
 
-/** Sums of float32 against float64. */
-const TOLERANCE = 1e-5;
+describe("joint latents in other types", () => {
+  it.each([
+    // Numbers of float16 have 11 bits; the errors of some dozen sums and products add up.
+    ["fp16", 2e-2],
+    // Projections alone have four bits, and those of both forms are the same.
+    ["q4", TOLERANCE],
+  ] as const)("%s: a step reads what a text reads", async (dtype, tolerance) => {
+    const checkpoint = await syntheticCheckpoint({ config: grouped });
+    const fold = (layer: AttentionWeights) =>
+      withJointLatent(layer, { span: 2, rank: 24, chunks: byFrequency });
+    const tokens = tokensOf(40);
+    await withModel(await exportModel(checkpoint, { fold, dtype, maxPositions: 64 }), async (session) => {
+      const lm = createCausalLM(session);
+      const { data } = await lm.forward(tokens);
+      const state = lm.createState();
+      await state.prefill(tokens.slice(0, -1));
+      expect(relativeError(await state.decode(tokens.at(-1)!), data.slice(-VOCABULARY))).toBeLessThan(
+        tolerance,
+      );
+      state.dispose();
+    });
+  });
+});
 
 /** Largest difference over the largest number. */
 function relativeError(values: ArrayLike<number>, expected: ArrayLike<number>): number {
