@@ -35,13 +35,14 @@ export interface TokenIds {
 export function emitTokenIds(e: Emitter, { inputIds, attentionMask, positionIds }: DecoderInputs): TokenIds {
   const source = { new: inputIds, all: attentionMask };
   const part = (tokens: Tokens) => e.at(tokens === "new" ? "query" : "key");
-  const [zero, one] = [e.graph.int64([0], []), e.graph.int64([1], [])];
+  // Constants that nothing uses would be warned of.
+  const int64 = (value: number) => e.graph.int64([value], []);
   const count = memoise<Tokens, string>(String, (tokens) =>
     emitDimension(part(tokens).at("length"), source[tokens], 1),
   );
   const first = once(() => e.node("Sub", "query/Sub", [count("all"), count("new")]));
   const slots = memoise<Tokens, string>(String, (tokens) =>
-    part(tokens).node("Range", "Range", [tokens === "new" ? first() : zero, count("all"), one]),
+    part(tokens).node("Range", "Range", [tokens === "new" ? first() : int64(0), count("all"), int64(1)]),
   );
   const allPlaces = once(() => emitKeyPositions(e.at("key"), attentionMask));
   const newPlaces = once(() => emitLast(part("new").at("places"), allPlaces(), count("new")));
@@ -53,7 +54,7 @@ export function emitTokenIds(e: Emitter, { inputIds, attentionMask, positionIds 
     realPlaces: (tokens) => (tokens === "new" ? newPlaces() : allPlaces()),
     indices: memoise<Tokens, string>(String, (tokens) => {
       const at = part(tokens).at("indices");
-      const range = at.node("Range", "Range", [zero, count(tokens), one]);
+      const range = at.node("Range", "Range", [int64(0), count(tokens), int64(1)]);
       return at.node("Expand", "Expand", [range, at.node("Shape", "Shape", [source[tokens]])]);
     }),
   };
