@@ -3,8 +3,13 @@
  * over chunk sizes and spans, at equal bytes of cache. All graphs of a shape run in turn, so that a busy machine slows them
  * alike; medians, in milliseconds. Each cell is the step with the whole cache as outputs, which Node copies, and, in
  * brackets, with none of it. Random weights; the layer's projections are small and the same for all.
- * `node bench/anchored-step.mjs [--context 4096] [--repeats 25] [--threads 2] [--quantile 0.5] [--shapes prose-27m,mix-30m]`
+ * Where other work disturbs that, `--kernels` adds the time inside of ONNX Runtime's kernels: of each node its fastest run,
+ * summed over the layer, and over what all layers of a model share.
+ * `node bench/anchored-step.mjs [--context 4096] [--repeats 25] [--threads 2] [--quantile 0.5] [--kernels] [--shapes prose-27m,mix-30m]`
  */
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as ort from "onnxruntime-node";
 import { fail, machine, textOption } from "./paths.mjs";
 import {
@@ -42,9 +47,8 @@ const chunkings = {
   ),
 };
 
-async function openLayer(config, attention, kind) {
+async function openLayer(config, [attention, kind], profile) {
   const { bytes, externalData } = decoderOf(config, attention, kind);
-  const profile = textOption("profile");
   const session = await ort.InferenceSession.create(bytes, {
     externalData,
     intraOpNumThreads: threads,
@@ -93,32 +97,63 @@ async function measure(layers) {
   return times.map(({ all, none }) => `${typical(all).toFixed(2)} (${typical(none).toFixed(2)})`);
 }
 
-async function table(name) {
-  const shape = shapes[name] ?? fail(`${name} is none of ${Object.keys(shapes).join(", ")}`);
-  const config = configOf({ ...shape, ...rest });
+/** The fastest run of each node, in milliseconds: of the layer, and of what layers share. */
+async function kernelTimes(folder, prefix) {
+  const file = (await readdir(folder)).find((name) => name.startsWith(prefix));
+  const events = JSON.parse(await readFile(join(folder, file), "utf8"));
+  const fastest = new Map();
+  for (const { cat, name, dur, args } of events) {
+    // An If's own time counts its branch again.
+    if (cat !== "Node" || !name.endsWith("_kernel_time") || args.op_name === "If") continue;
+    fastest.set(name, Math.min(dur, fastest.get(name) ?? Number.POSITIVE_INFINITY));
+  }
+  const sum = (part) =>
+    [...fastest].reduce((total, [name, time]) => total + (name.includes(part) ? time : 0), 0) / 1000;
+  return `${sum("layers.0").toFixed(2)} + ${sum("/positions/").toFixed(2)}`;
+}
+
+function rowsOf(config, { groups }) {
   const only = textOption("only");
-  const rows = [
+  return [
     ["original, GroupQueryAttention", () => [originalLayer(config), "group-query"], [0]],
     ["original, MatMul and Softmax", () => [originalLayer(config), "plain"], [0]],
-    ["`latent`", (groups) => [latentLayer(config, groups), "group-query"], shape.groups],
-    ["`latent-pre-rope`", (groups) => [lateLayer(config, groups), "plain"], shape.groups],
+    ["`latent`", (count) => [latentLayer(config, count), "group-query"], groups],
+    ["`latent-pre-rope`", (count) => [lateLayer(config, count), "plain"], groups],
     ...Object.entries(chunkings).map(([label, chunkOf]) => [
       label,
-      (groups) => [jointLayer(config, groups, chunkOf), "plain"],
-      shape.groups,
+      (count) => [jointLayer(config, count, chunkOf), "plain"],
+      groups,
     ]),
   ].filter(([label]) => only === undefined || label.includes(only));
-  const cells = rows.flatMap(([label, make, groups]) => groups.map((count) => ({ label, make, count })));
+}
+
+async function table(name, folder) {
+  const shape = shapes[name] ?? fail(`${name} is none of ${Object.keys(shapes).join(", ")}`);
+  const config = configOf({ ...shape, ...rest });
+  const cells = rowsOf(config, shape).flatMap(([label, make, groups]) =>
+    groups.map((count) => ({ label, make, count })),
+  );
+  const prefix = (index) => `${name}-${index}-`;
   const layers = [];
-  for (const { make, count } of cells) layers.push(await openLayer(config, ...make(count)));
+  for (const [index, { make, count }] of cells.entries())
+    layers.push(await openLayer(config, make(count), folder && join(folder, prefix(index))));
   const times = await measure(layers);
-  for (const { session } of layers) await session.release();
+  for (const { session } of layers) {
+    if (folder) session.endProfiling();
+    await session.release();
+  }
   console.log(`\n## ${name}\n`);
-  for (const [index, { label, count }] of cells.entries())
-    console.log(
-      `| ${label} | ${count === 0 ? "" : `${count} of ${rankOf(shape, count)}`} | ${times[index]} |`,
-    );
+  for (const [index, { label, count }] of cells.entries()) {
+    const latents = count === 0 ? "" : `${count} of ${rankOf(shape, count)}`;
+    const kernels = folder ? ` ${await kernelTimes(folder, prefix(index))} |` : "";
+    console.log(`| ${label} | ${latents} | ${times[index]} |${kernels}`);
+  }
 }
 
 console.log(`${machine()}, ${threads} threads, ${context} cached tokens, ${repeats} repeats`);
-for (const name of textOption("shapes", Object.keys(shapes).join(",")).split(",")) await table(name);
+const profiles = process.argv.includes("--kernels")
+  ? await mkdtemp(join(tmpdir(), "kvfold-kernels-"))
+  : undefined;
+for (const name of textOption("shapes", Object.keys(shapes).join(",")).split(","))
+  await table(name, profiles);
+if (profiles) await rm(profiles, { recursive: true });
