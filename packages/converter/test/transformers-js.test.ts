@@ -79,6 +79,7 @@ describe("transformers.js 3.8.1 continues a prompt as kvfold's runtime does", ()
     ["prose-6m, unfolded", "prose-6m", { keep: "1" }],
     ["prose-6m, latent", "prose-6m", { keep: "1/4" }],
     ["prose-6m, grouped", "prose-6m", { keep: "1/2", method: "svd-a" }],
+    ["prose-6m, anchored", "prose-6m", { keep: "1/4", method: "anchored", heal: "none", budget: "uniform" }],
   ] as const)("%s", async (_, name, options) => {
     const folder = await mkdtemp(join(root, "model-"));
     await writeFolder(folder, name, options);
@@ -103,6 +104,7 @@ describe("transformers.js continues a prompt as kvfold's runtime does", () => {
       "prose-6m",
       { keep: "1/2", method: "svd-a", budget: "lorc-progressive" },
     ],
+    ["prose-6m, anchored", "prose-6m", { keep: "1/4", method: "anchored", heal: "none" }],
     ["prose-bloom-6m, folded", "prose-bloom-6m", { keep: "1/2", method: "paper" }],
     ["prose-6m, grouped, float16", "prose-6m", { keep: "1/2", method: "svd-a", dtypes: ["fp16"] }],
     ["prose-6m, grouped, four bits", "prose-6m", { keep: "1/2", method: "svd-a", dtypes: ["q4"] }],

@@ -3,15 +3,21 @@ import {
   type GraphProto,
   GraphProtoSchema,
   ModelProtoSchema,
-  NodeProtoSchema,
   OperatorSetIdProtoSchema,
   StringStringEntryProtoSchema,
   type TensorProto,
   TensorProtoSchema,
 } from "onnx-buf";
-import { type AttributeValue, attributeProto } from "./attributes.js";
-import type { DataType } from "./data-type.js";
 import type { ExternalLocation } from "./external-location.js";
+import { nodeProto } from "./graph-proto.js";
+import {
+  createScope,
+  defineName,
+  type GraphParts,
+  type GraphScope,
+  type GraphTensors,
+  type ModelNames,
+} from "./graph-scope.js";
 import { int64 } from "./int64.js";
 import { OnnxError } from "./onnx-error.js";
 import { tensorProto } from "./tensor-proto.js";
@@ -19,42 +25,10 @@ import { int64Value, type TensorValue } from "./tensor-value.js";
 import { valueInfo } from "./value-info.js";
 import { inlineWeights, type WeightStore } from "./weight-store.js";
 
-/** Builds one ONNX graph, a node at a time, in execution order. Values are named by strings, as in ONNX. */
-export interface GraphBuilder {
-  /** Declares a graph input; a string dimension is symbolic. Returns `name`. */
-  input(name: string, type: DataType, dims: readonly (number | string)[]): string;
-  /** Declares an existing value as a graph output. Returns `name`. */
-  output(name: string, type: DataType, dims: readonly (number | string)[]): string;
-  /** Adds a node with one output and returns that output's name. An empty input name is an absent optional input. */
-  node(operator: string, inputs: readonly string[], options: NodeOptions): string;
-  /** Adds a node whose outputs get the given names; an empty one is an absent optional output. */
-  nodeWithOutputs(
-    operator: string,
-    inputs: readonly string[],
-    outputs: readonly string[],
-    options: NodeOptions,
-  ): readonly string[];
-  /** Adds an initializer whose bytes go to the weight store. Returns `name`. */
-  weight(name: string, value: TensorValue): string;
-  /** A small int64 tensor inside the model, a vector by default; those of equal values and dimensions are shared. */
-  int64(values: readonly number[], dims?: readonly number[]): string;
-  /**
-   * A small tensor inside the model under a name of its own. Adding an equal one again returns the first.
-   *
-   * @throws {OnnxError} `invalid-graph` when the name has another value.
-   */
-  constant(name: string, value: TensorValue): string;
+/** Builds the graph of a model. */
+export interface GraphBuilder extends GraphScope {
   /** The finished model, serialised. The graph may still grow afterwards. */
   toBytes(): Uint8Array;
-}
-
-/** What a node needs besides its operator and inputs. */
-export interface NodeOptions {
-  /** Unique name; the first output is called `<name>/output_0` unless named otherwise. */
-  readonly name: string;
-  /** Operator domain: `""` is ai.onnx (default), `"com.microsoft"` ONNX Runtime's own operators. */
-  readonly domain?: string;
-  readonly attributes?: Readonly<Record<string, AttributeValue>>;
 }
 
 export declare namespace createGraphBuilder {
@@ -79,74 +53,38 @@ export declare namespace createGraphBuilder {
 export function createGraphBuilder(options: createGraphBuilder.Options): GraphBuilder {
   const { graphName, weights = inlineWeights } = options;
   const graph = create(GraphProtoSchema, { name: graphName });
-  const values = new Set<string>();
-  const nodeNames = new Set<string>();
+  const names: ModelNames = { graphName, values: new Set(), nodes: new Set() };
+  const initializers = new Set<string>();
   const constants = new Map<string, TensorProto>();
 
-  const define = (name: string): string => {
-    if (values.has(name))
-      throw new OnnxError("invalid-graph", `graph ${graphName}: value ${name} is defined twice`);
-    values.add(name);
-    return name;
-  };
-  const require = (name: string, user: string): void => {
-    if (name === "" || values.has(name)) return;
-    throw new OnnxError(
-      "invalid-graph",
-      `graph ${graphName}: ${user} uses ${name}, which nothing before it defines`,
-    );
-  };
-
-  const nodeWithOutputs: GraphBuilder["nodeWithOutputs"] = (operator, inputs, outputs, node) => {
-    if (nodeNames.has(node.name)) {
-      throw new OnnxError("invalid-graph", `graph ${graphName}: node ${node.name} is defined twice`);
-    }
-    const { name, domain = "", attributes = {} } = node;
-    const owner = `graph ${graphName}: node ${name}`;
-    const attribute = Object.entries(attributes).map(([key, value]) => attributeProto(owner, key, value));
-    nodeNames.add(name);
-    for (const input of inputs) require(input, name);
-    for (const output of outputs) if (output !== "") define(output);
-    graph.node.push(
-      create(NodeProtoSchema, {
-        opType: operator,
-        name,
-        domain,
-        input: [...inputs],
-        output: [...outputs],
-        attribute,
-      }),
-    );
-    return outputs;
-  };
-
   const initializer = (name: string, value: TensorValue, location?: ExternalLocation): TensorProto => {
-    const tensor = tensorProto(define(name), value, location);
+    defineName(names, "value", name);
+    initializers.add(name);
+    const tensor = tensorProto(name, value, location);
     graph.initializer.push(tensor);
     return tensor;
   };
-  const constant: GraphBuilder["constant"] = (name, value) => {
+  const constant: GraphTensors["constant"] = (name, value) => {
     const known = constants.get(name);
     if (known === undefined) constants.set(name, initializer(name, value));
     else requireEqual(graphName, known, tensorProto(name, value, undefined));
     return name;
   };
-
-  return {
-    input(name, type, dims) {
-      graph.input.push(valueInfo(define(name), type, dims));
-      return name;
-    },
-    output(name, type, dims) {
-      require(name, "the output list");
-      graph.output.push(valueInfo(name, type, dims));
-      return name;
-    },
-    node: (operator, inputs, node) => nodeWithOutputs(operator, inputs, [`${node.name}/output_0`], node)[0]!,
-    nodeWithOutputs,
+  const tensors: GraphTensors = {
     weight: (name, value) => initializer(name, value, weights.store(name, value)).name,
     int64: (list, dims = [list.length]) => constant(int64Name(list, dims), int64Value(list, dims)),
     constant,
+  };
+  const parts: GraphParts = {
+    prepareNode(node) {
+      const proto = nodeProto(graphName, node);
+      return () => graph.node.push(proto);
+    },
+    addInput: ({ name, type, dims }) => graph.input.push(valueInfo(name, type, dims)),
+    addOutput: ({ name, type, dims }) => graph.output.push(valueInfo(name, type, dims)),
+  };
+  return {
+    ...createScope(names, tensors, parts, (name) => initializers.has(name)),
     toBytes: () => serialise(graph, options),
   };
 }

@@ -1,6 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import {
   type AttributeProto,
+  type GraphProto,
   AttributeProto_AttributeType as Kind,
   type ModelProto,
   ModelProtoSchema,
@@ -9,51 +10,19 @@ import {
   TensorProto_DataLocation,
   type ValueInfoProto,
 } from "onnx-buf";
-import type { AttributeValue } from "./attributes.js";
 import { type DataType, dataTypeOf } from "./data-type.js";
 import { type ExternalLocation, parseLocation } from "./external-location.js";
+import type {
+  AttributeValue,
+  GraphBody,
+  GraphNode,
+  GraphValue,
+  GraphView,
+  Initializer,
+} from "./graph-view.js";
 import { OnnxError } from "./onnx-error.js";
 import { shown, shownDims } from "./shown.js";
 import { type TensorValue, tensorBytes } from "./tensor-value.js";
-
-/** A node of a graph that was read. */
-export interface GraphNode {
-  readonly operator: string;
-  readonly domain: string;
-  readonly name: string;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly attributes: Readonly<Record<string, AttributeValue>>;
-}
-
-/** An input or output of a graph that was read; a symbolic dimension is a string, an unknown one `"?"`. */
-export interface GraphValue {
-  readonly name: string;
-  readonly type: DataType | undefined;
-  readonly dims: readonly (number | string)[];
-}
-
-/**
- * An initializer: its bytes are in the model (`value`) or in an external file (`location`). Neither is there for types
- * that {@link DataType} lacks, for empty tensors, and where the model holds a list of numbers in place of raw bytes.
- */
-export interface Initializer {
-  readonly name: string;
-  readonly type: DataType | undefined;
-  readonly dims: readonly number[];
-  readonly location: ExternalLocation | undefined;
-  readonly value: TensorValue | undefined;
-}
-
-/** What kvfold wants to know of an ONNX file. */
-export interface GraphView {
-  readonly irVersion: number;
-  readonly opsets: Readonly<Record<string, number>>;
-  readonly nodes: readonly GraphNode[];
-  readonly inputs: readonly GraphValue[];
-  readonly outputs: readonly GraphValue[];
-  readonly initializers: ReadonlyMap<string, Initializer>;
-}
 
 /**
  * Reads an ONNX model into plain data. Weights inside it are views of `bytes`, not copies. Integers of more than 53 bits
@@ -71,12 +40,16 @@ export function readModel(bytes: Uint8Array): GraphView {
   return {
     irVersion: Number(model.irVersion),
     opsets: Object.fromEntries(model.opsetImport.map((set) => [set.domain, Number(set.version)])),
-    nodes: graph.node.map(graphNode),
-    inputs: graph.input.map(graphValue),
-    outputs: graph.output.map(graphValue),
-    initializers: new Map(graph.initializer.map((tensor) => [tensor.name, initializer(tensor)])),
+    ...graphBody(graph),
   };
 }
+
+const graphBody = ({ node, input, output, initializer: tensors }: GraphProto): GraphBody => ({
+  nodes: node.map(graphNode),
+  inputs: input.map(graphValue),
+  outputs: output.map(graphValue),
+  initializers: new Map(tensors.map((tensor) => [tensor.name, initializer(tensor)])),
+});
 
 /** The text file that a clone without git-lfs has in place of a large file begins with this. */
 const LFS_POINTER = "version https://git-lfs";
@@ -118,6 +91,10 @@ function attributeValue(attribute: AttributeProto): AttributeValue {
       return { floats: attribute.floats };
     case Kind.TENSOR:
       return (attribute.t && valueInside(`attribute ${shown(attribute.name)}`, attribute.t)) ?? "<TENSOR>";
+    case Kind.GRAPH:
+      return attribute.g === undefined
+        ? "<GRAPH>"
+        : { graph: { name: attribute.g.name, ...graphBody(attribute.g) } };
     default:
       return `<${Kind[attribute.type]}>`;
   }

@@ -1,9 +1,11 @@
 import type { RopeParameters } from "@kvfold/rope";
 import { emitDecoderRope } from "./emit-decoder-rope.js";
 import type { Emitter } from "./emitter.js";
+import { emitAnchors } from "./joint/emit-anchors.js";
 import { emitChunkRotation } from "./joint/emit-chunk-rotation.js";
 import { memoise, once } from "./memoise.js";
-import type { ChunkPart, Positions, Rotation, ScoreBiasNeeds } from "./positions.js";
+import type { Positions, ScoreBiasNeeds } from "./positions.js";
+import type { ChunkPart, Rotation } from "./rotation.js";
 import { emitScoreBias } from "./score-bias.js";
 import { type DecoderInputs, emitTokenIds, type TokenIds } from "./token-ids.js";
 
@@ -40,6 +42,7 @@ export function emitDynamicPositions(root: Emitter, inputs: DecoderInputs, maxPo
     rotation: (rope) => rotations([rope, "positions"]),
     relativeRotation: (rope, tokens) => rotations([rope, `${tokens} places`]),
     chunkRotation: (rope, chunks, part) => chunkRotations([rope, chunks, part]),
+    anchors: emitAnchors(e.at("anchors"), ids, ropeOf),
     lengths: once(() => emitLengths(e, inputs.attentionMask, ids)),
     scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, index) => {
       const positions = {

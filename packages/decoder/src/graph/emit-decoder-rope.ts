@@ -1,7 +1,7 @@
 import type { RopeParameters } from "@kvfold/rope";
 import type { Emitter } from "./emitter.js";
-import type { Rotation } from "./positions.js";
 import { emitRopeTables, emitSwitchedTables } from "./rope-tables.js";
+import type { Rotation } from "./rotation.js";
 
 /** Turns rows of positions, int64 `[B, S]` or `[B, T]`, into a rotation. */
 export type RotationOf = (e: Emitter, positionIds: string) => Rotation;

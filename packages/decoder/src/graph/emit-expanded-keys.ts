@@ -2,15 +2,15 @@ import type { AttentionWeights, CacheShape } from "../model/decoder-weights.js";
 import { emitHeadNorm } from "./emit-norm.js";
 import { emitRotation } from "./emit-rotation.js";
 import type { Emitter } from "./emitter.js";
-import type { Rotation } from "./positions.js";
+import type { Rotation } from "./rotation.js";
 import { emitJoinHeads, emitSplitGroups, emitSplitHeads } from "./split-heads.js";
 
 export declare namespace emitExpandedKeys {
   interface Options {
     /** Latents of a token. */
     readonly latent: CacheShape;
-    /** `[heads, size, s * d]` of the latents, or `[1, size, s * d]` where all of the layer decode alike. */
-    readonly decode: Float32Array;
+    /** `[heads, size, s * d]` of the latents, or without heads where all of the layer decode alike. */
+    readonly decode: string;
     /** What turns the expanded keys; absent where nothing turns. */
     readonly rotation: Rotation | undefined;
   }
@@ -29,10 +29,9 @@ export function emitExpandedKeys(
   const { headDim, kvHeads, rope } = weights;
   const shape = { heads: kvHeads, size: headDim };
   const span = kvHeads / latent.heads;
-  const width = span * headDim;
-  const matrices = e.floats("decode", [decode.length / (latent.size * width), latent.size, width], decode);
-  const groups = e.node("MatMul", "MatMul", [latents, matrices]);
-  const keys = emitSplitGroups(e.at("split"), groups, { heads: latent.heads, size: width }, span);
+  const group = { heads: latent.heads, size: span * headDim };
+  const groups = e.node("MatMul", "MatMul", [latents, decode]);
+  const keys = emitSplitGroups(e.at("split"), groups, group, span);
   const rotated =
     rope === undefined || rotation === undefined
       ? keys

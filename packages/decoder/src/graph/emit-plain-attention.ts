@@ -1,8 +1,9 @@
-import type { AttentionWeights, CacheShape } from "../model/decoder-weights.js";
+import type { AttentionWeights, CacheShape, KeyExpansion } from "../model/decoder-weights.js";
 import type { AttentionContext, Projected } from "./attention-values.js";
 import { emitExpandedKeys } from "./emit-expanded-keys.js";
 import { emitBlocks, emitScored } from "./emit-scored.js";
 import type { Emitter } from "./emitter.js";
+import type { Positions } from "./positions.js";
 import { emitSplitHeads } from "./split-heads.js";
 import { storedCache } from "./stored-cache.js";
 
@@ -35,16 +36,29 @@ export function emitPlainAttention(
   const key =
     expanded === undefined
       ? cachedKey
-      : emitExpandedKeys(e.at("k_expansion"), cachedKey, weights, {
-          latent: keys,
-          decode: expanded.decode,
-          rotation: weights.rope && positions.relativeRotation(weights.rope, "all"),
-        });
+      : emitLateKeys(e.at("k_expansion"), cachedKey, weights, expanded, positions);
   const read: CacheShape = expanded === undefined ? keys : { heads: kvHeads, size: headDim };
   const query = emitSplitHeads(e.at("query"), projected.query, { heads, size: read.size });
   const parts = { query, key, value, bias: positions.scoreBias(weights) };
   const shape = { heads, scale, softCap, keys: read, values };
   return queryBlocks === undefined ? emitScored(e, parts, shape) : emitBlocks(e, parts, shape, queryBlocks);
+}
+
+/** Keys of latents that were cached before the rotation. */
+function emitLateKeys(
+  e: Emitter,
+  latents: string,
+  weights: AttentionWeights,
+  { decode }: KeyExpansion,
+  positions: Positions,
+): string {
+  const { keys, kvHeads, headDim, rope } = weights;
+  const width = (kvHeads / keys.heads) * headDim;
+  return emitExpandedKeys(e, latents, weights, {
+    latent: keys,
+    decode: e.floats("decode", [decode.length / (keys.size * width), keys.size, width], decode),
+    rotation: rope && positions.relativeRotation(rope, "all"),
+  });
 }
 
 /** Appends new rows to the cache and returns `[B, heads, T, size]`, whatever number of heads the cache is stored as. */

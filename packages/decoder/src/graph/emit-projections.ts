@@ -5,7 +5,8 @@ import { emitLinear } from "./emit-linear.js";
 import { emitHeadNorm } from "./emit-norm.js";
 import { emitRotation } from "./emit-rotation.js";
 import type { Emitter } from "./emitter.js";
-import type { Positions, Rotation } from "./positions.js";
+import type { Positions } from "./positions.js";
+import type { Rotation } from "./rotation.js";
 
 /**
  * Queries, keys and values: normalised and rotated where the layer does so, in its order. Keys that are expanded at each

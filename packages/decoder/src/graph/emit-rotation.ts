@@ -1,7 +1,7 @@
 import type { RopeParameters } from "@kvfold/rope";
 import type { CacheShape } from "../model/decoder-weights.js";
 import { type Emitter, MICROSOFT } from "./emitter.js";
-import type { Rotation } from "./positions.js";
+import type { Rotation } from "./rotation.js";
 
 export declare namespace emitRotation {
   interface Options {

@@ -67,7 +67,13 @@ export function emitBlockParts(
 }
 
 /** Softmax of `scores [B, keys.heads, G * S, T]` plus bias, stacked for the value heads. */
-function emitSoftmax(e: Emitter, scores: string, heads: number, valueHeads: number, bias: string): string {
+export function emitSoftmax(
+  e: Emitter,
+  scores: string,
+  heads: number,
+  valueHeads: number,
+  bias: string,
+): string {
   // [B, H, S, T]: S follows from the rest, T from the bias's last dimension, so Reshape needs both spelt out.
   const perHead = e.node("Reshape", "split/Reshape", [scores, emitScoreShape(e, scores, heads)]);
   const half = e.floatType === "float16";

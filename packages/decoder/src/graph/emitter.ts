@@ -1,4 +1,4 @@
-import type { AttributeValue, DataType, GraphBuilder } from "@kvfold/onnx";
+import type { AttributeValue, DataType, GraphScope } from "@kvfold/onnx";
 import { dataTypeCode, float32Value, type TensorValue, tensorValue } from "@kvfold/onnx";
 import { encodeFloats } from "@kvfold/safetensors";
 
@@ -16,13 +16,15 @@ export const OPSETS: Readonly<Record<string, number>> = { "": 18, [MICROSOFT]: 1
 
 /** Writes nodes under a path (`model/layers.0/attn`) and weights under the same path with dots. */
 export interface Emitter {
-  readonly graph: GraphBuilder;
+  readonly graph: GraphScope;
   readonly floatType: FloatType;
   readonly projections: ProjectionFormat;
   /** Where this emitter writes, e.g. `/model/layers.0/attn`. */
   readonly path: string;
   /** An emitter for a part of the model below this one. */
   at(path: string): Emitter;
+  /** An emitter under the same path that writes into a branch of its graph. */
+  into(branch: GraphScope): Emitter;
   /** A node named `<path>/<name>` with one output. */
   node(operator: string, name: string, inputs: readonly string[], options?: Emitter.Options): string;
   /** An initializer `<path>.<name>`. */
@@ -59,7 +61,7 @@ export declare namespace createEmitter {
 }
 
 /** An emitter that writes to `graph`. */
-export function createEmitter(graph: GraphBuilder, options: createEmitter.Options): Emitter {
+export function createEmitter(graph: GraphScope, options: createEmitter.Options): Emitter {
   const { floatType, projections = "float", path = "" } = options;
   const inside = (name: string) => `${path}/${name}`;
   const node: Emitter["node"] = (operator, name, inputs, options = {}) =>
@@ -80,6 +82,7 @@ export function createEmitter(graph: GraphBuilder, options: createEmitter.Option
     path,
     node,
     weight,
+    into: (branch) => createEmitter(branch, options),
     at: (part) => createEmitter(graph, { ...options, path: inside(part) }),
     floats: floats(floatType),
     float32s: floats("float32"),

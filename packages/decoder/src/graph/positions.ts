@@ -1,5 +1,7 @@
 import type { RopeParameters } from "@kvfold/rope";
 import type { AttentionSpec } from "../model/block-spec.js";
+import type { Anchors } from "./joint/anchors.js";
+import type { ChunkPart, Rotation } from "./rotation.js";
 
 /**
  * Values that the blocks of a graph share because they depend on positions alone. Each is written when a block first asks
@@ -22,20 +24,12 @@ export interface Positions {
    * slots where their chunks start.
    */
   chunkRotation(rope: RopeParameters, chunks: readonly number[], part: ChunkPart): Rotation;
+  /** Where cached keys are turned from; absent in graphs that run whole windows. */
+  readonly anchors: Anchors | undefined;
   /** For GroupQueryAttention: int32 `[B]`, index of the last key; int32 scalar, number of keys. */
   lengths(): { readonly lastKey: string; readonly total: string };
   /** For plain attention: float32, broadcast to `[B, H, S, T]`; ALiBi plus the causal and padding mask. */
   scoreBias(needs: ScoreBiasNeeds): string;
-}
-
-/** A slot, padding counted, is the start of its chunk and the offset within it. */
-export type ChunkPart = "slot" | "offset" | "start";
-
-/** Tables `[P, rotaryDim / 2]` and the row of each token in them, int64 `[B, S]` or `[B, T]`. */
-export interface Rotation {
-  readonly cos: string;
-  readonly sin: string;
-  readonly rows: string;
 }
 
 /** What of a layer its score bias depends on. */

@@ -1,7 +1,7 @@
 import { type RopeParameters, ropeFrequencies, ropeTables } from "@kvfold/rope";
 import { DecoderError } from "../decoder-error.js";
 import type { Emitter } from "./emitter.js";
-import type { ChunkPart } from "./positions.js";
+import type { ChunkPart } from "./rotation.js";
 
 /** Names of the cos and sin tables `[P, rotaryDim / 2]`. */
 export interface TableNames {

@@ -3,8 +3,9 @@ import type { RopeParameters } from "@kvfold/rope";
 import { biasKey, numbered } from "./dynamic-positions.js";
 import type { Emitter } from "./emitter.js";
 import { memoise, once } from "./memoise.js";
-import type { ChunkPart, Positions, ScoreBiasNeeds } from "./positions.js";
+import type { Positions, ScoreBiasNeeds } from "./positions.js";
 import { emitChunkTables, emitRopeTables } from "./rope-tables.js";
+import type { ChunkPart } from "./rotation.js";
 import { emitScoreBias } from "./score-bias.js";
 
 /**
@@ -31,6 +32,7 @@ export function emitStaticPositions(root: Emitter, length: number): Positions {
     rotation,
     relativeRotation: rotation,
     chunkRotation: (rope, chunks, part) => ({ ...chunkTables([rope, chunks, part]), rows: ids() }),
+    anchors: undefined,
     lengths: once(() => emitLengths(e, length)),
     scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, count) => {
       const positions = { queryIndex: index(), keyIndex: index(), attentionMask: undefined };

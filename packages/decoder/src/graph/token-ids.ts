@@ -25,30 +25,36 @@ export interface TokenIds {
   slots(tokens: Tokens): string;
   /** `[B, S]` or `[B, T]`: `0, 1, 2, …` for each sequence. */
   indices(tokens: Tokens): string;
-  /** Scalar: number of tokens. */
+  /** Scalar: number of tokens of a sequence. */
   count(tokens: Tokens): string;
+  /** Scalar: number of sequences. */
+  sequences(): string;
 }
 
 /** Each is written when it is first asked for. */
 export function emitTokenIds(e: Emitter, { inputIds, attentionMask, positionIds }: DecoderInputs): TokenIds {
   const source = { new: inputIds, all: attentionMask };
   const part = (tokens: Tokens) => e.at(tokens === "new" ? "query" : "key");
-  const [zero, one] = [e.graph.int64([0], []), e.graph.int64([1], [])];
-  const count = memoise<Tokens, string>(String, (tokens) => emitLength(part(tokens), source[tokens]));
+  // Constants that nothing uses would be warned of.
+  const int64 = (value: number) => e.graph.int64([value], []);
+  const count = memoise<Tokens, string>(String, (tokens) =>
+    emitDimension(part(tokens).at("length"), source[tokens], 1),
+  );
   const first = once(() => e.node("Sub", "query/Sub", [count("all"), count("new")]));
   const slots = memoise<Tokens, string>(String, (tokens) =>
-    part(tokens).node("Range", "Range", [tokens === "new" ? first() : zero, count("all"), one]),
+    part(tokens).node("Range", "Range", [tokens === "new" ? first() : int64(0), count("all"), int64(1)]),
   );
   const allPlaces = once(() => emitKeyPositions(e.at("key"), attentionMask));
   const newPlaces = once(() => emitLast(part("new").at("places"), allPlaces(), count("new")));
   return {
     positions: () => positionIds!,
     count,
+    sequences: once(() => emitDimension(e.at("sequences"), inputIds, 0)),
     slots,
     realPlaces: (tokens) => (tokens === "new" ? newPlaces() : allPlaces()),
     indices: memoise<Tokens, string>(String, (tokens) => {
       const at = part(tokens).at("indices");
-      const range = at.node("Range", "Range", [zero, count(tokens), one]);
+      const range = at.node("Range", "Range", [int64(0), count(tokens), int64(1)]);
       return at.node("Expand", "Expand", [range, at.node("Shape", "Shape", [source[tokens]])]);
     }),
   };
@@ -61,8 +67,8 @@ function emitLast(e: Emitter, value: string, count: string): string {
   return e.node("Slice", "Slice", [value, start, end, e.graph.int64([1])]);
 }
 
-/** int64 scalar: the second dimension of `value`. */
-function emitLength(e: Emitter, value: string): string {
-  const shape = e.node("Shape", "length/Shape", [value]);
-  return e.node("Gather", "length/Gather", [shape, e.graph.int64([1], [])], { attributes: { axis: 0 } });
+/** int64 scalar: a dimension of `value`. */
+function emitDimension(e: Emitter, value: string, axis: number): string {
+  const shape = e.node("Shape", "Shape", [value]);
+  return e.node("Gather", "Gather", [shape, e.graph.int64([axis], [])], { attributes: { axis: 0 } });
 }

@@ -20,11 +20,14 @@ export declare namespace withJointLatent {
  */
 export function withJointLatent(
   attention: AttentionWeights,
-  { span, chunks, rank = 2 * span * attention.headDim, encodedByProjection }: withJointLatent.Options,
+  options: withJointLatent.Options,
 ): AttentionWeights {
+  const { span, chunks, encodedByProjection } = options;
   const { kvHeads, headDim, heads } = attention;
-  const [groups, width] = [kvHeads / span, span * headDim];
-  const bases = Array.from({ length: groups }, (_, group) => orthogonalColumns(2 * width, rank, group + 1));
+  const width = span * headDim;
+  const bases = jointBases(attention, options);
+  const groups = bases.length;
+  const rank = bases[0]![0]!.length;
   const encode = (first: number) => bases.map((basis) => basis.slice(first, first + width));
   const [keyRows, valueRows] = [encode(0), encode(width)];
   const half = { heads: groups, size: rank / 2 };
@@ -49,6 +52,15 @@ export function withJointLatent(
     joint,
   };
 }
+
+/** For each group of heads the columns, `[2 s * d, r]`, that keys and values are taken into and back from. */
+export const jointBases = (
+  { kvHeads, headDim }: Pick<AttentionWeights, "kvHeads" | "headDim">,
+  { span, rank = 2 * span * headDim }: Pick<withJointLatent.Options, "span" | "rank">,
+): readonly Rows[] =>
+  Array.from({ length: kvHeads / span }, (_, group) =>
+    orthogonalColumns(2 * span * headDim, rank, group + 1),
+  );
 
 type Rows = readonly (readonly number[])[];
 

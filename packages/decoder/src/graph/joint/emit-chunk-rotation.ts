@@ -1,9 +1,8 @@
 import { type RopeParameters, ropeFrequencies } from "@kvfold/rope";
 import type { RotationOf } from "../emit-decoder-rope.js";
-import { emitSlice } from "../emit-slice.js";
 import type { Emitter } from "../emitter.js";
-import type { ChunkPart, Rotation } from "../positions.js";
-import { type ChunkRun, chunkRuns } from "./chunk-runs.js";
+import type { ChunkPart, Rotation } from "../rotation.js";
+import { emitTurns } from "./emit-turns.js";
 
 export declare namespace emitChunkRotation {
   interface Options {
@@ -20,54 +19,27 @@ export declare namespace emitChunkRotation {
 
 /**
  * The rotation of tokens in `slots`, int64 `[N]`, by a part of their slot that differs between pairs: tables with a row
- * for each slot, put together from the model's own tables.
+ * for each token, put together from the model's own.
  */
 export function emitChunkRotation(
   e: Emitter,
   slots: string,
   { rope, chunks, part, tablesOf, rows }: emitChunkRotation.Options,
 ): Rotation {
-  const at = e.at(part);
-  const runs = part === "slot" ? [{ slots: 1, start: 0, end: chunks.length }] : chunkRuns(chunks);
-  const tables = runs.map((run) => {
-    const level = at.at(`pairs.${run.start}`);
-    return emitRunTables(level, tablesOf(level, emitPart(level, slots, run.slots, part)), run);
-  });
-  const table = (name: "cos" | "sin") =>
-    emitUnscaled(
-      at.at(name),
-      emitSideBySide(
-        at.at(name),
-        tables.map((run) => run[name]),
-      ),
-      rope,
-      part,
-    );
-  return { cos: table("cos"), sin: table("sin"), rows };
-}
-
-/** The part of each slot that pairs with chunks of `size` slots turn by. */
-function emitPart(e: Emitter, slots: string, size: number, part: ChunkPart): string {
-  if (part === "slot") return slots;
-  const offset = e.node("Mod", "Mod", [slots, e.graph.int64([size], [])]);
-  return part === "offset" ? offset : e.node("Sub", "Sub", [slots, offset]);
-}
-
-/** Columns `[start, end)` of tables, a row for each slot. */
-function emitRunTables(e: Emitter, { cos, sin, rows }: Rotation, { start, end }: ChunkRun) {
-  const gather = (name: string, table: string) =>
-    e.node("Gather", `${name}/Gather`, [emitSlice(e.at(name), table, 1, start, end), rows], {
-      attributes: { axis: 0 },
-    });
-  return { cos: gather("cos", cos), sin: gather("sin", sin) };
-}
-
-const emitSideBySide = (e: Emitter, parts: readonly string[]): string =>
-  parts.length === 1 ? parts[0]! : e.node("Concat", "Concat", parts, { attributes: { axis: 1 } });
-
-/** Keys are turned twice, within their chunks and by the starts of these: the attention factor is that of the second. */
-function emitUnscaled(e: Emitter, table: string, rope: RopeParameters, part: ChunkPart): string {
+  const column = e.reshape("slots/Reshape", slots, [-1, 1]);
+  const places = emitSlotPart(e, column, chunks, part);
+  const { cos, sin } = emitTurns(e, tablesOf(e, places), { start: 0, end: chunks.length }, chunks.length);
   const { attentionScaling } = ropeFrequencies(rope);
-  if (part !== "offset" || attentionScaling === 1) return table;
-  return e.node("Mul", "Mul", [table, e.scalar(1 / attentionScaling)]);
+  // Keys are turned twice, within their chunks and by the starts of these: the attention factor is that of the second.
+  if (part !== "offset" || attentionScaling === 1) return { cos, sin, rows };
+  const unscale = (name: string, table: string) =>
+    e.node("Mul", `${name}/Mul`, [table, e.scalar(1 / attentionScaling)]);
+  return { cos: unscale("cos", cos), sin: unscale("sin", sin), rows };
+}
+
+/** int64 `[N, p]`: the part of slots `[N, 1]` that each of `p` pairs turns by. */
+export function emitSlotPart(e: Emitter, slots: string, chunks: readonly number[], part: ChunkPart): string {
+  if (part === "slot") return e.node("Add", "slot/Add", [slots, e.graph.int64(chunks.map(() => 0))]);
+  const offset = e.node("Mod", "offset/Mod", [slots, e.graph.int64(chunks)]);
+  return part === "offset" ? offset : e.node("Sub", "start/Sub", [slots, offset]);
 }

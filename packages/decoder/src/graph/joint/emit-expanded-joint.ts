@@ -1,73 +1,80 @@
-import type { AttentionWeights, CacheShape, JointLatent } from "../../model/decoder-weights.js";
+import type { AttentionWeights } from "../../model/decoder-weights.js";
+import type { QueryBlock } from "../attention-values.js";
+import { emitPerHead } from "../emit-basis.js";
 import { emitExpandedKeys } from "../emit-expanded-keys.js";
-import type { ScoreShape } from "../emit-scored.js";
+import { emitTurnedQueries } from "../emit-projections.js";
+import { emitBlocks, emitScored } from "../emit-scored.js";
 import type { Emitter } from "../emitter.js";
-import type { Positions, Rotation } from "../positions.js";
-import { sideBySide } from "../side-by-side.js";
-import { emitSplitGroups } from "../split-heads.js";
-import { isChunked } from "./is-chunked.js";
+import { emitSplitGroups, emitSplitHeads } from "../split-heads.js";
+import type { JointReaders } from "./emit-readers.js";
 import { jointShape } from "./joint-shape.js";
+import type { LateRotations } from "./late-rotations.js";
 
-/** Keys `[B, Hkv, T, d]` and values `[B, H, T, n]`, as attention reads them. */
-export interface ExpandedJoint {
-  readonly key: string;
-  readonly value: string;
-  readonly shape: Pick<ScoreShape, "keys" | "values">;
+export declare namespace emitExpandedText {
+  interface Options {
+    readonly weights: AttentionWeights;
+    readonly readers: JointReaders;
+    readonly rotations: LateRotations | undefined;
+    readonly bias: string;
+    readonly queryBlocks?: readonly QueryBlock[] | undefined;
+  }
 }
 
 /**
- * Latents `[B, groups, T, r]` to what attention reads: for many queries at once it pays to expand keys and values first,
- * since the queries then read `d` and `n` numbers of a token and not `r`.
+ * Queries before the rotation, `[B, S, H * d]`, against latents `[B, groups, T, r]` that are expanded to keys and values:
+ * for many queries that pays, since each then reads `d` and `n` numbers of a token and not `r`. Gives `[B, S, H * n]`.
  */
-export function emitExpandedJoint(
+export function emitExpandedText(
   e: Emitter,
+  queries: string,
   latents: string,
-  weights: AttentionWeights,
-  joint: JointLatent,
-  positions: Positions,
-): ExpandedJoint {
-  const { heads, kvHeads, headDim } = weights;
-  const latent = jointShape(weights);
-  const size = joint.decodeValues.length / (heads * latent.size);
-  const rotation = startRotation(weights, joint, positions);
-  return {
-    key: emitExpandedKeys(e.at("k_expansion"), latents, weights, {
-      latent,
-      decode: joint.decodeKeys,
-      rotation,
-    }),
-    value: emitExpandedValues(e.at("v_expansion"), latents, latent, joint.decodeValues, { heads, size }),
-    shape: { keys: { heads: kvHeads, size: headDim }, values: { heads, size } },
-  };
-}
-
-/** Expanded keys lack the turn to the starts of their chunks. */
-function startRotation(
-  { rope }: AttentionWeights,
-  joint: JointLatent,
-  positions: Positions,
-): Rotation | undefined {
-  if (rope === undefined) return undefined;
-  return isChunked(joint)
-    ? positions.chunkRotation(rope, joint.chunks, "start")
-    : positions.relativeRotation(rope, "all");
-}
-
-/** What each query head reads of a token: `[B, H, T, n]`. */
-function emitExpandedValues(
-  e: Emitter,
-  latents: string,
-  latent: CacheShape,
-  decode: Float32Array,
-  { heads, size }: CacheShape,
+  options: emitExpandedText.Options,
 ): string {
-  const readers = heads / latent.heads;
-  const width = readers * size;
-  const matrices = e.floats(
-    "decode",
-    [latent.heads, latent.size, width],
-    sideBySide(decode, latent, readers, size),
-  );
-  const groups = e.node("MatMul", "MatMul", [latents, matrices]);
-  return emitSplitGroups(e.at("split"), groups, { heads: latent.heads, size: width }, readers);
+  const { weights, readers, bias, queryBlocks } = options;
+  const { heads, scale, softCap } = weights;
+  const latent = jointShape(weights);
+  const keys = emitKeys(e, queries, latents, options);
+  const at = e.at("v_expansion");
+  const read = at.node("MatMul", "MatMul", [latents, readers.values()]);
+  const inGroup = heads / latent.heads;
+  const group = { heads: latent.heads, size: inGroup * readers.width };
+  const parts = { ...keys, value: emitSplitGroups(at.at("split"), read, group, inGroup), bias };
+  const shape = { heads, scale, softCap, keys: keyShape(weights), values: { heads, size: readers.width } };
+  return queryBlocks === undefined ? emitScored(e, parts, shape) : emitBlocks(e, parts, shape, queryBlocks);
+}
+
+/** The same for few queries: keys are expanded, and values only after their average has been taken. */
+export function emitExpandedStep(
+  e: Emitter,
+  queries: string,
+  latents: string,
+  options: emitExpandedText.Options,
+): string {
+  const { weights, readers, bias } = options;
+  const { heads, scale, softCap } = weights;
+  const values = jointShape(weights);
+  const parts = { ...emitKeys(e, queries, latents, options), value: latents, bias };
+  const averages = emitScored(e, parts, { heads, scale, softCap, keys: keyShape(weights), values });
+  return emitPerHead(e.at("values"), averages, { heads, size: values.size }, readers.heads, readers.width);
+}
+
+const keyShape = ({ kvHeads, headDim }: AttentionWeights) => ({ heads: kvHeads, size: headDim });
+
+/** Turned queries `[B, H, S, d]` and keys `[B, Hkv, T, d]`. */
+function emitKeys(
+  e: Emitter,
+  queries: string,
+  latents: string,
+  { weights, readers, rotations }: emitExpandedText.Options,
+) {
+  const { heads, headDim } = weights;
+  const turned = emitTurnedQueries(e, queries, weights, rotations?.queries);
+  return {
+    query: emitSplitHeads(e.at("query"), turned, { heads, size: headDim }),
+    key: emitExpandedKeys(e.at("k_expansion"), latents, weights, {
+      latent: jointShape(weights),
+      decode: readers.keys,
+      rotation: rotations?.keys,
+    }),
+  };
 }

@@ -1,18 +1,22 @@
-import type { RopeParameters } from "@kvfold/rope";
 import type { AttentionWeights, JointLatent } from "../../model/decoder-weights.js";
-import type { AttentionContext, AttentionValues } from "../attention-values.js";
-import { emitTurnedQueries, emitUnturnedQueries } from "../emit-projections.js";
-import { emitBlocks, emitScored } from "../emit-scored.js";
+import type { AttentionContext, AttentionValues, CacheNames } from "../attention-values.js";
+import { emitUnturnedQueries } from "../emit-projections.js";
 import type { Emitter } from "../emitter.js";
-import type { Positions, Rotation } from "../positions.js";
 import { emitSplitHeads } from "../split-heads.js";
-import { emitExpandedJoint } from "./emit-expanded-joint.js";
+import { emitAnchoredJoint } from "./emit-anchored-joint.js";
+import { emitChoice } from "./emit-choice.js";
+import { emitExpandedStep, emitExpandedText } from "./emit-expanded-joint.js";
 import { emitJointCache } from "./emit-joint-cache.js";
 import { emitJointLatents } from "./emit-joint-latents.js";
-import { isChunked } from "./is-chunked.js";
+import { emitReaders } from "./emit-readers.js";
 import { jointShape } from "./joint-shape.js";
+import { lateRotations, textRotations } from "./late-rotations.js";
+import { readsAnchored } from "./reads-anchored.js";
 
-/** Attention to joint latents up to the output projection (docs/method.md, Anchored latents). */
+/**
+ * Attention to joint latents up to the output projection (docs/method.md, Anchored latents). Several tokens at once expand
+ * the latents that they read; a step of one token reads them as they are cached, where that costs less.
+ */
 export function emitJointAttended(
   e: Emitter,
   x: string,
@@ -20,37 +24,50 @@ export function emitJointAttended(
   joint: JointLatent,
   context: AttentionContext,
 ): Omit<AttentionValues, "output"> {
-  const { rope, heads, headDim, scale, softCap } = weights;
   const { positions, cache, queryBlocks } = context;
   const latents = emitJointLatents(e, x, weights, joint, positions);
-  const unturned = emitUnturnedQueries(e, x, weights);
-  const queries = emitTurnedQueries(e, unturned, weights, queryRotation(rope, joint, positions));
-  const query = emitSplitHeads(e.at("query"), queries, { heads, size: headDim });
+  const queries = emitUnturnedQueries(e, x, weights);
   const fresh = emitSplitHeads(e.at("latent"), latents, jointShape(weights));
-  const seen = cache === undefined ? fresh : emitJointCache(e.at("cache"), fresh, weights, cache);
-  const { key, value, shape } = emitExpandedJoint(e, seen, weights, joint, positions);
-  const parts = { query, key, value, bias: positions.scoreBias(weights) };
-  const scored = { heads, scale, softCap, ...shape };
+  const read = { weights, readers: emitReaders(e, weights, joint), bias: positions.scoreBias(weights) };
   const headOutputs =
-    queryBlocks === undefined ? emitScored(e, parts, scored) : emitBlocks(e, parts, scored, queryBlocks);
-  return {
-    queries,
-    queriesBeforeRope: unturned,
-    keys: latents,
-    keysBeforeRope: latents,
-    values: latents,
-    headOutputs,
-  };
+    cache === undefined
+      ? emitExpandedText(e, queries, fresh, {
+          ...read,
+          rotations: lateRotations(weights, joint, positions),
+          queryBlocks,
+        })
+      : emitCached(e, { queries, fresh }, joint, read, { ...context, cache });
+  const keys = { keys: latents, keysBeforeRope: latents, values: latents };
+  return { queries, queriesBeforeRope: queries, ...keys, headOutputs };
 }
 
-/** What turns the queries that are set against expanded keys. */
-function queryRotation(
-  rope: RopeParameters | undefined,
+function emitCached(
+  e: Emitter,
+  { queries, fresh }: { readonly queries: string; readonly fresh: string },
   joint: JointLatent,
-  positions: Positions,
-): Rotation | undefined {
-  if (rope === undefined) return undefined;
-  return isChunked(joint)
-    ? positions.chunkRotation(rope, joint.chunks, "slot")
-    : positions.relativeRotation(rope, "new");
+  read: Omit<emitExpandedText.Options, "rotations">,
+  { positions, cache }: AttentionContext & { readonly cache: CacheNames },
+): string {
+  const { weights } = read;
+  const anchors = positions.anchors!;
+  const halves = emitJointCache(e.at("cache"), fresh, weights, cache);
+  const latents = (at: Emitter) => {
+    const presents = halves.map(({ present }) => present);
+    return at.node("Concat", "latent/Concat", presents, { attributes: { axis: 3 } });
+  };
+  const dims = ["batch_size", "sequence_length", weights.output.inputs];
+  if (readsAnchored(weights, joint)) {
+    const rotations = textRotations(weights, joint, positions, anchors);
+    return emitChoice(e, anchors.isStep(), {
+      step: (at) => emitAnchoredJoint(at, queries, { ...read, joint, anchors, halves }),
+      text: (at) => emitExpandedText(at, queries, latents(at), { ...read, rotations }),
+      dims,
+    });
+  }
+  const rotations = lateRotations(weights, joint, positions);
+  return emitChoice(e, anchors.isStep(), {
+    step: (at) => emitExpandedStep(at, queries, latents(at), { ...read, rotations }),
+    text: (at) => emitExpandedText(at, queries, latents(at), { ...read, rotations }),
+    dims,
+  });
 }

@@ -1,24 +1,57 @@
+import { tensorValue } from "@kvfold/onnx";
 import type { AttentionWeights } from "../../model/decoder-weights.js";
 import type { CacheNames } from "../attention-values.js";
 import { emitSlice } from "../emit-slice.js";
 import type { Emitter } from "../emitter.js";
+import type { Anchors } from "./anchors.js";
 
-/** Appends latents `[B, groups, S, r]` to the cache, half under each name, and gives all of them, `[B, groups, T, r]`. */
+/** One half of the latents, `[B, groups, .., r / 2]`. */
+export interface CachedHalf {
+  readonly name: "key" | "value";
+  readonly past: string;
+  readonly fresh: string;
+  readonly present: string;
+}
+
+/** Appends latents `[B, groups, S, r]` to the cache, half under each of its names. */
 export function emitJointCache(
   e: Emitter,
   latents: string,
   { keys, values }: Pick<AttentionWeights, "keys" | "values">,
   { pastKey, presentKey, pastValue, presentValue }: CacheNames,
-): string {
+): readonly [CachedHalf, CachedHalf] {
   const rank = keys.size + values.size;
-  const halves = [
-    { past: pastKey, present: presentKey, fresh: emitSlice(e.at("key"), latents, 3, 0, keys.size) },
-    { past: pastValue, present: presentValue, fresh: emitSlice(e.at("value"), latents, 3, keys.size, rank) },
-  ];
-  for (const { past, present, fresh } of halves)
-    e.graph.nodeWithOutputs("Concat", [past, fresh], [present], {
-      name: `${e.path}/${present}/Concat`,
+  const half = (name: CachedHalf["name"], past: string, present: string, start: number, end: number) => {
+    const at = e.at(name);
+    const fresh = emitSlice(at, latents, 3, start, end);
+    at.graph.nodeWithOutputs("Concat", [past, fresh], [present], {
+      name: `${at.path}/Concat`,
       attributes: { axis: 2 },
     });
-  return e.node("Concat", "Concat", [presentKey, presentValue], { attributes: { axis: 3 } });
+    return { name, past, fresh, present };
+  };
+  return [
+    half("key", pastKey, presentKey, 0, keys.size),
+    half("value", pastValue, presentValue, keys.size, rank),
+  ];
+}
+
+/** The same half with empty slots behind it, so that its length is a multiple of `multiple`. */
+export function emitPaddedHalf(
+  e: Emitter,
+  { past, fresh }: CachedHalf,
+  { keys }: Pick<AttentionWeights, "keys">,
+  { anchors, multiple }: { readonly anchors: Anchors; readonly multiple: number },
+): string {
+  const shape = [
+    anchors.batch(),
+    e.graph.int64([keys.heads]),
+    anchors.padding(multiple),
+    e.graph.int64([keys.size]),
+  ];
+  const dims = e.node("Concat", "shape/Concat", shape, { attributes: { axis: 0 } });
+  const type = e.floatType;
+  const zero = tensorValue(type, [1], new Uint8Array(type === "float16" ? 2 : 4));
+  const empty = e.node("ConstantOfShape", "ConstantOfShape", [dims], { attributes: { value: zero } });
+  return e.node("Concat", "Concat", [past, fresh, empty], { attributes: { axis: 2 } });
 }

@@ -1,0 +1,70 @@
+/**
+ * What a prompt costs with anchored latents, against the original, in kvfold's runtime with its own prefill chunk: a decoder
+ * of prose-27m's shape with random weights, run in turn; typical seconds and the ratio.
+ * `node bench/anchored-prefill.mjs [--prompts 1024,4096] [--repeats 5] [--threads 2] [--quantile 0.5]`
+ */
+import { createCausalLM } from "@kvfold/runtime";
+import { nodeProvider } from "@kvfold/runtime-node";
+import { machine, textOption } from "./paths.mjs";
+import { byFrequency, configOf, decoderOf, jointLayer, originalLayer } from "./random-layers.mjs";
+
+const number = (name, fallback) => Number(textOption(name, fallback));
+const repeats = number("repeats", 5);
+const threads = number("threads", 2);
+const quantile = number("quantile", 0.5);
+const prompts = textOption("prompts", "1024,4096").split(",").map(Number);
+const longest = Math.max(...prompts);
+
+const config = configOf({
+  heads: 8,
+  kvHeads: 8,
+  headDim: 64,
+  theta: 10_000,
+  hidden: 512,
+  mlp: 1376,
+  layers: number("layers", 8),
+  vocabulary: 4096,
+  positions: longest,
+});
+const models = {
+  original: decoderOf(config, originalLayer(config), "group-query"),
+  "C_0 8, phi 0.8": decoderOf(config, jointLayer(config, 1, byFrequency(8, 0.8)), "plain"),
+  "C = 1": decoderOf(
+    config,
+    jointLayer(config, 1, () => 1),
+    "plain",
+  ),
+};
+
+const provider = nodeProvider();
+const runners = [];
+for (const [name, model] of Object.entries(models)) {
+  const session = await provider.createSession(model, { threads });
+  runners.push({ name, session, model: createCausalLM(session, { initialCapacity: longest }) });
+}
+
+async function prefill({ model }, length) {
+  const ids = Array.from({ length }, (_, index) => (index * 37) % 4096);
+  const state = model.createState();
+  const start = performance.now();
+  await state.prefill(ids);
+  const seconds = (performance.now() - start) / 1000;
+  state.dispose();
+  return seconds;
+}
+
+console.log(`${machine()}, ${threads} threads, ${repeats} repeats`);
+for (const length of prompts) {
+  const times = runners.map(() => []);
+  for (let round = -1; round < repeats; round++)
+    for (const [index, runner] of runners.entries()) {
+      const seconds = await prefill(runner, length);
+      if (round >= 0) times[index].push(seconds);
+    }
+  const typical = times.map((list) => list.sort((a, b) => a - b)[Math.floor(list.length * quantile)]);
+  for (const [index, { name }] of runners.entries())
+    console.log(
+      `| ${length} | ${name} | ${typical[index].toFixed(3)} s | ${(typical[index] / typical[0]).toFixed(2)} |`,
+    );
+}
+for (const { session } of runners) await session.dispose();

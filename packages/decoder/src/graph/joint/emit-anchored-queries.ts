@@ -1,0 +1,163 @@
+import type { AttentionWeights } from "../../model/decoder-weights.js";
+import { emitSlice } from "../emit-slice.js";
+import type { Emitter } from "../emitter.js";
+import type { Anchors } from "./anchors.js";
+import type { ChunkLevel } from "./chunk-levels.js";
+import type { JointReaders } from "./emit-readers.js";
+import { jointShape } from "./joint-shape.js";
+
+export declare namespace emitAnchoredQueries {
+  interface Options {
+    readonly weights: AttentionWeights;
+    readonly readers: JointReaders;
+    readonly anchors: Anchors;
+    /** Large grids first. */
+    readonly levels: readonly ChunkLevel[];
+    readonly padding: number;
+  }
+}
+
+/**
+ * What one query of each head, `[B, 1, H * d]` before the rotation, is set against the latents of each chunk: for both
+ * halves of the latents `[1, B * groups, N, H / groups * r / 2]`, for N runs of the finest level's slots.
+ *
+ * A query at distance t from the start of a chunk reads pair (a, b) as `cos t (a E_a + b E_b) + sin t (a E_b - b E_a)`,
+ * with the rows `E_a` and `E_b` of the reader. The brackets do not depend on the chunk, so one product of distances and
+ * brackets gives all chunks of a level. A coarse level's part is that of all finer runs inside it.
+ */
+export function emitAnchoredQueries(
+  e: Emitter,
+  queries: string,
+  options: emitAnchoredQueries.Options,
+): readonly string[] {
+  const { weights, levels } = options;
+  const { heads, kvHeads, headDim, scale } = weights;
+  const scaled = e.node("Mul", "scale/Mul", [queries, e.scalar(scale)]);
+  const byHead = e.reshape("heads/Reshape", scaled, [0, kvHeads, heads / kvHeads, headDim]);
+  const unturned = emitUnturnedPart(e.at("unturned"), byHead, options);
+  const finest = levels.at(-1);
+  if (finest === undefined) return emitHalves(e.at("unturned"), unturned!);
+  const sides = emitPairSides(e.at("pairs"), byHead, weights);
+  const add = (sum: Sum | undefined, level: ChunkLevel, brackets: string, at: Emitter): Sum => {
+    const part = at.node("MatMul", "MatMul", [distancesOf(level, options), brackets]);
+    return { level, value: sum === undefined ? part : emitNested(at, sum, { level, value: part }, options) };
+  };
+  const start: Sum | undefined = unturned === undefined ? undefined : { level: undefined, value: unturned };
+  const coarse = levels.slice(0, -1).reduce((sum: Sum | undefined, level) => {
+    const at = e.at(`level.${level.grid}.${level.start}`);
+    return add(sum, level, emitBrackets(at, sides, level, options), at);
+  }, start);
+  // The finest level is the largest by far: its halves are never together, so that they need not be taken apart.
+  const at = e.at(`level.${finest.grid}.${finest.start}`);
+  const brackets = emitHalves(at.at("brackets"), emitBrackets(at, sides, finest, options));
+  const coarseHalves = coarse && emitHalves(at.at("coarse"), coarse.value);
+  return ["key", "value"].map((name, index) => {
+    const sum = coarse && { ...coarse, value: coarseHalves![index]! };
+    return add(sum, finest, brackets[index]!, at.at(name)).value;
+  });
+}
+
+/** The part of a query that runs of a level's slots read, `[.., N, X]`; a single run where there is no level. */
+interface Sum {
+  readonly level: ChunkLevel | undefined;
+  readonly value: string;
+}
+
+const distancesOf = (level: ChunkLevel, { weights, anchors, padding }: emitAnchoredQueries.Options): string =>
+  anchors.distances(weights.rope!, level, padding);
+
+/** Both halves of what has them on its first axis. */
+function emitHalves(e: Emitter, value: string): readonly string[] {
+  const outputs = ["key", "value"].map((name) => `${e.path}/${name}/output_0`);
+  return e.graph.nodeWithOutputs("Split", [value], outputs, {
+    name: `${e.path}/Split`,
+    attributes: { axis: 0, num_outputs: 2 },
+  });
+}
+
+/** Numbers that do not turn have one endless chunk: `[2, B * groups, 1, X]`, or nothing where all turn. */
+function emitUnturnedPart(
+  e: Emitter,
+  queries: string,
+  { weights, readers }: emitAnchoredQueries.Options,
+): string | undefined {
+  const { rope, headDim } = weights;
+  const rotaryDim = rope?.rotaryDim ?? 0;
+  if (rotaryDim === headDim) return undefined;
+  const rest = rotaryDim === 0 ? queries : emitSlice(e, queries, 3, rotaryDim, headDim);
+  const read = e.node("MatMul", "MatMul", [rest, readers.unturnedQueries()]);
+  return emitHalvesApart(e, read, weights, 1);
+}
+
+/**
+ * `[B, Hkv, rotaryDim / 2, 2 G, 2]`: for each pair of each of the G query heads that read a KV head, `(a, b)` and then
+ * `(-b, a)`.
+ */
+function emitPairSides(
+  e: Emitter,
+  queries: string,
+  { heads, kvHeads, rope, headDim }: AttentionWeights,
+): string {
+  const [readers, half] = [heads / kvHeads, rope!.rotaryDim / 2];
+  const turning = 2 * half === headDim ? queries : emitSlice(e, queries, 3, 0, 2 * half);
+  const split = e.reshape("Reshape", turning, [0, kvHeads, readers, 2, half]);
+  const sides = e.transpose("Transpose", split, [0, 1, 4, 2, 3]);
+  const quarter = e.floats("quarter_turn", [2, 2], Float32Array.of(0, 1, -1, 0));
+  const turned = e.node("MatMul", "quarter_turn/MatMul", [sides, quarter]);
+  return e.node("Concat", "Concat", [sides, turned], { attributes: { axis: 3 } });
+}
+
+/** The brackets of a level's pairs, `[2, B * groups, 2 p, X]`: two rows for each pair. */
+function emitBrackets(
+  e: Emitter,
+  sides: string,
+  level: ChunkLevel,
+  { weights, readers }: emitAnchoredQueries.Options,
+): string {
+  const { heads, kvHeads, rope } = weights;
+  const pairs = level.end - level.start;
+  const own = pairs === rope!.rotaryDim / 2 ? sides : emitSlice(e, sides, 2, level.start, level.end);
+  const rows = e.reshape("rows/Reshape", own, [0, kvHeads * pairs, 2 * (heads / kvHeads), 2]);
+  const brackets = e.node("MatMul", "brackets/MatMul", [rows, readers.queryPairs(level)]);
+  return emitHalvesApart(e.at("brackets"), brackets, weights, 2 * pairs);
+}
+
+/** `[B, Hkv * rows, G, r]` to `[2, B * groups, rows, H / groups * r / 2]`. */
+function emitHalvesApart(e: Emitter, read: string, weights: AttentionWeights, rows: number): string {
+  const { heads, kvHeads, keys } = weights;
+  const { heads: groups } = jointShape(weights);
+  const split = e.reshape("halves/split/Reshape", read, [
+    -1,
+    kvHeads / groups,
+    rows,
+    heads / kvHeads,
+    2,
+    keys.size,
+  ]);
+  const apart = e.transpose("halves/Transpose", split, [4, 0, 2, 1, 3, 5]);
+  return e.reshape("halves/Reshape", apart, [2, -1, rows, readWidth(weights)]);
+}
+
+/** The part of a level, and that of the run of the coarser level which each of its runs lies in. */
+function emitNested(
+  e: Emitter,
+  coarse: Sum,
+  { level, value }: { readonly level: ChunkLevel; readonly value: string },
+  { weights, anchors, padding }: emitAnchoredQueries.Options,
+): string {
+  if (coarse.level === undefined || coarse.level.grid === level.grid)
+    return e.node("Add", "Add", [coarse.value, value]);
+  if (coarse.level.grid > padding) {
+    const parents = anchors.parents(level, coarse.level, padding);
+    const repeated = e.node("Gather", "parents/Gather", [coarse.value, parents], { attributes: { axis: 2 } });
+    return e.node("Add", "Add", [repeated, value]);
+  }
+  // These fill whole coarser runs, so that adding repeats.
+  const width = readWidth(weights);
+  const outer = e.node("Unsqueeze", "outer/Unsqueeze", [coarse.value, e.graph.int64([3])]);
+  const inner = e.reshape("inner/Reshape", value, [0, 0, -1, coarse.level.grid / level.grid, width]);
+  return e.reshape("Reshape", e.node("Add", "Add", [outer, inner]), [0, 0, -1, width]);
+}
+
+/** Numbers that the query heads of a group are set against one half of its latents with. */
+const readWidth = ({ heads, keys }: AttentionWeights): number => (heads / keys.heads) * keys.size;

@@ -1,0 +1,123 @@
+import { type RopeParameters, ropeFrequencies } from "@kvfold/rope";
+import type { RotationOf } from "../emit-decoder-rope.js";
+import type { Emitter } from "../emitter.js";
+import { memoise, once } from "../memoise.js";
+import type { Rotation } from "../rotation.js";
+import type { TokenIds } from "../token-ids.js";
+import type { Anchors } from "./anchors.js";
+import type { ChunkLevel } from "./chunk-levels.js";
+import { emitChunkRotation, emitSlotPart } from "./emit-chunk-rotation.js";
+import { emitTurns } from "./emit-turns.js";
+
+/** Anchors that follow from the number of cached slots; `tablesOf` gives the model's own rotation tables. */
+export function emitAnchors(
+  e: Emitter,
+  ids: TokenIds,
+  tablesOf: (rope: RopeParameters) => RotationOf,
+): Anchors {
+  const scalar = (value: number) => e.graph.int64([value], []);
+  const vector = (name: string, value: string) => e.reshape(`${name}/Reshape`, value, [1]);
+  const isStep = once(() => e.node("Equal", "step/Equal", [ids.count("new"), scalar(1)]));
+  const total = once(() => vector("total", ids.count("all")));
+  const padded = memoise<number, string>(String, (multiple) =>
+    emitPadded(e.at(`padded.${multiple}`), ids.count("all"), multiple),
+  );
+  const newest = once(() => e.node("Sub", "newest/Sub", [ids.count("all"), scalar(1)]));
+  const textSlots = once(() => emitTextSlots(e.at("text"), ids, isStep()));
+  const textRotations = memoise<readonly [RopeParameters, readonly number[]], Rotation>(
+    JSON.stringify,
+    ([rope, chunks], index) =>
+      emitChunkRotation(e.at(`text.${index}`), textSlots(), {
+        rope,
+        chunks,
+        part: "start",
+        tablesOf: tablesOf(rope),
+        rows: ids.indices("all"),
+      }),
+  );
+  const runs = memoise<readonly [number, number], string>(JSON.stringify, ([grid, multiple]) =>
+    emitRuns(e.at(`runs.${grid}.${multiple}`), padded(multiple), grid),
+  );
+  const distances = memoise<readonly [RopeParameters, ChunkLevel, number], string>(
+    JSON.stringify,
+    ([rope, level, multiple], index) => {
+      const at = e.at(`distances.${index}`);
+      const starts = emitStarts(at, runs([level.grid, multiple]), level);
+      return emitDistances(at, { starts, newest: newest() }, rope, level, tablesOf(rope));
+    },
+  );
+  return {
+    isStep,
+    textRotation: (...key) => textRotations(key),
+    batch: once(() => vector("batch", ids.sequences())),
+    total,
+    padding: memoise<number, string>(String, (multiple) => {
+      const at = e.at(`padding.${multiple}`);
+      const missing = at.node("Sub", "Sub", [padded(multiple), ids.count("all")]);
+      return at.reshape("Reshape", missing, [1]);
+    }),
+    distances: (...key) => distances(key),
+    parents: memoiseParents(e, runs),
+  };
+}
+
+/** int64 `[T]`, the slots of the cache; none of them in a step. */
+function emitTextSlots(e: Emitter, ids: TokenIds, isStep: string): string {
+  const zero = e.graph.int64([0], []);
+  const count = e.node("Where", "Where", [isStep, zero, ids.count("all")]);
+  return e.node("Range", "Range", [zero, count, e.graph.int64([1], [])]);
+}
+
+function memoiseParents(e: Emitter, runs: (key: readonly [number, number]) => string): Anchors["parents"] {
+  const parents = memoise<readonly [number, number, number], string>(
+    JSON.stringify,
+    ([grid, coarser, multiple]) => {
+      const at = e.at(`parents.${grid}.${coarser}.${multiple}`);
+      return at.node("Div", "Div", [runs([grid, multiple]), e.graph.int64([coarser / grid], [])]);
+    },
+  );
+  return (level, coarser, multiple) => parents([level.grid, coarser.grid, multiple]);
+}
+
+/** int64 scalar: the multiple at or above `count`. */
+function emitPadded(e: Emitter, count: string, multiple: number): string {
+  return e.node("Mul", "Mul", [emitCeiling(e, count, multiple), e.graph.int64([multiple], [])]);
+}
+
+/** `ceil(count / size)`. */
+function emitCeiling(e: Emitter, count: string, size: number): string {
+  const raised = e.node("Add", "ceiling/Add", [count, e.graph.int64([size - 1], [])]);
+  return e.node("Div", "ceiling/Div", [raised, e.graph.int64([size], [])]);
+}
+
+/** int64 `[N]`: `0, 1, 2, …`, a number for each run of `grid` slots. */
+function emitRuns(e: Emitter, slots: string, grid: number): string {
+  const count = emitCeiling(e, slots, grid);
+  return e.node("Range", "Range", [e.graph.int64([0], []), count, e.graph.int64([1], [])]);
+}
+
+/** int64 `[N, p]`: where the chunks begin that each run of slots lies in, pair by pair. */
+function emitStarts(e: Emitter, runs: string, { grid, chunks }: ChunkLevel): string {
+  const first = e.node("Mul", "run/Mul", [runs, e.graph.int64([grid], [])]);
+  return emitSlotPart(e, e.reshape("run/Reshape", first, [-1, 1]), chunks, "start");
+}
+
+function emitDistances(
+  e: Emitter,
+  { starts, newest }: { readonly starts: string; readonly newest: string },
+  rope: RopeParameters,
+  level: ChunkLevel,
+  tablesOf: RotationOf,
+): string {
+  const distance = e.node("Sub", "distance/Sub", [newest, starts]);
+  // Runs of padding alone may begin behind the newest token; their scores are cut off.
+  const places = e.node("Max", "distance/Max", [distance, e.graph.int64([0], [])]);
+  const { cos, sin } = emitTurns(e, tablesOf(e, places), level, rope.rotaryDim / 2);
+  const columns = [cos, sin].map((table, index) =>
+    e.node("Unsqueeze", `${index === 0 ? "cos" : "sin"}/Unsqueeze`, [table, e.graph.int64([2])]),
+  );
+  const both = e.node("Concat", "both/Concat", columns, { attributes: { axis: 2 } });
+  const turns = e.reshape("both/Reshape", both, [-1, 2 * level.chunks.length]);
+  const { attentionScaling } = ropeFrequencies(rope);
+  return attentionScaling === 1 ? turns : e.node("Mul", "factor/Mul", [turns, e.scalar(attentionScaling)]);
+}

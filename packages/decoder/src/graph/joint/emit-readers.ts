@@ -1,0 +1,74 @@
+import type { AttentionWeights, JointLatent } from "../../model/decoder-weights.js";
+import { emitSlice } from "../emit-slice.js";
+import type { Emitter } from "../emitter.js";
+import type { PairRange } from "./emit-turns.js";
+import { jointShape } from "./joint-shape.js";
+
+/**
+ * The matrices that read a joint latent, as values of a graph. A file holds the first two; the others are rearranged from
+ * them, which ONNX Runtime does once, when it opens the model.
+ */
+export interface JointReaders {
+  /** `[groups, r, s * d]`, without groups where there is one: from latents to the keys of their group. */
+  readonly keys: string;
+  /** `[H, r, n]`: from averaged latents to what each query head gives. */
+  readonly heads: string;
+  /** `n`. */
+  readonly width: number;
+  /** `[groups, r, H / groups * n]`, without groups where there is one: from latents to what all heads of a group read. */
+  readonly values: () => string;
+  /** `[Hkv * p, 2, r]`: a row for both numbers of each pair in a range of pairs, from queries to latents. */
+  readonly queryPairs: (range: PairRange) => string;
+  /** `[Hkv, d - rotaryDim, r]`: the same for the numbers of a head that do not turn. */
+  readonly unturnedQueries: () => string;
+}
+
+export function emitReaders(e: Emitter, weights: AttentionWeights, joint: JointLatent): JointReaders {
+  const { heads, kvHeads, headDim, rope } = weights;
+  const { heads: groups, size: rank } = jointShape(weights);
+  const span = kvHeads / groups;
+  const readers = heads / groups;
+  const size = joint.decodeValues.length / (heads * rank);
+  const outer = groups === 1 ? [] : [groups];
+  const keys = e.at("k_expansion").floats("decode", [...outer, rank, span * headDim], joint.decodeKeys);
+  const byHead = e.at("v_expansion").floats("decode", [heads, rank, size], joint.decodeValues);
+  const rotaryDim = rope?.rotaryDim ?? 0;
+  return {
+    keys,
+    heads: byHead,
+    width: size,
+    values() {
+      const at = e.at("v_expansion");
+      const split = at.reshape("groups/Reshape", byHead, [groups, readers, rank, size]);
+      const sideBySide = at.transpose("groups/Transpose", split, [0, 2, 1, 3]);
+      return at.reshape("readers/Reshape", sideBySide, [...outer, rank, readers * size]);
+    },
+    queryPairs({ start, end }) {
+      const at = e.at(`q_reader.${start}`);
+      const rows = emitQueryRows(at, keys, { groups, span, rank, headDim });
+      const firsts = emitSlice(at.at("first"), rows, 1, start, end);
+      const seconds = emitSlice(at.at("second"), rows, 1, rotaryDim / 2 + start, rotaryDim / 2 + end);
+      const apart = [firsts, seconds].map((part, index) =>
+        at.node("Unsqueeze", `${index}/Unsqueeze`, [part, e.graph.int64([2])]),
+      );
+      const pairs = at.node("Concat", "Concat", apart, { attributes: { axis: 2 } });
+      return at.reshape("pairs/Reshape", pairs, [kvHeads * (end - start), 2, rank]);
+    },
+    unturnedQueries() {
+      const at = e.at("q_reader.unturned");
+      const rows = emitQueryRows(at, keys, { groups, span, rank, headDim });
+      return emitSlice(at, rows, 1, rotaryDim, headDim);
+    },
+  };
+}
+
+/** `[Hkv, d, r]` from the readers of keys. */
+function emitQueryRows(
+  e: Emitter,
+  keys: string,
+  { groups, span, rank, headDim }: Readonly<Record<"groups" | "span" | "rank" | "headDim", number>>,
+): string {
+  const split = e.reshape("rows/split/Reshape", keys, [groups, rank, span, headDim]);
+  const turned = e.transpose("rows/Transpose", split, [0, 2, 3, 1]);
+  return e.reshape("rows/Reshape", turned, [groups * span, headDim, rank]);
+}
