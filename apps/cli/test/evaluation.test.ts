@@ -39,7 +39,9 @@ beforeAll(async () => {
   [whole, latent, unrotated] = [at("whole"), at("latent"), at("unrotated")];
   const calibration = { files: [tokenFile(CALIBRATION_TOKENS)], windows: 8, window: 64 };
   const common = { model: ROPE_MODEL, keep: "1/4", heal: "none", maxPositions: 1088 } as const;
-  await foldCheckpoint({ ...common, output: latent, method: "latent", calibration }, quietContext);
+  // As if the model had no longer context: bases for the first positions alone.
+  const early = { ...common, output: latent, method: "latent", context: 64 } as const;
+  await foldCheckpoint({ ...early, calibration }, quietContext);
   await foldCheckpoint({ ...common, output: unrotated, method: "lorc" }, quietContext);
   await foldCheckpoint({ model: ROPE_MODEL, output: whole, keep: "1" }, quietContext);
   const tokens = join(folder, "tiny.u16");

@@ -33,6 +33,7 @@ interface FoldFlags extends CalibrationFlags, CommonOptions, HubFlags {
   readonly dtype: readonly Dtype[];
   readonly seed: number;
   readonly maxPositions?: number;
+  readonly context?: number;
   readonly moments?: string;
   readonly saveMoments?: string;
   readonly resume?: boolean;
@@ -63,6 +64,11 @@ export function createFoldCommand(host: CommandHost): Command {
     .addOption(formatsOption())
     .addOption(dtypesOption())
     .option("--seed <number>", "for methods that draw random numbers", wholeNumber(0), 0)
+    .option(
+      "--context <tokens>",
+      "for methods that fold rotated keys: positions their bases are made for (default: the model's context, to 32768)",
+      wholeNumber(1),
+    )
     .option("--max-positions <tokens>", "context of the output (default: the model's)", wholeNumber(1))
     .addOption(
       new Option("--heal <parts>", "what is refitted after folding (default: the method's)").choices(HEALS),
@@ -142,7 +148,7 @@ Examples:
 async function runFold(host: CommandHost, model: string, flags: FoldFlags): Promise<void> {
   const { keep, method, budget, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
   const { format: formats, dtype: dtypes } = flags;
-  const sides = { keySpan, valueSpan, keyShare: flags.keyShare, chunk: flags.chunk };
+  const sides = { keySpan, valueSpan, keyShare: flags.keyShare, chunk: flags.chunk, context: flags.context };
   const hub = hubOf(flags);
   const planned = { model, hub, keep, method, budget, heal, ...sides, formats, dtypes, seed, maxPositions };
   if (flags.dryRun) {

@@ -15,6 +15,7 @@ import { checkIsCheckpoint, checkpointVocabulary, withCheckpoint } from "../mode
 import {
   type CalibrationOptions,
   type CalibrationText,
+  DEFAULT_WINDOW,
   describeText,
   readCalibrationText,
 } from "../tokens/calibration-windows.js";
@@ -78,7 +79,7 @@ export async function foldCheckpoint(
   await checkModelIsElsewhere(output, model.path);
   await preparePlaces(options, context);
   const plan = await withCheckpoint(model.path, context, async (checkpoint) => {
-    const planned = planFold(checkpoint.config, options);
+    const planned = planFold(checkpoint.config, { ...options, window: windowOf(options) });
     tellUnused(options, planned, context);
     return foldWithJournal(options, { model, checkpoint, plan: planned, started }, context);
   });
@@ -90,6 +91,10 @@ export async function foldCheckpoint(
     cacheBytesPerToken: plan.cacheBytesPerToken,
   };
 }
+
+/** Tokens of a calibration window; moments that were measured before say nothing of theirs. */
+const windowOf = ({ moments, calibration }: foldCheckpoint.Options): number | undefined =>
+  moments === undefined ? (calibration?.window ?? DEFAULT_WINDOW) : undefined;
 
 /** Says of a seed that nothing draws from it, and of number types that no file is written in. */
 function tellUnused(

@@ -2,6 +2,7 @@ import { type FoldPlan, type planFold as plan, planFold } from "@kvfold/converte
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModel } from "../models/find-model.js";
 import { checkIsCheckpoint, withCheckpoint } from "../models/open-checkpoint-folder.js";
+import { DEFAULT_WINDOW } from "../tokens/calibration-windows.js";
 import { type JobContext, quietContext } from "./job.js";
 
 export declare namespace planCheckpoint {
@@ -19,5 +20,7 @@ export async function planCheckpoint(
 ): Promise<FoldPlan> {
   const { path } = await findModel(model, hub, context);
   await checkIsCheckpoint(path, "folding");
-  return withCheckpoint(path, context, async ({ config }) => planFold(config, options));
+  return withCheckpoint(path, context, async ({ config }) =>
+    planFold(config, { window: DEFAULT_WINDOW, ...options }),
+  );
 }

@@ -21,6 +21,9 @@ export function renderPlan(plan: FoldPlan, colours: Colours): string {
       plan.attention === "group-query" ? "GroupQueryAttention, cache in place" : "MatMul and Softmax",
     ],
     ...(plan.chunk === undefined ? [] : [["chunks", describeChunk(plan.chunk)] as const]),
+    ...(plan.context === undefined
+      ? []
+      : [["positions", `bases are made for positions up to ${plan.context}`] as const]),
     ["written", `${plan.formats.join(", ")} in ${plan.dtypes.join(", ")}`],
     ["context", `${plan.maxPositions} tokens`],
     ["cache per token", `${formatBytes(before)} -> ${formatBytes(after)}`],

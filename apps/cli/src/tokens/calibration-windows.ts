@@ -8,7 +8,7 @@ import type { Vocabulary } from "./vocabulary.js";
 /** Windows to calibrate on, unless told otherwise: more change the figures in the third digit. */
 const DEFAULT_WINDOWS = 128;
 /** Tokens of a window, unless told otherwise or the model's context is shorter. */
-const DEFAULT_WINDOW = 1024;
+export const DEFAULT_WINDOW = 1024;
 
 /** Token windows to calibrate on, and where they come from. */
 export interface CalibrationText {

@@ -68,8 +68,8 @@ async function measure(rope: ReturnType<typeof ropeParameters>) {
   const results = await session.run({ x }, ["distances_out", "moment_out"]);
   await session.dispose();
   return {
-    distances: results["distances_out"]!.data as Float32Array,
-    moment: results["moment_out"]!.data as Float32Array,
+    distances: results.distances_out!.data as Float32Array,
+    moment: results.moment_out!.data as Float32Array,
   };
 }
 

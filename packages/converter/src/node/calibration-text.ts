@@ -13,7 +13,7 @@ export type TextSource = string | URL | { readonly content: string };
 
 /** More windows change the figures in the third digit. */
 const DEFAULT_WINDOWS = 128;
-const DEFAULT_WINDOW_LENGTH = 1024;
+export const DEFAULT_WINDOW_LENGTH = 1024;
 /** A longer text fits no JavaScript string, and no calibration needs a hundredth of it. */
 const MAX_FILE_BYTES = 400 * 2 ** 20;
 

@@ -12,7 +12,12 @@ import type { FoldProgress } from "../fold/progress.js";
 import { findMethod } from "../methods/index.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { planFold } from "../plan/plan-fold.js";
-import { type CalibrationText, readCalibrationText, type TextSource } from "./calibration-text.js";
+import {
+  type CalibrationText,
+  DEFAULT_WINDOW_LENGTH,
+  readCalibrationText,
+  type TextSource,
+} from "./calibration-text.js";
 import { defaultProvider } from "./default-provider.js";
 import { createPendingFolder } from "./model-folder.js";
 import { requireApart } from "./require-apart.js";
@@ -74,7 +79,7 @@ export async function fold(options: fold.Options): Promise<fold.Report> {
   await requireApart(from, to);
   const checkpoint = await openCheckpoint(await directorySource(from));
   try {
-    const plan = planFold(checkpoint.config, options);
+    const plan = planFold(checkpoint.config, { ...options, window: windowOf(options) });
     await removeStaleOutputs(to);
     const folder = await createPendingFolder(to, { existing });
     try {
@@ -90,6 +95,10 @@ export async function fold(options: fold.Options): Promise<fold.Report> {
     await checkpoint.close();
   }
 }
+
+/** Tokens of a calibration window. */
+const windowOf = ({ windows, windowLength = DEFAULT_WINDOW_LENGTH }: fold.Options): number =>
+  windows?.[0]?.length ?? windowLength;
 
 /** What is one's own of the options that plans hold by name. */
 function ownParts({ method, budget }: fold.Options) {

@@ -14,7 +14,7 @@ const UNTURNED: Partial<Record<Tap, Tap>> = { keys: "keysBeforeRope", sensitiveQ
  * Whether a method's bases depend on the positions of the text that they are chosen on: it folds keys after their rotation.
  * Not where a norm follows the rotation: such keys are no turned keys.
  */
-export const dependsOnPositions = (
+const dependsOnPositions = (
   { taps, joint, keysBeforeRope = false }: Method,
   { blocks }: Pick<ModelConfig, "blocks">,
 ): boolean =>
@@ -24,17 +24,11 @@ export const dependsOnPositions = (
   blocks.some(({ attention }) => attention.rope !== undefined) &&
   blocks.every(({ attention }) => attention.headNorm !== "after-rotation");
 
-/**
- * The positions that moments are spread over unless told otherwise: the context of the model, where windows of `window`
- * tokens do not reach that far. Nothing for methods that do not depend on positions.
- */
-export function defaultContext(
-  method: Method,
-  config: Pick<ModelConfig, "blocks">,
-  { window, maxPositions }: { readonly window: number; readonly maxPositions: number },
-): number | undefined {
-  const context = Math.min(maxPositions, MOST_POSITIONS);
-  return context > window && dependsOnPositions(method, config) ? context : undefined;
+/** What is known of the positions of a fold. */
+export interface ContextRequest {
+  readonly context?: number | undefined;
+  readonly window?: number | undefined;
+  readonly maxPositions?: number | undefined;
 }
 
 /**
@@ -43,16 +37,31 @@ export function defaultContext(
  * @throws {ConverterError} `invalid-option` for a context that is no number of tokens, or that the method has no use for.
  */
 export function planContext(
-  context: number | undefined,
+  request: ContextRequest,
   method: Method,
-  config: Pick<ModelConfig, "blocks">,
+  config: Pick<ModelConfig, "blocks" | "shape">,
 ): Pick<FoldPlan, "taps" | "context"> {
+  if (request.context !== undefined) requireContext(request.context, method, config);
+  const context = request.context ?? defaultContext(request, method, config);
   if (context === undefined) return { taps: method.taps };
+  return { taps: [...new Set(method.taps.map((tap) => UNTURNED[tap] ?? tap))], context };
+}
+
+/** The context of the model, where calibration windows do not reach that far. */
+function defaultContext(
+  { window, maxPositions }: ContextRequest,
+  method: Method,
+  config: Pick<ModelConfig, "blocks" | "shape">,
+): number | undefined {
+  const context = Math.min(maxPositions ?? config.shape.maxPositions, MOST_POSITIONS);
+  return window !== undefined && context > window && dependsOnPositions(method, config) ? context : undefined;
+}
+
+function requireContext(context: number, method: Method, config: Pick<ModelConfig, "blocks">): void {
   const refuse = (reason: string) => {
     throw new ConverterError("invalid-option", `context ${context}: ${reason}`, { option: "context" });
   };
   if (!(Number.isSafeInteger(context) && context > 0)) refuse("expected a number of tokens");
   if (!dependsOnPositions(method, config))
-    refuse(`method ${method.name} does not depend on positions in this model; leave it out`);
-  return { taps: [...new Set(method.taps.map((tap) => UNTURNED[tap] ?? tap))], context };
+    refuse(`bases of method ${method.name} do not depend on positions in this model; leave it out`);
 }

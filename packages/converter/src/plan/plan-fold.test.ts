@@ -156,6 +156,26 @@ describe("planFold", () => {
   });
 });
 
+describe("positions", () => {
+  const plan = (options: object) => planFold(llama, { keep: "1/2", method: "latent", ...options });
+
+  it("are the model's context where calibration windows are shorter", () => {
+    const { maxPositions } = llama.shape;
+    expect(plan({ window: maxPositions / 2 })).toMatchObject({
+      context: maxPositions,
+      taps: ["queries", "keysBeforeRope", "values", "queriesAtKeys", "attentionWeights"],
+    });
+    expect(plan({ window: maxPositions }).context).toBeUndefined();
+    expect(plan({}).context).toBeUndefined();
+    expect(plan({ context: 7, window: maxPositions }).context).toBe(7);
+  });
+
+  it("do not concern methods that fold keys before the rotation", () => {
+    expect(plan({ method: "lorc", window: 1 }).context).toBeUndefined();
+    expect(plan({ method: "anchored", window: 1 }).context).toBeUndefined();
+  });
+});
+
 describe("planFold refuses", () => {
   const refused: readonly [name: string, options: planFold.Options, message: RegExp][] = [
     [

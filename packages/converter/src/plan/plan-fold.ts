@@ -42,9 +42,12 @@ export declare namespace planFold {
     readonly chunk?: Chunk | undefined;
     /**
      * For methods that fold keys after their rotation: positions that their moments are spread over, so that the bases suit
-     * all of them. Without it the bases suit the positions within the calibration windows.
+     * all of them. Without it the model's context, up to 32768, where `window` is given and shorter; else the positions
+     * within the calibration windows alone.
      */
     readonly context?: number | undefined;
+    /** Tokens of a calibration window. */
+    readonly window?: number | undefined;
     /** What is refitted after folding; the method's own choice without it. */
     readonly heal?: Heal | undefined;
     readonly formats?: readonly Format[];
@@ -89,7 +92,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     attention: layers.every((layer, index) => isFused(config, index, method, layer))
       ? "group-query"
       : "plain",
-    ...planContext(options.context, method, config),
+    ...planContext(options, method, config),
     formats,
     bias: formats.includes("hf") && config.standard.biases === undefined ? "none" : "free",
     dtypes,
