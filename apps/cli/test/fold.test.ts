@@ -6,6 +6,7 @@ import { foldCheckpoint } from "../src/jobs/fold.js";
 import { inspectModel } from "../src/jobs/inspect.js";
 import { type Progress, quietContext } from "../src/jobs/job.js";
 import { planCheckpoint } from "../src/jobs/plan.js";
+import { locateModel } from "../src/models/locate-model.js";
 import { renderInspection } from "../src/render/inspection.js";
 import { tokenFile } from "../src/tokens/read-tokens.js";
 import { coloursFor } from "../src/ui/terminal.js";
@@ -51,6 +52,34 @@ describe("foldCheckpoint", () => {
       reference: expect.stringContaining("2406.07056"),
       calibration: { files: ["calibration.u16"], windows: 2, window: 128, tokens: 256 },
     });
+  });
+
+  it("writes files for llama.cpp beside graphs, and says that it does not run them", async () => {
+    const folder = await temporaryFolder();
+    const output = join(folder, "half");
+    const formats = ["onnx", "gguf"] as const;
+    await fold({ ...half, output, method: "mean", formats, dtypes: ["fp32", "q8"] });
+    expect((await readdir(output)).sort()).toEqual([
+      "config.json",
+      "kvfold.json",
+      "model-f32.gguf",
+      "model-q8_0.gguf",
+      "onnx",
+      "tokenizer.json",
+      "tokenizer_config.json",
+    ]);
+    const alone = join(folder, "alone");
+    await fold({ ...half, output: alone, method: "mean", formats: ["gguf"], dtypes: ["fp16"] });
+    expect((await readdir(alone)).sort()).toEqual(["kvfold.json", "model-f16.gguf"]);
+    expect(JSON.parse(await readFile(join(alone, "kvfold.json"), "utf8"))).toMatchObject({
+      plan: { formats: ["gguf"], dtypes: ["fp16"], method: "mean" },
+    });
+    for (const path of [alone, join(alone, "model-f16.gguf")]) {
+      const message = await failureOf(locateModel(path));
+      expect(message).toMatchObject({
+        message: expect.stringMatching(/model-f16\.gguf is for llama\.cpp; fold with/),
+      });
+    }
   });
 
   it("folds alike from text and from the moments measured on it", async () => {

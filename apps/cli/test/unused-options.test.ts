@@ -75,6 +75,12 @@ describe("what nothing reads is named", () => {
     expect(notices).toEqual([
       "dtype q4 is not used: a checkpoint (format hf) holds one float type, here fp16",
     ]);
+    const both = listening();
+    await foldCheckpoint(
+      { model, output: join(root, "eights"), keep: "1", formats: ["onnx", "hf"], dtypes: ["fp32", "q8"] },
+      both.context,
+    );
+    expect(both.notices).toEqual(["dtype q8 is not used: no file of format onnx,hf is written in it"]);
   });
 
   it("of the checkpoint, on the way and in kvfold.json", async () => {

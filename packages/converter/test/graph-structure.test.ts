@@ -6,6 +6,7 @@ import {
   tinyBloom,
   tinyLlama,
 } from "../../decoder/test/reference/synthetic-checkpoint.js";
+import { onnxDtypes } from "../src/plan/stored-dtype.js";
 import { foldInMemory } from "./support/fold-in-memory.js";
 import { randomWindows } from "./support/numbers.js";
 
@@ -36,7 +37,7 @@ const folds: readonly Fold[] = [
 
 async function graphOf([, openCheckpoint, options]: Fold): Promise<GraphView> {
   const { files } = await foldInMemory(await openCheckpoint(), options);
-  return readModel(files.get(dtypes[options.dtypes?.[0] ?? "fp32"].fileName)!);
+  return readModel(files.get(dtypes[onnxDtypes(options.dtypes ?? ["fp32"])[0]!].fileName)!);
 }
 
 const attentionNodes = ({ nodes }: GraphView) =>
@@ -95,7 +96,7 @@ describe.each(folds)("the graph of %s", (...fold) => {
 
   it("computes logits in float32 and caches in its float type", async () => {
     const { inputs, outputs } = await graphOf(fold);
-    const type = dtypes[fold[2].dtypes?.[0] ?? "fp32"].floatType;
+    const type = dtypes[onnxDtypes(fold[2].dtypes ?? ["fp32"])[0]!].floatType;
     const [logits, ...presents] = outputs;
     expect(logits).toEqual({
       name: "logits",

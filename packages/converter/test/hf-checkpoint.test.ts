@@ -115,7 +115,7 @@ describe("format hf refuses", () => {
     [
       "heads of another size",
       { keep: "1/2", method: "commuting", keySpan: 4, valueSpan: 4 },
-      /keep 1\/2: a checkpoint for plain GQA code .* 4 KV heads in these spans; the nearest it can: 1\/4, or leave/,
+      /keep 1\/2: a Hugging Face checkpoint .* 4 KV heads in these spans; the nearest it can: 1\/4, or leave/,
     ],
   ] as const)("%s", async (_, options, message) => {
     const checkpoint = await syntheticCheckpoint({ config: tinyLlama });

@@ -1,9 +1,10 @@
-/** What a caller can act on: the checkpoint's content, its kind, the disk or network it lies on, or the request. */
+/** What a caller can act on: the checkpoint's content, its kind, the disk or network it lies on, the request, or the output's disk. */
 export type DecoderErrorCode =
   | "unsupported-model"
   | "malformed-checkpoint"
   | "unreadable-checkpoint"
-  | "invalid-option";
+  | "invalid-option"
+  | "write-failed";
 
 const marker = /*@__PURE__*/ Symbol.for("kvfold.decoder.error");
 

@@ -10,6 +10,9 @@ export { DecoderError, type DecoderErrorCode } from "./decoder-error.js";
 export type { Family } from "./families/family.js";
 export { families } from "./families/index.js";
 export { type ModelConfig, readConfig } from "./families/read-config.js";
+export { type GgufDtype, type GgufDtypeTraits, ggufDtypes } from "./gguf/gguf-dtype.js";
+export type { Metadata, MetadataValue } from "./gguf/metadata.js";
+export { readGgufTokenizer } from "./gguf/tokenizer/read-gguf-tokenizer.js";
 export { createDecoderGraph, type DecoderGraph } from "./graph/decoder-graph.js";
 export { type Dtype, type DtypeTraits, dtypes, floatDtype } from "./graph/dtype.js";
 export { unfoldedAttentionKind } from "./graph/stored-cache.js";
@@ -28,6 +31,7 @@ export type {
 } from "./model/decoder-weights.js";
 export type { ModelShape } from "./model/model-shape.js";
 export { checkpointOutput } from "./output/checkpoint-output.js";
+export { type GgufOutput, ggufObstacle, ggufOutput, ggufTakesBiases } from "./output/gguf-output.js";
 export type { ModelOutput } from "./output/model-output.js";
 export { type ModelTarget, writeBytes } from "./output/model-target.js";
 export { type OnnxOutput, type OpenSink, onnxOutput } from "./output/onnx-output.js";

@@ -46,7 +46,8 @@ export const folderArrows: Readonly<Record<string, Readonly<Record<string, reado
     families: ["config", "model"],
     checkpoint: ["families", "model"],
     graph: ["families", "model", "quantisation"],
-    output: ["checkpoint", "families", "graph", "model"],
+    gguf: ["checkpoint", "families", "model"],
+    output: ["checkpoint", "families", "gguf", "graph", "model"],
     node: ["checkpoint", "output"],
   },
   converter: {

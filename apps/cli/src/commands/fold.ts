@@ -1,6 +1,12 @@
 import { existsSync } from "node:fs";
-import { budgets, type Chunk, DEFAULT_METHOD, type FoldPlan, methods } from "@kvfold/converter";
-import type { Dtype } from "@kvfold/decoder";
+import {
+  budgets,
+  type Chunk,
+  DEFAULT_METHOD,
+  type FoldPlan,
+  methods,
+  type StoredDtype,
+} from "@kvfold/converter";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { journalFolder } from "../files/journal-folder.js";
@@ -15,7 +21,7 @@ import { refuseGiven } from "./refuse-given.js";
 type Heal = FoldPlan["heal"];
 type Format = FoldPlan["formats"][number];
 
-const FORMATS: readonly Format[] = ["onnx", "hf"];
+const FORMATS: readonly Format[] = ["onnx", "hf", "gguf"];
 const HEALS: readonly Heal[] = ["none", "attention", "both"];
 
 interface FoldFlags extends CalibrationFlags, CommonOptions, HubFlags {
@@ -30,7 +36,7 @@ interface FoldFlags extends CalibrationFlags, CommonOptions, HubFlags {
   readonly keyShare?: string;
   readonly chunk?: Chunk;
   readonly format: readonly Format[];
-  readonly dtype: readonly Dtype[];
+  readonly dtype: readonly StoredDtype[];
   readonly seed: number;
   readonly maxPositions?: number;
   readonly context?: number;
@@ -80,8 +86,12 @@ export function createFoldCommand(host: CommandHost): Command {
     .option("--dry-run", "print the plan and write nothing")
     .addHelpText("after", HELP)
     .action((model: string, flags: FoldFlags, own: Command) => {
-      if (!flags.format.includes("onnx"))
-        refuseGiven(own, ["maxPositions"], "limits ONNX graphs; add --format onnx, or leave it out");
+      if (!flags.format.includes("onnx") && !flags.format.includes("gguf"))
+        refuseGiven(
+          own,
+          ["maxPositions"],
+          "limits ONNX graphs and GGUF files; add --format onnx or gguf, or leave it out",
+        );
       return runFold(host, model, flags);
     });
   return addCommonOptions(addHubOptions(addCalibrationOptions(command)));
@@ -116,7 +126,10 @@ function chunkOf(text: string): Chunk {
 }
 
 const formatsOption = (): Option =>
-  new Option("--format <formats>", "onnx, hf (a checkpoint for plain GQA code), or both as onnx,hf")
+  new Option(
+    "--format <formats>",
+    "onnx, hf (a checkpoint for plain GQA code), gguf (for llama.cpp), or several as onnx,gguf",
+  )
     .argParser((text): readonly Format[] => [...new Set(text.split(",").map(formatOf))])
     .default(["onnx"], "onnx");
 
@@ -127,7 +140,10 @@ function formatOf(text: string): Format {
 }
 
 const dtypesOption = (): Option =>
-  new Option("--dtype <types>", "graphs to write: fp32, fp16, q4, or several as fp32,q4")
+  new Option(
+    "--dtype <types>",
+    "weights in fp32, fp16, q4 (onnx alone), q8 (gguf alone), or several as fp32,q4",
+  )
     .argParser(dtypeList)
     .default(["fp32"], "fp32");
 
@@ -141,6 +157,7 @@ ${budgets.map(({ name, summary }) => `  ${name.padEnd(21)} ${summary}`).join("\n
 Examples:
   kvfold fold ./model -o ./model-half --keep 1/2 --calibration text.txt
   kvfold fold ./model -o ./model-gqa --keep 1/2 --method commuting --format hf --calibration text.txt
+  kvfold fold ./model -o ./model-gguf --keep 1/2 --method commuting --format gguf --dtype q8 --calibration text.txt
   kvfold fold ./model -o ./model-quarter --keep 1/4 --budget knapsack --calibration text.txt --resume
   kvfold fold HuggingFaceTB/SmolLM2-135M -o ./smol-half --keep 1/2 --dtype fp32,q4 --calibration text.txt
   kvfold fold ./model --keep 1/4 --dry-run`;

@@ -1,4 +1,5 @@
-import { type Dtype, dtypes } from "@kvfold/decoder";
+import type { StoredDtype } from "@kvfold/converter";
+import { type Dtype, dtypes, ggufDtypes } from "@kvfold/decoder";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
 /** Options that every command has. */
@@ -39,20 +40,27 @@ export const wholeNumbers =
   (text: string): readonly number[] =>
     text.split(",").map(wholeNumber(least));
 
-const dtypeNames = Object.keys(dtypes) as Dtype[];
+const graphDtypes = Object.keys(dtypes) as Dtype[];
+const storedDtypes = [
+  ...new Set<StoredDtype>([...graphDtypes, ...(Object.keys(ggufDtypes) as StoredDtype[])]),
+];
 
-/** Reads `fp32`, `fp16` or `q4`. */
-function dtype(text: string): Dtype {
-  const name = dtypeNames.find((candidate) => candidate === text.trim());
-  if (name !== undefined) return name;
-  throw new InvalidArgumentError(`Choose of ${dtypeNames.join(", ")}.`);
-}
+/** Reads one of `names`. */
+const oneOf =
+  <Name extends string>(names: readonly Name[]) =>
+  (text: string): Name => {
+    const name = names.find((candidate) => candidate === text.trim());
+    if (name !== undefined) return name;
+    throw new InvalidArgumentError(`Choose of ${names.join(", ")}.`);
+  };
 
 /** Reads `fp32,q4`. */
-export const dtypeList = (text: string): readonly Dtype[] => [...new Set(text.split(",").map(dtype))];
+export const dtypeList = (text: string): readonly StoredDtype[] => [
+  ...new Set(text.split(",").map(oneOf(storedDtypes))),
+];
 
 /** Which of a model folder's graphs to run. */
 export const dtypeOption = (): Option =>
   new Option("--dtype <type>", "run the fp32, fp16 or q4 graph (default: the first there is)").argParser(
-    dtype,
+    oneOf(graphDtypes),
   );

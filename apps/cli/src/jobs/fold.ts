@@ -1,8 +1,14 @@
 import { existsSync } from "node:fs";
 import type { StageMoments } from "@kvfold/calibration";
-import { type FoldPlan, findBudget, findMethod, type planFold as plan, planFold } from "@kvfold/converter";
+import {
+  type FoldPlan,
+  findBudget,
+  findMethod,
+  idleDtypes,
+  type planFold as plan,
+  planFold,
+} from "@kvfold/converter";
 import { type FolderJournal, openJournal } from "@kvfold/converter/node";
-import { floatDtype } from "@kvfold/decoder";
 import { CliError } from "../cli-error.js";
 import { clearStale } from "../files/clear-stale.js";
 import { journalFolder } from "../files/journal-folder.js";
@@ -97,19 +103,21 @@ const windowOf = ({ moments, calibration }: foldCheckpoint.Options): number | un
   moments === undefined ? (calibration?.window ?? DEFAULT_WINDOW) : undefined;
 
 /** Says of a seed that nothing draws from it, and of number types that no file is written in. */
-function tellUnused(
-  { seed = 0 }: FoldOptions,
-  { method, formats, dtypes }: FoldPlan,
-  { onNotice }: JobContext,
-): void {
-  if (seed !== 0 && findMethod(method).draws !== true)
-    onNotice(`seed ${seed} is not used: method ${method} draws no random numbers`);
-  const held = floatDtype(dtypes);
-  const others = dtypes.filter((dtype) => dtype !== held);
-  if (!formats.includes("onnx") && others.length > 0)
-    onNotice(
-      `dtype ${others.join()} is not used: a checkpoint (format hf) holds one float type, here ${held}`,
-    );
+function tellUnused({ seed = 0 }: FoldOptions, plan: FoldPlan, { onNotice }: JobContext): void {
+  if (seed !== 0 && findMethod(plan.method).draws !== true)
+    onNotice(`seed ${seed} is not used: method ${plan.method} draws no random numbers`);
+  tellIdle(plan, onNotice);
+}
+
+function tellIdle(plan: FoldPlan, onNotice: JobContext["onNotice"]): void {
+  const { formats, dtypes } = plan;
+  const idle = idleDtypes(plan);
+  if (idle.length === 0) return;
+  const held = dtypes.find((dtype) => !idle.includes(dtype));
+  const reason = formats.every((format) => format === "hf")
+    ? `a checkpoint (format hf) holds one float type, here ${held}`
+    : `no file of format ${formats.join()} is written in it`;
+  onNotice(`dtype ${idle.join()} is not used: ${reason}`);
 }
 
 /** The options with `existing` settled. */

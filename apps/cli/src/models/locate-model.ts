@@ -1,4 +1,4 @@
-import { access, stat } from "node:fs/promises";
+import { access, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Dtype, dtypes } from "@kvfold/decoder";
 import { CliError } from "../cli-error.js";
@@ -14,7 +14,7 @@ const CHECKPOINT_FILES = ["model.safetensors", "model.safetensors.index.json"];
  * Finds out what a path given as MODEL is: a folder with `onnx/model.onnx` (or `model_fp16.onnx`, or
  * `model_q4.onnx`), a Hugging Face checkpoint, or a `.onnx` file. Without `dtype` the first of these graphs is taken.
  *
- * @throws {CliError} `unreadable-file` when it is nothing of these.
+ * @throws {CliError} `unreadable-file` when it is nothing of these, GGUF files among it.
  */
 export async function locateModel(path: string, dtype?: Dtype): Promise<ModelLocation> {
   const info = await stat(path).catch((cause: unknown) => {
@@ -27,6 +27,8 @@ export async function locateModel(path: string, dtype?: Dtype): Promise<ModelLoc
   if (graph !== undefined) return { kind: "onnx", folder: path, graph };
   const weights = await firstExisting(CHECKPOINT_FILES.map((file) => join(path, file)));
   if (weights !== undefined) return { kind: "checkpoint", folder: path };
+  const llamaCpp = (await readdir(path)).find((file) => file.endsWith(".gguf"));
+  if (llamaCpp !== undefined) throw runsElsewhere(join(path, llamaCpp));
   throw new CliError(
     "unreadable-file",
     `${path} holds neither onnx/${wanted.join(" or onnx/")} nor ${CHECKPOINT_FILES.join(" or ")}; name a folder that kvfold wrote, or a Hugging Face checkpoint`,
@@ -34,12 +36,19 @@ export async function locateModel(path: string, dtype?: Dtype): Promise<ModelLoc
 }
 
 function locateGraph(path: string): ModelLocation {
+  if (path.endsWith(".gguf")) throw runsElsewhere(path);
   if (!path.endsWith(".onnx")) {
     throw new CliError("unreadable-file", `${path} is no .onnx file; name one, or the model's folder`);
   }
   const parent = dirname(path);
   return { kind: "onnx", folder: basename(parent) === "onnx" ? dirname(parent) : parent, graph: path };
 }
+
+const runsElsewhere = (file: string): CliError =>
+  new CliError(
+    "unreadable-file",
+    `${file} is for llama.cpp; fold with --format onnx to run the model here, with onnx,gguf for both`,
+  );
 
 async function firstExisting(paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) {

@@ -2,6 +2,7 @@ import type { ModelConfig, OnnxOutput } from "@kvfold/decoder";
 import { storedCache } from "@kvfold/decoder/graph";
 import { cacheShapes } from "../plan/cache-size.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
+import { onnxDtypes } from "../plan/stored-dtype.js";
 
 /**
  * The `config.json` of an ONNX output: the input's fields with the KV shape of the graph, and what transformers.js
@@ -23,7 +24,7 @@ export function outputConfig(
     ...("multi_query" in config.fields ? { multi_query: false } : {}),
     "transformers.js_config": {
       // The default is an 8-bit file in browsers, which these folders do not hold.
-      dtype: plan.dtypes[0],
+      dtype: onnxDtypes(plan.dtypes)[0],
       kv_cache_dtype: { fp16: "float16" },
       use_external_data_format: Object.fromEntries(
         outputs.map(({ fileName, dataFiles }) => [fileName, dataFiles.length]),

@@ -51,6 +51,19 @@ describe("writeFiles", () => {
     expect(open()).toBe(0);
   });
 
+  it("refuses a tokenizer that llama.cpp does not have before any work, and leaves no file open", async () => {
+    const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
+    const plan = planFold(checkpoint.config, { keep: "1", formats: ["onnx", "gguf"] });
+    const readText = async (file: string) =>
+      file === "tokenizer.json" ? JSON.stringify({ model: { type: "Unigram" } }) : undefined;
+    const { target, files, open } = memory();
+    const writing = writeFiles({ checkpoint, plan, source: { ...source, readText }, target });
+    await expect(writing).rejects.toThrow(
+      'tokenizer.json: expected a BPE model with vocab and merges for gguf, found "Unigram"; write format onnx',
+    );
+    expect({ files: files.size, open: open() }).toEqual({ files: 0, open: 0 });
+  });
+
   it("says that a target takes no checkpoints", async () => {
     const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
     const plan = planFold(checkpoint.config, { keep: "1", formats: ["hf"] });

@@ -1,9 +1,20 @@
-import type { Checkpoint, FolderSource, ModelOutput } from "@kvfold/decoder";
-import { checkpointOutput, floatDtype, type ModelTarget, onnxOutput, writeBytes } from "@kvfold/decoder";
+import {
+  type Checkpoint,
+  checkpointOutput,
+  type FolderSource,
+  floatDtype,
+  ggufOutput,
+  type ModelOutput,
+  type ModelTarget,
+  onnxOutput,
+  readGgufTokenizer,
+  writeBytes,
+} from "@kvfold/decoder";
 import { ConverterError } from "../converter-error.js";
 import { foldModel } from "../fold/fold-model.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { requireSettled } from "../plan/require-settled.js";
+import { ggufFileDtypes, onnxDtypes } from "../plan/stored-dtype.js";
 import { outputConfig } from "./output-config.js";
 import { RECORD_FILE } from "./record-file.js";
 
@@ -35,19 +46,21 @@ export declare namespace writeFiles {
 
 /**
  * Folds a checkpoint into the files of a folder: for format `onnx` what transformers.js and ONNX Runtime load (`config.json`, tokenizer files, `onnx/model*.onnx` with external data), for format `hf` a
- * checkpoint (`config.json`, tokenizer files, `model.safetensors`), and `kvfold.json` for both. With both formats the
- * checkpoint lies in `hf/`, since its `config.json` differs.
+ * checkpoint (`config.json`, tokenizer files, `model.safetensors`), for format `gguf` files that llama.cpp loads
+ * (`model-f16.gguf`), and `kvfold.json` for all. Beside another format the checkpoint lies in `hf/`, since its `config.json`
+ * differs.
  *
  * @throws {ConverterError} `invalid-option` when the plan has format `hf` and the target takes no checkpoints; and as
  * `foldModel`.
  */
 export async function writeFiles(options: writeFiles.Options): Promise<writeFiles.Report> {
-  const { checkpoint, plan, source, target, record } = options;
+  const { plan, source, target, record } = options;
   requireSettled(plan);
-  const formats = await openFormats(checkpoint, plan, target);
+  const formats = await openFormats(options);
   const outputs = formats.flatMap((format) => format.outputs);
   const report = { plan, ...(await foldModel({ ...options, outputs })) };
   for (const { folder, config } of formats) {
+    if (config === undefined) continue;
     await writeJson(target, `${folder}config.json`, config());
     await copyCompanions(source, target, folder);
   }
@@ -55,22 +68,20 @@ export async function writeFiles(options: writeFiles.Options): Promise<writeFile
   return report;
 }
 
-/** A format's files in their folder, and its config once they are complete. */
+type Places = Pick<writeFiles.Options, "checkpoint" | "plan" | "source" | "target">;
+
+/** A format's files in their folder, and once they are complete its config, if it has one. */
 interface OpenFormat {
   readonly folder: string;
   readonly outputs: readonly ModelOutput[];
-  readonly config: () => Record<string, unknown>;
+  readonly config?: () => Record<string, unknown>;
 }
 
 /** Opens all formats, or leaves none open. */
-async function openFormats(
-  checkpoint: Checkpoint,
-  plan: FoldPlan,
-  target: ModelTarget,
-): Promise<readonly OpenFormat[]> {
+async function openFormats(places: Places): Promise<readonly OpenFormat[]> {
   const opened: OpenFormat[] = [];
   try {
-    for (const format of plan.formats) opened.push(await openFormat(format, checkpoint, plan, target));
+    for (const format of places.plan.formats) opened.push(await openFormat(format, places));
     return opened;
   } catch (error) {
     const outputs = opened.flatMap((format) => format.outputs);
@@ -79,19 +90,16 @@ async function openFormats(
   }
 }
 
-async function openFormat(
-  format: FoldPlan["formats"][number],
-  checkpoint: Checkpoint,
-  plan: FoldPlan,
-  target: ModelTarget,
-): Promise<OpenFormat> {
+async function openFormat(format: FoldPlan["formats"][number], places: Places): Promise<OpenFormat> {
+  const { checkpoint, plan, target } = places;
   const { config } = checkpoint;
+  if (format === "gguf") return { folder: "", outputs: await ggufOutputs(places) };
   if (format === "onnx") {
     const outputs = onnxOutputs(checkpoint, plan, target);
     return { folder: "", outputs, config: () => outputConfig(config, plan, outputs) };
   }
   const folder = plan.formats.length > 1 ? "hf/" : "";
-  const dtype = floatDtype(plan.dtypes) === "fp16" ? "F16" : "F32";
+  const dtype = floatDtype(onnxDtypes(plan.dtypes)) === "fp16" ? "F16" : "F32";
   const output = checkpointOutput(config, await openTensors(target, `${folder}model.safetensors`, dtype));
   const torchType = dtype === "F16" ? "float16" : "float32";
   return { folder, outputs: [output], config: () => withDtype(output.config(), torchType) };
@@ -112,7 +120,7 @@ async function openTensors(target: ModelTarget, path: string, dtype: "F32" | "F1
 }
 
 const onnxOutputs = (checkpoint: Checkpoint, plan: FoldPlan, target: ModelTarget) =>
-  plan.dtypes.map((dtype) =>
+  onnxDtypes(plan.dtypes).map((dtype) =>
     onnxOutput({
       config: checkpoint.config,
       attention: plan.attention,
@@ -122,6 +130,25 @@ const onnxOutputs = (checkpoint: Checkpoint, plan: FoldPlan, target: ModelTarget
       metadata: { kvfold: `method ${plan.method}, keep ${plan.keep}` },
     }),
   );
+
+/** The vocabulary is read before any work is done: some tokenizers are refused. */
+async function ggufOutputs({ checkpoint, plan, source, target }: Places): Promise<readonly ModelOutput[]> {
+  const { config } = checkpoint;
+  const { maxPositions, bias, heal, method, keep } = plan;
+  const tokenizer = await readGgufTokenizer(source, config);
+  return ggufFileDtypes(plan.dtypes).map((dtype) =>
+    ggufOutput({
+      config,
+      dtype,
+      kvHeads: plan.layers[0]!.keys.heads,
+      newBiases: bias === "free" && heal !== "none",
+      maxPositions,
+      tokenizer,
+      open: (fileName) => target.open(fileName),
+      metadata: { "kvfold.method": method, "kvfold.keep": keep },
+    }),
+  );
+}
 
 const writeJson = (target: ModelTarget, path: string, value: unknown): Promise<void> =>
   writeBytes(target, path, new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`));

@@ -1,7 +1,7 @@
 import type { CacheShape, ModelConfig } from "@kvfold/decoder";
-import { type Dtype, dtypes } from "@kvfold/decoder";
 import type { FoldPlan, LayerPlan } from "./fold-plan.js";
 import { layerShape } from "./layer-shape.js";
+import { cachedNumberBytes, type StoredDtype } from "./stored-dtype.js";
 
 /** The cache shapes of a layer plan, as graphs name them. */
 export function cacheShapes({ keys, values }: LayerPlan): {
@@ -19,9 +19,9 @@ export const numbersPerToken = ({ keys, values }: LayerPlan): number =>
 export function cacheFigures(
   config: ModelConfig,
   layers: readonly LayerPlan[],
-  dtype: Dtype,
+  dtype: StoredDtype,
 ): Pick<FoldPlan, "achieved" | "cacheBytesPerToken"> {
-  const bytes = dtypes[dtype].floatType === "float16" ? 2 : 4;
+  const bytes = cachedNumberBytes(dtype);
   const sum = (numbers: readonly number[]) => numbers.reduce((total, count) => total + count, 0);
   const whole = sum(layers.map((_, index) => wholeLayer(config, index)));
   const kept = sum(layers.map(numbersPerToken));

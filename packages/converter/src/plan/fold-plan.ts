@@ -1,11 +1,11 @@
-import type { Dtype } from "@kvfold/decoder";
 import type { AttentionKind } from "@kvfold/decoder/graph";
 import type { Tap } from "../graph/taps.js";
 import type { Heal } from "../methods/heal.js";
 import type { Chunk } from "./chunk.js";
+import type { StoredDtype } from "./stored-dtype.js";
 
-/** What is written: an ONNX decoder for runtimes, a Hugging Face checkpoint for everything else. */
-export type Format = "onnx" | "hf";
+/** What is written: an ONNX decoder for runtimes, a Hugging Face checkpoint for plain GQA code, a GGUF file for llama.cpp. */
+export type Format = "onnx" | "hf" | "gguf";
 
 /** Whether projections may get biases that the input lacks; some checkpoint formats have no place for them. */
 export type BiasPolicy = "free" | "none";
@@ -54,8 +54,11 @@ export interface FoldPlan {
   readonly taps: readonly Tap[];
   readonly formats: readonly Format[];
   readonly bias: BiasPolicy;
-  /** Graphs that are written; a checkpoint is in the first of them that holds floats. */
-  readonly dtypes: readonly Dtype[];
+  /**
+   * Graphs and GGUF files that are written, one in each dtype that the format has; a checkpoint is in the first of them that
+   * holds floats.
+   */
+  readonly dtypes: readonly StoredDtype[];
   /** Longest context of the output, in tokens. */
   readonly maxPositions: number;
   readonly seed: number;

@@ -213,7 +213,7 @@ describe("planFold refuses", () => {
     [
       "wide heads in a checkpoint",
       { keep: "3/8", method: "commuting", formats: ["hf"] },
-      /^keep 3\/8: a checkpoint for plain GQA code \(format hf\) has heads of the size they had and cannot .*: 1\/4 and 1\/2$/,
+      /^keep 3\/8: a Hugging Face checkpoint \(format hf\) has heads of the size they had and cannot .*: 1\/4 and 1\/2$/,
     ],
     [
       "an unknown budget",
@@ -263,7 +263,32 @@ describe("planFold refuses", () => {
     [
       "a checkpoint in four bits",
       { keep: "1/2", method: "mean", formats: ["onnx", "hf"], dtypes: ["q4"] },
-      /^formats hf: a checkpoint holds floats, but dtypes is q4; add fp32 or fp16 to it/,
+      /^formats hf: it has fp32, fp16, but dtypes is q4; add one of the former/,
+    ],
+    [
+      "different layers in a GGUF file",
+      { keep: "1/2", method: "svd-a", budget: "knapsack", formats: ["gguf"] },
+      /^budget knapsack: a GGUF file \(format gguf\) states one number of KV heads for all layers; use budget uniform/,
+    ],
+    [
+      "products after the rotation in a GGUF file",
+      { keep: "1/2", method: "latent", formats: ["gguf"] },
+      /^formats gguf: method latent leaves products after .* \(none, mean, commuting do without\); format onnx can hold it/,
+    ],
+    [
+      "wide heads in a GGUF file",
+      { keep: "3/8", method: "commuting", formats: ["gguf"] },
+      /^keep 3\/8: a GGUF file \(format gguf\) has heads of the size they had and cannot .*: 1\/4 and 1\/2$/,
+    ],
+    [
+      "four bits in a GGUF file",
+      { keep: "1", formats: ["onnx", "gguf"], dtypes: ["q4"] },
+      /^formats gguf: it has fp32, fp16, q8, but dtypes is q4; add one of the former/,
+    ],
+    [
+      "eight bits in a graph",
+      { keep: "1", dtypes: ["q8"] },
+      /^formats onnx: it has fp32, fp16, q4, but dtypes is q8; add one of the former/,
     ],
     ["a share above everything", { keep: "2" }, /^keep 2/],
   ];
@@ -271,5 +296,31 @@ describe("planFold refuses", () => {
     expect(() => planFold(llama, options)).toThrow(
       expect.objectContaining({ code: "invalid-option", message: expect.stringMatching(message) }),
     );
+  });
+});
+
+describe("format gguf", () => {
+  const gguf = { keep: "1", formats: ["gguf"] } as const;
+
+  it("takes a model with a window whose context ends there", () => {
+    const mistral = read({ ...tinyLlama, model_type: "mistral", sliding_window: 32 });
+    expect(() => planFold(mistral, gguf)).toThrow(
+      "formats gguf: llama.cpp has no plain decoder for this model (layer 0 sees a window of 32 tokens; with maxPositions 32 the file can hold the model); format onnx can hold it",
+    );
+    expect(planFold(mistral, { ...gguf, maxPositions: 32 })).toMatchObject({
+      formats: ["gguf"],
+      bias: "free",
+    });
+  });
+
+  it("has a place for new biases, unless queries and keys are normalised", () => {
+    expect(planFold(read(tinyLlama), gguf).bias).toBe("free");
+    expect(planFold(read({ ...tinyLlama, model_type: "qwen3" }), gguf).bias).toBe("none");
+  });
+
+  it("counts the cache of eight-bit files in float16, as llama.cpp keeps it", () => {
+    const { cacheBytesPerToken } = planFold(read(tinyLlama), { ...gguf, dtypes: ["q8", "fp32"] });
+    // Two layers, keys and values, 4 heads of 16.
+    expect(cacheBytesPerToken).toEqual({ before: 512, after: 512 });
   });
 });

@@ -1,4 +1,4 @@
-import type { Dtype, ModelConfig } from "@kvfold/decoder";
+import { ggufTakesBiases, type ModelConfig } from "@kvfold/decoder";
 import { ConverterError } from "../converter-error.js";
 import type { Heal } from "../methods/heal.js";
 import { DEFAULT_METHOD, resolveMethod } from "../methods/index.js";
@@ -10,6 +10,7 @@ import { chooseHeal } from "./choose-heal.js";
 import { type Chunk, planChunk } from "./chunk.js";
 import { planContext } from "./context.js";
 import type { FoldPlan, Format, LayerPlan } from "./fold-plan.js";
+import { requireHeldDtypes } from "./held-dtypes.js";
 import { formatKeep, isWhole, type Keep, parseKeep } from "./keep.js";
 import { parseKeyShare } from "./key-share.js";
 import { layerAttention } from "./layer-attention.js";
@@ -17,7 +18,8 @@ import { layerShape } from "./layer-shape.js";
 import type { GivenSpans } from "./layer-spans.js";
 import type { LayersRequest } from "./plan-layers.js";
 import { reachableLayers } from "./reachable-layers.js";
-import { requireCheckpointFormat, requireFloats, requireFreeRanks, requireRotation } from "./requirements.js";
+import { requireFormats, requireFreeRanks, requireRotation } from "./requirements.js";
+import type { StoredDtype } from "./stored-dtype.js";
 
 export declare namespace planFold {
   interface Options extends GivenSpans {
@@ -51,7 +53,7 @@ export declare namespace planFold {
     /** What is refitted after folding; the method's own choice without it. */
     readonly heal?: Heal | undefined;
     readonly formats?: readonly Format[];
-    readonly dtypes?: readonly Dtype[];
+    readonly dtypes?: readonly StoredDtype[];
     readonly maxPositions?: number | undefined;
     readonly seed?: number;
   }
@@ -75,10 +77,8 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
   const { keep, method, budget } = request;
   requireRotation(config, method);
   if (options.budget !== undefined && budget !== UNIFORM) requireFreeRanks(budget, method, formats);
-  if (formats.includes("hf")) {
-    requireCheckpointFormat(config, method);
-    requireFloats(dtypes);
-  }
+  requireFormats(config, method, { formats, maxPositions });
+  requireHeldDtypes(formats, dtypes);
   const layers = reachableLayers(config, request, formats);
   return {
     family: family.name,
@@ -94,7 +94,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
       : "plain",
     ...planContext(options, method, config),
     formats,
-    bias: formats.includes("hf") && config.standard.biases === undefined ? "none" : "free",
+    bias: formats.every((format) => takesBiases(format, config)) ? "free" : "none",
     dtypes,
     maxPositions,
     seed,
@@ -104,6 +104,12 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
 
 const isFused = (config: ModelConfig, index: number, method: Method, layer: LayerPlan): boolean =>
   layerAttention(layerShape(config, index), method, layer) === "group-query";
+
+/** Whether a format has a place for biases that the input lacks. */
+function takesBiases(format: Format, config: ModelConfig): boolean {
+  if (format === "gguf") return ggufTakesBiases(config);
+  return format === "onnx" || config.standard.biases !== undefined;
+}
 
 /** Reads the options that say how layers are folded. */
 function readRequest({ keySpan, valueSpan, ...options }: planFold.Options): LayersRequest {

@@ -6,7 +6,7 @@ import { formatKeep, type Keep } from "./keep.js";
 import { layerShape } from "./layer-shape.js";
 import { nearestShares } from "./nearest-shares.js";
 import { type LayersRequest, planLayers } from "./plan-layers.js";
-import { isPlainGqa } from "./requirements.js";
+import { isPlainFormat, isPlainGqa, nameFormat, type PlainFormat } from "./requirements.js";
 
 /**
  * The layers that are asked for.
@@ -19,10 +19,10 @@ export function reachableLayers(
   request: LayersRequest,
   formats: readonly Format[],
 ): readonly LayerPlan[] {
-  const standard = formats.includes("hf");
+  const standard = formats.find(isPlainFormat);
   const reach = (keep: Keep) => {
     const layers = planLayers(config, { ...request, keep });
-    return layers !== undefined && standard && !isPlainGqa(config, layers) ? undefined : layers;
+    return layers !== undefined && standard !== undefined && !isPlainGqa(config, layers) ? undefined : layers;
   };
   const layers = reach(request.keep);
   if (layers !== undefined) return layers;
@@ -33,13 +33,14 @@ export function reachableLayers(
 function unreachable(
   config: ModelConfig,
   { keep, method, spans }: LayersRequest,
-  { standard, shares }: { readonly standard: boolean; readonly shares: string },
+  { standard, shares }: { readonly standard: PlainFormat | undefined; readonly shares: string },
 ): ConverterError {
   const { kvHeads } = layerShape(config, 0);
   const heads = `${kvHeads} KV ${kvHeads === 1 ? "head" : "heads"}`;
-  const keeper = standard
-    ? "a checkpoint for plain GQA code (format hf) has heads of the size they had"
-    : describeRestriction(method);
+  const keeper =
+    standard === undefined
+      ? describeRestriction(method)
+      : `${nameFormat(standard)} has heads of the size they had`;
   const own = spans.keySpan === undefined && spans.valueSpan === undefined;
   const [given, way] = own ? ["", ""] : [" in these spans", ", or leave keySpan and valueSpan out"];
   return new ConverterError(

@@ -1,4 +1,4 @@
-import { type Dtype, floatDtype, type ModelConfig } from "@kvfold/decoder";
+import { ggufObstacle, type ModelConfig } from "@kvfold/decoder";
 import { ConverterError } from "../converter-error.js";
 import { DEFAULT_METHOD, methods } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
@@ -18,25 +18,60 @@ export function requireFreeRanks(budget: string, method: Method, formats: readon
       option: "budget",
     });
   };
-  if (formats.includes("hf"))
-    refuse("a Hugging Face checkpoint (format hf) states one number of KV heads for all layers");
+  const plain = formats.find(isPlainFormat);
+  if (plain !== undefined) refuse(`${nameFormat(plain)} states one number of KV heads for all layers`);
   if (method.standardShape) refuse(`method ${method.name} keeps whole heads, the same number in every layer`);
 }
 
+/** A format that holds plain grouped-query attention and nothing else. */
+export type PlainFormat = Exclude<Format, "onnx">;
+
+export const isPlainFormat = (format: Format): format is PlainFormat => format !== "onnx";
+
+/** A format as messages name it. */
+export const nameFormat = (format: PlainFormat): string =>
+  format === "hf" ? "a Hugging Face checkpoint (format hf)" : "a GGUF file (format gguf)";
+
 /**
- * Rejects folds that no Hugging Face checkpoint of the family can represent.
+ * Rejects folds that a format cannot represent.
  *
  * @throws {ConverterError} `invalid-option`.
  */
-export function requireCheckpointFormat({ family, standard, blocks }: ModelConfig, method: Method): void {
+export function requireFormats(
+  config: ModelConfig,
+  method: Method,
+  { formats, maxPositions }: { readonly formats: readonly Format[]; readonly maxPositions: number },
+): void {
+  for (const format of formats.filter(isPlainFormat)) {
+    const obstacle =
+      format === "gguf" ? llamaCppObstacle(config, maxPositions) : checkpointObstacle(config, method);
+    requirePlainGqa(config, method, format, obstacle);
+  }
+}
+
+function checkpointObstacle({ family, standard }: ModelConfig, method: Method): string | undefined {
+  if (method === none || standard.kvHeads !== undefined) return undefined;
+  return `a ${family.name} checkpoint has no field for fewer KV heads`;
+}
+
+function llamaCppObstacle(config: ModelConfig, maxPositions: number): string | undefined {
+  const obstacle = ggufObstacle(config, maxPositions);
+  return obstacle && `llama.cpp has no plain decoder for this model (${obstacle})`;
+}
+
+function requirePlainGqa(
+  { blocks }: ModelConfig,
+  method: Method,
+  format: PlainFormat,
+  obstacle: string | undefined,
+): void {
   const able = methods.filter(({ standardShape }) => standardShape).map(({ name }) => name);
   const refuse = (reason: string) => {
-    throw new ConverterError("invalid-option", `formats hf: ${reason}; format onnx can hold it`, {
+    throw new ConverterError("invalid-option", `formats ${format}: ${reason}; format onnx can hold it`, {
       option: "formats",
     });
   };
-  if (method !== none && standard.kvHeads === undefined)
-    refuse(`a ${family.name} checkpoint has no field for fewer KV heads`);
+  if (obstacle !== undefined) refuse(obstacle);
   if (!method.standardShape) {
     refuse(
       `method ${method.name} ${describeExtras(method)}, which plain GQA code does not have (${able.join(", ")} do without)`,
@@ -78,17 +113,3 @@ export const isPlainGqa = (config: ModelConfig, layers: readonly LayerPlan[]): b
     const { headDim } = layerShape(config, index);
     return keys.rank === headDim && values.rank === headDim;
   });
-
-/**
- * Rejects a checkpoint in four bits.
- *
- * @throws {ConverterError} `invalid-option`.
- */
-export function requireFloats(dtypes: readonly Dtype[]): void {
-  if (floatDtype(dtypes) !== undefined) return;
-  throw new ConverterError(
-    "invalid-option",
-    `formats hf: a checkpoint holds floats, but dtypes is ${dtypes.join(",")}; add fp32 or fp16 to it`,
-    { option: "formats" },
-  );
-}

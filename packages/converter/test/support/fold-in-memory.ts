@@ -15,6 +15,7 @@ import {
   type Method,
   planFold,
 } from "../../src/index.js";
+import { onnxDtypes } from "../../src/plan/stored-dtype.js";
 
 /** A fold that lives in memory: files by name, what was measured, and the plan. */
 export interface Folded {
@@ -55,7 +56,7 @@ export async function foldInMemory(
   });
   const files = new Map<string, Uint8Array>();
   const measured: StageMoments[] = [];
-  const outputs = plan.dtypes.map((dtype) =>
+  const outputs = onnxDtypes(plan.dtypes).map((dtype) =>
     onnxOutput({ config: checkpoint.config, ...plan, dtype, open: memorySink(files) }),
   );
   const onMoments = (layer: number, stage: StageMoments) => {
