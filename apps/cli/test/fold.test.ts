@@ -137,7 +137,9 @@ describe("foldCheckpoint", () => {
     const options = { ...half, output, method: "svd-w", budget: "knapsack" };
     const error = await failureOf(fold(options));
     expect(error.code).toBe("calibration-missing");
-    expect(error.message).toMatch(/budget knapsack runs the model on text: .* or leave it out with --budget/);
+    expect(error.message).toMatch(
+      /budget knapsack runs the model on text; .* or leave it out with budget uniform/,
+    );
   });
 
   it("asks for text where the method needs it", async () => {

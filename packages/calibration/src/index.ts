@@ -1,7 +1,13 @@
 export { CalibrationError, type CalibrationErrorCode } from "./calibration-error.js";
 export { type GramBlock, gramBlocks, gramBlocksSize } from "./gram-blocks.js";
 export { type HiddenStates, type HiddenStatesFactory, memoryHiddenStates } from "./hidden-states.js";
-export { loadMoments, type ModelMoments, mergeModelMoments, saveMoments } from "./moments-file.js";
+export {
+  describeMoments,
+  loadMoments,
+  type ModelMoments,
+  mergeModelMoments,
+  saveMoments,
+} from "./moments-file.js";
 export { checkTokens, parseTokenBytes, type TokenFormat } from "./parse-token-bytes.js";
 export {
   type CrossMoments,

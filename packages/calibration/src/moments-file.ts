@@ -41,14 +41,7 @@ const float64Tensor = (name: string, shape: readonly number[], values: Float64Ar
  * @throws {SafetensorsError} when it is no safetensors file.
  */
 export async function loadMoments(source: ByteSource): Promise<ModelMoments> {
-  const { tensors, metadata } = await parseHeader(source);
-  const { format, ...description } = metadata;
-  if (format !== FORMAT) {
-    throw new CalibrationError(
-      "malformed-moments",
-      `expected a ${FORMAT} file, found format ${JSON.stringify(format)}`,
-    );
-  }
+  const { tensors, description } = await readHeader(source);
   const layers = new Map<number, Record<string, Moments>>();
   for (const [key, info] of tensors) {
     const match = /^layers\.(\d+)\.(.+)\.gram$/.exec(key);
@@ -58,6 +51,20 @@ export async function loadMoments(source: ByteSource): Promise<ModelMoments> {
     layers.set(layer, { ...layers.get(layer), [match[2]!]: moments });
   }
   return { layers: inOrder(layers), description };
+}
+
+/** The description of moments alone, without reading them. Throws as `loadMoments`. */
+export const describeMoments = async (source: ByteSource): Promise<ModelMoments["description"]> =>
+  (await readHeader(source)).description;
+
+async function readHeader(source: ByteSource) {
+  const { tensors, metadata } = await parseHeader(source);
+  const { format, ...description } = metadata;
+  if (format === FORMAT) return { tensors, description };
+  throw new CalibrationError(
+    "malformed-moments",
+    `expected a ${FORMAT} file, found format ${JSON.stringify(format)}`,
+  );
 }
 
 /** Layers 0, 1, 2, …: a number far beyond the others would otherwise be a list that fills the memory. */

@@ -16,7 +16,7 @@ import { checkModelIsElsewhere, checkOutputFolder } from "../files/output-folder
 import { checkFileTarget, type Existing } from "../files/whole-file.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModel } from "../models/find-model.js";
-import { readMoments, writeMoments } from "../models/moments-files.js";
+import { readMoments, readMomentsWindow, writeMoments } from "../models/moments-files.js";
 import { checkIsCheckpoint, checkpointVocabulary, withCheckpoint } from "../models/open-checkpoint-folder.js";
 import {
   type CalibrationOptions,
@@ -85,7 +85,7 @@ export async function foldCheckpoint(
   await checkModelIsElsewhere(output, model.path);
   await preparePlaces(options, context);
   const plan = await withCheckpoint(model.path, context, async (checkpoint) => {
-    const planned = planFold(checkpoint.config, { ...options, window: windowOf(options) });
+    const planned = planFold(checkpoint.config, { ...options, window: await windowOf(options) });
     tellUnused(options, planned, context);
     return foldWithJournal(options, { model, checkpoint, plan: planned, started }, context);
   });
@@ -98,9 +98,9 @@ export async function foldCheckpoint(
   };
 }
 
-/** Tokens of a calibration window; moments that were measured before say nothing of theirs. */
-const windowOf = ({ moments, calibration }: foldCheckpoint.Options): number | undefined =>
-  moments === undefined ? (calibration?.window ?? DEFAULT_WINDOW) : undefined;
+/** Tokens of the windows that are measured, or were. */
+const windowOf = async ({ moments, calibration }: foldCheckpoint.Options): Promise<number | undefined> =>
+  moments === undefined ? (calibration?.window ?? DEFAULT_WINDOW) : readMomentsWindow(moments);
 
 /** Says of a seed that nothing draws from it, and of number types that no file is written in. */
 function tellUnused({ seed = 0 }: FoldOptions, plan: FoldPlan, { onNotice }: JobContext): void {

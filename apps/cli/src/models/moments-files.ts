@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
-import { loadMoments, type StageMoments, saveMoments } from "@kvfold/calibration";
+import { describeMoments, loadMoments, type StageMoments, saveMoments } from "@kvfold/calibration";
 import type { Tap } from "@kvfold/converter";
 import { tapWidth } from "@kvfold/converter/internals";
 import { writeWholeFile } from "@kvfold/converter/node";
 import type { ModelConfig, ModelShape } from "@kvfold/decoder";
+import type { ByteSource } from "@kvfold/safetensors";
 import { fileSource } from "@kvfold/safetensors/node";
 import { CliError } from "../cli-error.js";
 import type { Existing } from "../files/whole-file.js";
@@ -49,13 +50,24 @@ export async function readMoments(
   return layers;
 }
 
-async function loadLayers(path: string): Promise<readonly StageMoments[]> {
+/**
+ * Tokens of the windows that moments were measured on, where the file says so. Throws as `readMoments`.
+ */
+export async function readMomentsWindow(path: string): Promise<number | undefined> {
+  const { window } = await readMomentsFile(path, describeMoments);
+  return window === undefined ? undefined : Number(window);
+}
+
+const loadLayers = async (path: string): Promise<readonly StageMoments[]> =>
+  (await readMomentsFile(path, loadMoments)).layers;
+
+async function readMomentsFile<T>(path: string, read: (source: ByteSource) => Promise<T>): Promise<T> {
   const source = await fileSource(path).catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === "ENOENT" ? "no such file of moments" : `cannot be read (${cause.message})`;
     throw new CliError("unreadable-file", `${path}: ${reason}`, { cause });
   });
   try {
-    return (await loadMoments(source)).layers;
+    return await read(source);
   } catch (cause) {
     throw new CliError(
       "malformed-file",
