@@ -146,7 +146,7 @@ describe("foldCheckpoint", () => {
     const output = join(await temporaryFolder(), "half");
     const error = await failureOf(fold({ ...half, output, method: "svd-a" }));
     expect(error.code).toBe("calibration-missing");
-    expect(error.message).toContain("--calibration");
+    expect(error.message).toContain("calibration: method svd-a");
   });
 
   it("refuses to keep measurements of a method that makes none", async () => {
