@@ -31,7 +31,7 @@ export const methods: readonly Method[] = [
 ];
 
 /** The method used when none is named. */
-export const DEFAULT_METHOD: string = latent.name;
+export const DEFAULT_METHOD: string = anchored.name;
 
 /**
  * The method of that name, among those of this package and `others`.
