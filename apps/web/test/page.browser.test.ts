@@ -110,7 +110,7 @@ describe.skipIf(chromiumPath === undefined)(
       await expect.poll(() => button("Fold").isEnabled()).toBe(true);
       expect(await page.locator(".results li").count()).toBe(0);
       await expect.poll(() => page.workers().length, { timeout: 20_000 }).toBe(0);
-      await page.getByLabel("Method").selectOption("latent-pre-rope");
+      await page.getByLabel("Method").selectOption("latent");
       await startFold("1/4");
       await page.getByText(/^layer 1 of 6/).waitFor();
       await button("Cancel").click();

@@ -83,7 +83,7 @@ describe("methods go with what families do to queries and keys", () => {
       expect.objectContaining({
         code: "invalid-option",
         option: "method",
-        message: `method ${method}: it needs heads that turn as a whole, but of those of layer 0 only 8 of 16 numbers do; use method latent`,
+        message: `method ${method}: it needs heads that turn as a whole, but of those of layer 0 only 8 of 16 numbers do; use method anchored`,
       }),
     );
   });

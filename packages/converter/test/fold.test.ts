@@ -37,7 +37,7 @@ describe("fold", () => {
     const file = join(root, "book.txt");
     await writeFile(file, content);
     const { plan } = await fold({ ...options(), text: file });
-    expect(plan).toMatchObject({ method: "latent", keep: "1/2", achieved: 1 / 2 });
+    expect(plan).toMatchObject({ method: "anchored", keep: "1/2", achieved: 1 / 2 });
     expect((await readdir(to)).toSorted()).toEqual(["config.json", "kvfold.json", "onnx", "tokenizer.json"]);
     expect(await readRecord()).toMatchObject({
       plan,
@@ -110,7 +110,7 @@ describe("fold", () => {
 
 describe("fold leaves nothing behind", () => {
   it.each([
-    ["no text", {}, "insufficient-data", "text", /^text is missing: method latent with heal both /],
+    ["no text", {}, "insufficient-data", "text", /^text is missing: method anchored with heal both /],
     [
       "a text that is nowhere",
       { text: "nowhere.txt" },

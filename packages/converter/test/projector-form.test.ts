@@ -50,7 +50,11 @@ const folds: readonly [name: string, open: () => Promise<Checkpoint>, options: f
   ],
   ["Mistral, in its window, anchored", mistral, { keep: "1/2", method: "anchored", heal: "none" }],
   ["BLOOM, anchored", bloom, { keep: "1/2", method: "anchored", heal: "none" }],
-  ["Llama, latent with most for values", llama, { keep: "1/2", keyShare: "1/4", heal: "none" }],
+  [
+    "Llama, latent with most for values",
+    llama,
+    { keep: "1/2", method: "latent", keyShare: "1/4", heal: "none" },
+  ],
   ["BLOOM, latent", bloom, { keep: "1/2", method: "latent", heal: "none" }],
   ["Qwen2 with biases and two query heads to a KV head", qwen2, { keep: "1/2", method: "svd-a" }],
   ["Qwen2, the paper's spans", qwen2, { keep: "1/2", method: "paper" }],

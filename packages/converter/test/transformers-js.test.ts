@@ -77,7 +77,7 @@ async function continueWithVersion3(folder: string, prompt: readonly number[]): 
 describe("transformers.js 3.8.1 continues a prompt as kvfold's runtime does", () => {
   it.each([
     ["prose-6m, unfolded", "prose-6m", { keep: "1" }],
-    ["prose-6m, latent", "prose-6m", { keep: "1/4" }],
+    ["prose-6m, latent", "prose-6m", { keep: "1/4", method: "latent" }],
     ["prose-6m, grouped", "prose-6m", { keep: "1/2", method: "svd-a" }],
     ["prose-6m, anchored", "prose-6m", { keep: "1/4", method: "anchored", heal: "none", budget: "uniform" }],
   ] as const)("%s", async (_, name, options) => {

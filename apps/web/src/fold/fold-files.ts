@@ -1,7 +1,14 @@
 import { type StageMoments, tokenWindows } from "@kvfold/calibration";
-import { createBlockMath, type FoldProgress, onnxProducts, planFold, writeFiles } from "@kvfold/converter";
+import {
+  allocateBudget,
+  createBlockMath,
+  type FoldProgress,
+  onnxProducts,
+  planFold,
+  writeFiles,
+} from "@kvfold/converter";
 import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
-import { energyShares, secondMoment, symmetricEigen } from "@kvfold/linalg";
+import { energyShares, secondMoment, sliceMoments, symmetricEigen } from "@kvfold/linalg";
 import type { SessionProvider } from "@kvfold/runtime";
 import { blobFolder } from "../models/blob-folder.js";
 import { memoryTarget } from "../models/memory-target.js";
@@ -27,12 +34,14 @@ export async function foldFiles(
   const source = blobFolder(request.name, request.files);
   const checkpoint = await openCheckpoint(source);
   const { keep, method } = request;
-  const plan = planFold(checkpoint.config, { keep, ...(method && { method }), formats: ["onnx"] });
+  const asked = planFold(checkpoint.config, { keep, ...(method && { method }), formats: ["onnx"] });
   const windows = await calibrationWindows(request, checkpoint);
   const { target, files } = memoryTarget();
   const energy: LayerEnergy[] = [];
   const products = await onnxProducts(provider);
+  const math = createBlockMath(products);
   try {
+    const plan = await allocateBudget({ checkpoint, plan: asked, provider, windows, math });
     const report = await writeFiles({
       checkpoint,
       plan,
@@ -40,7 +49,7 @@ export async function foldFiles(
       target,
       provider,
       windows,
-      math: createBlockMath(products),
+      math,
       record: () => ({ model: request.name, windows: windows?.length ?? 0 }),
       onProgress: (progress) => onProgress(progress, checkpoint.config.shape.layers),
       onMoments: (layer, moments) => {
@@ -74,9 +83,16 @@ async function calibrationWindows(
   return cut.slice(0, count).map((ids) => ids.subarray(0, length));
 }
 
-function layerEnergy({ keys, values }: StageMoments): LayerEnergy | undefined {
+function layerEnergy(measured: StageMoments): LayerEnergy | undefined {
+  const { keys, values } = measured["keysAndValues"] ? apart(measured["keysAndValues"]) : measured;
   if (keys === undefined || values === undefined || keys.width > MAX_ENERGY_WIDTH) return undefined;
   const shares = (moments: StageMoments[string]) =>
     energyShares(symmetricEigen(secondMoment(moments)).values, FRACTIONS);
   return { keys: shares(keys), values: shares(values) };
 }
+
+/** Keys before the rotation and values, which are measured side by side. */
+const apart = (both: StageMoments[string]): StageMoments => ({
+  keys: sliceMoments(both, 0, both.width / 2),
+  values: sliceMoments(both, both.width / 2, both.width),
+});

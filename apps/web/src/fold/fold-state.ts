@@ -32,8 +32,8 @@ export const measuredEnergy = signal<readonly LayerEnergy[]>([]);
 
 const runtimeUrl = new URL("ort/", document.baseURI).href;
 
-/** Methods of the page: wider latents that decode fast, or keys that are expanded at each step and lose least. */
-export type FoldMethod = "latent" | "latent-pre-rope";
+/** Methods of the page: one latent for keys and values, which loses least, or one for each, which decodes faster. */
+export type FoldMethod = "anchored" | "latent";
 
 let running: RunningFold | undefined;
 /** Also between the two runs of a fold, when there is nothing to end. */
@@ -70,7 +70,8 @@ export async function foldChosen(folder: PickedFolder, choice: FoldChoice): Prom
   }
 }
 
-const labelOf = ({ keep, method }: FoldChoice): string => (method === "latent" ? keep : `${keep}, ${method}`);
+const labelOf = ({ keep, method }: FoldChoice): string =>
+  method === "anchored" ? keep : `${keep}, ${method}`;
 
 export function cancelFold(): void {
   cancelled = true;

@@ -14,15 +14,15 @@ import {
 
 const KEEPS = ["1/2", "1/4", "1/8"];
 const METHODS: Readonly<Record<FoldMethod, string>> = {
+  anchored: "anchored: loses least",
   latent: "latent: decodes fastest",
-  "latent-pre-rope": "latent-pre-rope: loses least",
 };
 const WINDOWS = [4, 8, 16, 32];
 
 /** Chooses the cache size, folds with progress by block, and offers the result for download. */
 export function FoldView() {
   const keep = useSignal("1/4");
-  const method = useSignal<FoldMethod>("latent");
+  const method = useSignal<FoldMethod>("anchored");
   const windows = useSignal(8);
   const text = useSignal("");
   const model = chosenModel.value;
@@ -137,5 +137,5 @@ function FoldedItem({ folder, label, result }: PreparedModel) {
   );
 }
 
-/** `1/4, latent-pre-rope` to `1-4-latent-pre-rope`. */
+/** `1/4, latent` to `1-4-latent`. */
 const fileNameOf = (label: string): string => label.replace("/", "-").replace(", ", "-");

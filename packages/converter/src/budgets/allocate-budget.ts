@@ -70,10 +70,11 @@ function allocate(options: allocateBudget.Options, context: BudgetContext): Prom
   const budget = findBudget(context.plan.budget, options.budgets);
   if (!budget.needsText) return budget.allocate(context);
   const { windows = [], provider, moments, hiddenStates } = options;
-  if (windows.length > 0 && windows[0]!.length > 1 && provider !== undefined)
+  const { leastTokens = 2 } = budget;
+  if (windows.length > 0 && windows[0]!.length >= leastTokens && provider !== undefined)
     return budget.allocate({ ...context, windows, provider, moments, hiddenStates });
   throw new ConverterError(
     "insufficient-data",
-    `budget ${budget.name} needs calibration text; give token windows of two tokens or more`,
+    `budget ${budget.name} needs calibration text; give token windows of ${leastTokens === 1 ? "a token" : "two tokens"} or more`,
   );
 }

@@ -48,6 +48,8 @@ export interface WeightBudget extends BudgetDescription {
 /** A budget that runs the model on calibration text, whatever the method needs. */
 export interface TextBudget extends BudgetDescription {
   readonly needsText: true;
+  /** Tokens that its windows have at least: two unless told otherwise, since losses are of next tokens. */
+  readonly leastTokens?: number;
   readonly allocate: (context: TextBudgetContext) => Promise<readonly LayerPlan[]>;
 }
 

@@ -16,6 +16,7 @@ export const power: TextBudget = {
   summary: "ranks where they save most of the layers' output errors, relative to the residual stream",
   reference: "docs/method.md, Budgets",
   needsText: true,
+  leastTokens: 1,
   async allocate(context) {
     const { plan, grid, method, math } = context;
     requireSavings(method);

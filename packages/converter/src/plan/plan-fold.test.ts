@@ -75,7 +75,7 @@ describe("planFold", () => {
       planFold(config, { keep: "1/2", method: "anchored", ...options }).chunk;
     expect(chunkOf({})).toEqual({ least: 8, phase: 0.8 });
     expect(chunkOf({ chunk: 16 })).toBe(16);
-    expect(planFold(llama, { keep: "1/2" })).not.toHaveProperty("chunk");
+    expect(planFold(llama, { keep: "1/2", method: "latent" })).not.toHaveProperty("chunk");
     expect(() => chunkOf({ chunk: 16 }, bloom)).toThrow(
       /^chunk 16: no layer of this model has keys that can be turned within chunks; leave it out$/,
     );
@@ -103,7 +103,7 @@ describe("planFold", () => {
       "keyShare 2: expected a share of the cache above 0 and up to 1, such as 1/2, 1/4 or 0.5",
     ],
     [
-      { keyShare: "1/3", budget: "knapsack" },
+      { keyShare: "1/3", method: "latent", budget: "knapsack" },
       "keyShare 1/3: budget knapsack finds the ranks itself; leave it out",
     ],
     [
