@@ -59,7 +59,7 @@ await withTemporaryFolder(async (folder) => {
   const maxPositions = context + 1024;
   const [whole, folded, expanding] = ["whole", "folded", "expanding"].map((name) => join(folder, name));
   await fold(model, whole, { keep: "1", maxPositions });
-  await fold(model, folded, { keep: "1/4", heal: "none", maxPositions }, { windows });
+  await fold(model, folded, { keep: "1/4", method: "latent", heal: "none", maxPositions }, { windows });
   const unrotated = { keep: "1/4", method: "latent-pre-rope", heal: "none", maxPositions };
   await fold(model, expanding, unrotated, { windows });
   const runners = {

@@ -29,6 +29,7 @@ const methods = [
   "latent+knapsack",
   "latent-pre-rope",
   "latent-pre-rope+knapsack",
+  "anchored",
 ];
 /** Tokens between a passage and its repetition whose gain stands in the table. */
 const COPY_DISTANCE = 128;
