@@ -31,7 +31,9 @@ async function writeModels(folder) {
   for (const [model, keep] of Object.entries(models)) {
     const to = join(folder, model);
     await mkdir(to);
-    await fold(modelFolder(name), to, { keep, heal: "none", maxPositions }, keep === "1" ? {} : { windows });
+    const method = keep === "1" ? "none" : "latent";
+    const options = { keep, method, heal: "none", maxPositions };
+    await fold(modelFolder(name), to, options, keep === "1" ? {} : { windows });
   }
 }
 
