@@ -84,7 +84,8 @@ async function calibrationWindows(
 }
 
 function layerEnergy(measured: StageMoments): LayerEnergy | undefined {
-  const { keys, values } = measured["keysAndValues"] ? apart(measured["keysAndValues"]) : measured;
+  const { keysAndValues: both } = measured;
+  const { keys, values } = both === undefined ? measured : apart(both);
   if (keys === undefined || values === undefined || keys.width > MAX_ENERGY_WIDTH) return undefined;
   const shares = (moments: StageMoments[string]) =>
     energyShares(symmetricEigen(secondMoment(moments)).values, FRACTIONS);

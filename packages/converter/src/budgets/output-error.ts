@@ -1,7 +1,7 @@
-import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
+import type { HiddenStates } from "@kvfold/calibration";
 import type { BlockWeights } from "@kvfold/decoder";
-import { createWindowRunner } from "../fold/window-runner.js";
-import { blockGraph, HIDDEN_IN, HIDDEN_OUT } from "../graph/calibration-graphs.js";
+import { HIDDEN_OUT } from "../graph/calibration-graphs.js";
+import { blockOutput } from "./block-output.js";
 import type { TextBudgetContext } from "./budget.js";
 import type { OriginalLayer } from "./original-layers.js";
 
@@ -10,20 +10,11 @@ export type OutputError = (variant: BlockWeights) => Promise<number>;
 
 /** Runs the original block on the layer's input, to compare others with. */
 export async function createOutputError(
-  { checkpoint, provider, signal }: TextBudgetContext,
-  { block, windows, input }: OriginalLayer,
+  context: TextBudgetContext,
+  layer: OriginalLayer,
 ): Promise<OutputError> {
-  const runner = createWindowRunner({ windows, provider, signal });
-  const outputOf = async (weights: BlockWeights) => {
-    const output = await memoryHiddenStates(windows.length, 0);
-    const window = { config: checkpoint.config, weights, length: runner.length };
-    await runner.run(blockGraph(window, [], [HIDDEN_OUT]), {
-      inputs: { [HIDDEN_IN]: input },
-      outputs: { [HIDDEN_OUT]: output },
-    });
-    return output;
-  };
-  const reference = await outputOf(block);
+  const outputOf = (weights: BlockWeights) => blockOutput(context, layer, weights, HIDDEN_OUT);
+  const reference = await outputOf(layer.block);
   return async (variant) => relativeError(await outputOf(variant), reference);
 }
 

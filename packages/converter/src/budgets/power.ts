@@ -1,3 +1,4 @@
+import { layerContext } from "../fold/group.js";
 import { requireSavings } from "../fold/layer-savings.js";
 import type { TextBudget } from "./budget.js";
 import { originalLayers } from "./original-layers.js";
@@ -23,9 +24,8 @@ export const power: TextBudget = {
     const windows = context.windows.slice(0, SPECTRUM_WINDOWS);
     const layers: Float64Array[] = [];
     for await (const layer of originalLayers({ ...context, windows })) {
-      const { block: _, windows: __, input: ___, fold: ____, ...known } = layer;
-      const planned = plan.layers[layer.layer]!;
-      const savings = await math.run("layerSavings", { ...known, method: plan.method, plan: planned });
+      const input = { ...layerContext(plan, layer), method: plan.method, plan: plan.layers[layer.layer]! };
+      const savings = await math.run("layerSavings", input);
       layers.push(unitSavings(savings, grid, await residualPower(context, layer)));
     }
     return unitsByGreatestSavings(layers, grid).map(grid.layer);

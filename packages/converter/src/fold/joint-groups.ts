@@ -1,10 +1,10 @@
 import type { AttentionWeights } from "@kvfold/decoder";
 import { type Moments, secondMoment, sliceMoments, trace } from "@kvfold/linalg";
-import { meanTurns, ropeFrequencies } from "@kvfold/rope";
+import { ropeFrequencies } from "@kvfold/rope";
 import type { JointGroup } from "../methods/method.js";
-import { turnMoments } from "../methods/turned-moments.js";
 import type { LayerPlan } from "../plan/fold-plan.js";
 import { type LayerContext, momentsOf, outputRows, readersOf } from "./group.js";
+import { turnedByRope } from "./turned-by-rope.js";
 
 /** The groups of a layer whose keys and values share latents, in head order, as methods see them. */
 export function jointGroupsOf(
@@ -55,13 +55,13 @@ function groupMoments(all: Moments, start: number, size: number): Moments {
 
 function turnedMoments(
   early: Moments,
-  { rope, headDim }: AttentionWeights,
+  attention: AttentionWeights,
   span: number,
   chunks: readonly number[],
 ): Moments {
+  const { rope } = attention;
   if (rope === undefined || chunks.every((chunk) => chunk === 1)) return early;
-  const turns = meanTurns({ frequencies: ropeFrequencies(rope).inverseFrequencies, chunks });
-  return turnMoments(early, { headDim, rotaryDim: rope.rotaryDim, keyHeads: span }, turns);
+  return turnedByRope(early, attention, span, ropeFrequencies(rope), chunks);
 }
 
 /**

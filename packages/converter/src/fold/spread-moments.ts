@@ -1,9 +1,9 @@
 import type { StageMoments } from "@kvfold/calibration";
 import type { AttentionWeights } from "@kvfold/decoder";
 import type { Moments } from "@kvfold/linalg";
-import { meanTurns, ropeFrequencies } from "@kvfold/rope";
-import type { Tap } from "../graph/taps.js";
-import { turnMoments } from "../methods/turned-moments.js";
+import { ropeFrequencies } from "@kvfold/rope";
+import { type Tap, unturnedTaps } from "../graph/taps.js";
+import { turnedByRope } from "./turned-by-rope.js";
 
 /** What the moments of a layer are spread with. */
 export interface Spread {
@@ -17,33 +17,22 @@ export interface Spread {
  * rotation, of sensitive queries from those of queries at the keys that they attend to. `undefined` for taps that do not
  * depend on positions.
  *
- * Exact where keys do not depend on their positions themselves (docs/method.md, Moments at every position).
+ * Exact where keys do not depend on their positions themselves (docs/method.md, `latent`, Positions).
  */
 export function spreadMoments(
   tap: Tap,
   measured: (tap: Tap) => Moments,
   { attention, context }: Spread,
 ): Moments | undefined {
-  const { heads, kvHeads } = attention;
-  if (attention.rope === undefined) return sameMoments(tap, measured);
-  if (tap === "keys") return turned(measured("keysBeforeRope"), kvHeads, { attention, context });
-  if (tap === "sensitiveQueries") return turned(measured("queriesAtKeys"), heads, { attention, context });
-  return undefined;
-}
-
-/** Without rotation nothing turns. */
-function sameMoments(tap: Tap, measured: (tap: Tap) => Moments): Moments | undefined {
-  if (tap === "keys") return measured("keysBeforeRope");
-  return tap === "sensitiveQueries" ? measured("queriesAtKeys") : undefined;
-}
-
-function turned(moments: Moments, keyHeads: number, { attention, context }: Spread): Moments {
-  const { headDim, rope } = attention;
-  const { inverseFrequencies, attentionScaling } = ropeFrequencies(rope!, context);
-  const chunks = Array.from(inverseFrequencies, () => context);
-  const turns = meanTurns({ frequencies: inverseFrequencies, chunks });
-  const columns = { headDim, rotaryDim: rope!.rotaryDim, keyHeads };
-  return scaled(turnMoments(moments, columns, turns), columns, attentionScaling);
+  const unturned = unturnedTaps[tap];
+  if (unturned === undefined) return undefined;
+  const moments = measured(unturned);
+  const { heads, kvHeads, headDim, rope } = attention;
+  if (rope === undefined) return moments;
+  const frequencies = ropeFrequencies(rope, context);
+  const chunks = Array.from(frequencies.inverseFrequencies, () => context);
+  const turned = turnedByRope(moments, attention, tap === "keys" ? kvHeads : heads, frequencies, chunks);
+  return scaled(turned, { headDim, rotaryDim: rope.rotaryDim }, frequencies.attentionScaling);
 }
 
 /** What turns is also multiplied by the attention factor. */

@@ -12,6 +12,12 @@ export type AttentionTap = "sensitiveQueries" | "queriesAtKeys" | "attentionWeig
 /** What can be measured of an unfolded block: the second moments of these. */
 export type Tap = ProjectionTap | AttentionTap;
 
+/** What is measured in place of taps that depend on the positions of the text, to turn it to any others. */
+export const unturnedTaps: Readonly<Partial<Record<Tap, Tap>>> = {
+  keys: "keysBeforeRope",
+  sensitiveQueries: "queriesAtKeys",
+};
+
 /** True for taps that need the attention matrix. */
 export const isAttentionTap = (tap: Tap): tap is AttentionTap =>
   tap === "sensitiveQueries" || tap === "queriesAtKeys" || tap === "attentionWeights";

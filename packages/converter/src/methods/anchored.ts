@@ -28,7 +28,7 @@ export const anchored: Method = {
     return { keys: span, values: span };
   },
   joint: jointBasis,
-  savings: async (group, products) => (await weighedBasis(group, 1, products)).energies,
+  savings: async (group, products) => (await weighedBasis(group, 1, products)).basis.energies,
 };
 
 /** All KV heads where their keys have few numbers, else as many as may share a latent. */
@@ -37,22 +37,22 @@ const jointSpan = ({ kvHeads, headDim }: Pick<SpanContext, "kvHeads" | "headDim"
 
 /** The directions of keys and values that cost the layer's output most, both in one unit. */
 async function jointBasis(group: JointGroup, products: MatrixProducts): Promise<JointBasis> {
-  const basis = await weighedBasis(group, group.rank, products);
-  return group.mayCentre.includes(true) ? { ...basis, offset: offsetOf(group) } : basis;
+  const { basis, offset } = await weighedBasis(group, group.rank, products);
+  return group.mayCentre.includes(true) ? { ...basis, offset } : basis;
 }
 
+/** The basis, and the means of the numbers that may do without. */
 async function weighedBasis(group: JointGroup, rank: number, products: MatrixProducts) {
-  return balancedBasis({
-    covariance: momentAbout(offsetOf(group), group.moments()),
+  const moments = group.moments();
+  const offset = meanOf(moments).data.map((mean, column) => (group.mayCentre[column] ? mean : 0));
+  const basis = await balancedBasis({
+    covariance: momentAbout(offset, moments),
     metricBlocks: [...localKeyMetric(group), await outputMetric(group, products)],
     rank,
     products,
   });
+  return { basis, offset };
 }
-
-/** Means of the numbers that may do without. */
-const offsetOf = ({ moments, mayCentre }: JointGroup): Float64Array =>
-  meanOf(moments()).data.map((mean, column) => (mayCentre[column] ? mean : 0));
 
 /** `E[(x - c)ᵀ (x - c)]`. */
 function momentAbout(c: Float64Array, moments: Moments): Matrix {

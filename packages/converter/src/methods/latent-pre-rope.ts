@@ -1,7 +1,14 @@
-import { type Matrix, type MatrixProducts, obliqueBasis, secondMoment, sliceMoments } from "@kvfold/linalg";
+import {
+  createMatrix,
+  type Matrix,
+  type MatrixProducts,
+  obliqueBasis,
+  secondMoment,
+  sliceMoments,
+} from "@kvfold/linalg";
 import { latent, latentKeys, latentValues } from "./latent.js";
 import type { Basis, Group, Method } from "./method.js";
-import { atAllAngles, scoreMetric } from "./metrics.js";
+import { scoreMetric } from "./metrics.js";
 
 /**
  * What keys take of the cache: the best of the shares tried on prose-6m (docs/method.md). Unrotated keys are of so low a
@@ -43,3 +50,22 @@ function unrotatedKeys(group: Group, products: MatrixProducts): Promise<Basis> {
 /** The score metric as keys before the rotation meet it, per KV head `[d, d]`. */
 export const unrotatedScoreMetric = (group: Group): readonly Matrix[] =>
   scoreMetric(group).map((metric) => atAllAngles(metric, group.rotaryDim));
+
+/**
+ * A metric `[d, d]` of keys as keys before the rotation meet it, which is at all distances: averaged over all angles of all
+ * pairs. Pairs `(j, j + rotaryDim / 2)` then have one weight for both members, their mean, and nothing is left between pairs,
+ * or between them and what does not turn; that keeps its metric.
+ */
+function atAllAngles({ rows: size, data }: Matrix, rotaryDim: number): Matrix {
+  const averaged = createMatrix(size, size);
+  const half = rotaryDim / 2;
+  for (let j = 0; j < half; j++) {
+    const [a, b] = [j, j + half].map((index) => index * size + index);
+    averaged.data[a!] = averaged.data[b!] = (data[a!]! + data[b!]!) / 2;
+  }
+  for (let row = rotaryDim; row < size; row++) {
+    const [start, end] = [row * size + rotaryDim, (row + 1) * size];
+    averaged.data.set(data.subarray(start, end), start);
+  }
+  return averaged;
+}

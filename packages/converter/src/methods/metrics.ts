@@ -63,25 +63,6 @@ export async function outputMetric(group: GroupContext, products: MatrixProducts
   return metric;
 }
 
-/**
- * A metric `[d, d]` of keys as keys before the rotation meet it, which is at all distances: averaged over all angles of all
- * pairs. Pairs `(j, j + rotaryDim / 2)` then have one weight for both members, their mean, and nothing is left between pairs,
- * or between them and what does not turn; that keeps its metric.
- */
-export function atAllAngles({ rows: size, data }: Matrix, rotaryDim: number): Matrix {
-  const averaged = createMatrix(size, size);
-  const half = rotaryDim / 2;
-  for (let j = 0; j < half; j++) {
-    const [a, b] = [j, j + half].map((index) => index * size + index);
-    averaged.data[a!] = averaged.data[b!] = (data[a!]! + data[b!]!) / 2;
-  }
-  for (let row = rotaryDim; row < size; row++) {
-    const [start, end] = [row * size + rotaryDim, (row + 1) * size];
-    averaged.data.set(data.subarray(start, end), start);
-  }
-  return averaged;
-}
-
 /** Adds `weight` times a square block of `source` to one of `target`; blocks are counted, not their rows. */
 function addBlock(
   target: Matrix,

@@ -14,7 +14,7 @@ export interface TurningColumns {
 /**
  * The moments that rows have once the pairs of their heads have turned, where the rows themselves do not depend on their
  * positions: sums over `count` rows as before. Exact for means and second moments under that assumption
- * (docs/method.md, Moments at every position).
+ * (docs/method.md, Anchored latents, Moments).
  */
 export function turnMoments(moments: Moments, columns: TurningColumns, turns: MeanTurns): Moments {
   const turned = { ...moments, sum: moments.sum.slice(), gram: moments.gram.slice() };

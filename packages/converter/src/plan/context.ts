@@ -1,14 +1,11 @@
 import type { ModelConfig } from "@kvfold/decoder";
 import { ConverterError } from "../converter-error.js";
-import type { Tap } from "../graph/taps.js";
+import { unturnedTaps } from "../graph/taps.js";
 import type { Method } from "../methods/method.js";
 import type { FoldPlan } from "./fold-plan.js";
 
 /** Positions beyond which a spread says no more: all but the slowest pairs have turned many times. */
 const MOST_POSITIONS = 32_768;
-
-/** What is measured in place of what depends on the positions of the calibration text. */
-const UNTURNED: Partial<Record<Tap, Tap>> = { keys: "keysBeforeRope", sensitiveQueries: "queriesAtKeys" };
 
 /**
  * Whether a method's bases depend on the positions of the text that they are chosen on: it folds keys after their rotation.
@@ -44,7 +41,7 @@ export function planContext(
   if (request.context !== undefined) requireContext(request.context, method, config);
   const context = request.context ?? defaultContext(request, method, config);
   if (context === undefined) return { taps: method.taps };
-  return { taps: [...new Set(method.taps.map((tap) => UNTURNED[tap] ?? tap))], context };
+  return { taps: [...new Set(method.taps.map((tap) => unturnedTaps[tap] ?? tap))], context };
 }
 
 /** The context of the model, where calibration windows do not reach that far. */
