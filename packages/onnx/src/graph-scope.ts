@@ -1,15 +1,18 @@
 import type { DataType } from "./data-type.js";
 import { nodeProto } from "./graph-proto.js";
-import type { AttributeValue, GraphAttribute, GraphNode, GraphValue } from "./graph-view.js";
+import type { AttributeValue, GraphAttribute, GraphNode, GraphValue, ValueDims } from "./graph-view.js";
 import { OnnxError } from "./onnx-error.js";
 import type { TensorValue } from "./tensor-value.js";
 
 /** Writes into one graph, a node at a time, in execution order. Values are named by strings, as in ONNX. */
 export interface GraphScope extends GraphTensors {
-  /** Declares a graph input; a string dimension is symbolic. Returns `name`. */
-  input(name: string, type: DataType, dims: readonly (number | string)[]): string;
-  /** Declares an existing value as a graph output. Returns `name`. */
-  output(name: string, type: DataType, dims: readonly (number | string)[]): string;
+  /**
+   * Declares a graph input; a string dimension is symbolic, `"?"` unknown, and without `dims` the rank is open. Returns
+   * `name`.
+   */
+  input(name: string, type: DataType, dims?: ValueDims): string;
+  /** Declares an existing value as a graph output, its dimensions as those of an input. Returns `name`. */
+  output(name: string, type: DataType, dims?: ValueDims): string;
   /** Adds a node with one output and returns that output's name. An empty input name is an absent optional input. */
   node(operator: string, inputs: readonly string[], options: NodeOptions): string;
   /** Adds a node whose outputs get the given names; an empty one is an absent optional output. */

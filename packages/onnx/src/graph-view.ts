@@ -37,17 +37,20 @@ export interface GraphNode {
   readonly attributes: Readonly<Record<string, AttributeValue>>;
 }
 
-/** An input or output of a graph; a symbolic dimension is a string, an unknown one `"?"`. */
+/** Dimensions that a graph declares: a symbolic one is a string, an unknown one `"?"`; `undefined` where the rank is open. */
+export type ValueDims = readonly (number | string)[] | undefined;
+
+/** An input or output of a graph. */
 export interface GraphValue {
   readonly name: string;
   /** `undefined` for types that {@link DataType} lacks. */
   readonly type: DataType | undefined;
-  readonly dims: readonly (number | string)[];
+  readonly dims: ValueDims;
 }
 
 /**
  * An initializer: its bytes are in the model (`value`) or in an external file (`location`). Neither is there for types
- * that {@link DataType} lacks, for empty tensors, and where the model holds a list of numbers in place of raw bytes.
+ * that {@link DataType} lacks, and for empty tensors.
  */
 export interface Initializer {
   readonly name: string;

@@ -1,16 +1,14 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import {
   type AttributeProto,
   type GraphProto,
   AttributeProto_AttributeType as Kind,
-  type ModelProto,
-  ModelProtoSchema,
   type NodeProto,
   type TensorProto,
   TensorProto_DataLocation,
   type ValueInfoProto,
 } from "onnx-buf";
 import { type DataType, dataTypeOf } from "./data-type.js";
+import { type DecodedModel, decodeModel, textOf } from "./decode-model.js";
 import { type ExternalLocation, parseLocation } from "./external-location.js";
 import type {
   AttributeValue,
@@ -20,6 +18,7 @@ import type {
   GraphView,
   Initializer,
 } from "./graph-view.js";
+import { listedBytes } from "./listed-bytes.js";
 import { OnnxError } from "./onnx-error.js";
 import { shown, shownDims } from "./shown.js";
 import { type TensorValue, tensorBytes } from "./tensor-value.js";
@@ -33,10 +32,11 @@ import { type TensorValue, tensorBytes } from "./tensor-value.js";
  * @throws {OnnxError} `malformed-model` when the bytes are not an ONNX model, or one with such a fault.
  */
 export function readModel(bytes: Uint8Array): GraphView {
-  const model = decode(bytes);
-  const graph = model.graph;
-  if (graph === undefined)
-    throw new OnnxError("malformed-model", "readModel: the file holds no graph; is it ONNX?");
+  return viewModel(decodeModel("readModel", bytes));
+}
+
+/** The same of a model that is decoded. */
+export function viewModel({ graph, ...model }: DecodedModel): GraphView {
   return {
     irVersion: Number(model.irVersion),
     opsets: Object.fromEntries(model.opsetImport.map((set) => [set.domain, Number(set.version)])),
@@ -50,21 +50,6 @@ const graphBody = ({ node, input, output, initializer: tensors }: GraphProto): G
   outputs: output.map(graphValue),
   initializers: new Map(tensors.map((tensor) => [tensor.name, initializer(tensor)])),
 });
-
-/** The text file that a clone without git-lfs has in place of a large file begins with this. */
-const LFS_POINTER = "version https://git-lfs";
-
-function decode(bytes: Uint8Array): ModelProto {
-  try {
-    return fromBinary(ModelProtoSchema, bytes);
-  } catch (cause) {
-    const isPointer = utf8.decode(bytes.subarray(0, LFS_POINTER.length)) === LFS_POINTER;
-    const found = isPointer
-      ? "this is a Git LFS pointer; run git lfs pull in its folder to fetch the file itself"
-      : "the bytes are not an ONNX model (truncated or another format)";
-    throw new OnnxError("malformed-model", `readModel: ${found}`, { cause });
-  }
-}
 
 const graphNode = (node: NodeProto): GraphNode => ({
   operator: node.opType,
@@ -84,7 +69,7 @@ function attributeValue(attribute: AttributeProto): AttributeValue {
     case Kind.FLOAT:
       return { float: attribute.f };
     case Kind.STRING:
-      return utf8.decode(attribute.s);
+      return textOf(attribute.s);
     case Kind.INTS:
       return attribute.ints.map(Number);
     case Kind.FLOATS:
@@ -100,12 +85,9 @@ function attributeValue(attribute: AttributeProto): AttributeValue {
   }
 }
 
-/** What is not UTF-8 becomes U+FFFD: operators outside ONNX may keep any bytes in a string. */
-const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
-
 function graphValue(value: ValueInfoProto): GraphValue {
   const tensor = value.type?.value.case === "tensorType" ? value.type.value.value : undefined;
-  const dims = (tensor?.shape?.dim ?? []).map(({ value: dim }) => {
+  const dims = tensor?.shape?.dim.map(({ value: dim }) => {
     if (dim.case === "dimValue") return Number(dim.value);
     return dim.case === "dimParam" ? dim.value : "?";
   });
@@ -136,14 +118,16 @@ function externalLocation(what: string, tensor: TensorProto): ExternalLocation {
   );
 }
 
-/** The bytes that lie in the model as they are; none for external data and for lists of numbers. */
+/** What lies in the model itself: bytes as they are, or a list of numbers; none for external data. */
 function valueInside(what: string, tensor: TensorProto): TensorValue | undefined {
   const type = dataTypeOf(tensor.dataType);
-  if (type === undefined || isExternal(tensor) || tensor.rawData.byteLength === 0) return undefined;
+  if (type === undefined || isExternal(tensor)) return undefined;
+  const bytes = tensor.rawData.byteLength > 0 ? tensor.rawData : listedBytes(type, tensor);
+  const { byteLength } = bytes;
+  if (byteLength === 0) return undefined;
   const dims = tensor.dims.map(Number);
-  const { byteLength } = tensor.rawData;
   const expected = knownBytes(what, type, dims);
-  if (byteLength === expected) return { type, dims, bytes: tensor.rawData };
+  if (byteLength === expected) return { type, dims, bytes };
   throw new OnnxError(
     "malformed-model",
     `readModel: ${what}: expected ${expected} bytes for ${type} ${shownDims(dims)}, got ${byteLength}`,
