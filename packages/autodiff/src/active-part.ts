@@ -1,0 +1,45 @@
+import { type DataType, dataTypeOf, type GraphNode, type GraphView, valuesReadBy } from "@kvfold/onnx";
+import { type FloatType, isFloat } from "./float-type.js";
+import { isCut } from "./no-gradient.js";
+import { intAttribute } from "./node-attributes.js";
+
+/** Which values of a graph depend on the inputs that it is differentiated by, and which nodes gradients go through. */
+export interface ActivePart {
+  /** Types of the values that depend on these inputs, the inputs themselves included. */
+  readonly types: ReadonlyMap<string, FloatType>;
+  /** Nodes between these inputs and the outputs, in execution order. */
+  readonly nodes: readonly GraphNode[];
+  /** Values that the outputs depend on. */
+  readonly reachesOutput: ReadonlySet<string>;
+}
+
+/**
+ * Finds what lies between inputs and outputs. Operators that carry no gradient (comparisons, shapes, integers) end a path.
+ */
+export function findActivePart(
+  { nodes }: GraphView,
+  inputs: ReadonlyMap<string, FloatType>,
+  outputs: readonly string[],
+): ActivePart {
+  const types = new Map(inputs);
+  const reading = nodes.filter((node) => {
+    const active = valuesReadBy(node).find((name) => types.has(name));
+    if (active === undefined || isCut(node)) return false;
+    for (const name of node.outputs) types.set(name, outputType(node, types.get(active)!));
+    return true;
+  });
+  const reachesOutput = new Set(outputs);
+  const between = reading.toReversed().filter((node) => {
+    if (!node.outputs.some((name) => reachesOutput.has(name))) return false;
+    for (const name of valuesReadBy(node)) reachesOutput.add(name);
+    return true;
+  });
+  return { types, nodes: between.toReversed(), reachesOutput };
+}
+
+/** Element types go through a node unchanged, Cast aside. */
+function outputType(node: GraphNode, input: FloatType): FloatType {
+  if (node.operator !== "Cast") return input;
+  const to: DataType | undefined = dataTypeOf(intAttribute(node, "to", 0));
+  return isFloat(to) ? to : input;
+}

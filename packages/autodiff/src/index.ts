@@ -1,0 +1,10 @@
+export { AutodiffError, type AutodiffErrorCode } from "./autodiff-error.js";
+export { differentiate } from "./differentiate.js";
+export type { FloatType } from "./float-type.js";
+export { type ForwardAndBackward, forwardAndBackward } from "./forward-and-backward.js";
+export type { GradientEmitter } from "./gradient-emitter.js";
+export type { DifferentiatedNode, EmitGradient, GradientRule } from "./gradient-rule.js";
+export { operatorsWithoutGradient } from "./no-gradient.js";
+export type { GradientOptions } from "./request.js";
+export { gradientRules } from "./rules/index.js";
+export type { Dim, Dims } from "./shapes/dims.js";

@@ -1,0 +1,35 @@
+import { dataTypeOf, type GraphNode } from "@kvfold/onnx";
+import { isFloat } from "./float-type.js";
+import { intAttribute, operatorKey } from "./node-attributes.js";
+
+/**
+ * Operators whose outputs are no floats, or do not change with small changes of their inputs: gradients through them are
+ * zero, and paths end there.
+ */
+export const operatorsWithoutGradient: ReadonlySet<string> = /*@__PURE__*/ new Set([
+  // Shapes and indices.
+  ...["Shape", "Size", "NonZero", "ArgMax", "ArgMin", "ConstantOfShape", "Constant", "EyeLike"],
+  // Comparisons and logic.
+  ...[
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "And",
+    "Or",
+    "Not",
+    "Xor",
+    "IsNaN",
+    "IsInf",
+  ],
+  // Steps.
+  ...["Floor", "Ceil", "Round", "Sign"],
+  // Numbers that are drawn, in the shape of another value.
+  ...["RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"],
+]);
+
+/** Whether no gradient goes through a node. */
+export const isCut = (node: GraphNode): boolean =>
+  operatorsWithoutGradient.has(operatorKey(node)) ||
+  (node.operator === "Cast" && !isFloat(dataTypeOf(intAttribute(node, "to", 0))));
