@@ -1,0 +1,44 @@
+import { float32Value, type GraphBuilder, tensorValue } from "@kvfold/onnx";
+
+/** A number as a constant of a graph. */
+export function scalar(graph: GraphBuilder, value: number, type: "float32" | "float64"): string {
+  const number =
+    type === "float32"
+      ? float32Value([], Float32Array.of(value))
+      : tensorValue("float64", [], new Uint8Array(Float64Array.of(value).buffer));
+  return graph.constant(`constants/${type}/${value}`, number);
+}
+
+/** A table of numbers as a constant of a graph. */
+export function table(
+  graph: GraphBuilder,
+  name: string,
+  dims: readonly number[],
+  values: readonly number[],
+  type: "float32" | "float64",
+): string {
+  // Both types get what float32 holds.
+  const data = type === "float32" ? Float32Array.from(values) : Float64Array.from(values.map(Math.fround));
+  return graph.constant(name, tensorValue(type, dims, new Uint8Array(data.buffer)));
+}
+
+/** Terms of the series below: the last one is under 1e-16 for numbers up to 1.5. */
+const TERMS = 26;
+
+/** The error function of numbers up to 1.5, by its Taylor series: `2 / √π Σ (-1)^n x^(2n + 1) / (n! (2n + 1))`. */
+export function emitErf(graph: GraphBuilder, x: string, type: "float32" | "float64"): string {
+  const square = graph.node("Mul", [x, x], { name: "erf/square" });
+  let factorial = 1;
+  const coefficients = Array.from({ length: TERMS }, (_, n) => {
+    factorial *= Math.max(1, n);
+    return ((n % 2 === 0 ? 1 : -1) * 2) / (Math.sqrt(Math.PI) * factorial * (2 * n + 1));
+  });
+  const sum = coefficients.reduceRight(
+    (rest, coefficient, n) => {
+      const product = graph.node("Mul", [rest, square], { name: `erf/mul/${n}` });
+      return graph.node("Add", [product, scalar(graph, coefficient, type)], { name: `erf/add/${n}` });
+    },
+    scalar(graph, 0, type),
+  );
+  return graph.node("Mul", [sum, x], { name: "erf/last" });
+}

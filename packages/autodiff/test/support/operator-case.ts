@@ -1,0 +1,117 @@
+import { createGraphBuilder, type GraphBuilder } from "@kvfold/onnx";
+import { differentiate } from "../../src/index.js";
+import { productByDifferences, relativeError, type TensorFunction } from "./central-differences.js";
+import { randomNumbers } from "./random.js";
+import { type Feed, type Numbers, openModel, runModel } from "./run-model.js";
+
+type CaseType = "float32" | "float64";
+
+/** Writes a node and returns the names of its outputs. */
+export type EmitCase = (
+  graph: GraphBuilder,
+  inputs: readonly string[],
+  type: CaseType,
+) => string | readonly string[];
+
+/** A use of an operator whose gradients are measured. */
+export interface OperatorCase {
+  readonly name: string;
+  /** Dimensions of the inputs that it is differentiated by. */
+  readonly inputs: readonly (readonly number[])[];
+  /** Where their numbers lie, between -1 and 1 by default. */
+  readonly range?: readonly [number, number];
+  readonly emit: EmitCase;
+  /** The same by definition, for an operator that ONNX Runtime has in float32 alone. */
+  readonly definition?: EmitCase;
+  /** Whether it has gradients where no dimension is known before the graph runs; by default it has. */
+  readonly needsDims?: boolean;
+  /** Version of the default operator set. */
+  readonly opset?: number;
+}
+
+type Declare = (dims: readonly number[]) => readonly (number | string)[];
+const known: Declare = (dims) => dims;
+const unknown: Declare = (dims) => dims.map(() => "?");
+
+interface CaseModel {
+  readonly bytes: Uint8Array;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+function caseModel(
+  { inputs, opset = 18 }: OperatorCase,
+  emit: EmitCase,
+  type: CaseType,
+  declare: Declare,
+): CaseModel {
+  const graph = createGraphBuilder({ graphName: "case", opsets: { "": opset, "com.microsoft": 1 } });
+  const names = inputs.map((dims, index) => graph.input(`x${index}`, type, declare(dims)));
+  const outputs = [emit(graph, names, type)].flat();
+  for (const output of outputs) graph.output(output, type);
+  return { bytes: graph.toBytes(), inputs: names, outputs };
+}
+
+const feedsOf = (
+  names: readonly string[],
+  values: readonly Numbers[],
+  type: CaseType,
+): Record<string, Feed> =>
+  Object.fromEntries(names.map((name, index) => [name, { type, ...values[index]! }]));
+
+/**
+ * Largest relative error of a case's gradients, with dimensions that are known before the graph runs and without, against
+ * central differences of the operator, or of its definition, in float64.
+ */
+export async function gradientErrors(operatorCase: OperatorCase): Promise<readonly number[]> {
+  const { emit, definition, inputs, range, needsDims = false } = operatorCase;
+  const type: CaseType = definition === undefined ? "float64" : "float32";
+  const reference = caseModel(operatorCase, definition ?? emit, "float64", known);
+  const values = inputs.map((dims, index) => randomNumbers(dims, index + 1, range));
+  const forward = await openModel(reference.bytes);
+  const evaluate: TensorFunction = async (at) => {
+    const found = await forward.run(feedsOf(reference.inputs, at, "float64"));
+    return reference.outputs.map((name) => found[name]!);
+  };
+  try {
+    const upstream = (await evaluate(values)).map(({ dims }, index) => randomNumbers(dims, index + 50));
+    const expected: number[][] = [];
+    for (const index of inputs.keys())
+      expected.push(await productByDifferences(evaluate, values, index, upstream));
+    const errors: number[] = [];
+    for (const declare of needsDims ? [known] : [known, unknown])
+      errors.push(
+        ...(await errorsOf(caseModel(operatorCase, emit, type, declare), {
+          type,
+          values,
+          upstream,
+          expected,
+        })),
+      );
+    return errors;
+  } finally {
+    await forward.release();
+  }
+}
+
+interface Expectation {
+  readonly type: CaseType;
+  readonly values: readonly Numbers[];
+  readonly upstream: readonly Numbers[];
+  readonly expected: readonly (readonly number[])[];
+}
+
+async function errorsOf(
+  { bytes, inputs, outputs }: CaseModel,
+  { type, values, upstream, expected }: Expectation,
+) {
+  const gradients = differentiate(bytes, { outputs, inputs });
+  const seeds = outputs.map((name) => `grad.${name}`);
+  const feeds = { ...feedsOf(inputs, values, type), ...feedsOf(seeds, upstream, type) };
+  const found = await runModel(gradients, feeds);
+  return inputs.map((name, index) => {
+    const { dims, data } = found[`grad.${name}`]!;
+    if (dims.join() !== values[index]!.dims.join()) return Number.POSITIVE_INFINITY;
+    return relativeError(data, expected[index]!);
+  });
+}
