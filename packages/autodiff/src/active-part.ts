@@ -25,7 +25,7 @@ export function findActivePart(
   const reading = nodes.filter((node) => {
     const active = valuesReadBy(node).find((name) => types.has(name));
     if (active === undefined || isCut(node)) return false;
-    for (const name of node.outputs) types.set(name, outputType(node, types.get(active)!));
+    for (const name of written(node)) types.set(name, outputType(node, types.get(active)!));
     return true;
   });
   const reachesOutput = new Set(outputs);
@@ -36,6 +36,9 @@ export function findActivePart(
   });
   return { types, nodes: between.toReversed(), reachesOutput };
 }
+
+/** Outputs of a node without those that it leaves out. */
+const written = ({ outputs }: GraphNode): readonly string[] => outputs.filter((name) => name !== "");
 
 /** Element types go through a node unchanged, Cast aside. */
 function outputType(node: GraphNode, input: FloatType): FloatType {

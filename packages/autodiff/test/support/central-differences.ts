@@ -35,10 +35,10 @@ export const dot = (a: readonly Numbers[], b: readonly Numbers[]): number =>
     0,
   );
 
-/** Largest difference over the largest number of what is expected, or over 1e-3 where all are smaller. */
-export function relativeError(found: readonly number[], expected: readonly number[]): number {
+/** Largest difference over the largest number of what is expected, or over `floor` where all are smaller. */
+export function relativeError(found: readonly number[], expected: readonly number[], floor = 1e-3): number {
   if (found.length !== expected.length) return Number.POSITIVE_INFINITY;
-  const scale = Math.max(1e-3, ...expected.map(Math.abs));
+  const scale = Math.max(floor, ...expected.map(Math.abs));
   const errors = expected.map((value, index) => Math.abs(value - found[index]!) / scale);
   return errors.some(Number.isNaN) ? Number.POSITIVE_INFINITY : Math.max(0, ...errors);
 }

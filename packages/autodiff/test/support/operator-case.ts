@@ -52,11 +52,7 @@ function caseModel(
   return { bytes: graph.toBytes(), inputs: names, outputs };
 }
 
-const feedsOf = (
-  names: readonly string[],
-  values: readonly Numbers[],
-  type: CaseType,
-): Record<string, Feed> =>
+const named = (names: readonly string[], values: readonly Numbers[], type: CaseType): Record<string, Feed> =>
   Object.fromEntries(names.map((name, index) => [name, { type, ...values[index]! }]));
 
 /**
@@ -70,7 +66,7 @@ export async function gradientErrors(operatorCase: OperatorCase): Promise<readon
   const values = inputs.map((dims, index) => randomNumbers(dims, index + 1, range));
   const forward = await openModel(reference.bytes);
   const evaluate: TensorFunction = async (at) => {
-    const found = await forward.run(feedsOf(reference.inputs, at, "float64"));
+    const found = await forward.run(named(reference.inputs, at, "float64"));
     return reference.outputs.map((name) => found[name]!);
   };
   try {
@@ -107,7 +103,7 @@ async function errorsOf(
 ) {
   const gradients = differentiate(bytes, { outputs, inputs });
   const seeds = outputs.map((name) => `grad.${name}`);
-  const feeds = { ...feedsOf(inputs, values, type), ...feedsOf(seeds, upstream, type) };
+  const feeds = { ...named(inputs, values, type), ...named(seeds, upstream, type) };
   const found = await runModel(gradients, feeds);
   return inputs.map((name, index) => {
     const { dims, data } = found[`grad.${name}`]!;

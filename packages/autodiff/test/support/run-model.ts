@@ -12,6 +12,13 @@ export interface Feed extends Numbers {
   readonly type: DataType;
 }
 
+/** Values as they are fed, all of one type. */
+export const feedsOf = (
+  values: Readonly<Record<string, Numbers>>,
+  type: DataType,
+): Readonly<Record<string, Feed>> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { type, ...value }]));
+
 /** Runs a model again and again. */
 export interface Runner {
   readonly inputNames: readonly string[];
@@ -33,6 +40,8 @@ export async function openModel(
   const session = await ort.InferenceSession.create(bytes, {
     externalData: [...externalData],
     intraOpNumThreads: 1,
+    // Further optimisations fuse operators of float64 into some that it has in float32 alone.
+    graphOptimizationLevel: "basic",
     logSeverityLevel: 3,
   });
   return {
