@@ -25,20 +25,22 @@ export function table(
 /** Terms of the series below: the last one is under 1e-20 for numbers up to 4, and the sum rounds by 1e-10 there. */
 const TERMS = 80;
 
-/** The error function of numbers up to 4, by its Taylor series: `2 / √π Σ (-1)^n x^(2n + 1) / (n! (2n + 1))`. */
+/**
+ * The error function of numbers up to 4, by its Taylor series: `2 / √π Σ (-1)^n x^(2n + 1) / (n! (2n + 1))`. Each term is
+ * written as a multiple of the one before: ONNX Runtime leaves out sums with very small constants.
+ */
 export function emitErf(graph: GraphBuilder, x: string, type: "float32" | "float64"): string {
   const square = graph.node("Mul", [x, x], { name: "erf/square" });
-  let factorial = 1;
-  const coefficients = Array.from({ length: TERMS }, (_, n) => {
-    factorial *= Math.max(1, n);
-    return ((n % 2 === 0 ? 1 : -1) * 2) / (Math.sqrt(Math.PI) * factorial * (2 * n + 1));
+  const one = scalar(graph, 1, type);
+  let sum = one;
+  for (let n = TERMS; n > 0; n--) {
+    const ratio = scalar(graph, -(2 * n - 1) / (n * (2 * n + 1)), type);
+    const scaled = graph.node("Mul", [square, ratio], { name: `erf/scaled/${n}` });
+    const product = graph.node("Mul", [sum, scaled], { name: `erf/product/${n}` });
+    sum = graph.node("Add", [product, one], { name: `erf/sum/${n}` });
+  }
+  const factor = scalar(graph, 2 / Math.sqrt(Math.PI), type);
+  return graph.node("Mul", [graph.node("Mul", [sum, factor], { name: "erf/factor" }), x], {
+    name: "erf/last",
   });
-  const sum = coefficients.reduceRight(
-    (rest, coefficient, n) => {
-      const product = graph.node("Mul", [rest, square], { name: `erf/mul/${n}` });
-      return graph.node("Add", [product, scalar(graph, coefficient, type)], { name: `erf/add/${n}` });
-    },
-    scalar(graph, 0, type),
-  );
-  return graph.node("Mul", [sum, x], { name: "erf/last" });
 }
