@@ -30,12 +30,14 @@ export interface Runner {
 export declare namespace openModel {
   interface Options {
     readonly externalData?: readonly { readonly path: string; readonly data: Uint8Array }[];
+    /** Where ONNX Runtime writes the graph that it runs. */
+    readonly optimizedModelFilePath?: string;
   }
 }
 
 export async function openModel(
   bytes: Uint8Array,
-  { externalData = [] }: openModel.Options = {},
+  { externalData = [], optimizedModelFilePath }: openModel.Options = {},
 ): Promise<Runner> {
   const session = await ort.InferenceSession.create(bytes, {
     externalData: [...externalData],
@@ -43,6 +45,7 @@ export async function openModel(
     // Further optimisations fuse operators of float64 into some that it has in float32 alone.
     graphOptimizationLevel: "basic",
     logSeverityLevel: 3,
+    ...(optimizedModelFilePath && { optimizedModelFilePath }),
   });
   return {
     inputNames: session.inputNames,

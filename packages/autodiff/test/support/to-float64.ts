@@ -103,7 +103,7 @@ const definitions: Readonly<Record<string, Define>> = {
 function defineRotation(root: GraphBuilder, node: GraphNode): string {
   const graph = below(root, node);
   const [x, ids, cos, sin] = node.inputs as [string, string, string, string];
-  const heads = node.attributes["num_heads"] as number | undefined;
+  const heads = node.attributes.num_heads as number | undefined;
   const name = (step: string, attributes = {}) => ({ name: step, attributes });
   const rank = graph.node("Shape", [cos], name("tables", { start: 1, end: 2 }));
   const twice = graph.node("Add", [rank, rank], name("twice"));
