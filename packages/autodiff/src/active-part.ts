@@ -14,17 +14,19 @@ export interface ActivePart {
 }
 
 /**
- * Finds what lies between inputs and outputs. Operators that carry no gradient (comparisons, shapes, integers) end a path.
+ * Finds what lies between inputs and outputs. Operators that carry no gradient (comparisons, shapes, integers) end a path,
+ * unless the caller has a rule for them.
  */
 export function findActivePart(
   { nodes }: GraphView,
   inputs: ReadonlyMap<string, FloatType>,
   outputs: readonly string[],
+  hasRule: (operator: string) => boolean,
 ): ActivePart {
   const types = new Map(inputs);
   const reading = nodes.filter((node) => {
     const active = valuesReadBy(node).find((name) => types.has(name));
-    if (active === undefined || isCut(node)) return false;
+    if (active === undefined || isCut(node, hasRule)) return false;
     for (const name of written(node)) types.set(name, outputType(node, types.get(active)!));
     return true;
   });

@@ -29,7 +29,11 @@ export const operatorsWithoutGradient: ReadonlySet<string> = /*@__PURE__*/ new S
   ...["RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"],
 ]);
 
-/** Whether no gradient goes through a node. */
-export const isCut = (node: GraphNode): boolean =>
-  operatorsWithoutGradient.has(operatorKey(node)) ||
+/**
+ * Whether no gradient goes through a node.
+ *
+ * @param hasRule - Whether the caller has a rule for an operator that is listed above.
+ */
+export const isCut = (node: GraphNode, hasRule: (operator: string) => boolean): boolean =>
+  (operatorsWithoutGradient.has(operatorKey(node)) && !hasRule(operatorKey(node))) ||
   (node.operator === "Cast" && !isFloat(dataTypeOf(intAttribute(node, "to", 0))));

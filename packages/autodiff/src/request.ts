@@ -70,7 +70,12 @@ export function readRequest(caller: string, model: Uint8Array, options: Gradient
     upstream: new Set(requireUpstream(caller, outputs, options.upstream)),
     rules: { ...gradientRules, ...rules },
     shapes: inferShapes(view),
-    active: findActivePart(view, new Map(inputs.map(({ name, type }) => [name, type])), options.outputs),
+    active: findActivePart(
+      view,
+      new Map(inputs.map(({ name, type }) => [name, type])),
+      options.outputs,
+      (operator) => Object.hasOwn(rules, operator),
+    ),
   };
 }
 

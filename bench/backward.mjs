@@ -1,0 +1,88 @@
+/**
+ * What the backward part of a block costs, in forward passes of the same block: the first block of a checkpoint over one
+ * window, forward and backward run in turn in one process; the fastest of all repeats, and ratios. Once by hidden states alone, once
+ * by all weights, too, with all values kept or computed again from the block's input.
+ * `node bench/backward.mjs [--model assets/models/prose-6m] [--length 1024] [--repeats 15] [--threads 2]`
+ */
+import { differentiate, forwardAndBackward } from "@kvfold/autodiff";
+import { loadBlock, openCheckpoint } from "@kvfold/decoder";
+import { emitAttentionHalf, emitMlpHalf, windowContext, windowGraph } from "@kvfold/decoder/graph";
+import { directorySource } from "@kvfold/decoder/node";
+import { readModel } from "@kvfold/onnx";
+import { gaussians } from "@kvfold/runtime";
+import * as ort from "onnxruntime-node";
+import { assetPath, machine, textOption } from "./paths.mjs";
+
+const length = Number(textOption("length", "1024"));
+const repeats = Number(textOption("repeats", "15"));
+const threads = Number(textOption("threads", "2"));
+
+const checkpoint = await openCheckpoint(
+  await directorySource(textOption("model", assetPath("models/prose-6m"))),
+);
+const { config } = checkpoint;
+const weights = await loadBlock(checkpoint, 0);
+
+const blockOf = (kind) =>
+  windowGraph(config, length, ({ e, input, output }) => {
+    const hidden = input("hidden_in");
+    const context = windowContext(e, { config, weights, length }, kind);
+    const half = emitAttentionHalf(e, hidden, weights, context);
+    output("hidden_out", emitMlpHalf(e, { hidden, residual: half.attentionResidual }, weights));
+  });
+
+const open = (bytes, { externalData }) =>
+  ort.InferenceSession.create(bytes, { externalData, intraOpNumThreads: threads, logSeverityLevel: 3 });
+
+const size = config.shape.hiddenSize;
+const random = gaussians(1);
+const states = () =>
+  new ort.Tensor("float32", Float32Array.from({ length: length * size }, random), [1, length, size]);
+const feeds = { hidden_in: states(), "grad.hidden_out": states() };
+
+async function milliseconds(session, values) {
+  const inputs = Object.fromEntries(session.inputNames.map((name) => [name, values[name]]));
+  const start = performance.now();
+  const outputs = await session.run(inputs);
+  return { outputs, time: performance.now() - start };
+}
+
+console.log(`${machine()}, ${threads} threads, a window of ${length}, ${repeats} repeats`);
+for (const kind of [undefined, "plain"]) {
+  const block = blockOf(kind);
+  const matrices = [...readModel(block.bytes).initializers.values()]
+    .filter(({ name, dims }) => /\.weight$/.test(name) && dims.length > 0)
+    .map(({ name }) => name);
+  for (const [what, inputs] of [
+    ["by hidden states", ["hidden_in"]],
+    ["by hidden states and weights", ["hidden_in", ...matrices]],
+  ]) {
+    const options = { outputs: ["hidden_out"], inputs };
+    const parts = forwardAndBackward(block.bytes, options);
+    const again = forwardAndBackward(block.bytes, { ...options, kept: [] });
+    const sessions = {
+      plain: await open(block.bytes, block),
+      forward: await open(parts.forward, block),
+      backward: await open(parts.backward, block),
+      again: await open(again.backward, block),
+      whole: await open(differentiate(block.bytes, options), block),
+    };
+    const times = Object.fromEntries(Object.keys(sessions).map((name) => [name, []]));
+    for (let round = -2; round < repeats; round++) {
+      let values = feeds;
+      for (const [name, session] of Object.entries(sessions)) {
+        const { outputs, time } = await milliseconds(session, values);
+        if (name === "forward") values = { ...feeds, ...outputs };
+        if (round >= 0) times[name].push(time);
+      }
+    }
+    const base = Math.min(...times.plain);
+    const ratios = ["forward", "backward", "again", "whole"].map(
+      (name) => `${name} ${(Math.min(...times[name]) / base).toFixed(2)}`,
+    );
+    console.log(
+      `${kind ?? "fused"} attention, ${what}: block ${base.toFixed(1)} ms; in blocks: ${ratios.join(", ")}`,
+    );
+    for (const session of Object.values(sessions)) await session.release();
+  }
+}
