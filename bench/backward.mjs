@@ -1,8 +1,9 @@
 /**
  * What the backward part of a block costs, in forward passes of the same block: the first block of a checkpoint over one
- * window, forward and backward run in turn in one process; the fastest of all repeats, and ratios. Once by hidden states alone, once
- * by all weights, too, with all values kept or computed again from the block's input.
- * `node bench/backward.mjs [--model assets/models/prose-6m] [--length 1024] [--repeats 15] [--threads 2]`
+ * window, forward and backward run in turn in one process, on one thread. Times are the least processor time of all
+ * repeats: other work on the machine does not count. Once by hidden states alone, once by all weights, too; with all
+ * values kept (backward), computed again from the block's input (again), and in one graph with the block (whole).
+ * `node bench/backward.mjs [--model assets/models/prose-6m] [--length 1024] [--repeats 15]`
  */
 import { differentiate, forwardAndBackward } from "@kvfold/autodiff";
 import { loadBlock, openCheckpoint } from "@kvfold/decoder";
@@ -15,7 +16,6 @@ import { assetPath, machine, textOption } from "./paths.mjs";
 
 const length = Number(textOption("length", "1024"));
 const repeats = Number(textOption("repeats", "15"));
-const threads = Number(textOption("threads", "2"));
 
 const checkpoint = await openCheckpoint(
   await directorySource(textOption("model", assetPath("models/prose-6m"))),
@@ -32,7 +32,7 @@ const blockOf = (kind) =>
   });
 
 const open = (bytes, { externalData }) =>
-  ort.InferenceSession.create(bytes, { externalData, intraOpNumThreads: threads, logSeverityLevel: 3 });
+  ort.InferenceSession.create(bytes, { externalData, intraOpNumThreads: 1, logSeverityLevel: 3 });
 
 const size = config.shape.hiddenSize;
 const random = gaussians(1);
@@ -40,14 +40,15 @@ const states = () =>
   new ort.Tensor("float32", Float32Array.from({ length: length * size }, random), [1, length, size]);
 const feeds = { hidden_in: states(), "grad.hidden_out": states() };
 
-async function milliseconds(session, values) {
+async function timed(session, values) {
   const inputs = Object.fromEntries(session.inputNames.map((name) => [name, values[name]]));
-  const start = performance.now();
+  const start = process.cpuUsage();
   const outputs = await session.run(inputs);
-  return { outputs, time: performance.now() - start };
+  const { user, system } = process.cpuUsage(start);
+  return { outputs, time: (user + system) / 1000 };
 }
 
-console.log(`${machine()}, ${threads} threads, a window of ${length}, ${repeats} repeats`);
+console.log(`${machine()}, one thread, a window of ${length}, ${repeats} repeats`);
 for (const kind of [undefined, "plain"]) {
   const block = blockOf(kind);
   const matrices = [...readModel(block.bytes).initializers.values()]
@@ -71,7 +72,7 @@ for (const kind of [undefined, "plain"]) {
     for (let round = -2; round < repeats; round++) {
       let values = feeds;
       for (const [name, session] of Object.entries(sessions)) {
-        const { outputs, time } = await milliseconds(session, values);
+        const { outputs, time } = await timed(session, values);
         if (name === "forward") values = { ...feeds, ...outputs };
         if (round >= 0) times[name].push(time);
       }

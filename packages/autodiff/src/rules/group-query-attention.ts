@@ -1,9 +1,6 @@
 import type { DifferentiatedNode, GradientRule } from "../gradient-rule.js";
 import { floatAttribute, intAttribute } from "../node-attributes.js";
-import { emitVisible, type QueryRun, queryRuns } from "./query-runs.js";
-
-/** What a score becomes that a query may not see. */
-const LOWEST = { float16: -65504, float32: -3.4e38, float64: -1.7e308 };
+import { emitScoreBias, type QueryRun, queryRuns } from "./query-runs.js";
 
 /** Heads `[B, groups, readers, S, d]`: query heads that read the same key head are its readers. */
 interface Heads {
@@ -105,8 +102,7 @@ function emitRun(n: DifferentiatedNode, heads: Heads, run: QueryRun): Gradients 
     keys(heads.value),
   ];
   const { scores, slope } = emitScores(n, e.node("MatMul", [query, turned(key)]));
-  const masked = e.node("Where", [emitVisible(n, run), scores, e.scalar(LOWEST[n.type], n.type)]);
-  const weights = e.node("Softmax", [masked], { axis: -1 });
+  const weights = e.node("Softmax", [e.add(scores, emitScoreBias(n, run))], { axis: -1 });
   const change = e.sub(e.node("MatMul", [gradient, turned(value)]), rows(heads.along));
   const weighted = e.mul(weights, change);
   const scoreGradient = slope === undefined ? weighted : e.mul(weighted, slope);

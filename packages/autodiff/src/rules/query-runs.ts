@@ -32,8 +32,17 @@ function windowSize({ node }: DifferentiatedNode): number | undefined {
   return size > 0 ? size : undefined;
 }
 
+/** What is added to a score that a query may not see. */
+const LOWEST = { float16: -65504, float32: -3.4e38, float64: -1.7e308 };
+
+/** `[queries, keys]`, added to scores: nothing for the keys that a query may see. A run of known length has it as a constant. */
+export function emitScoreBias(n: DifferentiatedNode, run: QueryRun): string {
+  const { e, type } = n;
+  return e.node("Where", [emitVisible(n, run), e.scalar(0, type), e.scalar(LOWEST[type], type)]);
+}
+
 /** bool `[queries, keys]`: not ahead of the query, and within its window. */
-export function emitVisible(n: DifferentiatedNode, { start, firstKey, end }: QueryRun): string {
+function emitVisible(n: DifferentiatedNode, { start, firstKey, end }: QueryRun): string {
   const { e } = n;
   const last = end === undefined ? e.node("Gather", [n.inputShape(0), e.ints([1], [])]) : e.ints([end], []);
   const range = (first: number) => e.node("Range", [e.ints([first], []), last, e.ints([1], [])]);
