@@ -57,6 +57,13 @@ it("rope-alone.mjs moves keys", async () => {
   expect(Number(difference)).toBeLessThan(3e-7);
 });
 
+it("differentiate.mjs goes downhill", async () => {
+  const losses = (await run("differentiate.mjs")).trim().split("\n").map(Number);
+  expect(losses).toHaveLength(5);
+  // A step of a quarter against the gradient 2 (w - target) halves the distance, so the loss goes to a quarter.
+  for (const [index, loss] of losses.entries()) expect(loss).toBeCloseTo(14 / 4 ** index, 5);
+});
+
 const chromiumPath = findChromium();
 
 describe.skipIf(chromiumPath === undefined)(

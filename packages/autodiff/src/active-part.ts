@@ -1,7 +1,7 @@
 import { type DataType, dataTypeOf, type GraphNode, type GraphView, valuesReadBy } from "@kvfold/onnx";
+import { intAttribute } from "./attributes.js";
 import { type FloatType, isFloat } from "./float-type.js";
 import { isCut } from "./no-gradient.js";
-import { intAttribute } from "./node-attributes.js";
 
 /** Which values of a graph depend on the inputs that it is differentiated by, and which nodes gradients go through. */
 export interface ActivePart {

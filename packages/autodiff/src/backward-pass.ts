@@ -1,12 +1,12 @@
 import type { GraphBuilder, GraphNode } from "@kvfold/onnx";
 import type { ActivePart } from "./active-part.js";
+import { nodeLabel, operatorKey } from "./attributes.js";
 import { AutodiffError } from "./autodiff-error.js";
 import { describePath } from "./describe-path.js";
 import type { FloatType } from "./float-type.js";
 import type { ForwardShapes } from "./forward-shapes.js";
 import type { GradientEmitter } from "./gradient-emitter.js";
 import type { DifferentiatedNode, GradientRule } from "./gradient-rule.js";
-import { nodeLabel, operatorKey } from "./node-attributes.js";
 import type { ReadForward } from "./recomputed-values.js";
 import { reduceTo } from "./reduce-to.js";
 import type { Shapes } from "./shapes/infer-shapes.js";

@@ -1,5 +1,5 @@
 import { type GraphNode, valuesReadBy } from "@kvfold/onnx";
-import { nodeLabel } from "./node-attributes.js";
+import { nodeLabel } from "./attributes.js";
 
 /** How many nodes of a path a message names on each side. */
 const SHOWN = 3;

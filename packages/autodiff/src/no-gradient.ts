@@ -1,6 +1,6 @@
 import { dataTypeOf, type GraphNode } from "@kvfold/onnx";
+import { intAttribute, operatorKey } from "./attributes.js";
 import { isFloat } from "./float-type.js";
-import { intAttribute, operatorKey } from "./node-attributes.js";
 
 /**
  * Operators whose outputs are no floats, or do not change with small changes of their inputs: gradients through them are

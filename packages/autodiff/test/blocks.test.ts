@@ -1,8 +1,8 @@
 import { readModel } from "@kvfold/onnx";
 import { describe, expect, it } from "vitest";
 import { familyNames } from "../../decoder/test/support/families.js";
+import { operatorKey } from "../src/attributes.js";
 import { differentiate, gradientRules, operatorsWithoutGradient } from "../src/index.js";
-import { operatorKey } from "../src/node-attributes.js";
 import { blockGraph, blockValues, HIDDEN_IN, HIDDEN_OUT } from "./support/block-graphs.js";
 import { dot, relativeError } from "./support/central-differences.js";
 import { randomNumbers } from "./support/random.js";

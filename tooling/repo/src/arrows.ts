@@ -21,6 +21,7 @@ export const arrows: Readonly<Record<string, Arrows>> = {
   linalg: { to: [], outside: ["ml-matrix"] },
   safetensors: { to: [], outside: ["@petamoriken/float16"] },
   onnx: { to: [], outside: ["@bufbuild/protobuf", "onnx-buf"] },
+  autodiff: { to: ["onnx"], outside: [] },
   runtime: { to: [], outside: ["onnxruntime-common"] },
   "runtime-node": { to: ["runtime"], outside: ["onnxruntime-node"] },
   "runtime-web": { to: ["runtime"], outside: ["onnxruntime-web"] },

@@ -1,5 +1,5 @@
+import { floatAttribute, stringAttribute } from "../attributes.js";
 import type { DifferentiatedNode, GradientRule } from "../gradient-rule.js";
-import { floatAttribute, stringAttribute } from "../node-attributes.js";
 
 /** What FastGelu approximates the error function with: `tanh(√(2/π) (x + 0.044715 x³))`. */
 const [ROOT, CUBE] = [Math.sqrt(2 / Math.PI), 0.044715];

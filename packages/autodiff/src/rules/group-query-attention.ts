@@ -1,5 +1,5 @@
+import { floatAttribute, intAttribute } from "../attributes.js";
 import type { DifferentiatedNode, GradientRule } from "../gradient-rule.js";
-import { floatAttribute, intAttribute } from "../node-attributes.js";
 import { emitScoreBias, type QueryRun, queryRuns } from "./query-runs.js";
 
 /** Heads `[B, groups, readers, S, d]`: query heads that read the same key head are its readers. */

@@ -1,6 +1,6 @@
 import type { GraphNode } from "@kvfold/onnx";
+import { intAttribute, stringAttribute } from "../attributes.js";
 import type { GradientRule } from "../gradient-rule.js";
-import { intAttribute, stringAttribute } from "../node-attributes.js";
 import { emitScattered } from "./layout.js";
 
 /** Adds the gradient at the indices: numbers that were taken several times get the sum. */

@@ -1,5 +1,5 @@
+import { intAttribute, intsAttribute, stringAttribute } from "../attributes.js";
 import type { DifferentiatedNode, GradientRule } from "../gradient-rule.js";
-import { intAttribute, intsAttribute, stringAttribute } from "../node-attributes.js";
 import { fromFirst, sizesOf } from "../shapes/dims.js";
 
 /** Reshape, Flatten, Squeeze and Unsqueeze: back to the shape that was there before. */

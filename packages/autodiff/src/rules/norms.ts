@@ -1,5 +1,5 @@
+import { floatAttribute, intAttribute } from "../attributes.js";
 import type { DifferentiatedNode, GradientRule } from "../gradient-rule.js";
-import { floatAttribute, intAttribute } from "../node-attributes.js";
 import { once } from "./once.js";
 
 /** The value that is normalised, over which axes, and its scale. */

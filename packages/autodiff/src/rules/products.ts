@@ -1,6 +1,6 @@
+import { floatAttribute, intAttribute } from "../attributes.js";
 import type { GradientEmitter } from "../gradient-emitter.js";
 import type { DifferentiatedNode, GradientRule } from "../gradient-rule.js";
-import { floatAttribute, intAttribute } from "../node-attributes.js";
 import type { Dims } from "../shapes/dims.js";
 import { once } from "./once.js";
 

@@ -1,5 +1,5 @@
+import { intAttribute } from "../attributes.js";
 import type { DifferentiatedNode } from "../gradient-rule.js";
-import { intAttribute } from "../node-attributes.js";
 
 /** Queries `[start, end)` of a text and the keys `[firstKey, end)` that they may see. */
 export interface QueryRun {

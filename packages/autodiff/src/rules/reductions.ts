@@ -1,5 +1,5 @@
+import { intAttribute, intsAttribute } from "../attributes.js";
 import type { DifferentiatedNode, GradientRule } from "../gradient-rule.js";
-import { intAttribute, intsAttribute } from "../node-attributes.js";
 import { countOf } from "../shapes/dims.js";
 
 /** The axes of a reduction as an int64 value: an attribute in older operator sets, else an input; none means all. */

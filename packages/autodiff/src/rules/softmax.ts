@@ -1,5 +1,5 @@
+import { intAttribute } from "../attributes.js";
 import type { GradientRule } from "../gradient-rule.js";
-import { intAttribute } from "../node-attributes.js";
 
 /** `y (dy - Σ dy y)`, the sum along the axis of the softmax. */
 export const softmax: GradientRule = (n) => {

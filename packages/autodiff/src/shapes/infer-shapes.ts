@@ -1,5 +1,5 @@
 import type { GraphNode, GraphView, TensorValue, ValueDims } from "@kvfold/onnx";
-import { intAttribute, intsAttribute, tensorAttribute } from "../node-attributes.js";
+import { intAttribute, intsAttribute, tensorAttribute } from "../attributes.js";
 import type { Dim, Dims } from "./dims.js";
 import { shapeRange, shapesOf } from "./shape-rules.js";
 

@@ -1,5 +1,5 @@
 import type { GraphNode } from "@kvfold/onnx";
-import { intAttribute, intsAttribute, operatorKey, tensorAttribute } from "../node-attributes.js";
+import { intAttribute, intsAttribute, operatorKey, tensorAttribute } from "../attributes.js";
 import { broadcast, type Dim, type Dims, fromFirst, sizesOf } from "./dims.js";
 
 /** What is known of a node's inputs. */
