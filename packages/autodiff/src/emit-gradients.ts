@@ -27,7 +27,12 @@ export function emitGradients(
   const e = createEmitter(graph, root, opset);
   const forward = forwardShapes(graph, e, root, shapes);
   const gradientOf = emitBackwardPass({
-    ...{ graph, e, active, rules, shapes, forwardShapes: forward },
+    graph,
+    e,
+    active,
+    rules,
+    shapes,
+    forwardShapes: forward,
     read: reader(graph, e, root),
     seeds: new Map(request.outputs.map((output) => [output.name, emitSeed(graph, e, output, request)])),
     inputs: inputs.map(({ name }) => name),

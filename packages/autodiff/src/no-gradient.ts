@@ -6,28 +6,18 @@ import { isFloat } from "./float-type.js";
  * Operators whose outputs are no floats, or do not change with small changes of their inputs: gradients through them are
  * zero, and paths end there.
  */
-export const operatorsWithoutGradient: ReadonlySet<string> = /*@__PURE__*/ new Set([
-  // Shapes and indices.
-  ...["Shape", "Size", "NonZero", "ArgMax", "ArgMin", "ConstantOfShape", "Constant", "EyeLike"],
-  // Comparisons and logic.
-  ...[
-    "Equal",
-    "Greater",
-    "GreaterOrEqual",
-    "Less",
-    "LessOrEqual",
-    "And",
-    "Or",
-    "Not",
-    "Xor",
-    "IsNaN",
-    "IsInf",
-  ],
-  // Steps.
-  ...["Floor", "Ceil", "Round", "Sign"],
-  // Numbers that are drawn, in the shape of another value.
-  ...["RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"],
-]);
+export const operatorsWithoutGradient: ReadonlySet<string> = /*@__PURE__*/ new Set(
+  [
+    // Shapes and indices.
+    "Shape Size NonZero ArgMax ArgMin ConstantOfShape Constant EyeLike",
+    // Comparisons and logic.
+    "Equal Greater GreaterOrEqual Less LessOrEqual And Or Not Xor IsNaN IsInf",
+    // Steps.
+    "Floor Ceil Round Sign",
+    // Numbers that are drawn, in the shape of another value.
+    "RandomNormalLike RandomUniformLike Bernoulli Multinomial",
+  ].flatMap((names) => names.split(" ")),
+);
 
 /**
  * Whether no gradient goes through a node.

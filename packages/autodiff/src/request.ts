@@ -66,7 +66,12 @@ export function readRequest(caller: string, model: Uint8Array, options: Gradient
   );
   requireKept(caller, view, kept ?? []);
   return {
-    ...{ view, opset, inputs, outputs, kept, prefix },
+    view,
+    opset,
+    inputs,
+    outputs,
+    kept,
+    prefix,
     upstream: new Set(requireUpstream(caller, outputs, options.upstream)),
     rules: { ...gradientRules, ...rules },
     shapes: inferShapes(view),

@@ -29,6 +29,17 @@ export interface OperatorCase {
   readonly opset?: number;
 }
 
+type Attributes = Parameters<GraphBuilder["node"]>[2]["attributes"];
+
+/** A node of one output that reads the inputs of a case, then constants. */
+export const nodeCase =
+  (key: string, attributes: Attributes = {}, ...constants: readonly (readonly number[])[]): EmitCase =>
+  (graph, inputs) => {
+    const [operator, domain = ""] = key.split(":").toReversed() as [string, string?];
+    const ints = constants.map((values) => graph.int64(values));
+    return graph.node(operator, [...inputs, ...ints], { name: "node", domain, attributes });
+  };
+
 type Declare = (dims: readonly number[]) => readonly (number | string)[];
 const known: Declare = (dims) => dims;
 const unknown: Declare = (dims) => dims.map(() => "?");
@@ -111,3 +122,6 @@ async function errorsOf(
     return relativeError(data, expected[index]!);
   });
 }
+
+/** Truncation and rounding of the differences are below 1e-9; float32, where it is all there is, rounds by 6e-8, a few times. */
+export const toleranceOf = ({ definition }: OperatorCase): number => (definition === undefined ? 1e-6 : 1e-5);

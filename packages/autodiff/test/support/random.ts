@@ -1,7 +1,7 @@
 import type { Numbers } from "./run-model.js";
 
 /** Numbers between `low` and `high`, the same for the same seed (a linear congruential generator). */
-export function uniform(seed: number, low = -1, high = 1): () => number {
+function uniform(seed: number, low = -1, high = 1): () => number {
   let state = (seed * 2654435761) >>> 0;
   return () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
