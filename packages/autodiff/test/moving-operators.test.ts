@@ -109,6 +109,8 @@ const layouts: readonly OperatorCase[] = [
   },
 ];
 
+const casts: readonly OperatorCase[] = [{ name: "CastLike", inputs: [[2, 3], [2]], emit: node("CastLike") }];
+
 const older: readonly OperatorCase[] = [
   {
     name: "ReduceMean of operator set 16",
@@ -143,7 +145,7 @@ const older: readonly OperatorCase[] = [
 ];
 
 describe("gradients are those of central differences", () => {
-  it.each([...layouts, ...older])("$name", async (operatorCase) => {
+  it.each([...layouts, ...casts, ...older])("$name", async (operatorCase) => {
     expect(Math.max(...(await gradientErrors(operatorCase)))).toBeLessThan(toleranceOf(operatorCase));
   });
 });

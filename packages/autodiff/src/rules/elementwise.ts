@@ -57,3 +57,6 @@ export const reciprocal: GradientRule = unary((n, dy) => {
 
 /** A cast between floats; the gradient gets the type of the input. */
 export const cast: GradientRule = unary((n, dy) => n.e.cast(dy, n.type));
+
+/** A cast to the type of the second input, whose numbers do not matter. */
+export const castLike: GradientRule = (n) => [() => n.e.cast(n.upstream(), n.type), () => n.zeros(1)];

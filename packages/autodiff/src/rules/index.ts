@@ -4,6 +4,7 @@ import { add, clip, div, extreme, mean, mul, pow, sub, sum, where } from "./arit
 import {
   abs,
   cast,
+  castLike,
   cos,
   erf,
   exp,
@@ -32,7 +33,7 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
   Abs: abs,
   Add: add,
   Cast: cast,
-  CastLike: cast,
+  CastLike: castLike,
   Clip: clip,
   Concat: concat,
   Cos: cos,
@@ -92,6 +93,5 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
   "com.microsoft:GroupQueryAttention": groupQueryAttention,
   "com.microsoft:QuickGelu": quickGelu,
   "com.microsoft:RotaryEmbedding": rotaryEmbedding,
-  "com.microsoft:SimplifiedLayerNormalization": rmsNorm,
   "com.microsoft:SkipSimplifiedLayerNormalization": skipRmsNorm,
 };

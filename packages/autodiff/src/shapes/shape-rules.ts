@@ -194,7 +194,7 @@ const rules: ReadonlyMap<string, ShapeRule> = /*@__PURE__*/ new Map([
   ...list(same, "Neg Sqrt Exp Log Tanh Sigmoid Erf Relu Abs Sin Cos Reciprocal Softplus LeakyRelu Gelu"),
   ...list(same, "Cast CastLike Identity Softmax LogSoftmax CumSum Clip Trilu Dropout"),
   ...list(same, "Not IsNaN IsInf Floor Ceil Round Sign ScatterElements ScatterND"),
-  ...list(same, "LayerNormalization SimplifiedLayerNormalization com.microsoft:SimplifiedLayerNormalization"),
+  ...list(same, "LayerNormalization SimplifiedLayerNormalization"),
   ...list(same, "com.microsoft:Gelu com.microsoft:FastGelu com.microsoft:QuickGelu com.microsoft:BiasGelu"),
   ...list(same, "com.microsoft:RotaryEmbedding com.microsoft:GroupQueryAttention"),
   ...list(broadcasts, "Add Sub Mul Div Pow Max Min Sum Mean Mod Where And Or Xor"),
