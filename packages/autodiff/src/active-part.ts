@@ -9,8 +9,6 @@ export interface ActivePart {
   readonly types: ReadonlyMap<string, FloatType>;
   /** Nodes between these inputs and the outputs, in execution order. */
   readonly nodes: readonly GraphNode[];
-  /** Values that the outputs depend on. */
-  readonly reachesOutput: ReadonlySet<string>;
 }
 
 /**
@@ -36,7 +34,7 @@ export function findActivePart(
     for (const name of valuesReadBy(node)) reachesOutput.add(name);
     return true;
   });
-  return { types, nodes: between.toReversed(), reachesOutput };
+  return { types, nodes: between.toReversed() };
 }
 
 /** Outputs of a node without those that it leaves out. */

@@ -238,6 +238,17 @@ describe("errors", () => {
     expect(() => differentiate(det(), y)).toThrow(expect.objectContaining({ code: "no-gradient" }));
   });
 
+  it("show a path that ends at an output, whatever else reads a value on it", () => {
+    const bytes = model({ x: [2, 2] }, (graph) => {
+      const volume = node(graph, "Det", ["x"]);
+      node(graph, "Neg", [volume], "nowhere");
+      return { y: [node(graph, "Exp", [volume]), []] };
+    });
+    expect(() => differentiate(bytes, y)).toThrow(
+      'path x → Det "Det" → Exp "Exp" → Identity "y/identity" → y',
+    );
+  });
+
   it("refuse branches", () => {
     const bytes = model({ x: [2] }, (graph) => {
       const flag = graph.input("flag", "bool", []);

@@ -12,47 +12,68 @@ function transposeLast(e: GradientEmitter, x: string, dims: Dims): string {
   return e.node("Transpose", [x], { perm: [...axes.slice(0, -2), rank - 1, rank - 2] });
 }
 
+/** A factor of a product, as a matrix or a batch of matrices: a vector counts as one row on the left, one column on the right. */
+interface Factor {
+  readonly input: 0 | 1;
+  readonly isVector: boolean;
+  /** Whether the product takes it transposed. */
+  readonly isTurned: boolean;
+  /** Dimensions of the matrix. */
+  readonly dims: Dims;
+}
+
+function factorOf(n: DifferentiatedNode, input: 0 | 1): Factor {
+  const dims = n.inputDims(input);
+  const isVector = dims?.length === 1;
+  const matrix = input === 0 ? [1, ...(dims ?? [])] : [...(dims ?? []), 1];
+  const isTurned = intAttribute(n.node, input === 0 ? "transA" : "transB", 0) === 1;
+  return { input, isVector, isTurned, dims: isVector ? matrix : dims };
+}
+
+/** The transpose of a factor as the product takes it. */
+function emitTransposed(n: DifferentiatedNode, { input, isVector, isTurned, dims }: Factor): string {
+  const { e } = n;
+  const matrix = isVector ? e.node("Unsqueeze", [n.input(input), e.ints([input])]) : n.input(input);
+  return isTurned ? matrix : transposeLast(e, matrix, dims);
+}
+
+/** The gradient of the product as a matrix or a batch of matrices, times what the product is scaled by. */
+function emitMatrixGradient(n: DifferentiatedNode, left: Factor, right: Factor): string {
+  const { e, node, type } = n;
+  const addAxis = (x: string, axis: number) => e.node("Unsqueeze", [x, e.ints([axis])]);
+  const rows = left.isVector ? addAxis(n.upstream(), right.isVector ? -1 : -2) : n.upstream();
+  const matrix = right.isVector ? addAxis(rows, -1) : rows;
+  return e.scale(matrix, floatAttribute(node, "alpha", 1), type);
+}
+
+/** The gradient of a factor from that of what the product takes: turned back, summed over its batch, a vector again. */
+function emitFactorGradient(n: DifferentiatedNode, gradient: string, factor: Factor, batch: Dims): string {
+  const { e } = n;
+  const { input, isTurned, isVector, dims } = factor;
+  const whole = batch && dims && [...batch, ...dims.slice(-2)];
+  const turned = isTurned ? transposeLast(e, gradient, whole) : gradient;
+  if (!isVector) return n.reduceTo(turned, input, whole);
+  const axis = input === 0 ? -2 : -1;
+  const vectors = e.node("Squeeze", [turned, e.ints([axis])]);
+  return n.reduceTo(vectors, input, batch && [...batch, dims!.at(input === 0 ? -1 : -2)]);
+}
+
 /** MatMul, and ONNX Runtime's FusedMatMul, which multiplies transposed matrices by a number. */
 export const matMul: GradientRule = (n) => {
-  const { e, node, type } = n;
+  const { e, node } = n;
   if (intAttribute(node, "transBatchA", 0) === 1 || intAttribute(node, "transBatchB", 0) === 1)
     n.refuse("transposed batches have no gradient here");
-  const isVector = (index: number) => n.inputDims(index)?.length === 1;
-  const addAxis = (x: string, axis: number) => e.node("Unsqueeze", [x, e.ints([axis])]);
-  const dropAxis = (x: string, axis: number) => e.node("Squeeze", [x, e.ints([axis])]);
-  const dy = once(() => {
-    const rows = isVector(0) ? addAxis(n.upstream(), isVector(1) ? -1 : -2) : n.upstream();
-    const matrix = isVector(1) ? addAxis(rows, -1) : rows;
-    return e.scale(matrix, floatAttribute(node, "alpha", 1), type);
-  });
-  const isTurned = (index: number) => intAttribute(node, index === 0 ? "transA" : "transB", 0) === 1;
-  const dims = (index: number): Dims => {
-    const found = n.inputDims(index);
-    if (!isVector(index)) return found;
-    return index === 0 ? [1, ...found!] : [...found!, 1];
-  };
-  /** A factor as a matrix `[.., rows, inner]` or `[.., inner, columns]`, or its transpose. */
-  const factor = (index: number, transposed: boolean): string => {
-    const matrix = isVector(index) ? addAxis(n.input(index), index === 0 ? 0 : 1) : n.input(index);
-    return isTurned(index) === transposed ? matrix : transposeLast(e, matrix, dims(index));
-  };
-  const batch = (index: number): Dims => {
-    const [output, input] = [n.outputDims(), dims(index)];
-    const axes = 2 - (isVector(0) ? 1 : 0) - (isVector(1) ? 1 : 0);
-    return output && input && [...output.slice(0, output.length - axes), ...input.slice(-2)];
-  };
-  const finish = (gradient: string, index: number): string => {
-    const turned = isTurned(index) ? transposeLast(e, gradient, batch(index)) : gradient;
-    if (!isVector(index)) return n.reduceTo(turned, index, batch(index));
-    const from = batch(index)?.filter((_, axis, all) => axis !== all.length - (index === 0 ? 2 : 1));
-    return n.reduceTo(dropAxis(turned, index === 0 ? -2 : -1), index, from);
-  };
+  const [left, right] = [factorOf(n, 0), factorOf(n, 1)];
+  const dy = once(() => emitMatrixGradient(n, left, right));
+  const output = n.outputDims();
+  const axes = [left, right].filter(({ isVector }) => !isVector).length;
+  const batch = output?.slice(0, output.length - axes);
   return [
-    () => finish(e.node("MatMul", [dy(), factor(1, true)]), 0),
+    () => emitFactorGradient(n, e.node("MatMul", [dy(), emitTransposed(n, right)]), left, batch),
     () =>
-      isSharedMatrix(n) && !isTurned(0) && !isTurned(1)
+      isSharedMatrix(n) && !left.isTurned && !right.isTurned
         ? emitSharedGradient(n, dy())
-        : finish(e.node("MatMul", [factor(0, true), dy()]), 1),
+        : emitFactorGradient(n, e.node("MatMul", [emitTransposed(n, left), dy()]), right, batch),
   ];
 };
 
