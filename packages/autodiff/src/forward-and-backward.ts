@@ -26,7 +26,23 @@ export declare namespace forwardAndBackward {
  * between are kept. Names, shapes, types and errors are those of `differentiate`.
  *
  * Without `kept`, these are the forward values that gradients read. With it, they are at most those named (what gradients
- * do not need is left out), and shapes that are known at run time only.
+ * do not need is left out), and shapes that are known at run time only. Values that do not depend on the inputs asked for
+ * are computed again.
+ *
+ * @throws {AutodiffError} as `differentiate` does.
+ * @throws {OnnxError} `malformed-model` when the bytes are not an ONNX model.
+ * @example
+ * ```ts
+ * import { forwardAndBackward } from "@kvfold/autodiff";
+ * import { createGraphBuilder, readModel } from "@kvfold/onnx";
+ *
+ * const graph = createGraphBuilder({ graphName: "one", opsets: { "": 18 } });
+ * graph.nodeWithOutputs("Exp", [graph.input("x", "float32", [2])], ["y"], { name: "exp" });
+ * graph.output("y", "float32", [2]);
+ * const { backward, kept } = forwardAndBackward(graph.toBytes(), { outputs: ["y"], inputs: ["x"] });
+ * kept; // => ["y"]
+ * readModel(backward).inputs.map(({ name }) => name); // => ["grad.y", "y"]
+ * ```
  */
 export function forwardAndBackward(
   model: Uint8Array,

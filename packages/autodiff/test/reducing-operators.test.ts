@@ -50,9 +50,9 @@ const products: readonly OperatorCase[] = [
     ],
     emit: node("MatMul"),
   },
-  { name: "MatMul of vectors", inputs: [[3], [3]], emit: node("MatMul") },
-  { name: "MatMul of a vector and a batch", inputs: [[3], [2, 3, 2]], emit: node("MatMul") },
-  { name: "MatMul of a batch and a vector", inputs: [[2, 2, 3], [3]], emit: node("MatMul") },
+  { name: "MatMul of vectors", inputs: [[3], [3]], emit: node("MatMul"), needs: "rank" },
+  { name: "MatMul of a vector and a batch", inputs: [[3], [2, 3, 2]], emit: node("MatMul"), needs: "rank" },
+  { name: "MatMul of a batch and a vector", inputs: [[2, 2, 3], [3]], emit: node("MatMul"), needs: "rank" },
   ...[0, 1].flatMap((transA) =>
     [0, 1].map((transB) => ({
       name: `Gemm, transA ${transA}, transB ${transB}`,
@@ -120,7 +120,7 @@ const norms: readonly OperatorCase[] = [
       [2, 3],
     ],
     emit: node("LayerNormalization", { axis: 1 }),
-    needsDims: true,
+    needs: "dims",
   },
   {
     name: "SimplifiedLayerNormalization",

@@ -1,4 +1,4 @@
-import { createGraphBuilder, type GraphBuilder } from "@kvfold/onnx";
+import { createGraphBuilder, type GraphBuilder, type ValueDims } from "@kvfold/onnx";
 import { differentiate } from "../../src/index.js";
 import { productByDifferences, relativeError, type TensorFunction } from "./central-differences.js";
 import { randomNumbers } from "./random.js";
@@ -23,8 +23,8 @@ export interface OperatorCase {
   readonly emit: EmitCase;
   /** The same by definition, for an operator that ONNX Runtime has in float32 alone. */
   readonly definition?: EmitCase;
-  /** Whether it has gradients where no dimension is known before the graph runs; by default it has. */
-  readonly needsDims?: boolean;
+  /** What must be known of its inputs before the graph runs; by default nothing, not even their rank. */
+  readonly needs?: "dims" | "rank";
   /** Version of the default operator set. */
   readonly opset?: number;
 }
@@ -40,9 +40,15 @@ export const nodeCase =
     return graph.node(operator, [...inputs, ...ints], { name: "node", domain, attributes });
   };
 
-type Declare = (dims: readonly number[]) => readonly (number | string)[];
+type Declare = (dims: readonly number[]) => ValueDims;
 const known: Declare = (dims) => dims;
 const unknown: Declare = (dims) => dims.map(() => "?");
+const unranked: Declare = () => undefined;
+
+function declarations(needs: OperatorCase["needs"]): readonly Declare[] {
+  if (needs === "dims") return [known];
+  return needs === "rank" ? [known, unknown] : [known, unknown, unranked];
+}
 
 interface CaseModel {
   readonly bytes: Uint8Array;
@@ -71,7 +77,7 @@ const named = (names: readonly string[], values: readonly Numbers[], type: CaseT
  * central differences of the operator, or of its definition, in float64.
  */
 export async function gradientErrors(operatorCase: OperatorCase): Promise<readonly number[]> {
-  const { emit, definition, inputs, range, needsDims = false } = operatorCase;
+  const { emit, definition, inputs, range, needs } = operatorCase;
   const type: CaseType = definition === undefined ? "float64" : "float32";
   const reference = caseModel(operatorCase, definition ?? emit, "float64", known);
   const values = inputs.map((dims, index) => randomNumbers(dims, index + 1, range));
@@ -86,7 +92,7 @@ export async function gradientErrors(operatorCase: OperatorCase): Promise<readon
     for (const index of inputs.keys())
       expected.push(await productByDifferences(evaluate, values, index, upstream));
     const errors: number[] = [];
-    for (const declare of needsDims ? [known] : [known, unknown])
+    for (const declare of declarations(needs))
       errors.push(
         ...(await errorsOf(caseModel(operatorCase, emit, type, declare), {
           type,
