@@ -81,9 +81,7 @@ for (const kind of ["group-query", "plain"]) {
     const ratios = ["forward", "backward", "again", "whole"].map(
       (name) => `${name} ${(Math.min(...times[name]) / base).toFixed(2)}`,
     );
-    console.log(
-      `${kind} attention, ${what}: block ${base.toFixed(1)} ms; in blocks: ${ratios.join(", ")}`,
-    );
+    console.log(`${kind} attention, ${what}: block ${base.toFixed(1)} ms; in blocks: ${ratios.join(", ")}`);
     for (const session of Object.values(sessions)) await session.release();
   }
 }
