@@ -2,20 +2,24 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gaussians } from "@kvfold/runtime";
+import { encodeFloats } from "@kvfold/safetensors";
 import { writeSafetensorsFile } from "@kvfold/safetensors/node";
 
 /** A table of numbers that all tensors are cut from: a billion good ones would take minutes. Its length is a prime. */
 const TABLE = 65521;
 
-function bfloat16Table(mean, deviation) {
+function bfloat16Values(mean, deviation) {
   const random = gaussians(1);
   const values = Float32Array.from({ length: TABLE }, () => mean + deviation * random());
   const bits = new Uint32Array(values.buffer);
-  return Uint16Array.from(bits, (word) => word >>> 16);
+  for (let i = 0; i < TABLE; i++) bits[i] &= 0xffff0000;
+  return values;
 }
 
-const WEIGHTS = bfloat16Table(0, 0.02);
-const NORMS = bfloat16Table(1, 0.02);
+const WEIGHTS = bfloat16Values(0, 0.02);
+const NORMS = bfloat16Values(1, 0.02);
+
+const halves = (values, dtype) => new Uint16Array(encodeFloats(values, dtype).buffer);
 
 function repeat(table, count) {
   const values = new Uint16Array(count);
@@ -81,8 +85,9 @@ function modelTensors(config) {
 
 const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
 
-/** Writes a checkpoint of random weights, and returns how many there are. */
-export async function writeCheckpoint(folder, config) {
+/** Writes a checkpoint of random weights in `dtype`, BF16 or F16, and returns how many there are. */
+export async function writeCheckpoint(folder, config, dtype = "BF16") {
+  const [weights, norms] = [WEIGHTS, NORMS].map((values) => halves(values, dtype));
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "config.json"), JSON.stringify(config));
   await writeFile(join(folder, "tokenizer.json"), JSON.stringify(byteTokenizer(config.vocab_size)));
@@ -90,10 +95,10 @@ export async function writeCheckpoint(folder, config) {
   const isNorm = (name) => name.endsWith("norm.weight");
   const tensors = named.map(([name, shape]) => ({
     name,
-    dtype: "BF16",
+    dtype,
     shape,
     // Gemma adds one to the weights of its norms.
-    data: () => repeat(isNorm(name) && config.model_type !== "gemma3_text" ? NORMS : WEIGHTS, sizeOf(shape)),
+    data: () => repeat(isNorm(name) && config.model_type !== "gemma3_text" ? norms : weights, sizeOf(shape)),
   }));
   await writeSafetensorsFile(join(folder, "model.safetensors"), tensors, { format: "pt" });
   return named.reduce((total, [, shape]) => total + sizeOf(shape), 0);

@@ -1,14 +1,18 @@
+import type { ExternalLocation } from "./external-location.js";
 import { OnnxError } from "./onnx-error.js";
+import { pieceBuffers, writeStream } from "./tensor-stream.js";
+import { tensorBytes } from "./tensor-value.js";
 import { INLINE_BYTES, type WeightStore } from "./weight-store.js";
 
 /** A file being written from its start. */
 export interface ByteSink {
+  /** Writes `bytes`, which are the caller's again when this is done: a sink that keeps them takes a copy. */
   write(bytes: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Weights that are streamed to external data files while the graph is built. */
-export interface ExternalDataWriter extends WeightStore {
+export interface ExternalDataWriter extends Required<WeightStore> {
   /** Waits until all weights stored so far are written; call it once a block, so that memory stays one block. */
   drain(): Promise<void>;
   /** Drains and closes the last file. Returns the names of the files, in order. */
@@ -28,10 +32,11 @@ export declare namespace createExternalDataWriter {
 }
 
 /**
- * Streams weights to external data files: `store` fixes the location at once and queues the bytes,
- * `drain` waits for them.
+ * Streams weights to external data files: `store` and `stream` fix the location at once and queue the bytes, `drain`
+ * waits for them.
  *
- * @throws {OnnxError} `write-failed` from `drain` and `close` when a write failed (a full disk, for instance).
+ * @throws {OnnxError} `write-failed` from `drain` and `close` when a write failed (a full disk, for instance). What a
+ * stream throws passes through.
  */
 export function createExternalDataWriter({
   fileName,
@@ -44,6 +49,7 @@ export function createExternalDataWriter({
   let sink: ByteSink | undefined;
   let pending: Promise<void> = Promise.resolve();
   let failure: Error | undefined;
+  const buffers = pieceBuffers();
 
   const enqueue = (work: () => Promise<void>): void => {
     pending = pending.then(async () => {
@@ -58,38 +64,53 @@ export function createExternalDataWriter({
     const name = files.length === 0 ? fileName : `${fileName}_${files.length}`;
     files.push(name);
     offset = 0;
-    enqueue(async () => {
-      await sink?.close();
-      sink = await open(name);
-    });
+    enqueue(() =>
+      named(name, async () => {
+        await sink?.close();
+        sink = await open(name);
+      }),
+    );
+  };
+
+  /** Writes to the file that is the last one now. */
+  const writer = () => {
+    const name = files.at(-1)!;
+    return (bytes: Uint8Array): Promise<void> => named(name, () => sink!.write(bytes));
   };
 
   const append = (bytes: Uint8Array): void => {
     offset += bytes.byteLength;
-    enqueue(async () => sink!.write(bytes));
+    const write = writer();
+    enqueue(() => write(bytes));
   };
 
   const drain = async (): Promise<void> => {
     await pending;
-    if (failure === undefined) return;
-    throw new OnnxError(
-      "write-failed",
-      `${files.at(-1)}: weights could not be written (${failure.message})`,
-      {
-        cause: failure,
-      },
-    );
+    if (failure !== undefined) throw failure;
+  };
+
+  /** Where the next tensor lies; what comes before it is queued. */
+  const place = (byteLength: number): ExternalLocation => {
+    const padding = (alignmentBytes - (offset % alignmentBytes)) % alignmentBytes;
+    if (files.length === 0 || (offset > 0 && offset + padding + byteLength > maxFileBytes)) startFile();
+    else if (padding > 0) append(new Uint8Array(padding));
+    return { path: files.at(-1)!, offset, byteLength };
   };
 
   return {
     store(_name, { bytes }) {
       if (bytes.byteLength <= INLINE_BYTES) return undefined;
-      const padding = (alignmentBytes - (offset % alignmentBytes)) % alignmentBytes;
-      if (files.length === 0 || (offset > 0 && offset + padding + bytes.byteLength > maxFileBytes))
-        startFile();
-      else if (padding > 0) append(new Uint8Array(padding));
-      const location = { path: files.at(-1)!, offset, byteLength: bytes.byteLength };
+      const location = place(bytes.byteLength);
       append(bytes);
+      return location;
+    },
+    stream(_name, value) {
+      const byteLength = tensorBytes(value.type, value.dims)!;
+      if (byteLength <= INLINE_BYTES) return undefined;
+      const location = place(byteLength);
+      offset += byteLength;
+      const write = writer();
+      enqueue(() => writeStream(value, write, buffers));
       return location;
     },
     drain,
@@ -101,4 +122,14 @@ export function createExternalDataWriter({
       return files;
     },
   };
+}
+
+/** Tells a file that cannot be written from a stream that cannot be made. */
+async function named(file: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : "unknown write error";
+    throw new OnnxError("write-failed", `${file}: weights could not be written (${reason})`, { cause });
+  }
 }

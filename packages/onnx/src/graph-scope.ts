@@ -2,6 +2,7 @@ import type { DataType } from "./data-type.js";
 import { nodeProto } from "./graph-proto.js";
 import type { AttributeValue, GraphAttribute, GraphNode, GraphValue, ValueDims } from "./graph-view.js";
 import { OnnxError } from "./onnx-error.js";
+import type { TensorStream } from "./tensor-stream.js";
 import type { TensorValue } from "./tensor-value.js";
 
 /** Writes into one graph, a node at a time, in execution order. Values are named by strings, as in ONNX. */
@@ -33,6 +34,11 @@ export interface GraphScope extends GraphTensors {
 export interface GraphTensors {
   /** Adds an initializer whose bytes go to the weight store. Returns `name`. */
   weight(name: string, value: TensorValue): string;
+  /**
+   * Adds an initializer whose bytes the weight store asks for when it writes them, and of which `whole` makes all at once
+   * where the store has to hold them. Returns `name`.
+   */
+  streamedWeight(name: string, stream: TensorStream, whole: () => TensorValue): string;
   /** A small int64 tensor inside the model, a vector by default; those of equal values and dimensions are shared. */
   int64(values: readonly number[], dims?: readonly number[]): string;
   /**

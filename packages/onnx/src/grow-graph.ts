@@ -16,6 +16,9 @@ import { int64Value, type TensorValue } from "./tensor-value.js";
 import { valueInfo } from "./value-info.js";
 import type { WeightStore } from "./weight-store.js";
 
+/** In place of bytes that are written elsewhere. */
+const NO_BYTES = new Uint8Array(0);
+
 /**
  * A scope that adds to `graph`, the outermost graph of a model.
  *
@@ -46,6 +49,11 @@ export function growGraph(
   };
   const tensors: GraphTensors = {
     weight: (name, value) => initializer(name, value, weights.store(name, value)).name,
+    streamedWeight(name, stream, whole) {
+      const location = weights.stream?.(name, stream);
+      if (location === undefined) return tensors.weight(name, whole());
+      return initializer(name, { ...stream, bytes: NO_BYTES }, location).name;
+    },
     int64: (list, dims = [list.length]) => constant(int64Name(list, dims), int64Value(list, dims)),
     constant,
   };

@@ -1,10 +1,16 @@
 import type { ExternalLocation } from "./external-location.js";
+import type { TensorStream } from "./tensor-stream.js";
 import type { TensorValue } from "./tensor-value.js";
 
 /** Takes the weights of a graph while it is built. */
 export interface WeightStore {
   /** Keeps the tensor outside the model file and says where, or returns `undefined` to have it inside. */
   store(name: string, value: TensorValue): ExternalLocation | undefined;
+  /**
+   * Keeps a tensor that is made while it is written, or returns `undefined` where it is small enough for `store`. Stores
+   * that keep bytes in memory do not have it.
+   */
+  stream?(name: string, value: TensorStream): ExternalLocation | undefined;
 }
 
 /** A tensor of this size or less stays in the model file: its location entry would be about as long. */

@@ -5,6 +5,8 @@ export interface ByteSource {
   readonly byteLength: number;
   /** Exactly the bytes `[start, end)`; the caller must not write to them. */
   read(start: number, end: number): Promise<Uint8Array>;
+  /** Fills `target` with the bytes from `start` on: memory that is used again is much faster than new memory. */
+  readInto?(start: number, target: Uint8Array): Promise<void>;
 }
 
 /**

@@ -1,6 +1,6 @@
-import { Float16Array } from "@petamoriken/float16";
 import type { ByteSource } from "./byte-source.js";
 import { dtypeBytes } from "./dtype.js";
+import { float32Bits } from "./halves.js";
 import { SafetensorsError } from "./safetensors-error.js";
 import type { TensorInfo } from "./tensor-info.js";
 
@@ -19,22 +19,10 @@ import type { TensorInfo } from "./tensor-info.js";
  */
 export function decodeFloats(bytes: Uint8Array, dtype: string): Float32Array {
   requireDecodable("decodeFloats", dtype);
-  if (bytes.byteLength % dtypeBytes(dtype) !== 0) {
-    throw new SafetensorsError(
-      "malformed",
-      `decodeFloats: expected whole ${dtype} elements, got ${bytes.byteLength} bytes`,
-    );
-  }
-  switch (dtype) {
-    case "F32":
-      return new Float32Array(alignedBuffer(bytes));
-    case "F64":
-      return Float32Array.from(new Float64Array(alignedBuffer(bytes)));
-    case "F16":
-      return decodeHalves(new Uint16Array(alignedBuffer(bytes)));
-    case "BF16":
-      return decodeBrainFloats(new Uint16Array(alignedBuffer(bytes)));
-  }
+  wholeElements("decodeFloats", bytes, dtype);
+  const values = new Float32Array(bytes.byteLength / dtypeBytes(dtype));
+  decodeInto(values, bytes, dtype);
+  return values;
 }
 
 /**
@@ -50,7 +38,7 @@ export async function readFloats(source: ByteSource, info: TensorInfo): Promise<
   const values = allocate(name, Math.floor((end - start) / size));
   for (let from = start; from < end; from += PIECE_BYTES) {
     const bytes = await source.read(from, Math.min(end, from + PIECE_BYTES));
-    values.set(decodePiece(name, bytes, dtype), (from - start) / size);
+    decodeInto(values.subarray((from - start) / size), wholeElements(`tensor ${name}`, bytes, dtype), dtype);
   }
   return values;
 }
@@ -70,13 +58,12 @@ function allocate(name: string, elements: number): Float32Array {
   }
 }
 
-function decodePiece(name: string, bytes: Uint8Array, dtype: DecodedDtype): Float32Array {
-  try {
-    return decodeFloats(bytes, dtype);
-  } catch (cause) {
-    if (!SafetensorsError.isInstance(cause)) throw cause;
-    throw new SafetensorsError(cause.code, `tensor ${name}: ${cause.message}`, { cause });
-  }
+function wholeElements(name: string, bytes: Uint8Array, dtype: DecodedDtype): Uint8Array {
+  if (bytes.byteLength % dtypeBytes(dtype) === 0) return bytes;
+  throw new SafetensorsError(
+    "malformed",
+    `${name}: expected whole ${dtype} elements, got ${bytes.byteLength} bytes`,
+  );
 }
 
 type DecodedDtype = "F32" | "F16" | "BF16" | "F64";
@@ -89,26 +76,26 @@ function requireDecodable(where: string, dtype: string): asserts dtype is Decode
   );
 }
 
-/** A copy: `bytes` may start at any offset, and the caller may keep what it is given. */
-const alignedBuffer = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(bytes).buffer;
-
-function decodeBrainFloats(halves: Uint16Array): Float32Array {
-  const bits = new Uint32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
-  return new Float32Array(bits.buffer);
+/** Decodes whole elements to the start of `values`. */
+function decodeInto(values: Float32Array, bytes: Uint8Array, dtype: DecodedDtype): void {
+  switch (dtype) {
+    case "F32":
+      return new Uint8Array(values.buffer, values.byteOffset).set(bytes);
+    case "F64":
+      return values.set(new Float64Array(new Uint8Array(bytes).buffer));
+    case "F16":
+    case "BF16":
+      return decodeHalves(halvesOf(bytes), float32Bits(dtype), values);
+  }
 }
 
-let halfTable: Float32Array | undefined;
-
-function decodeHalves(halves: Uint16Array): Float32Array {
-  halfTable ??= createHalfTable();
-  const result = new Float32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) result[i] = halfTable[halves[i]!]!;
-  return result;
+function decodeHalves(halves: Uint16Array, table: Uint32Array, values: Float32Array): void {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, halves.length);
+  for (let i = 0; i < halves.length; i++) bits[i] = table[halves[i]!]!;
 }
 
-/** The value of each of the 65536 bit patterns. */
-function createHalfTable(): Float32Array {
-  const patterns = Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits);
-  return Float32Array.from(new Float16Array(patterns.buffer));
-}
+/** The same memory where it is aligned, else a copy. */
+const halvesOf = (bytes: Uint8Array): Uint16Array =>
+  bytes.byteOffset % 2 === 0
+    ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2)
+    : new Uint16Array(new Uint8Array(bytes).buffer);

@@ -1,4 +1,4 @@
-import { Float16Array } from "@petamoriken/float16";
+import { roundToHalves } from "./halves.js";
 import { SafetensorsError } from "./safetensors-error.js";
 
 /** The dtypes that {@link encodeFloats} writes. */
@@ -34,8 +34,7 @@ export function encodeFloats(
     case "F32":
       return new Uint8Array(values.slice().buffer);
     case "F16":
-      requireHalfRange(values, tensor);
-      return new Uint8Array(new Float16Array(values).buffer);
+      return encodeHalves(values, tensor);
     case "BF16":
       return encodeBrainFloats(values, tensor);
     default:
@@ -46,19 +45,35 @@ export function encodeFloats(
   }
 }
 
+function encodeHalves(values: Float32Array, tensor: string | undefined): Uint8Array {
+  const halves = new Uint16Array(values.length);
+  if (roundToHalves(bitsOf(values), halves)) throw halfOverflow(values, tensor);
+  return new Uint8Array(halves.buffer);
+}
+
+/**
+ * Encodes float32 values as float16 into memory that is there already.
+ *
+ * Numerics: as `encodeFloats` with F16.
+ *
+ * @returns Whether float16 can hold all of them; if not, what is in `halves` is of no use.
+ */
+export const encodeHalvesInto = (values: Float32Array, halves: Uint16Array): boolean =>
+  !roundToHalves(bitsOf(values), halves);
+
 /** Halfway between 65504 and the next power of two: the first number that rounds to infinity in F16. */
 const HALF_OVERFLOW = 65520;
 
-function requireHalfRange(values: Float32Array, tensor: string | undefined): void {
-  for (let i = 0; i < values.length; i++) {
-    const magnitude = Math.abs(values[i]!);
-    if (magnitude >= HALF_OVERFLOW && magnitude !== Number.POSITIVE_INFINITY)
-      throw overflow(values, i, "65504, the largest number of F16", tensor);
-  }
+function halfOverflow(values: Float32Array, tensor: string | undefined): SafetensorsError {
+  const index = values.findIndex((value) => Math.abs(value) >= HALF_OVERFLOW && Number.isFinite(value));
+  return overflow(values, index, "65504, the largest number of F16", tensor);
 }
 
+const bitsOf = (values: Float32Array): Uint32Array =>
+  new Uint32Array(values.buffer, values.byteOffset, values.length);
+
 function encodeBrainFloats(values: Float32Array, tensor: string | undefined): Uint8Array {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const bits = bitsOf(values);
   const halves = new Uint16Array(values.length);
   for (let i = 0; i < bits.length; i++) {
     if ((bits[i]! & 0x7fffffff) >= BRAIN_OVERFLOW_BITS) halves[i] = encodeExtreme(values, i, tensor);

@@ -5,6 +5,7 @@ import type { FinishedBlock, FoldJournal } from "../journal/fold-journal.js";
 import type { Retained } from "../methods/retained.js";
 import { requireSettled } from "../plan/require-settled.js";
 import { inlineBlockMath } from "./block-math.js";
+import { copyModel, keepsWeights } from "./copy-model.js";
 import type { CalibrationText, FoldOptions, FoldReport } from "./fold-options.js";
 import { countProgress, type ProgressCount } from "./progress.js";
 import { runSchedule, type ScheduleEvents, type Solving } from "./run-schedule.js";
@@ -33,7 +34,8 @@ export declare namespace foldModel {
  * Whatever it throws, all outputs are abandoned.
  */
 export async function foldModel(options: foldModel.Options): Promise<foldModel.Report> {
-  const { outputs } = options;
+  const { outputs, plan } = options;
+  if (plan.settled && keepsWeights(plan)) return copyModel(options);
   try {
     return await foldInto(outputs, options);
   } catch (error) {

@@ -9,6 +9,7 @@ import {
 } from "@kvfold/safetensors";
 import { DecoderError } from "../decoder-error.js";
 import { type ModelConfig, readConfig } from "../families/read-config.js";
+import type { HalfBuffers, StoredMatrix } from "../model/stored-matrix.js";
 import { type StoredTable, settleTiedHead } from "./tied-head.js";
 import { reviewUnusedTensors, storedName } from "./unused-tensors.js";
 
@@ -34,6 +35,16 @@ export interface Checkpoint {
    * that checkpoints of a family may or may not have.
    */
   read(this: void, tensor: string, shape: readonly number[]): Promise<Float32Array>;
+  /**
+   * A matrix of sixteen-bit floats that is read later, after checking its shape; `undefined` for one of another type, or
+   * so small that it may as well be read.
+   */
+  leave(
+    this: void,
+    tensor: string,
+    shape: readonly [number, number],
+    buffers: HalfBuffers,
+  ): StoredMatrix | undefined;
   /** All tensors as they are stored, a piece at a time, in the order of the files: to tell one checkpoint from another. */
   contents(): AsyncIterable<TensorPiece>;
   close(): Promise<void>;
@@ -91,6 +102,7 @@ export async function openCheckpoint(
       notices: [...config.notices, ...notices, ...unused],
       has: (tensor) => locate(tensor) !== undefined,
       read: (tensor, shape) => readTensor(folder, locate(tensor), tensor, shape),
+      leave: (tensor, shape, buffers) => leaveTensor(folder, locate(tensor), tensor, shape, buffers),
       contents: () => readPieces(folder, tensors),
       close,
     };
@@ -154,20 +166,60 @@ async function readTensor(
   name: string,
   shape: readonly number[],
 ): Promise<Float32Array> {
+  const { file, source, info } = requireTensor(folder, located, name, shape);
+  return inFile(folder, file, async () => {
+    const values = await readFloats(source, info);
+    checkFinite(name, values);
+    return values;
+  });
+}
+
+/** Below it a matrix is read at once. */
+const LEAST_LEFT_BYTES = 2 ** 12;
+
+function leaveTensor(
+  folder: FolderSource,
+  located: Located | undefined,
+  name: string,
+  shape: readonly [number, number],
+  buffers: HalfBuffers,
+): StoredMatrix | undefined {
+  const { file, source, info } = requireTensor(folder, located, name, shape);
+  const { dtype, start, end } = info;
+  if ((dtype !== "F16" && dtype !== "BF16") || end - start < LEAST_LEFT_BYTES) return undefined;
+  const [rows, columns] = shape;
+  return {
+    dtype,
+    rows,
+    columns,
+    buffers,
+    read: (row, bits) => inFile(folder, file, () => readBits(source, start + 2 * row * columns, bits)),
+    numbers: () => readTensor(folder, located, name, shape),
+  };
+}
+
+async function readBits(source: ByteSource, start: number, bits: Uint16Array): Promise<void> {
+  const target = new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength);
+  if (source.readInto !== undefined) return source.readInto(start, target);
+  target.set(await source.read(start, start + target.byteLength));
+}
+
+function requireTensor(
+  folder: FolderSource,
+  located: Located | undefined,
+  name: string,
+  shape: readonly number[],
+): Located {
   if (located === undefined)
     throw missing(folder, `tensor ${name}`, "the checkpoint does not fit its config.json");
-  const { file, source, info } = located;
+  const { file, info } = located;
   if (info.shape.length !== shape.length || info.shape.some((dim, axis) => dim !== shape[axis])) {
     throw new DecoderError(
       "malformed-checkpoint",
       `${folder.name}/${file}: ${name} has shape [${info.shape.join(", ")}], but config.json asks for [${shape.join(", ")}]`,
     );
   }
-  return inFile(folder, file, async () => {
-    const values = await readFloats(source, info);
-    checkFinite(name, values);
-    return values;
-  });
+  return located;
 }
 
 async function* readPieces(

@@ -1,4 +1,5 @@
-import type { Linear } from "../model/decoder-weights.js";
+import { type Linear, NO_NUMBERS } from "../model/decoder-weights.js";
+import { selectRows } from "../model/stored-matrix.js";
 
 /** Outputs `[start, end)` of a linear layer. */
 export interface ColumnRange {
@@ -34,7 +35,7 @@ export function groupedColumns(heads: number, kvHeads: number, headDim: number):
   return { query: ranges(0, readers), key: ranges(readers, 1), value: ranges(readers + 1, 1) };
 }
 
-/** The outputs in `ranges`, side by side. */
+/** The outputs in `ranges`, side by side. A weight that is still stored has a row for each output. */
 export function takeColumns(fused: Linear, ranges: readonly ColumnRange[]): Linear {
   const outputs = ranges.reduce((total, { start, end }) => total + end - start, 0);
   const pick = (values: Float32Array, rows: number): Float32Array => {
@@ -47,12 +48,11 @@ export function takeColumns(fused: Linear, ranges: readonly ColumnRange[]): Line
     }
     return picked;
   };
-  return {
-    inputs: fused.inputs,
-    outputs,
-    weight: pick(fused.weight, fused.inputs),
-    bias: fused.bias && pick(fused.bias, 1),
-  };
+  const bias = fused.bias && pick(fused.bias, 1);
+  if (fused.stored === undefined)
+    return { inputs: fused.inputs, outputs, weight: pick(fused.weight, fused.inputs), bias };
+  const stored = { ...fused.stored, matrix: selectRows(fused.stored.matrix, ranges) };
+  return { inputs: fused.inputs, outputs, weight: NO_NUMBERS, stored, bias };
 }
 
 /** The opposite of `takeColumns`: parts written to their ranges of one layer. A missing bias is zero beside others. */

@@ -1,5 +1,13 @@
+import type { ModelConfig } from "../families/read-config.js";
 import type { HalfNorms, NormSource } from "../model/block-spec.js";
-import type { BlockWeights, EmbeddingWeights, HeadWeights, NormWeights } from "../model/decoder-weights.js";
+import {
+  type BlockWeights,
+  type EmbeddingWeights,
+  type HeadWeights,
+  NO_NUMBERS,
+  type NormWeights,
+} from "../model/decoder-weights.js";
+import { halfBuffers, type StoredMatrix } from "../model/stored-matrix.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { loadAttention } from "./stored-attention.js";
 import { loadLinear } from "./stored-linear.js";
@@ -8,12 +16,41 @@ import { loadNorm } from "./stored-norm.js";
 import type { ReadTensor } from "./stored-tensor.js";
 
 /** Loads what lies before the first block. */
-export async function loadEmbedding(checkpoint: Checkpoint): Promise<EmbeddingWeights> {
-  const { read, config } = checkpoint;
+export const loadEmbedding = ({ read, config }: Checkpoint): Promise<EmbeddingWeights> =>
+  readEmbedding(read, config);
+
+/** Loads block `layer`, unfolded. */
+export const loadBlock = ({ read, config }: Checkpoint, layer: number): Promise<BlockWeights> =>
+  readBlock(read, config, layer);
+
+/** Loads what lies after the last block; the table is left out where it is tied to the embeddings. */
+export const loadHead = ({ read, config }: Checkpoint): Promise<HeadWeights> => readHead(read, config);
+
+/**
+ * The parts of a model for outputs that take stored weights: matrices of sixteen-bit floats that are used as they are
+ * stay in the checkpoint, which must be open until the output is finished.
+ */
+export function leaveWeights({ read, leave, config }: Checkpoint): {
+  embedding(): Promise<EmbeddingWeights>;
+  block(layer: number): Promise<BlockWeights>;
+  head(): Promise<HeadWeights>;
+} {
+  const buffers = halfBuffers();
+  const reader: ReadTensor = Object.assign((name: string, shape: readonly number[]) => read(name, shape), {
+    leave: (name: string, shape: readonly [number, number]) => leave(name, shape, buffers),
+  });
+  return {
+    embedding: () => readEmbedding(reader, config),
+    block: (layer) => readBlock(reader, config, layer),
+    head: () => readHead(reader, config),
+  };
+}
+
+async function readEmbedding(read: ReadTensor, config: ModelConfig): Promise<EmbeddingWeights> {
   const { hiddenSize, vocabSize } = config.shape;
   const { tokens, width, scale, norm, positions, projection } = config.embedding;
   return {
-    table: await read(`${tokens}.weight`, [vocabSize, width]),
+    ...(await readTable(read, `${tokens}.weight`, [vocabSize, width])),
     scale,
     norm: norm && (await loadNorm(read, norm, hiddenSize)),
     positions: positions && {
@@ -24,23 +61,30 @@ export async function loadEmbedding(checkpoint: Checkpoint): Promise<EmbeddingWe
   };
 }
 
-/** Loads what lies after the last block; the table is left out where it is tied to the embeddings. */
-export async function loadHead(checkpoint: Checkpoint): Promise<HeadWeights> {
-  const { read, config } = checkpoint;
+/** A table stays in the checkpoint if `read` allows that. */
+async function readTable(
+  read: ReadTensor,
+  tensor: string,
+  shape: readonly [number, number],
+): Promise<{ readonly table: Float32Array; readonly storedTable?: StoredMatrix }> {
+  const storedTable = read.leave?.(tensor, shape);
+  return storedTable === undefined ? { table: await read(tensor, shape) } : { table: NO_NUMBERS, storedTable };
+}
+
+async function readHead(read: ReadTensor, config: ModelConfig): Promise<HeadWeights> {
   const { hiddenSize, vocabSize } = config.shape;
   const { norm, projection, table, tied, bias, softCap } = config.head;
   const { width } = config.embedding;
   return {
     norm: norm && (await loadNorm(read, norm, hiddenSize)),
     projection: projection && (await loadLinear(read, projection, hiddenSize, width)),
-    table: tied ? undefined : await read(`${table}.weight`, [vocabSize, width]),
+    ...(tied ? { table: undefined } : await readTable(read, `${table}.weight`, [vocabSize, width])),
     bias: bias ? await read(`${table}.bias`, [vocabSize]) : undefined,
     softCap,
   };
 }
 
-/** Loads block `layer`, unfolded. */
-export async function loadBlock({ read, config }: Checkpoint, layer: number): Promise<BlockWeights> {
+async function readBlock(read: ReadTensor, config: ModelConfig, layer: number): Promise<BlockWeights> {
   const { hiddenSize } = config.shape;
   const spec = config.blocks[layer]!;
   return {

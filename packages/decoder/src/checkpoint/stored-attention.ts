@@ -2,9 +2,9 @@ import type { AttentionSource, AttentionSpec, ProjectionSource } from "../model/
 import type { AttentionWeights, HeadNormWeights, Linear } from "../model/decoder-weights.js";
 import { contiguousColumns, groupedColumns, joinColumns, takeColumns } from "./fused-columns.js";
 import { inverseOrder, reorderLinear, reorderNorm, storedToHalfSplit } from "./rope-order.js";
-import { loadLinear, storeLinear } from "./stored-linear.js";
+import { loadFused, loadLinear, storeLinear } from "./stored-linear.js";
 import { loadHeadNorm, storeHeadNorm } from "./stored-norm.js";
-import type { ReadTensor, StoredTensor } from "./stored-tensor.js";
+import { numbersOf, type ReadTensor, type StoredTensor } from "./stored-tensor.js";
 
 interface Projections {
   readonly query: Linear;
@@ -20,7 +20,9 @@ export async function loadAttention(
 ): Promise<AttentionWeights> {
   const { heads, kvHeads, headDim, output, queryNorm, keyNorm } = source;
   const order = storedToHalfSplit(source);
-  const { query, key, value } = await loadProjections(read, source, hiddenSize);
+  // Heads that change their order are not written as they are stored.
+  const reader = order === undefined ? read : numbersOf(read);
+  const { query, key, value } = await loadProjections(reader, source, hiddenSize);
   const cache = { heads: kvHeads, size: headDim };
   return {
     ...attentionSpec(source),
@@ -54,7 +56,7 @@ async function loadProjections(
       value: await loadLinear(read, projections.value, inputs, kvHeads * headDim),
     };
   }
-  const fused = await loadLinear(read, projections.fused, inputs, (heads + 2 * kvHeads) * headDim);
+  const fused = await loadFused(read, projections.fused, inputs, (heads + 2 * kvHeads) * headDim);
   const columns = columnsOf(projections.layout, heads, kvHeads, headDim);
   return {
     query: takeColumns(fused, columns.query),

@@ -1,37 +1,61 @@
 import type { LinearSource } from "../model/block-spec.js";
-import type { Linear } from "../model/decoder-weights.js";
+import { type Linear, NO_NUMBERS } from "../model/decoder-weights.js";
 import { transposeFloats } from "../model/transpose.js";
-import type { ReadTensor, StoredTensor } from "./stored-tensor.js";
+import { numbersOf, type ReadTensor, type StoredTensor } from "./stored-tensor.js";
 
-/** Reads a linear layer: the weight is brought to `[inputs, outputs]`, and its constant factor is multiplied in. */
+/**
+ * Reads a linear layer: the weight is brought to `[inputs, outputs]`, and its constant factor is multiplied in. A weight
+ * without a factor stays where it is if `read` allows that.
+ */
 export async function loadLinear(
   read: ReadTensor,
-  { name, bias, order, factor = 1 }: LinearSource,
+  source: LinearSource,
   inputs: number,
   outputs: number,
 ): Promise<Linear> {
-  const weight =
-    order === "inputs-first"
-      ? await read(`${name}.weight`, [inputs, outputs])
-      : transposeFloats(await read(`${name}.weight`, [outputs, inputs]), outputs, inputs);
+  const { name, bias, factor = 1 } = source;
   return {
     inputs,
     outputs,
-    weight: times(weight, factor),
+    ...(await loadWeight(read, source, inputs, outputs)),
     bias: bias ? times(await read(`${name}.bias`, [outputs]), factor) : undefined,
   };
+}
+
+/** Reads a layer of which parts are taken: where it stays in the checkpoint, it has a row for each output. */
+export const loadFused: typeof loadLinear = (read, source, inputs, outputs) =>
+  loadLinear(source.order === "inputs-first" ? numbersOf(read) : read, source, inputs, outputs);
+
+async function loadWeight(
+  read: ReadTensor,
+  { name, order, factor = 1 }: LinearSource,
+  inputs: number,
+  outputs: number,
+): Promise<Pick<Linear, "weight" | "stored">> {
+  const tensor = `${name}.weight`;
+  const isTransposed = order !== "inputs-first";
+  const shape = isTransposed ? ([outputs, inputs] as const) : ([inputs, outputs] as const);
+  const matrix = factor === 1 ? read.leave?.(tensor, shape) : undefined;
+  if (matrix !== undefined) return { weight: NO_NUMBERS, stored: { matrix, isTransposed } };
+  const weight = await read(tensor, shape);
+  return { weight: times(isTransposed ? transposeFloats(weight, outputs, inputs) : weight, factor) };
 }
 
 /** The opposite of `loadLinear`. A bias that the source does not have is stored all the same: folding can make one. */
 export function storeLinear(
   { name, order, factor = 1 }: LinearSource,
-  { inputs, outputs, weight, bias }: Linear,
+  { inputs, outputs, weight, stored: left, bias }: Linear,
 ): readonly StoredTensor[] {
-  const plain = times(weight, 1 / factor);
+  const shape = order === "inputs-first" ? [inputs, outputs] : [outputs, inputs];
+  const values = () => {
+    const plain = times(weight, 1 / factor);
+    return order === "inputs-first" ? plain : transposeFloats(plain, inputs, outputs);
+  };
+  const tensor = `${name}.weight`;
   const stored: StoredTensor =
-    order === "inputs-first"
-      ? { name: `${name}.weight`, shape: [inputs, outputs], data: plain }
-      : { name: `${name}.weight`, shape: [outputs, inputs], data: transposeFloats(plain, inputs, outputs) };
+    left === undefined
+      ? { name: tensor, shape, data: values() }
+      : { name: tensor, shape, data: NO_NUMBERS, matrix: left.matrix };
   if (bias === undefined) return [stored];
   return [stored, { name: `${name}.bias`, shape: [outputs], data: times(bias, 1 / factor) }];
 }

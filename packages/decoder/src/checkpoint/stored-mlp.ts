@@ -1,7 +1,7 @@
 import type { MlpSource } from "../model/block-spec.js";
 import type { Linear, MlpWeights } from "../model/decoder-weights.js";
 import { joinColumns, takeColumns } from "./fused-columns.js";
-import { loadLinear, storeLinear } from "./stored-linear.js";
+import { loadFused, loadLinear, storeLinear } from "./stored-linear.js";
 import type { ReadTensor, StoredTensor } from "./stored-tensor.js";
 
 /** Reads the feed-forward half of a block; a gate in front of `up` in one tensor is taken apart. */
@@ -31,7 +31,7 @@ async function loadInput(
       up: await loadLinear(read, input.up, hiddenSize, width),
     };
   }
-  const fused = await loadLinear(read, input.fused, hiddenSize, 2 * width);
+  const fused = await loadFused(read, input.fused, hiddenSize, 2 * width);
   return { gate: takeColumns(fused, [gateOf(width)]), up: takeColumns(fused, [upOf(width)]) };
 }
 

@@ -1,5 +1,7 @@
 import type { EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
 import type { ModelShape } from "../model/model-shape.js";
+import type { StoredMatrix } from "../model/stored-matrix.js";
+import { storedRows } from "../model/stored-pieces.js";
 import { emitLinear } from "./emit-linear.js";
 import { emitOptionalNorm } from "./emit-norm.js";
 import { emitQuantisedProduct } from "./emit-quantised-product.js";
@@ -15,8 +17,7 @@ export function emitEmbedding(
   { vocabSize, hiddenSize }: ModelShape,
   positions: Positions,
 ): { readonly hidden: string; readonly table: string } {
-  const width = weights.table.length / vocabSize;
-  const table = e.floats("embed_tokens/weight", [vocabSize, width], weights.table);
+  const table = emitTable(e, "embed_tokens/weight", weights.table, weights.storedTable, vocabSize);
   let hidden = e.node("Gather", "embed_tokens/Gather", [table, inputIds]);
   if (weights.scale !== undefined)
     hidden = e.node("Mul", "embed_tokens/scale/Mul", [hidden, e.scalar(weights.scale)]);
@@ -67,12 +68,25 @@ function emitTableProduct(
   e: Emitter,
   hidden: string,
   embeddingTable: string,
-  { table: untied }: HeadWeights,
+  { table: untied, storedTable }: HeadWeights,
   outputs: number,
 ): string {
-  const inputs = untied === undefined ? 0 : untied.length / outputs;
-  if (untied !== undefined && e.projections === "q4")
+  if (untied !== undefined && e.projections === "q4") {
+    const inputs = untied.length / outputs;
     return emitQuantisedProduct(e, hidden, { inputs, outputs, rows: untied });
-  const table = untied && e.floats("weight", [outputs, inputs], untied);
+  }
+  const table = untied && emitTable(e, "weight", untied, storedTable, outputs);
   return e.node("MatMul", "MatMul", [hidden, e.transpose("Transpose", table ?? embeddingTable, [1, 0])]);
+}
+
+/** A table with `rows` rows, from the checkpoint where it still is there. */
+function emitTable(
+  e: Emitter,
+  name: string,
+  table: Float32Array,
+  stored: StoredMatrix | undefined,
+  rows: number,
+): string {
+  if (stored === undefined) return e.floats(name, [rows, table.length / rows], table);
+  return e.stored(name, [rows, stored.columns], (piece) => storedRows(stored, piece));
 }

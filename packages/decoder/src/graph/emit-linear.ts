@@ -1,4 +1,5 @@
 import type { Linear } from "../model/decoder-weights.js";
+import { storedColumns, storedRows } from "../model/stored-pieces.js";
 import { transposeFloats } from "../model/transpose.js";
 import { emitQuantisedProduct } from "./emit-quantised-product.js";
 import type { Emitter } from "./emitter.js";
@@ -11,9 +12,17 @@ export function emitLinear(e: Emitter, name: string, x: string, linear: Linear):
   return part.node("Add", "Add", [product, part.floats("Add/bias", [linear.outputs], linear.bias)]);
 }
 
-function emitProduct(e: Emitter, x: string, { inputs, outputs, weight }: Linear): string {
+function emitProduct(e: Emitter, x: string, linear: Linear): string {
+  const { inputs, outputs, weight } = linear;
   if (e.projections === "q4") {
     return emitQuantisedProduct(e, x, { inputs, outputs, rows: transposeFloats(weight, inputs, outputs) });
   }
-  return e.node("MatMul", "MatMul", [x, e.floats("MatMul/weight", [inputs, outputs], weight)]);
+  return e.node("MatMul", "MatMul", [x, emitWeight(e, linear)]);
+}
+
+function emitWeight(e: Emitter, { inputs, outputs, weight, stored }: Linear): string {
+  const name = "MatMul/weight";
+  if (stored === undefined) return e.floats(name, [inputs, outputs], weight);
+  const fill = stored.isTransposed ? storedColumns : storedRows;
+  return e.stored(name, [inputs, outputs], (piece) => fill(stored.matrix, piece));
 }

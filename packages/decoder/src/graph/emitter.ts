@@ -1,6 +1,7 @@
-import type { AttributeValue, DataType, GraphScope } from "@kvfold/onnx";
+import type { AttributeValue, DataType, GraphScope, TensorStream } from "@kvfold/onnx";
 import { dataTypeCode, float32Value, type TensorValue, tensorValue } from "@kvfold/onnx";
-import { encodeFloats } from "@kvfold/safetensors";
+import { encodeFloats, encodeHalvesInto } from "@kvfold/safetensors";
+import type { FillRows, PieceType } from "../model/stored-pieces.js";
 
 /** Element type of a graph's weights, hidden states and KV cache. */
 export type FloatType = "float32" | "float16";
@@ -35,6 +36,8 @@ export interface Emitter {
    * @throws {SafetensorsError} `overflow` for a value that float16 cannot hold, naming the tensor without its operator.
    */
   floats(name: string, dims: readonly number[], data: Float32Array): string;
+  /** A float initializer `<path>.<name>` in the graph's float type, which `open` makes when it is written. */
+  stored(name: string, dims: readonly number[], open: (piece: PieceType) => FillRows): string;
   /** A float32 initializer, whatever the graph's float type. */
   float32s(name: string, dims: readonly number[], data: Float32Array): string;
   /** A float constant in the graph's float type (or in `type`), shared between its uses. */
@@ -67,13 +70,16 @@ export function createEmitter(graph: GraphScope, options: createEmitter.Options)
   const node: Emitter["node"] = (operator, name, inputs, options = {}) =>
     graph.node(operator, inputs, { name: inside(name), ...options });
   const tensorName = (name: string) => inside(name).slice(1).replaceAll("/", ".");
+  /** As checkpoints name it: `up_proj.weight`, not `up_proj.MatMul.weight`. */
+  const storedName = (name: string) => tensorName(name).replace(/\.(MatMul|Add)\./, ".");
   const weight: Emitter["weight"] = (name, value) => graph.weight(tensorName(name), value);
   const floats =
     (type: FloatType): Emitter["floats"] =>
     (name, dims, data) => {
-      // As checkpoints name it: `up_proj.weight`, not `up_proj.MatMul.weight`.
-      const tensor = tensorName(name).replace(/\.(MatMul|Add)\./, ".");
-      return weight(name, floatValue(tensor, type, dims, data));
+      const tensor = storedName(name);
+      const whole = () => floatValue(tensor, type, dims, data);
+      if (type === "float32") return weight(name, whole());
+      return graph.streamedWeight(tensorName(name), halfStream(tensor, dims, data), whole);
     };
   return {
     graph,
@@ -85,6 +91,10 @@ export function createEmitter(graph: GraphScope, options: createEmitter.Options)
     into: (branch) => createEmitter(branch, options),
     at: (part) => createEmitter(graph, { ...options, path: inside(part) }),
     floats: floats(floatType),
+    stored(name, dims, open) {
+      const fill = open({ type: floatType, tensor: storedName(name) });
+      return graph.streamedWeight(tensorName(name), { type: floatType, dims, fill }, unstreamed);
+    },
     float32s: floats("float32"),
     scalar: (value, type = floatType) => {
       const name = `constants/${type}/${value}`;
@@ -106,3 +116,24 @@ const floatValue = (
   type === "float32"
     ? float32Value(dims, data)
     : tensorValue(type, dims, encodeFloats(data, "F16", { tensor }));
+
+/** Float16 numbers that are encoded a piece at a time. */
+function halfStream(tensor: string, dims: readonly number[], data: Float32Array): TensorStream {
+  const rowSize = dims.at(-1) ?? 1;
+  return {
+    type: "float16",
+    dims,
+    fill(target, start) {
+      const first = start * rowSize;
+      const halves = new Uint16Array(target.buffer, target.byteOffset, target.byteLength / 2);
+      if (encodeHalvesInto(data.subarray(first, first + halves.length), halves)) return;
+      // It names the number among all of them.
+      encodeFloats(data, "F16", { tensor });
+    },
+  };
+}
+
+/** Weights that are still stored go to writers of files alone. */
+const unstreamed = (): never => {
+  throw new Error("weights that are still in their checkpoint need a store that streams");
+};

@@ -6,16 +6,29 @@ import type {
   HeadNormSpan,
   NormSpec,
 } from "./block-spec.js";
+import type { StoredMatrix } from "./stored-matrix.js";
 
 /** An affine map `y = x W + b` in row-vector convention. */
 export interface Linear {
   readonly inputs: number;
   readonly outputs: number;
-  /** `[inputs, outputs]`, row-major: the transpose of what Hugging Face checkpoints store. */
+  /** `[inputs, outputs]`, row-major: the transpose of what Hugging Face checkpoints store. Empty where `stored` has it. */
   readonly weight: Float32Array;
+  /** A weight that outputs take from the checkpoint themselves: only blocks of `leaveWeights` have one. */
+  readonly stored?: StoredWeight | undefined;
   /** `[outputs]`. */
   readonly bias: Float32Array | undefined;
 }
+
+/** A weight that is still in its checkpoint. */
+export interface StoredWeight {
+  readonly matrix: StoredMatrix;
+  /** Whether the matrix is `[outputs, inputs]`. */
+  readonly isTransposed: boolean;
+}
+
+/** In place of numbers that are still in a checkpoint. */
+export const NO_NUMBERS: Float32Array = new Float32Array(0);
 
 /** A norm over the last axis with its weight `[D]`, as it multiplies: what checkpoints store as `w - 1` is put back. */
 export interface NormWeights extends NormSpec {
@@ -126,8 +139,10 @@ export interface BlockWeights {
 
 /** What lies before the first block. */
 export interface EmbeddingWeights {
-  /** `[V, width]`. */
+  /** `[V, width]`; empty where `storedTable` has it. */
   readonly table: Float32Array;
+  /** A table that outputs take from the checkpoint themselves. */
+  readonly storedTable?: StoredMatrix | undefined;
   /** What looked-up rows are multiplied by. */
   readonly scale: number | undefined;
   readonly norm: NormWeights | undefined;
@@ -142,8 +157,10 @@ export interface HeadWeights {
   readonly norm: NormWeights | undefined;
   /** From `D` to the table's width. */
   readonly projection: Linear | undefined;
-  /** `[V, width]`, as the embedding table. */
+  /** `[V, width]`, as the embedding table; empty where `storedTable` has it. */
   readonly table: Float32Array | undefined;
+  /** A table that outputs take from the checkpoint themselves. */
+  readonly storedTable?: StoredMatrix | undefined;
   /** `[V]`. */
   readonly bias: Float32Array | undefined;
   /** Logits become `cap * tanh(logit / cap)`. */

@@ -2,6 +2,8 @@ import type { BlockWeights, EmbeddingWeights, HeadWeights } from "../model/decod
 
 /** Takes a model a block at a time, in order; ONNX graphs and checkpoints are such outputs. */
 export interface ModelOutput {
+  /** Whether weights may come as `leaveWeights` gives them; else all come as numbers. */
+  readonly takesStored?: boolean;
   begin(embedding: EmbeddingWeights): Promise<void>;
   addBlock(block: BlockWeights): Promise<void>;
   finish(head: HeadWeights): Promise<void>;

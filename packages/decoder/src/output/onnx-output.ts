@@ -36,6 +36,7 @@ export function onnxOutput(options: onnxOutput.Options): OnnxOutput {
   return {
     fileName,
     dataFiles,
+    takesStored: dtypes[dtype].projections === "float",
     async begin(embedding) {
       graph = createDecoderGraph({ ...options, embedding, weights });
       await weights.drain();

@@ -40,16 +40,25 @@ class OpenFile implements FileSource {
   }
 
   async read(start: number, end: number): Promise<Uint8Array> {
-    if (this.#handle === undefined) {
-      throw new SafetensorsError(
-        "closed",
-        `${this.path}: expected an open file, got one that was closed; read before closing`,
-      );
-    }
+    this.#requireOpen();
     requireRange(this.byteLength, start, end);
     const bytes = allocate(end - start, this.path);
-    await readFully(this.#handle, bytes, { position: start, path: this.path });
+    await this.readInto(start, bytes);
     return bytes;
+  }
+
+  async readInto(start: number, target: Uint8Array): Promise<void> {
+    const handle = this.#requireOpen();
+    requireRange(this.byteLength, start, start + target.byteLength);
+    await readFully(handle, target, { position: start, path: this.path });
+  }
+
+  #requireOpen(): FileHandle {
+    if (this.#handle !== undefined) return this.#handle;
+    throw new SafetensorsError(
+      "closed",
+      `${this.path}: expected an open file, got one that was closed; read before closing`,
+    );
   }
 
   async close(): Promise<void> {
