@@ -21,7 +21,7 @@ export type {
 } from "./graph-view.js";
 export { OnnxError, type OnnxErrorCode } from "./onnx-error.js";
 export { readModel } from "./read-model.js";
-export type { TensorStream } from "./tensor-stream.js";
+export { type PieceBuffers, pieceBuffers, type TensorStream, writeStream } from "./tensor-stream.js";
 export { float32Value, int64Value, type TensorValue, tensorValue } from "./tensor-value.js";
 export { valuesReadBy } from "./values-read-by.js";
 export {

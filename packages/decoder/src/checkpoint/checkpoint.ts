@@ -175,7 +175,7 @@ async function readTensor(
 }
 
 /** Below it a matrix is read at once. */
-const LEAST_LEFT_BYTES = 2 ** 12;
+const LEAST_LEFT_BYTES = 2 ** 10;
 
 function leaveTensor(
   folder: FolderSource,

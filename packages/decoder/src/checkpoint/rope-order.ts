@@ -1,5 +1,6 @@
 import type { AttentionSource } from "../model/block-spec.js";
 import type { HeadNormWeights, Linear } from "../model/decoder-weights.js";
+import { reorderRows } from "../model/stored-matrix.js";
 
 /** Where each number of a head comes from when heads change their order: `to[i] = from[order[i]]`. */
 export type HeadOrder = readonly number[];
@@ -23,11 +24,16 @@ export function inverseOrder(order: HeadOrder): HeadOrder {
   return order.map((_, from) => order.indexOf(from));
 }
 
-/** A projection with the outputs of every head in another order. */
+/** A projection with the outputs of every head in another order; one that is still stored has a row for each. */
 export function reorderLinear(linear: Linear, order: HeadOrder | undefined): Linear {
   if (order === undefined) return linear;
-  const { weight, bias } = linear;
-  return { ...linear, weight: reorderHeads(weight, order), bias: bias && reorderHeads(bias, order) };
+  const { weight, stored, bias } = linear;
+  return {
+    ...linear,
+    weight: reorderHeads(weight, order),
+    stored: stored && { ...stored, matrix: reorderRows(stored.matrix, order) },
+    bias: bias && reorderHeads(bias, order),
+  };
 }
 
 export function reorderNorm(norm: HeadNormWeights, order: HeadOrder | undefined): HeadNormWeights {

@@ -20,7 +20,12 @@ export function embeddingTensors(
 ): readonly StoredTensor[] {
   const { positions, projection, norm } = source;
   const tensors: StoredTensor[] = [
-    { name: `${source.tokens}.weight`, shape: [shape.vocabSize, source.width], data: weights.table },
+    {
+      name: `${source.tokens}.weight`,
+      shape: [shape.vocabSize, source.width],
+      data: weights.table,
+      matrix: weights.storedTable,
+    },
   ];
   if (norm !== undefined) tensors.push(...storeNorm(norm, weights.norm!));
   if (positions !== undefined) {
@@ -53,14 +58,19 @@ export function blockTensors(
 /** The tensors after the last block. */
 export function headTensors(
   { head: source, embedding, shape, prefixes }: ModelConfig,
-  { norm, projection, table, bias }: HeadWeights,
+  { norm, projection, table, storedTable, bias }: HeadWeights,
 ): readonly StoredTensor[] {
   const body = [
     ...(source.norm === undefined ? [] : storeNorm(source.norm, norm!)),
     ...(source.projection === undefined ? [] : storeLinear(source.projection, projection!)),
   ];
   const name = source.table;
-  const rows = table && { name: `${name}.weight`, shape: [shape.vocabSize, embedding.width], data: table };
+  const rows = table && {
+    name: `${name}.weight`,
+    shape: [shape.vocabSize, embedding.width],
+    data: table,
+    matrix: storedTable,
+  };
   return [
     ...prefixed(prefixes, body),
     ...(rows === undefined ? [] : [rows]),

@@ -3,6 +3,7 @@
 import { inverseOrder, reorderLinear, storedToHalfSplit } from "../checkpoint/rope-order.js";
 import type { BlockWeights, EmbeddingWeights, HeadWeights, Linear } from "../model/decoder-weights.js";
 import type { ModelSpec } from "../model/model-spec.js";
+import type { StoredMatrix } from "../model/stored-matrix.js";
 import { transposeFloats } from "../model/transpose.js";
 import type { Architecture } from "./architecture.js";
 import { mlpInputBiases, projectionBiases } from "./block-biases.js";
@@ -12,7 +13,7 @@ export interface TensorSlot<Part> {
   readonly name: string;
   readonly shape: readonly number[];
   /** Taken when the tensor is written: a transposed copy lives no longer than that. */
-  readonly values: (part: Part) => Float32Array;
+  readonly values: (part: Part) => Float32Array | StoredMatrix;
 }
 
 /** How the blocks of a file are laid out. */
@@ -26,15 +27,17 @@ export interface BlockLayout {
 
 export function embeddingSlots({ shape }: ModelSpec): readonly TensorSlot<EmbeddingWeights>[] {
   const { vocabSize, hiddenSize } = shape;
-  return [{ name: "token_embd.weight", shape: [vocabSize, hiddenSize], values: ({ table }) => table }];
+  return [{ name: "token_embd.weight", shape: [vocabSize, hiddenSize], values: tableOf }];
 }
+
+const tableOf = ({ table, storedTable }: EmbeddingWeights | HeadWeights) => storedTable ?? table!;
 
 /** Without a table of its own the embedding is the head. */
 export function headSlots({ shape, head }: ModelSpec): readonly TensorSlot<HeadWeights>[] {
   const { vocabSize, hiddenSize } = shape;
   const norm = normSlot<HeadWeights>("output_norm", hiddenSize, (part) => part.norm!.weight);
   if (head.tied) return [norm];
-  return [norm, { name: "output.weight", shape: [vocabSize, hiddenSize], values: ({ table }) => table! }];
+  return [norm, { name: "output.weight", shape: [vocabSize, hiddenSize], values: tableOf }];
 }
 
 /** The tensors of block `layer`. */
@@ -113,7 +116,7 @@ function linearSlots(
     values: (block) => {
       const linear = pick(block);
       if (!bias && linear.bias !== undefined) throw new Error(`${name} has a bias, which was not planned`);
-      return transposeFloats(linear.weight, inputs, outputs);
+      return rowsOfOutputs(linear);
     },
   };
   if (!bias) return [weight];
@@ -125,6 +128,11 @@ function linearSlots(
       values: (block) => pick(block).bias ?? new Float32Array(outputs),
     },
   ];
+}
+
+/** `[outputs, inputs]`. */
+function rowsOfOutputs({ inputs, outputs, weight, stored }: Linear): Float32Array | StoredMatrix {
+  return stored === undefined ? transposeFloats(weight, inputs, outputs) : stored.matrix;
 }
 
 const normSlot = <Part>(

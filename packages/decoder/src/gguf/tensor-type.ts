@@ -11,6 +11,8 @@ interface TensorTypeTraits {
   /** Values that are encoded together; a row of a tensor holds whole blocks. */
   readonly block: number;
   readonly blockBytes: number;
+  /** The same in ONNX, where values are plain floats. */
+  readonly float?: "float32" | "float16";
   readonly encode: (values: Float32Array, tensor: string) => Uint8Array;
 }
 
@@ -19,12 +21,14 @@ export const tensorTypes: Readonly<Record<TensorType, TensorTypeTraits>> = {
     code: 0,
     block: 1,
     blockBytes: 4,
+    float: "float32",
     encode: (values, tensor) => encodeFloats(values, "F32", { tensor }),
   },
   F16: {
     code: 1,
     block: 1,
     blockBytes: 2,
+    float: "float16",
     encode: (values, tensor) => encodeFloats(values, "F16", { tensor }),
   },
   Q8_0: { code: 8, block: Q8_BLOCK, blockBytes: Q8_BLOCK_BYTES, encode: encodeQ8 },

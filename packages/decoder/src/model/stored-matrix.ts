@@ -76,3 +76,31 @@ function overlaps(ranges: readonly RowRange[], from: number, to: number) {
   }
   return parts;
 }
+
+/** The rows of each head in another order: row `i` of a head is what `order[i]` was. */
+export function reorderRows(matrix: StoredMatrix, order: readonly number[]): StoredMatrix {
+  const { columns, buffers } = matrix;
+  const size = order.length;
+  const placeOf = (row: number) => row - (row % size) + order[row % size]!;
+  return {
+    ...matrix,
+    async read(start, bits) {
+      const end = start + bits.length / columns;
+      const first = start - (start % size);
+      const heads = buffers.take((Math.ceil(end / size) * size - first) * columns);
+      await matrix.read(first, heads);
+      for (let row = start; row < end; row++) {
+        const at = (placeOf(row) - first) * columns;
+        bits.set(heads.subarray(at, at + columns), (row - start) * columns);
+      }
+      buffers.give(heads);
+    },
+    async numbers() {
+      const from = await matrix.numbers();
+      const moved = new Float32Array(from.length);
+      for (let row = 0; row < matrix.rows; row++)
+        moved.set(from.subarray(placeOf(row) * columns, (placeOf(row) + 1) * columns), row * columns);
+      return moved;
+    },
+  };
+}

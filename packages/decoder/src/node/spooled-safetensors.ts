@@ -1,6 +1,9 @@
 import { open, rm } from "node:fs/promises";
+import { type PieceBuffers, pieceBuffers, writeStream } from "@kvfold/onnx";
 import { encodeFloats } from "@kvfold/safetensors";
 import { readFully, writeFully, writeSafetensorsFile } from "@kvfold/safetensors/node";
+import type { StoredTensor } from "../checkpoint/stored-tensor.js";
+import { storedRows } from "../model/stored-pieces.js";
 import type { TensorSink } from "../output/checkpoint-output.js";
 
 interface Spooled {
@@ -18,6 +21,7 @@ export async function spooledSafetensors(path: string, dtype: "F32" | "F16"): Pr
   const spoolPath = `${path}.spool`;
   const spool = await open(spoolPath, "wx+");
   const tensors: Spooled[] = [];
+  const buffers = pieceBuffers();
   let end = 0;
   const read = async ({ start, byteLength }: Spooled) => {
     const bytes = new Uint8Array(byteLength);
@@ -25,11 +29,15 @@ export async function spooledSafetensors(path: string, dtype: "F32" | "F16"): Pr
     return bytes;
   };
   return {
-    async add({ name, shape, data }) {
-      const bytes = encodeFloats(data, dtype, { tensor: name });
-      await writeFully(spool, bytes, end);
-      tensors.push({ name, shape, start: end, byteLength: bytes.byteLength });
-      end += bytes.byteLength;
+    takesStored: true,
+    async add(tensor) {
+      const { name, shape } = tensor;
+      const start = end;
+      await writeTensor(tensor, dtype, buffers, async (bytes) => {
+        await writeFully(spool, bytes, end);
+        end += bytes.byteLength;
+      });
+      tensors.push({ name, shape, start, byteLength: end - start });
     },
     async finish() {
       const sources = tensors.map((tensor) => ({
@@ -51,4 +59,17 @@ export async function spooledSafetensors(path: string, dtype: "F32" | "F16"): Pr
       }
     },
   };
+}
+
+/** Writes the values of a tensor, a piece at a time where they are still in the input. */
+async function writeTensor(
+  { name, data, matrix }: StoredTensor,
+  dtype: "F32" | "F16",
+  buffers: PieceBuffers,
+  write: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
+  if (matrix === undefined) return write(encodeFloats(data, dtype, { tensor: name }));
+  const type = dtype === "F16" ? "float16" : "float32";
+  const fill = storedRows(matrix, { type, tensor: name });
+  await writeStream({ type, dims: [matrix.rows, matrix.columns], fill }, write, buffers);
 }

@@ -1,11 +1,14 @@
 import { blockTensors, embeddingTensors, headTensors } from "../checkpoint/store-weights.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";
 import type { ModelConfig } from "../families/read-config.js";
+import type { BlockSpec } from "../model/block-spec.js";
 import type { BlockWeights } from "../model/decoder-weights.js";
 import type { ModelOutput } from "./model-output.js";
 
 /** Takes tensors one at a time and makes a safetensors file of them. */
 export interface TensorSink {
+  /** Whether tensors may come with their numbers in `matrix`; else all come in `data`. */
+  readonly takesStored?: boolean;
   add(tensor: StoredTensor): Promise<void>;
   finish(): Promise<void>;
   /** Closes what is open, in place of `finish`. */
@@ -34,6 +37,7 @@ export function checkpointOutput(config: ModelConfig, sink: TensorSink): Checkpo
     biases.mlp ||= [mlp.gate, mlp.up, mlp.down].some((linear) => linear?.bias);
   };
   return {
+    takesStored: sink.takesStored === true && config.blocks.every(isSplit),
     begin: (embedding) => addAll(embeddingTensors(config, embedding)),
     addBlock(block) {
       note(block);
@@ -53,3 +57,7 @@ export function checkpointOutput(config: ModelConfig, sink: TensorSink): Checkpo
     }),
   };
 }
+
+/** Whether every projection is a tensor of its own: parts of one cannot be joined while they are stored. */
+const isSplit = ({ attention, mlp }: BlockSpec): boolean =>
+  attention.projections.layout === "split" && mlp.input.layout !== "fused-gated";

@@ -69,6 +69,7 @@ export function ggufOutput(options: ggufOutput.Options): GgufOutput {
   };
   return {
     fileName,
+    takesStored: true,
     async begin(embedding) {
       sink = namedSink(await open(fileName), fileName);
       file = await startGguf(sink, fileMetadata(options, layout), describeTensors(slots, factors, matrices));

@@ -28,7 +28,7 @@ export async function exportModel(
   const output = onnxOutput({ config, attention, dtype, maxPositions, open: memorySink(files) });
   const addBlock: ModelOutput["addBlock"] = (block) =>
     output.addBlock(fold === undefined ? block : { ...block, attention: fold(block.attention) });
-  await streamModel(checkpoint, [{ ...output, addBlock }]);
+  await streamModel(checkpoint, [{ ...output, takesStored: fold === undefined, addBlock }]);
   const { fileName } = dtypes[dtype];
   const externalData = [...files]
     .filter(([name]) => name.startsWith(`${fileName}_data`))
