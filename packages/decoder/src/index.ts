@@ -29,6 +29,7 @@ export type {
   Linear,
   NormWeights,
 } from "./model/decoder-weights.js";
+export type { FourBitRows } from "./model/four-bit-rows.js";
 export type { ModelShape } from "./model/model-shape.js";
 export { checkpointOutput } from "./output/checkpoint-output.js";
 export { type GgufOutput, ggufObstacle, ggufOutput, ggufTakesBiases } from "./output/gguf-output.js";
@@ -36,3 +37,5 @@ export type { ModelOutput } from "./output/model-output.js";
 export { type ModelTarget, writeBytes } from "./output/model-target.js";
 export { type OnnxOutput, type OpenSink, onnxOutput } from "./output/onnx-output.js";
 export { streamModel } from "./output/stream-model.js";
+export { packRows, quantiseRows } from "./quantisation/four-bit-blocks.js";
+export { nearestCode, ZERO_CODE } from "./quantisation/four-bit-code.js";

@@ -43,7 +43,7 @@ export const folderArrows: Readonly<Record<string, Readonly<Record<string, reado
   decoder: {
     model: [],
     config: [],
-    quantisation: [],
+    quantisation: ["model"],
     families: ["config", "model"],
     checkpoint: ["families", "model"],
     graph: ["families", "model", "quantisation"],

@@ -4,6 +4,7 @@ import type { Method } from "../methods/method.js";
 import { type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold-layer.js";
 import { type NarrowOutput, narrowOutput, widenOutput } from "./head-directions.js";
 import { layerSavings } from "./layer-savings.js";
+import { type QuantiseInput, quantiseLinear } from "./quantise-linear.js";
 import { type RefitInputsInput, type RefitLinearInput, refitInputs, refitLinear } from "./refit.js";
 
 /** The linear algebra of a fold, block by block: pure functions of plain data, which any thread can run. */
@@ -17,6 +18,8 @@ export interface BlockTasks {
   refitLinear(input: RefitLinearInput): Promise<Linear>;
   /** `W_O` in `size` directions of each head's outputs. */
   narrowOutput(input: { readonly attention: AttentionWeights; readonly size: number }): Promise<NarrowOutput>;
+  /** In four bits. */
+  quantiseLinear(input: QuantiseInput): Promise<Linear>;
   /** `W_O` back in the folded width. */
   widenOutput(input: {
     readonly attention: AttentionWeights;
@@ -54,6 +57,7 @@ export function createBlockMath(
     refitInputs: (input) => refitInputs(input, products),
     refitLinear: (input) => refitLinear(input, products),
     narrowOutput: ({ attention, size }) => narrowOutput(attention, size, products),
+    quantiseLinear: (input) => quantiseLinear(input, products),
     widenOutput: ({ attention, narrow }) => widenOutput(narrow, attention, products),
   };
   return {

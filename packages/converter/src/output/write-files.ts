@@ -1,6 +1,8 @@
 import {
   type Checkpoint,
   checkpointOutput,
+  type Dtype,
+  dtypes,
   type FolderSource,
   floatDtype,
   ggufOutput,
@@ -11,7 +13,9 @@ import {
   writeBytes,
 } from "@kvfold/decoder";
 import { ConverterError } from "../converter-error.js";
+import { inlineBlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
+import { quantisedOutput } from "../fold/quantised-output.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { requireSettled } from "../plan/require-settled.js";
 import { ggufFileDtypes, onnxDtypes } from "../plan/stored-dtype.js";
@@ -68,7 +72,10 @@ export async function writeFiles(options: writeFiles.Options): Promise<writeFile
   return report;
 }
 
-type Places = Pick<writeFiles.Options, "checkpoint" | "plan" | "source" | "target">;
+type Places = Pick<
+  writeFiles.Options,
+  "checkpoint" | "plan" | "source" | "target" | "provider" | "windows" | "hiddenStates" | "math" | "signal"
+>;
 
 /** A format's files in their folder, and once they are complete its config, if it has one. */
 interface OpenFormat {
@@ -95,8 +102,9 @@ async function openFormat(format: FoldPlan["formats"][number], places: Places): 
   const { config } = checkpoint;
   if (format === "gguf") return { folder: "", outputs: await ggufOutputs(places) };
   if (format === "onnx") {
-    const outputs = onnxOutputs(checkpoint, plan, target);
-    return { folder: "", outputs, config: () => outputConfig(config, plan, outputs) };
+    const files = onnxOutputs(checkpoint, plan, target);
+    const outputs = files.map((file, index) => roundedOutput(file, onnxDtypes(plan.dtypes)[index]!, places));
+    return { folder: "", outputs, config: () => outputConfig(config, plan, files) };
   }
   const folder = plan.formats.length > 1 ? "hf/" : "";
   const dtype = floatDtype(onnxDtypes(plan.dtypes)) === "fp16" ? "F16" : "F32";
@@ -130,6 +138,14 @@ const onnxOutputs = (checkpoint: Checkpoint, plan: FoldPlan, target: ModelTarget
       metadata: { kvfold: `method ${plan.method}, keep ${plan.keep}` },
     }),
   );
+
+/** Four bits are fitted to the calibration text where there is one; else weights are rounded as they are written. */
+function roundedOutput(output: ModelOutput, dtype: Dtype, places: Places): ModelOutput {
+  const { checkpoint, plan, provider, windows = [], hiddenStates, math = inlineBlockMath, signal } = places;
+  if (dtypes[dtype].projections !== "q4" || provider === undefined || windows.length === 0) return output;
+  const text = { provider, windows, hiddenStates };
+  return quantisedOutput({ output, config: checkpoint.config, plan, text, math, signal });
+}
 
 /** The vocabulary is read before any work is done: some tokenizers are refused. */
 async function ggufOutputs({ checkpoint, plan, source, target }: Places): Promise<readonly ModelOutput[]> {

@@ -1,7 +1,8 @@
 import type { Linear } from "../model/decoder-weights.js";
 import { storedColumns, storedRows } from "../model/stored-pieces.js";
 import { transposeFloats } from "../model/transpose.js";
-import { emitQuantisedProduct } from "./emit-quantised-product.js";
+import { quantiseRows } from "../quantisation/four-bit-blocks.js";
+import { emitFourBitProduct } from "./emit-quantised-product.js";
 import type { Emitter } from "./emitter.js";
 
 /** `y = x W + b`: `[..., inputs]` to `[..., outputs]`. */
@@ -15,7 +16,8 @@ export function emitLinear(e: Emitter, name: string, x: string, linear: Linear):
 function emitProduct(e: Emitter, x: string, linear: Linear): string {
   const { inputs, outputs, weight } = linear;
   if (e.projections === "q4") {
-    return emitQuantisedProduct(e, x, { inputs, outputs, rows: transposeFloats(weight, inputs, outputs) });
+    const { fourBit = quantiseRows(transposeFloats(weight, inputs, outputs), outputs, inputs) } = linear;
+    return emitFourBitProduct(e, x, { inputs, outputs, fourBit });
   }
   return e.node("MatMul", "MatMul", [x, emitWeight(e, linear)]);
 }

@@ -1,6 +1,12 @@
 import { tensorValue } from "@kvfold/onnx";
+import type { FourBitRows } from "../model/four-bit-rows.js";
 import { BLOCK_BYTES, BLOCK_SIZE, quantiseRows } from "../quantisation/four-bit-blocks.js";
 import { type Emitter, MICROSOFT } from "./emitter.js";
+
+/** Weights of a product that are in four bits already. */
+interface FourBitProduct extends Pick<ProductRows, "inputs" | "outputs"> {
+  readonly fourBit: FourBitRows;
+}
 
 /** Weights of a product as `MatMulNBits` has them: a row for each output. */
 export interface ProductRows {
@@ -14,10 +20,15 @@ export interface ProductRows {
  * `y = x rows^T` with the rows in four bits: `[..., inputs]` to `[..., outputs]`. Names and shapes are those of ONNX
  * Runtime's own quantiser, and so is the missing `accuracy_level`: products are taken in the graph's float type.
  */
-export function emitQuantisedProduct(e: Emitter, x: string, { inputs, outputs, rows }: ProductRows): string {
-  const { blocks, codes, scales } = quantiseRows(rows, outputs, inputs);
+export function emitFourBitProduct(e: Emitter, x: string, { inputs, outputs, fourBit }: FourBitProduct): string {
+  const { blocks, codes, scales } = fourBit;
   const weight = e.weight("MatMul/weight_Q4", tensorValue("uint8", [outputs, blocks, BLOCK_BYTES], codes));
   const scale = e.floats("MatMul/weight_scales", [scales.length], scales);
   const attributes = { K: inputs, N: outputs, bits: 4, block_size: BLOCK_SIZE };
   return e.node("MatMulNBits", "MatMul_Q4", [x, weight, scale], { domain: MICROSOFT, attributes });
+}
+
+/** The same for rows that are still to be rounded, each weight to the nearest code. */
+export function emitQuantisedProduct(e: Emitter, x: string, { inputs, outputs, rows }: ProductRows): string {
+  return emitFourBitProduct(e, x, { inputs, outputs, fourBit: quantiseRows(rows, outputs, inputs) });
 }

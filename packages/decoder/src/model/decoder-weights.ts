@@ -6,6 +6,7 @@ import type {
   HeadNormSpan,
   NormSpec,
 } from "./block-spec.js";
+import type { FourBitRows } from "./four-bit-rows.js";
 import type { StoredMatrix } from "./stored-matrix.js";
 
 /** An affine map `y = x W + b` in row-vector convention. */
@@ -16,6 +17,8 @@ export interface Linear {
   readonly weight: Float32Array;
   /** A weight that outputs take from the checkpoint themselves: only blocks of `leaveWeights` have one. */
   readonly stored?: StoredWeight | undefined;
+  /** What `weight` is in four bits, a row for each output, where it was rounded to them; q4 outputs write these. */
+  readonly fourBit?: FourBitRows | undefined;
   /** `[outputs]`. */
   readonly bias: Float32Array | undefined;
 }

@@ -3,6 +3,8 @@
  * share a scale, and a code `q` of 0 to 15 stands for `(q - 8) * scale`. Two codes share a byte, the first in its low
  * half. A row whose length is no multiple of 32 ends in a padded block.
  */
+
+import type { FourBitRows } from "../model/four-bit-rows.js";
 import { chooseScale } from "./choose-scale.js";
 import { nearestCode, ZERO_CODE } from "./four-bit-code.js";
 
@@ -13,15 +15,6 @@ export const BLOCK_SIZE = 32;
 export const BLOCK_BYTES: number = BLOCK_SIZE / 2;
 /** Two codes of zero: what padding holds. */
 const ZERO_BYTE = ZERO_CODE | (ZERO_CODE << 4);
-
-/** Quantised rows: `blocks = ceil(columns / 32)` to each. */
-export interface FourBitRows {
-  readonly blocks: number;
-  /** `[rows, blocks, 16]`. */
-  readonly codes: Uint8Array;
-  /** `[rows, blocks]`; a scale may be negative. */
-  readonly scales: Float32Array;
-}
 
 /**
  * Quantises `weights [rows, columns]`, each block by the scale that `chooseScale` finds.
@@ -46,12 +39,35 @@ export function quantiseRows(weights: Float32Array, rows: number, columns: numbe
   return { blocks, codes, scales };
 }
 
+/**
+ * Rows of codes that were chosen elsewhere, one to a byte, `[rows, columns]`, with a scale for each block.
+ */
+export function packRows(
+  codes: Uint8Array,
+  scales: Float32Array,
+  rows: number,
+  columns: number,
+): FourBitRows {
+  const blocks = Math.ceil(columns / BLOCK_SIZE);
+  const packed = new Uint8Array(rows * blocks * BLOCK_BYTES).fill(ZERO_BYTE);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const byte = row * blocks * BLOCK_BYTES + (column >> 1);
+      packed[byte] = withCode(packed[byte]!, column, codes[row * columns + column]!);
+    }
+  }
+  return { blocks, codes: packed, scales };
+}
+
+/** The first code of a byte is its low half. */
+const withCode = (byte: number, index: number, code: number): number =>
+  index % 2 === 0 ? (byte & 0xf0) | code : (byte & 0x0f) | (code << 4);
+
 function packBlock(codes: Uint8Array, offset: number, values: Float32Array, scale: number): void {
   // Too small for float32: the block is zero.
   if (scale === 0) return;
   for (let i = 0; i < values.length; i++) {
     const byte = offset + (i >> 1);
-    const code = nearestCode(values[i]!, 1 / scale);
-    codes[byte] = i % 2 === 0 ? (codes[byte]! & 0xf0) | code : (codes[byte]! & 0x0f) | (code << 4);
+    codes[byte] = withCode(codes[byte]!, i, nearestCode(values[i]!, 1 / scale));
   }
 }

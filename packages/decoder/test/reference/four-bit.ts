@@ -1,5 +1,5 @@
 /** `MatMulNBits` weights by their definition, one number at a time (ONNX Runtime's operator documentation). */
-import type { FourBitRows } from "../../src/quantisation/four-bit-blocks.js";
+import type { FourBitRows } from "../../src/model/four-bit-rows.js";
 
 /** The weights `[rows, columns]` that codes and scales stand for. */
 export function dequantise(
