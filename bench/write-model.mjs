@@ -41,7 +41,13 @@ async function copyAll(files, folder) {
 async function write(from, to, formats, dtypes) {
   const checkpoint = await openCheckpoint(await directorySource(from));
   try {
-    const plan = planFold(checkpoint.config, { keep: "1", heal: "none", formats, dtypes, maxPositions: 4096 });
+    const plan = planFold(checkpoint.config, {
+      keep: "1",
+      heal: "none",
+      formats,
+      dtypes,
+      maxPositions: 4096,
+    });
     await writeModel({ checkpoint, plan, from, to });
   } finally {
     await checkpoint.close();

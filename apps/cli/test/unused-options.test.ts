@@ -61,7 +61,7 @@ describe("what nothing reads is named", () => {
     );
     expect(notices).toEqual([
       "seed 3 is not used: method svd-w draws no random numbers",
-      "calibration is not used: nothing is measured or healed, and the budget needs no text",
+      "calibration is not used: nothing is measured, healed or rounded to four bits, and the budget needs no text",
     ]);
   });
 

@@ -28,5 +28,5 @@ export type { Chunk } from "./plan/chunk.js";
 export type { FoldPlan, Format, LayerPlan, SidePlan } from "./plan/fold-plan.js";
 export { idleDtypes } from "./plan/held-dtypes.js";
 export { planFold } from "./plan/plan-fold.js";
-export type { StoredDtype } from "./plan/stored-dtype.js";
+export { roundsToFourBits, type StoredDtype } from "./plan/stored-dtype.js";
 export { type OnnxProducts, onnxProducts } from "./products/onnx-products.js";

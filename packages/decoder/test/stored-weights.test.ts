@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bytesSource, decodeFloats, encodeFloats, serializeSafetensors } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
+import { text } from "../src/gguf/metadata.js";
 import { unfoldedAttentionKind } from "../src/graph/stored-cache.js";
 import {
   type Checkpoint,
@@ -16,14 +17,17 @@ import {
   streamModel,
 } from "../src/index.js";
 import { spooledSafetensors } from "../src/node/spooled-safetensors.js";
-import { text } from "../src/gguf/metadata.js";
 import { familyNames, openFamily, readFields } from "./support/families.js";
 import { memorySink } from "./support/memory-sink.js";
 
 type Half = "F16" | "BF16";
 
 /** The family's checkpoint in sixteen-bit floats, of which one may be damaged. */
-async function openHalves(name: string, dtype: Half, damage?: (values: Float32Array, tensor: string) => void) {
+async function openHalves(
+  name: string,
+  dtype: Half,
+  damage?: (values: Float32Array, tensor: string) => void,
+) {
   const tensors = [];
   const stored = await openFamily(name);
   for await (const piece of stored.contents()) {
@@ -39,7 +43,10 @@ async function openHalves(name: string, dtype: Half, damage?: (values: Float32Ar
   });
 }
 
-type Write = (checkpoint: Checkpoint, outputOf: (output: ModelOutput) => ModelOutput) => Promise<readonly string[]>;
+type Write = (
+  checkpoint: Checkpoint,
+  outputOf: (output: ModelOutput) => ModelOutput,
+) => Promise<readonly string[]>;
 
 const onnx =
   (dtype: "fp32" | "fp16"): Write =>
@@ -108,21 +115,24 @@ describe("weights that stay in their checkpoint", () => {
       expect(await write(checkpoint, asItIs), format).toEqual(await write(checkpoint, byNumbers));
   });
 
-  it.each(["F16", "BF16"] as const)("%s that is not finite is refused, naming file and tensor", async (dtype) => {
-    const damaged = await openHalves("llama", dtype, (values, tensor) => {
-      if (tensor.endsWith("layers.1.mlp.up_proj.weight")) values[70] = Number.NaN;
-    });
-    for (const write of Object.values(formats)) {
-      await expect(write(damaged, asItIs)).rejects.toThrow(
-        expect.objectContaining({
-          code: "malformed-checkpoint",
-          message: expect.stringMatching(
-            /model\.safetensors: tensor model\.layers\.1\.mlp\.up_proj\.weight: expected finite values, got NaN at index 70/,
-          ),
-        }),
-      );
-    }
-  });
+  it.each(["F16", "BF16"] as const)(
+    "%s that is not finite is refused, naming file and tensor",
+    async (dtype) => {
+      const damaged = await openHalves("llama", dtype, (values, tensor) => {
+        if (tensor.endsWith("layers.1.mlp.up_proj.weight")) values[70] = Number.NaN;
+      });
+      for (const write of Object.values(formats)) {
+        await expect(write(damaged, asItIs)).rejects.toThrow(
+          expect.objectContaining({
+            code: "malformed-checkpoint",
+            message: expect.stringMatching(
+              /model\.safetensors: tensor model\.layers\.1\.mlp\.up_proj\.weight: expected finite values, got NaN at index 70/,
+            ),
+          }),
+        );
+      }
+    },
+  );
 });
 
 it("names a number of bfloat16 that float16 cannot hold", async () => {
@@ -133,7 +143,9 @@ it("names a number of bfloat16 that float16 cannot hold", async () => {
     await expect(formats[format]!(large, asItIs)).rejects.toThrow(
       expect.objectContaining({
         code: "overflow",
-        message: expect.stringMatching(/tensor .*: expected magnitudes of at most 65504, .* at index 5; write it as F32/),
+        message: expect.stringMatching(
+          /tensor .*: expected magnitudes of at most 65504, .* at index 5; write it as F32/,
+        ),
       }),
     );
   }

@@ -80,12 +80,14 @@ function requireDecodable(where: string, dtype: string): asserts dtype is Decode
 function decodeInto(values: Float32Array, bytes: Uint8Array, dtype: DecodedDtype): void {
   switch (dtype) {
     case "F32":
-      return new Uint8Array(values.buffer, values.byteOffset).set(bytes);
+      new Uint8Array(values.buffer, values.byteOffset).set(bytes);
+      break;
     case "F64":
-      return values.set(new Float64Array(new Uint8Array(bytes).buffer));
+      values.set(new Float64Array(new Uint8Array(bytes).buffer));
+      break;
     case "F16":
     case "BF16":
-      return decodeHalves(halvesOf(bytes), float32Bits(dtype), values);
+      decodeHalves(halvesOf(bytes), float32Bits(dtype), values);
   }
 }
 

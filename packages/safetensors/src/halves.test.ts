@@ -40,7 +40,9 @@ describe("roundToHalves", () => {
   it("says when a finite number becomes infinite, and only then", () => {
     const overflows = (value: number) =>
       roundToHalves(new Uint32Array(Float32Array.of(value).buffer), new Uint16Array(1));
-    expect([65504, 65519.99, Number.POSITIVE_INFINITY, Number.NaN].map(overflows)).toEqual(Array(4).fill(false));
+    expect([65504, 65519.99, Number.POSITIVE_INFINITY, Number.NaN].map(overflows)).toEqual(
+      Array(4).fill(false),
+    );
     expect([65520, -65520, 3e38].map(overflows)).toEqual([true, true, true]);
   });
 });

@@ -7,6 +7,7 @@ import {
   idleDtypes,
   type planFold as plan,
   planFold,
+  roundsToFourBits,
 } from "@kvfold/converter";
 import { type FolderJournal, openJournal } from "@kvfold/converter/node";
 import { CliError } from "../cli-error.js";
@@ -223,9 +224,12 @@ async function findMoments(
     });
   }
   const runs = measures || plan.heal !== "none" || findBudget(plan.budget).needsText;
-  if (!runs) {
+  const fits = roundsToFourBits(plan) && calibration !== undefined;
+  if (!runs && !fits) {
     if (calibration !== undefined)
-      onNotice("calibration is not used: nothing is measured or healed, and the budget needs no text");
+      onNotice(
+        "calibration is not used: nothing is measured, healed or rounded to four bits, and the budget needs no text",
+      );
     return reused;
   }
   if (calibration === undefined) throw calibrationMissing(plan, measures);

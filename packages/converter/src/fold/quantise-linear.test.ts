@@ -5,7 +5,10 @@ import { describe, expect, it } from "vitest";
 import { fallingOrder, quantiseLinear, roundInTurn } from "./quantise-linear.js";
 
 const transposed = (values: ArrayLike<number>, rows: number, columns: number) =>
-  Float32Array.from({ length: rows * columns }, (_, at) => values[(at % rows) * columns + Math.floor(at / rows)]!);
+  Float32Array.from(
+    { length: rows * columns },
+    (_, at) => values[(at % rows) * columns + Math.floor(at / rows)]!,
+  );
 
 /** A random projection and the second moments of inputs that are mixed from `rank` sources. */
 function randomCase(seed: number, { inputs = 48, outputs = 5, rank = 20, tokens = 100 } = {}) {
@@ -29,7 +32,8 @@ function errorsOf(linear: Linear, rounded: Float32Array, gram: Float64Array): nu
   return Array.from({ length: outputs }, (_, output) => {
     const e = (input: number) => weight[input * outputs + output]! - rounded[input * outputs + output]!;
     let sum = 0;
-    for (let i = 0; i < inputs; i++) for (let j = 0; j < inputs; j++) sum += e(i) * gram[i * inputs + j]! * e(j);
+    for (let i = 0; i < inputs; i++)
+      for (let j = 0; j < inputs; j++) sum += e(i) * gram[i * inputs + j]! * e(j);
     return sum;
   });
 }

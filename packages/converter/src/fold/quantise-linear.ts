@@ -50,7 +50,12 @@ export async function roundInTurn(
   products: MatrixProducts,
 ): Promise<Choice> {
   const order = fallingOrder(square, linear.inputs);
-  const grid: Grid = { weights: inOrder(linear, order), scales, order, blocks: Math.ceil(linear.inputs / BLOCK) };
+  const grid: Grid = {
+    weights: inOrder(linear, order),
+    scales,
+    order,
+    blocks: Math.ceil(linear.inputs / BLOCK),
+  };
   return inNaturalOrder(await roundRows(grid, await feedbackOf(square, order, products), products), grid);
 }
 
@@ -74,7 +79,9 @@ interface Rounded {
 /** Inputs by falling second moment; equal ones stay in their order. */
 export function fallingOrder(gram: Float64Array, size: number): Uint32Array {
   const moment = (input: number) => gram[input * (size + 1)]!;
-  return Uint32Array.from({ length: size }, (_, input) => input).sort((a, b) => moment(b) - moment(a) || a - b);
+  return Uint32Array.from({ length: size }, (_, input) => input).sort(
+    (a, b) => moment(b) - moment(a) || a - b,
+  );
 }
 
 function inOrder({ inputs, outputs, weight }: Linear, order: Uint32Array): Matrix {
@@ -156,7 +163,11 @@ function damped({ rows: size, data }: Matrix): Matrix | undefined {
  * How the error at one place is taken up at later ones: `F [K, K]` with `F_ij` for `i < j` from the factor `H = R Rᵀ` of
  * the damped second moments in order, `R` upper triangular, each column divided by its diagonal.
  */
-async function feedbackOf(damped: Float64Array, order: Uint32Array, products: MatrixProducts): Promise<Matrix> {
+async function feedbackOf(
+  damped: Float64Array,
+  order: Uint32Array,
+  products: MatrixProducts,
+): Promise<Matrix> {
   const size = order.length;
   // From the last place to the first, the upper factor becomes Cholesky's lower one.
   const square = permuted(damped, order.toReversed());
@@ -230,7 +241,8 @@ async function descend(choice: Choice, square: Matrix, products: MatrixProducts)
     for (let start = 0; start < inputs; start += BLOCK) {
       const end = Math.min(start + BLOCK, inputs);
       const before = errors.data.slice(start * outputs, end * outputs);
-      for (let output = 0; output < outputs; output++) improveBlock(choice, square, pull, { start, end, output });
+      for (let output = 0; output < outputs; output++)
+        improveBlock(choice, square, pull, { start, end, output });
       const moved = errors.data.slice(start * outputs, end * outputs);
       for (let at = 0; at < moved.length; at++) moved[at]! -= before[at]!;
       const rows = createMatrix(end - start, inputs, square.data.subarray(start * inputs, end * inputs));

@@ -89,6 +89,7 @@ async function round(
   { math }: SolveInput,
 ): Promise<FoldedBlock> {
   const rounded: Linear[] = [];
-  for (const linear of linears(block.weights)) rounded.push(await math.run("quantiseLinear", { linear, gram }));
+  for (const linear of linears(block.weights))
+    rounded.push(await math.run("quantiseLinear", { linear, gram }));
   return { ...block, weights: replace(block.weights, rounded) };
 }

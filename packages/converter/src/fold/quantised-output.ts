@@ -30,7 +30,14 @@ export declare namespace quantisedOutput {
  * left of its inputs. Nothing but the blocks and the text decides the result: a fold that goes on from a journal hands
  * over the same blocks again.
  */
-export function quantisedOutput({ output, config, plan, text, math, signal }: quantisedOutput.Options): ModelOutput {
+export function quantisedOutput({
+  output,
+  config,
+  plan,
+  text,
+  math,
+  signal,
+}: quantisedOutput.Options): ModelOutput {
   const schedules = config.blocks.map(({ arrangement }, layer) => quantiseSteps(layer, arrangement));
   const tokens = text.windows.length * text.windows[0]!.length;
   let opened: { readonly runner: WindowRunner; readonly streams: LiveStreams } | undefined;
@@ -45,7 +52,10 @@ export function quantisedOutput({ output, config, plan, text, math, signal }: qu
       const runner = createWindowRunner({ ...text, signal });
       const steps = schedules.flatMap((schedule) => schedule.steps);
       opened = { runner, streams: liveStreams(steps, (width) => runner.createStream(width)) };
-      const [original, folded] = await Promise.all([openFirst(opened.streams, "original", config), openFirst(opened.streams, "folded", config)]);
+      const [original, folded] = await Promise.all([
+        openFirst(opened.streams, "original", config),
+        openFirst(opened.streams, "folded", config),
+      ]);
       await embedWindows(runner, config, read, original);
       await copyStates(original, folded);
       await output.begin(embedding);

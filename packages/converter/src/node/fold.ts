@@ -12,6 +12,7 @@ import type { FoldProgress } from "../fold/progress.js";
 import { findMethod } from "../methods/index.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { planFold } from "../plan/plan-fold.js";
+import { roundsToFourBits } from "../plan/stored-dtype.js";
 import {
   type CalibrationText,
   DEFAULT_WINDOW_LENGTH,
@@ -37,7 +38,7 @@ export declare namespace fold {
     readonly existing?: createPendingFolder.Options["existing"];
     /**
      * Text like that which the model is for, about 1 MB: a path or URL of a UTF-8 file, `{ content }`, or several. Read
-     * only where the plan needs text; the tokenizer is the one in `from`.
+     * only where the plan needs text, or writes four bits, which are fitted to it; the tokenizer is the one in `from`.
      */
     readonly text?: TextSource | readonly TextSource[] | undefined;
     /** Windows to cut the text into; without it as many as there are, at most 128. */
@@ -116,7 +117,9 @@ async function writeFolded(
 ): Promise<fold.Report> {
   const { from, math: given, onProgress, onBudget, signal } = options;
   const { methods, budgets } = ownParts(options);
-  const runs = plan.taps.length > 0 || plan.heal !== "none" || findBudget(plan.budget, budgets).needsText;
+  const needs = plan.taps.length > 0 || plan.heal !== "none" || findBudget(plan.budget, budgets).needsText;
+  const hasText = options.text !== undefined || options.windows !== undefined;
+  const runs = needs || (hasText && roundsToFourBits(plan));
   const text = runs ? await findText(options, checkpoint, plan) : undefined;
   const provider = runs ? (options.provider ?? (await defaultProvider())) : undefined;
   const hiddenStates = spillingHiddenStates({ folder: to });

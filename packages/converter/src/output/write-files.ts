@@ -15,10 +15,11 @@ import {
 import { ConverterError } from "../converter-error.js";
 import { inlineBlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
+import type { CalibrationText } from "../fold/fold-options.js";
 import { quantisedOutput } from "../fold/quantised-output.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { requireSettled } from "../plan/require-settled.js";
-import { ggufFileDtypes, onnxDtypes } from "../plan/stored-dtype.js";
+import { ggufFileDtypes, onnxDtypes, roundsToFourBits } from "../plan/stored-dtype.js";
 import { outputConfig } from "./output-config.js";
 import { RECORD_FILE } from "./record-file.js";
 
@@ -68,7 +69,8 @@ export async function writeFiles(options: writeFiles.Options): Promise<writeFile
     await writeJson(target, `${folder}config.json`, config());
     await copyCompanions(source, target, folder);
   }
-  await writeJson(target, RECORD_FILE, { format: "kvfold-1", plan, ...record?.(report) });
+  const rounding = roundsToFourBits(plan) ? { rounding: textOf(options) ? "text" : "nearest" } : {};
+  await writeJson(target, RECORD_FILE, { format: "kvfold-1", plan, ...rounding, ...record?.(report) });
   return report;
 }
 
@@ -139,11 +141,19 @@ const onnxOutputs = (checkpoint: Checkpoint, plan: FoldPlan, target: ModelTarget
     }),
   );
 
+/** The calibration text, and what runs the model over it, where both are there. */
+const textOf = ({
+  provider,
+  windows = [],
+  hiddenStates,
+}: Pick<Places, "provider" | "windows" | "hiddenStates">): CalibrationText | undefined =>
+  provider === undefined || windows.length === 0 ? undefined : { provider, windows, hiddenStates };
+
 /** Four bits are fitted to the calibration text where there is one; else weights are rounded as they are written. */
 function roundedOutput(output: ModelOutput, dtype: Dtype, places: Places): ModelOutput {
-  const { checkpoint, plan, provider, windows = [], hiddenStates, math = inlineBlockMath, signal } = places;
-  if (dtypes[dtype].projections !== "q4" || provider === undefined || windows.length === 0) return output;
-  const text = { provider, windows, hiddenStates };
+  const { checkpoint, plan, math = inlineBlockMath, signal } = places;
+  const text = textOf(places);
+  if (dtypes[dtype].projections !== "q4" || text === undefined) return output;
   return quantisedOutput({ output, config: checkpoint.config, plan, text, math, signal });
 }
 

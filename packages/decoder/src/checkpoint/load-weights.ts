@@ -68,7 +68,9 @@ async function readTable(
   shape: readonly [number, number],
 ): Promise<{ readonly table: Float32Array; readonly storedTable?: StoredMatrix }> {
   const storedTable = read.leave?.(tensor, shape);
-  return storedTable === undefined ? { table: await read(tensor, shape) } : { table: NO_NUMBERS, storedTable };
+  return storedTable === undefined
+    ? { table: await read(tensor, shape) }
+    : { table: NO_NUMBERS, storedTable };
 }
 
 async function readHead(read: ReadTensor, config: ModelConfig): Promise<HeadWeights> {

@@ -20,7 +20,11 @@ export interface ProductRows {
  * `y = x rows^T` with the rows in four bits: `[..., inputs]` to `[..., outputs]`. Names and shapes are those of ONNX
  * Runtime's own quantiser, and so is the missing `accuracy_level`: products are taken in the graph's float type.
  */
-export function emitFourBitProduct(e: Emitter, x: string, { inputs, outputs, fourBit }: FourBitProduct): string {
+export function emitFourBitProduct(
+  e: Emitter,
+  x: string,
+  { inputs, outputs, fourBit }: FourBitProduct,
+): string {
   const { blocks, codes, scales } = fourBit;
   const weight = e.weight("MatMul/weight_Q4", tensorValue("uint8", [outputs, blocks, BLOCK_BYTES], codes));
   const scale = e.floats("MatMul/weight_scales", [scales.length], scales);
