@@ -111,8 +111,10 @@ const halfOf = (name: string): Half => (familyNames.indexOf(name) % 2 === 0 ? "F
 describe("weights that stay in their checkpoint", () => {
   it.each(familyNames)("%s: every format has the bytes that numbers give", async (name) => {
     const checkpoint = await openHalves(name, halfOf(name));
-    for (const [format, write] of Object.entries(formats))
-      expect(await write(checkpoint, asItIs), format).toEqual(await write(checkpoint, byNumbers));
+    for (const [format, write] of Object.entries(formats)) {
+      const stored = await write(checkpoint, asItIs);
+      expect({ format, written: stored }).toEqual({ format, written: await write(checkpoint, byNumbers) });
+    }
   });
 
   it.each(["F16", "BF16"] as const)(

@@ -11,7 +11,7 @@ export interface TensorStream {
    * Fills `target` with the rows from `start` on, a row being the last dimension. Pieces come in order, each once, the
    * first with `start` 0. What it throws reaches the caller of `drain`.
    */
-  fill(target: Uint8Array, start: number): void | Promise<void>;
+  readonly fill: (target: Uint8Array, start: number) => void | Promise<void>;
 }
 
 /** Large enough for the disk's full speed. */
