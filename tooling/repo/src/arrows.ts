@@ -49,7 +49,7 @@ export const folderArrows: Readonly<Record<string, Readonly<Record<string, reado
     graph: ["families", "model", "quantisation"],
     gguf: ["checkpoint", "families", "model"],
     output: ["checkpoint", "families", "gguf", "graph", "model"],
-    node: ["checkpoint", "output"],
+    node: ["checkpoint", "model", "output"],
   },
   converter: {
     graph: [],
