@@ -31,8 +31,11 @@ export interface GraphScope extends GraphTensors {
 
 /** Adds tensors to a model. */
 export interface GraphTensors {
-  /** Adds an initializer whose bytes go to the weight store. Returns `name`. */
-  weight(name: string, value: TensorValue): string;
+  /**
+   * Adds an initializer whose bytes go to the weight store, and returns `name`. A function that makes the tensor is called
+   * only where no other graph over the same store has stored it.
+   */
+  weight(name: string, value: TensorValue | (() => TensorValue)): string;
   /** A small int64 tensor inside the model, a vector by default; those of equal values and dimensions are shared. */
   int64(values: readonly number[], dims?: readonly number[]): string;
   /**

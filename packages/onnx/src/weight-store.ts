@@ -1,10 +1,20 @@
+import type { DataType } from "./data-type.js";
 import type { ExternalLocation } from "./external-location.js";
 import type { TensorValue } from "./tensor-value.js";
+
+/** A tensor outside the model file: its bytes are not at hand any more. */
+export interface StoredTensor {
+  readonly type: DataType;
+  readonly dims: readonly number[];
+  readonly location: ExternalLocation;
+}
 
 /** Takes the weights of a graph while it is built. */
 export interface WeightStore {
   /** Keeps the tensor outside the model file and says where, or returns `undefined` to have it inside. */
   store(name: string, value: TensorValue): ExternalLocation | undefined;
+  /** The tensor that another graph has stored under this name, where several graphs share their weights. */
+  find?(name: string): StoredTensor | undefined;
 }
 
 /** A tensor of this size or less stays in the model file: its location entry would be about as long. */
@@ -12,6 +22,22 @@ export const INLINE_BYTES = 256;
 
 /** Keeps every weight inside the model file; right for small graphs (protobuf ends at 2 GiB). */
 export const inlineWeights: WeightStore = { store: () => undefined };
+
+/**
+ * Lets several graphs share the weights of one store: what one graph has stored under a name is the tensor of that name in
+ * every other. Graphs that are built side by side, a block at a time, need each tensor in memory only once.
+ */
+export function sharedWeights(store: WeightStore): WeightStore {
+  const stored = new Map<string, StoredTensor>();
+  return {
+    store(name, value) {
+      const location = store.store(name, value);
+      if (location !== undefined) stored.set(name, { type: value.type, dims: value.dims, location });
+      return location;
+    },
+    find: (name) => stored.get(name),
+  };
+}
 
 /** External data that lives in memory, as ONNX Runtime's `externalData` session option takes it. */
 export interface MemoryWeights extends WeightStore {

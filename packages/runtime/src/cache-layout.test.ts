@@ -40,7 +40,7 @@ const join = (...layers: readonly ReturnType<typeof layer>[]) => ({
 describe("readCacheLayout", () => {
   it("reads heads and sizes of keys and values of every layer on their own", () => {
     const layout = readCacheLayout(join(layer(0, [2, 64], [2, 64]), layer(1, [1, 128], [4, 16])));
-    expect(layout.inPlace).toBe(true);
+    expect(layout.kind).toBe("in-place");
     expect(layout.layers).toHaveLength(2);
     expect(layout.layers[1]).toEqual({
       key: { past: "past_key_values.1.key", present: "present.1.key", type: "float32", heads: 1, size: 128 },
@@ -63,10 +63,10 @@ describe("readCacheLayout", () => {
 
   it("writes in place only if every past and present says so", () => {
     const mixed = join(layer(0, [2, 8], [2, 8]), layer(1, [2, 8], [2, 8], "past_sequence_length"));
-    expect(readCacheLayout(mixed).inPlace).toBe(false);
+    expect(readCacheLayout(mixed).kind).toBe("growing");
     const { inputs } = join(layer(0, [2, 8], [2, 8]));
     const { outputs } = join(layer(0, [2, 8], [2, 8], "total_sequence_length"));
-    expect(readCacheLayout({ inputs, outputs }).inPlace).toBe(false);
+    expect(readCacheLayout({ inputs, outputs }).kind).toBe("growing");
   });
 
   it.each([

@@ -1,6 +1,7 @@
-import { type CacheLayout, readCacheLayout } from "./cache-layout.js";
+import { type CacheKind, type CacheLayout, readCacheLayout } from "./cache-layout.js";
 import { planDecoderInputs } from "./decoder-inputs.js";
 import { createDecodingState, type DecodingState } from "./decoding-state.js";
+import { createDeltaCache } from "./delta-cache.js";
 import { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";
 import type { Logits } from "./logits.js";
 import type { Session } from "./port.js";
@@ -11,7 +12,7 @@ import { findShiftObstacle, type ShiftObstacle } from "./shift-obstacle.js";
 export interface CausalLM {
   readonly cacheLayout: CacheLayout;
   /** Where decoding states keep their cache. */
-  readonly cacheKind: "in-place" | "growing";
+  readonly cacheKind: CacheKind;
   /** Columns of the logits, where the graph declares them as a number. */
   readonly vocabularySize: number | undefined;
   readonly maxPositions: number;
@@ -48,7 +49,8 @@ export declare namespace createCausalLM {
     /**
      * `in-place` writes new keys and values into the cache, `growing` takes over the tensors that the graph returns,
      * `auto` (the default) picks `in-place` where session and graph both say that they can. Say `in-place` yourself only
-     * for a graph whose attention is com.microsoft GroupQueryAttention: others then compute wrong results.
+     * for a graph whose attention is com.microsoft GroupQueryAttention: others then compute wrong results. A delta decoder
+     * has a cache of its own kind, whatever this says.
      */
     readonly cache?: "auto" | "in-place" | "growing";
     /** Positions that the model was trained on or has tables for. No limit by default. */
@@ -80,10 +82,13 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
   const cacheKind = chooseCache(cache, session, cacheLayout);
   const vocabularySize = readVocabularySize(session);
   const inputs = planDecoderInputs(session, cacheLayout);
-  const createCache = (capacity: number): KvCache =>
-    cacheKind === "in-place"
-      ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions, memory: session.memory })
-      : createGrowingCache(cacheLayout, { memory: session.memory });
+  const { memory } = session;
+  const createCache = (capacity: number): KvCache => {
+    if (cacheKind === "delta") return createDeltaCache(cacheLayout);
+    return cacheKind === "in-place"
+      ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions, memory })
+      : createGrowingCache(cacheLayout, { memory });
+  };
   const takesPositions = session.inputs.some(({ name }) => name === "position_ids");
   const createStateAt = (positionOf: (index: number) => number, capacity = initialCapacity): DecodingState =>
     createDecodingState({
@@ -138,9 +143,10 @@ function checkFirstPosition(firstPosition: number, takesPositions: boolean): voi
 function chooseCache(
   wanted: "auto" | "in-place" | "growing",
   { writesInPlace }: Session,
-  { inPlace }: CacheLayout,
-): "in-place" | "growing" {
-  if (wanted === "auto") return writesInPlace && inPlace ? "in-place" : "growing";
+  { kind }: CacheLayout,
+): CacheKind {
+  if (kind === "delta") return kind;
+  if (wanted === "auto") return writesInPlace ? kind : "growing";
   if (wanted === "in-place" && !writesInPlace) {
     throw new RuntimeError(
       "invalid-argument",

@@ -32,9 +32,9 @@ export function planDecoderInputs(
   { inputs }: Pick<Session, "inputs">,
   layout: CacheLayout,
 ): (step: DecoderStep) => Feeds {
-  const pasts = new Set(cacheSlots(layout).map(({ past }) => past));
+  const ofCache = new Set<string>([...cacheSlots(layout).map(({ past }) => past), ...layout.indexInputs]);
   const steps = inputs
-    .filter(({ name }) => !pasts.has(name))
+    .filter(({ name }) => !ofCache.has(name))
     .map((info) => ({ info, build: builderOf(info) }));
   if (!steps.some(({ info }) => info.name === "input_ids")) {
     throw new RuntimeError(

@@ -127,7 +127,7 @@ class CachedDecoding implements DecodingState {
     const positions = Array.from({ length: ids.length }, (_, index) => this.#positionOf(past + index));
     const feeds = { ...this.#inputs({ ids, past, positions, logitsToKeep }), ...cache.feeds() };
     const results = await this.#session.run(feeds, { logits: null, ...cache.fetches() });
-    cache.commit(results, ids.length);
+    cache.commit(results, positions);
     const { data, dims } = results.logits!;
     return { rows: dims[1]!, columns: dims[2]!, data: data as Float32Array };
   }

@@ -7,7 +7,9 @@ export {
   bootstrapRatio,
 } from "./bootstrap.js";
 export {
+  type CacheKind,
   type CacheLayout,
+  type CachePart,
   type CacheSlot,
   cacheBytesPerToken,
   type LayerCache,

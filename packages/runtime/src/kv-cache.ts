@@ -15,8 +15,8 @@ export interface KvCache {
   feeds(): Feeds;
   /** Where the next run puts its presents. */
   fetches(): Readonly<Record<string, Tensor | null>>;
-  /** Takes in what a run of `count` tokens left. */
-  commit(results: Results, count: number): void;
+  /** Takes in what a run of tokens at these positions left. */
+  commit(results: Results, positions: readonly number[]): void;
   /** Forgets all tokens but the first `count`. */
   truncate(count: number): void;
   /** Forgets all tokens. */
@@ -81,7 +81,7 @@ export function createInPlaceCache(
     },
     feeds: () => pasts(entries),
     fetches: () => Object.fromEntries(entries.map(({ slot, tensor }) => [slot.present, tensor])),
-    commit(_, count) {
+    commit(_, { length: count }) {
       length += count;
     },
     truncate(count) {
@@ -121,7 +121,7 @@ export function createGrowingCache(
     reserve() {},
     feeds: () => pasts(entries),
     fetches: () => Object.fromEntries(slots.map(({ present }) => [present, null])),
-    commit(results, count) {
+    commit(results, { length: count }) {
       length += count;
       releaseAll(entries);
       entries = slots.map((slot) => ({ slot, tensor: results[slot.present]! }));

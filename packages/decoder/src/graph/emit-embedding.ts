@@ -72,7 +72,7 @@ function emitTableProduct(
 ): string {
   const inputs = untied === undefined ? 0 : untied.length / outputs;
   if (untied !== undefined && e.projections === "q4")
-    return emitQuantisedProduct(e, hidden, { inputs, outputs, rows: untied });
+    return emitQuantisedProduct(e, hidden, { inputs, outputs, rows: () => untied });
   const table = untied && e.floats("weight", [outputs, inputs], untied);
   return e.node("MatMul", "MatMul", [hidden, e.transpose("Transpose", table ?? embeddingTable, [1, 0])]);
 }

@@ -13,7 +13,8 @@ export function emitLinear(e: Emitter, name: string, x: string, linear: Linear):
 
 function emitProduct(e: Emitter, x: string, { inputs, outputs, weight }: Linear): string {
   if (e.projections === "q4") {
-    return emitQuantisedProduct(e, x, { inputs, outputs, rows: transposeFloats(weight, inputs, outputs) });
+    const rows = () => transposeFloats(weight, inputs, outputs);
+    return emitQuantisedProduct(e, x, { inputs, outputs, rows });
   }
   return e.node("MatMul", "MatMul", [x, e.floats("MatMul/weight", [inputs, outputs], weight)]);
 }

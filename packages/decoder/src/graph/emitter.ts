@@ -27,14 +27,15 @@ export interface Emitter {
   into(branch: GraphScope): Emitter;
   /** A node named `<path>/<name>` with one output. */
   node(operator: string, name: string, inputs: readonly string[], options?: Emitter.Options): string;
-  /** An initializer `<path>.<name>`. */
-  weight(name: string, value: TensorValue): string;
+  /** An initializer `<path>.<name>`, made only where no other graph has stored it. */
+  weight(name: string, make: () => TensorValue): string;
   /**
-   * A float initializer `<path>.<name>` in the graph's float type.
+   * A float initializer `<path>.<name>` in the graph's float type. A function is called only where no other graph has
+   * stored the tensor.
    *
    * @throws {SafetensorsError} `overflow` for a value that float16 cannot hold, naming the tensor without its operator.
    */
-  floats(name: string, dims: readonly number[], data: Float32Array): string;
+  floats(name: string, dims: readonly number[], data: Float32Array | (() => Float32Array)): string;
   /** A float32 initializer, whatever the graph's float type. */
   float32s(name: string, dims: readonly number[], data: Float32Array): string;
   /** A float constant in the graph's float type (or in `type`), shared between its uses. */
@@ -67,13 +68,13 @@ export function createEmitter(graph: GraphScope, options: createEmitter.Options)
   const node: Emitter["node"] = (operator, name, inputs, options = {}) =>
     graph.node(operator, inputs, { name: inside(name), ...options });
   const tensorName = (name: string) => inside(name).slice(1).replaceAll("/", ".");
-  const weight: Emitter["weight"] = (name, value) => graph.weight(tensorName(name), value);
+  const weight: Emitter["weight"] = (name, make) => graph.weight(tensorName(name), make);
   const floats =
     (type: FloatType): Emitter["floats"] =>
     (name, dims, data) => {
       // As checkpoints name it: `up_proj.weight`, not `up_proj.MatMul.weight`.
       const tensor = tensorName(name).replace(/\.(MatMul|Add)\./, ".");
-      return weight(name, floatValue(tensor, type, dims, data));
+      return weight(name, () => floatValue(tensor, type, dims, typeof data === "function" ? data() : data));
     };
   return {
     graph,

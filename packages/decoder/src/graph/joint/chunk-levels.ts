@@ -13,15 +13,15 @@ const GRID_STEP = 4;
 /** Chunks of more slots are read in runs of this many: what is saved beyond is less than a level costs. */
 const LARGEST_GRID = 512;
 
-/** Grids up to this stand on a cache that is padded to a multiple of the largest of them. */
-const LARGEST_PADDING = 64;
+/** Grids up to this stand on a cache that is padded to a multiple of the largest of them; the finest is no larger. */
+export const LARGEST_PADDING = 64;
 
 /**
  * The levels of a layer's chunks, large grids first. Grids are powers of two, as chunks are, so the runs of each level
  * begin and end with runs of the next.
  */
 export function chunkLevels(chunks: readonly number[]): readonly ChunkLevel[] {
-  const smallest = Math.min(...chunks);
+  const smallest = Math.min(LARGEST_PADDING, ...chunks);
   const levels: ChunkLevel[] = [];
   for (const [pair, slots] of chunks.entries()) {
     const grid = gridOf(slots, smallest);
