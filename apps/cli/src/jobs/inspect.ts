@@ -130,7 +130,7 @@ async function inspectGraph(
   const { modelType = "unknown", maxPositions = null, heads, record } = await readFolderConfig(folder);
   const layout = await readGraphCache(graph);
   const bytesPerToken = cacheBytesPerToken(layout);
-  const keys = layout.layers.map(({ key }): CacheSlot => key);
+  const keys = layout.layers.map(({ key, latent }): CacheSlot => (key ?? latent)!);
   return {
     path,
     kind: "onnx",

@@ -46,11 +46,11 @@ async function openModel(
   { dtype, positions, ...options }: openModel.Options,
   context: ExportContext,
 ): Promise<OpenedModel> {
-  const { folder, graph, remove } = await makeRunnable({ name, path, dtype, positions }, context);
+  const { folder, graph, deltaGraph = graph, remove } = await makeRunnable({ name, path, dtype, positions }, context);
   let session: Session | undefined;
   try {
     const config = await readFolderConfig(folder);
-    session = await nodeProvider().createSession({ path: graph });
+    session = await nodeProvider().createSession({ path: deltaGraph });
     const lm = createCausalLM(session, { maxPositions: config.maxPositions, ...options });
     const vocabSize = lm.vocabularySize ?? config.vocabSize;
     const vocabulary = folderVocabulary(folder, { vocabSize, bosToken: config.bosToken });
@@ -115,8 +115,7 @@ async function makeRunnable(
   exports.push(...namesOfExport(folder, name));
   try {
     await exportUnfolded(location.folder, folder, { dtype: dtype ?? "fp32", positions }, context);
-    const { graph } = (await locateModel(folder, dtype)) as RunnableModel;
-    return { kind: "onnx", folder, graph, remove };
+    return { ...((await locateModel(folder, dtype)) as RunnableModel), remove };
   } catch (error) {
     await remove();
     throw error;

@@ -1,10 +1,12 @@
+import { LARGEST_GRID } from "./joint/chunk-levels.js";
 import { jointShape } from "./joint/joint-shape.js";
 import { type CacheForm, perTokenInput } from "./cache-form.js";
 import { emitDeltaPositions } from "./delta-positions.js";
 import type { Emitter } from "./emitter.js";
 
-/** Slots that a cache has a multiple of: chunks of anchored latents begin at multiples, and none is larger in practice. */
-const SLOT_MULTIPLE = 64;
+
+/** Anchored latents are read in runs of slots, of which the cache has whole ones. */
+const PAST_SLOTS = `past_slots_${LARGEST_GRID}`;
 
 /**
  * The form for a runtime that owns the cache: the past is an input that is read where it lies, and only the rows of new
@@ -24,7 +26,7 @@ export const deltaForm: CacheForm = {
     const inputs = {
       inputIds: perTokenInput(graph, "input_ids"),
       positionIds: perTokenInput(graph, "position_ids"),
-      pastPositions: graph.input("past_positions", "int64", ["batch_size", `past_slots_${SLOT_MULTIPLE}`]),
+      pastPositions: graph.input("past_positions", "int64", ["batch_size", PAST_SLOTS]),
     };
     const kept = graph.input("num_logits_to_keep", "int64", []);
     return {
@@ -40,7 +42,7 @@ export const deltaForm: CacheForm = {
       { part: "value", shape: weights.values },
     ];
   },
-  lengths: { past: `past_slots_${SLOT_MULTIPLE}`, present: "sequence_length" },
+  lengths: { past: PAST_SLOTS, present: "sequence_length" },
   present: "new_key_values",
 };
 

@@ -1,10 +1,13 @@
 import { float32Value } from "@kvfold/onnx";
+import type { RopeParameters } from "@kvfold/rope";
 import { emitDecoderRotations } from "./decoder-rotations.js";
 import { type DeltaInputs, emitDeltaTokenIds } from "./delta-token-ids.js";
+import { emitOwnTables } from "./emit-decoder-rope.js";
 import type { Emitter } from "./emitter.js";
 import { emitAnchors } from "./joint/emit-anchors.js";
 import { memoise, once } from "./memoise.js";
 import { numbered } from "./numbered.js";
+import type { Rotation } from "./rotation.js";
 import { biasKey, MASKED, type Positions, type ScoreBiasNeeds } from "./positions.js";
 
 /** Positions of a decoder whose cache says where each of its tokens stands. */
@@ -18,9 +21,13 @@ export function emitDeltaPositions(
     e.node("Concat", "key/Concat", [inputs.pastPositions, inputs.positionIds], { attributes: { axis: 1 } }),
   );
   const ids = emitDeltaTokenIds(e, inputs, keyPositions);
-  const { ropeOf, ...rotations } = emitDecoderRotations(e, ids, maxPositions);
+  const { ropeOf, relativeRotation, ...rotations } = emitDecoderRotations(e, ids, maxPositions);
+  const ownRotation = memoise<RopeParameters, Rotation>(JSON.stringify, (rope, index) =>
+    emitOwnTables(e.at(`own.${index}`), relativeRotation(rope, "all")),
+  );
   return {
     ...rotations,
+    relativeRotation: (rope, tokens) => (tokens === "all" ? ownRotation(rope) : relativeRotation(rope, "new")),
     positionIds: () => ids.positions(),
     anchors: emitAnchors(e.at("anchors"), ids, ropeOf),
     lengths: notCounted,

@@ -40,23 +40,25 @@ export function emitAnchoredQueries(
   const unturned = emitUnturnedPart(e.at("unturned"), byHead, options);
   const finest = levels.at(-1);
   if (finest === undefined) return emitParts(e.at("unturned"), unturned!, options);
-  const sides = emitPairSides(e.at("pairs"), byHead, weights);
-  const add = (sum: Sum | undefined, level: ChunkLevel, brackets: string, at: Emitter): Sum => {
-    const part = at.node("MatMul", "MatMul", [distancesOf(level, options), brackets]);
+  const brackets = emitBrackets(e.at("pairs"), byHead, options);
+  const bracketsOf = ({ start, end }: ChunkLevel, at: Emitter) =>
+    levels.length === 1 ? brackets : emitSlice(at.at("brackets"), brackets, 2, 2 * start, 2 * end);
+  const add = (sum: Sum | undefined, level: ChunkLevel, own: string, at: Emitter): Sum => {
+    const part = at.node("MatMul", "MatMul", [distancesOf(level, options), own]);
     return { level, value: sum === undefined ? part : emitNested(at, sum, { level, value: part }, options) };
   };
   const start: Sum | undefined = unturned === undefined ? undefined : { level: undefined, value: unturned };
   const coarse = levels.slice(0, -1).reduce((sum: Sum | undefined, level) => {
     const at = e.at(`level.${level.grid}.${level.start}`);
-    return add(sum, level, emitBrackets(at, sides, level, options), at);
+    return add(sum, level, bracketsOf(level, at), at);
   }, start);
   // The finest level is the largest by far: its parts are never together, so that they need not be taken apart.
   const at = e.at(`level.${finest.grid}.${finest.start}`);
-  const brackets = emitParts(at.at("brackets"), emitBrackets(at, sides, finest, options), options);
+  const finestBrackets = emitParts(at.at("brackets"), bracketsOf(finest, at), options);
   const coarseParts = coarse && emitParts(at.at("coarse"), coarse.value, options);
   return options.parts.map((name, index) => {
     const sum = coarse && { ...coarse, value: coarseParts![index]! };
-    return add(sum, finest, brackets[index]!, at.at(name)).value;
+    return add(sum, finest, finestBrackets[index]!, at.at(name)).value;
   });
 }
 
@@ -98,6 +100,17 @@ function emitUnturnedPart(
   return emitPartsApart(e, read, options, 1);
 }
 
+/** The brackets of all pairs, `[parts, B * groups, rotaryDim, X]`: two rows for each pair. */
+function emitBrackets(e: Emitter, queries: string, options: emitAnchoredQueries.Options): string {
+  const { weights, readers } = options;
+  const { heads, kvHeads, rope } = weights;
+  const pairs = rope!.rotaryDim / 2;
+  const sides = emitPairSides(e, queries, weights);
+  const rows = e.reshape("rows/Reshape", sides, [0, kvHeads * pairs, 2 * (heads / kvHeads), 2]);
+  const brackets = e.node("MatMul", "brackets/MatMul", [rows, readers.queryPairs()]);
+  return emitPartsApart(e.at("brackets"), brackets, options, 2 * pairs);
+}
+
 /**
  * `[B, Hkv, rotaryDim / 2, 2 G, 2]`: for each pair of each of the G query heads that read a KV head, `(a, b)` and then
  * `(-b, a)`.
@@ -114,22 +127,6 @@ function emitPairSides(
   const quarter = e.floats("quarter_turn", [2, 2], Float32Array.of(0, 1, -1, 0));
   const turned = e.node("MatMul", "quarter_turn/MatMul", [sides, quarter]);
   return e.node("Concat", "Concat", [sides, turned], { attributes: { axis: 3 } });
-}
-
-/** The brackets of a level's pairs, `[parts, B * groups, 2 p, X]`: two rows for each pair. */
-function emitBrackets(
-  e: Emitter,
-  sides: string,
-  level: ChunkLevel,
-  options: emitAnchoredQueries.Options,
-): string {
-  const { weights, readers } = options;
-  const { heads, kvHeads, rope } = weights;
-  const pairs = level.end - level.start;
-  const own = pairs === rope!.rotaryDim / 2 ? sides : emitSlice(e, sides, 2, level.start, level.end);
-  const rows = e.reshape("rows/Reshape", own, [0, kvHeads * pairs, 2 * (heads / kvHeads), 2]);
-  const brackets = e.node("MatMul", "brackets/MatMul", [rows, readers.queryPairs(level)]);
-  return emitPartsApart(e.at("brackets"), brackets, options, 2 * pairs);
 }
 
 /** `[B, Hkv * rows, G, r]` to `[parts, B * groups, rows, H / groups * w]`. */
@@ -162,15 +159,9 @@ function emitNested(
   { level, value }: { readonly level: ChunkLevel; readonly value: string },
   options: emitAnchoredQueries.Options,
 ): string {
-  const { anchors, padding } = options;
   if (coarse.level === undefined || coarse.level.grid === level.grid)
     return e.node("Add", "Add", [coarse.value, value]);
-  if (coarse.level.grid > padding) {
-    const parents = anchors.parents(level, coarse.level, padding);
-    const repeated = e.node("Gather", "parents/Gather", [coarse.value, parents], { attributes: { axis: 2 } });
-    return e.node("Add", "Add", [repeated, value]);
-  }
-  // These fill whole coarser runs, so that adding repeats.
+  // The cache is padded to whole coarser runs, so that adding repeats.
   const width = readWidth(options);
   const outer = e.node("Unsqueeze", "outer/Unsqueeze", [coarse.value, e.graph.int64([3])]);
   const inner = e.reshape("inner/Reshape", value, [0, 0, -1, coarse.level.grid / level.grid, width]);

@@ -56,7 +56,6 @@ export function emitAnchors(
       return at.reshape("Reshape", missing, [1]);
     }),
     distances: (...key) => distances(key),
-    parents: memoiseParents(e, runs),
   };
 }
 
@@ -65,17 +64,6 @@ function emitTextSlots(e: Emitter, ids: TokenIds, isStep: string): string {
   const vector = (value: number) => e.graph.int64([value]);
   const end = e.node("Where", "Where", [isStep, vector(0), vector(Number.MAX_SAFE_INTEGER)]);
   return e.node("Slice", "Slice", [ids.slots("all"), vector(0), end, vector(0)]);
-}
-
-function memoiseParents(e: Emitter, runs: (key: readonly [number, number]) => string): Anchors["parents"] {
-  const parents = memoise<readonly [number, number, number], string>(
-    JSON.stringify,
-    ([grid, coarser, multiple]) => {
-      const at = e.at(`parents.${grid}.${coarser}.${multiple}`);
-      return at.node("Div", "Div", [runs([grid, multiple]), e.graph.int64([coarser / grid], [])]);
-    },
-  );
-  return (level, coarser, multiple) => parents([level.grid, coarser.grid, multiple]);
 }
 
 /** int64 scalar: the multiple at or above `count`. */
