@@ -1,10 +1,12 @@
 import { type CacheKind, type CacheLayout, readCacheLayout } from "./cache-layout.js";
 import { planDecoderInputs } from "./decoder-inputs.js";
+import { createDecodingBatch, type DecodingBatch } from "./decoding-batch.js";
 import { createDecodingState, type DecodingState } from "./decoding-state.js";
 import { createDeltaCache } from "./delta-cache.js";
 import { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";
 import type { Logits } from "./logits.js";
 import type { Session } from "./port.js";
+import { createSeparateBatch } from "./separate-batch.js";
 import { RuntimeError } from "./runtime-error.js";
 import { findShiftObstacle, type ShiftObstacle } from "./shift-obstacle.js";
 
@@ -22,6 +24,12 @@ export interface CausalLM {
    * @throws {RuntimeError} `invalid-argument` for a first position other than 0 that the graph cannot be told.
    */
   createState(options?: CausalLM.StateOptions): DecodingState;
+  /**
+   * Several sequences to decode at once. A graph that takes one sequence at a time decodes them one after the other.
+   *
+   * @throws {RuntimeError} `invalid-argument` for a size that is no number of sequences.
+   */
+  createBatch(options: CausalLM.BatchOptions): DecodingBatch;
   /**
    * Logits `[S, vocabulary]` of all positions of a sequence, in one run.
    *
@@ -41,6 +49,10 @@ export declare namespace CausalLM {
   interface StateOptions {
     /** Position of the sequence's first token, 0 unless given. */
     readonly firstPosition?: number | undefined;
+  }
+  interface BatchOptions {
+    /** Sequences, 1 or more. */
+    readonly size: number;
   }
 }
 
@@ -65,7 +77,7 @@ export declare namespace createCausalLM {
 /**
  * Makes a language model of a session over a decoder graph: inputs `input_ids`, and `attention_mask`, `position_ids`,
  * `num_logits_to_keep` if declared, `past_key_values.N.key|value`; outputs `logits` `[B, S, vocabulary]` float32 and
- * `present.N.key|value`. Sequences are decoded one at a time (`B = 1`).
+ * `present.N.key|value`; or a delta decoder (`readCacheLayout`), which also takes batches.
  *
  * @throws {RuntimeError} `unsupported-model` when the graph is another; `invalid-argument` for an option out of range,
  *   or `cache: "in-place"` on a session that cannot write in place.
@@ -77,7 +89,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     prefillChunk = 512,
     initialCapacity = 256,
   } = options;
-  checkPositive({ maxPositions, prefillChunk, initialCapacity });
+  checkPositive("createCausalLM", { maxPositions, prefillChunk, initialCapacity });
   const cacheLayout = readCacheLayout(session);
   const cacheKind = chooseCache(cache, session, cacheLayout);
   const vocabularySize = readVocabularySize(session);
@@ -108,6 +120,17 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     createState({ firstPosition = 0 } = {}) {
       checkFirstPosition(firstPosition, takesPositions);
       return createStateAt((index) => firstPosition + index);
+    },
+    createBatch({ size }) {
+      checkPositive("createBatch", { size });
+      const shared = { session, inputs, maxPositions, prefillChunk, size };
+      return cacheKind === "delta"
+        ? createDecodingBatch({
+            ...shared,
+            cache: createDeltaCache(cacheLayout, { sequences: size }),
+            vocabularySize: vocabularySize ?? Number.POSITIVE_INFINITY,
+          })
+        : createSeparateBatch(Array.from({ length: size }, () => createStateAt((index) => index)));
     },
     async forward(ids) {
       const state = createStateAt((index) => index, Math.max(ids.length, 1));
@@ -174,12 +197,12 @@ function readVocabularySize({ outputs }: Session): number | undefined {
   return typeof size === "number" ? size : undefined;
 }
 
-function checkPositive(options: Readonly<Record<string, number>>): void {
+function checkPositive(what: string, options: Readonly<Record<string, number>>): void {
   for (const [name, value] of Object.entries(options)) {
     if (value >= 1 && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY)) continue;
     throw new RuntimeError(
       "invalid-argument",
-      `createCausalLM: expected ${name} of at least 1, found ${value}`,
+      `${what}: expected ${name} of at least 1, found ${value}`,
     );
   }
 }

@@ -1,3 +1,4 @@
+import { checkPositions, checkTokens } from "./check-tokens.js";
 import type { DecoderStep } from "./decoder-inputs.js";
 import type { KvCache } from "./kv-cache.js";
 import { type Logits, logitsRow } from "./logits.js";
@@ -135,8 +136,12 @@ class CachedDecoding implements DecodingState {
   /** Two runs at a time would both append behind the same tokens. */
   async #exclusively<T>(ids: ArrayLike<number>, work: (cache: KvCache) => Promise<T>): Promise<T> {
     const cache = this.#available();
-    checkTokens(ids, this.#vocabularySize);
-    checkPositions(this.#positionOf(cache.length + ids.length - 1) + 1, this.#maxPositions);
+    checkTokens("DecodingState", ids, this.#vocabularySize);
+    checkPositions(
+      "DecodingState",
+      this.#positionOf(cache.length + ids.length - 1) + 1,
+      this.#maxPositions,
+    );
     this.#busy = true;
     try {
       return await work(cache);
@@ -161,25 +166,4 @@ class CachedDecoding implements DecodingState {
     }
     return this.#cache;
   }
-}
-
-function checkTokens(ids: ArrayLike<number>, vocabularySize: number): void {
-  if (ids.length === 0)
-    throw new RuntimeError("invalid-argument", "DecodingState: expected at least one token, found none");
-  for (let i = 0; i < ids.length; i++) {
-    if (Number.isInteger(ids[i]) && ids[i]! >= 0 && ids[i]! < vocabularySize) continue;
-    const limit = Number.isFinite(vocabularySize) ? `below ${vocabularySize}` : "up";
-    throw new RuntimeError(
-      "invalid-argument",
-      `DecodingState: expected token ids from 0 ${limit}, found ${ids[i]} at ${i}`,
-    );
-  }
-}
-
-function checkPositions(needed: number, limit: number): void {
-  if (needed <= limit) return;
-  throw new RuntimeError(
-    "too-many-positions",
-    `DecodingState: expected at most ${limit} positions (maxPositions), found ${needed}: shorten the prompt`,
-  );
 }

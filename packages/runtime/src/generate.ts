@@ -67,7 +67,8 @@ async function* drawTokens(
   }
 }
 
-function checkCount(maxNewTokens: number): void {
+/** @throws {RuntimeError} `invalid-argument`. */
+export function checkCount(maxNewTokens: number): void {
   if (maxNewTokens >= 1) return;
   throw new RuntimeError(
     "invalid-argument",

@@ -25,7 +25,7 @@ export type Fetches = readonly string[] | Readonly<Record<string, Tensor | null>
 export interface TensorMemory {
   /** A tensor of zeros; its `dispose` gives the memory back. */
   allocate(type: "float32" | "float16", dims: readonly number[]): Tensor;
-  /** Copies the first `tokens` of every head from one cache `[1, heads, T, size]` to one of another `T`. */
+  /** Copies the first `tokens` of every head from one cache `[B, heads, T, size]` to one of another `T`. */
   copyTokens(from: Tensor, to: Tensor, tokens: number): void;
 }
 
