@@ -20,6 +20,7 @@ export { emitSlice } from "./graph/emit-slice.js";
 export { emitSoftCap } from "./graph/emit-soft-cap.js";
 export { type Emitter, type FloatType, OPSETS, type ProjectionFormat } from "./graph/emitter.js";
 export type { AttentionKind } from "./graph/positions.js";
+export { readingGrid } from "./graph/joint/chunk-levels.js";
 export { sideBySide } from "./graph/side-by-side.js";
 export { emitJoinHeads, emitSplitHeads } from "./graph/split-heads.js";
 export { emitStaticPositions } from "./graph/static-positions.js";

@@ -82,7 +82,7 @@ describe("generateBatch", () => {
     const model = await exportModel(await openFamily("qwen2"), { form: "delta", maxPositions: 24 });
     const { ids } = readReference("qwen2").sequences[0]!;
     const prompts = [ids.slice(0, 3), ids.slice(0, 20), ids.slice(5, 9)];
-    const options = { maxNewTokens: 12, temperature: 1, seed: 5, stopTokens: [7] };
+    const options = { maxNewTokens: 12, temperature: 1, seed: 3, stopTokens: [1] };
     await withModel(model, async (session) => {
       const lm = createCausalLM(session, { maxPositions: 24 });
       const drawn = prompts.map((): number[] => []);

@@ -24,7 +24,7 @@ export function chunkLevels(chunks: readonly number[]): readonly ChunkLevel[] {
   const smallest = Math.min(LARGEST_GRID, ...chunks);
   const levels: ChunkLevel[] = [];
   for (const [pair, slots] of chunks.entries()) {
-    const grid = gridOf(slots, smallest);
+    const grid = readingGrid(slots, smallest);
     const last = levels.at(-1);
     if (last?.grid === grid)
       levels[levels.length - 1] = { ...last, end: pair + 1, chunks: [...last.chunks, slots] };
@@ -33,8 +33,11 @@ export function chunkLevels(chunks: readonly number[]): readonly ChunkLevel[] {
   return levels.sort((a, b) => b.grid - a.grid);
 }
 
-/** The largest of `smallest`, `4 smallest`, `16 smallest`, … that is no larger than a chunk. */
-function gridOf(slots: number, smallest: number): number {
+/**
+ * Slots of the runs that chunks of `slots` are read in, beside chunks of `smallest` slots: the largest of `smallest`,
+ * `4 smallest`, `16 smallest`, … that is no larger than a chunk and than `LARGEST_GRID`.
+ */
+export function readingGrid(slots: number, smallest: number): number {
   let grid = smallest;
   while (grid * GRID_STEP <= Math.min(slots, LARGEST_GRID)) grid *= GRID_STEP;
   return grid;
