@@ -1,4 +1,5 @@
 import { type CausalLM, createCausalLM, generate, generateBatch, type Logits } from "@kvfold/runtime";
+import { bytesSource } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
 import type { AttentionWeights } from "../src/model/decoder-weights.js";
 import { exportModel, withModel } from "./support/export-model.js";
@@ -17,7 +18,11 @@ const byFrequency = (attention: AttentionWeights): AttentionWeights => {
 
 const cases = [
   ...familyNames.map((name) => ({ name, form: "delta" as const, fold: undefined })),
-  ...["llama", "gemma2", "qwen3", "bloom"].map((name) => ({ name, form: "delta" as const, fold: byFrequency })),
+  ...["llama", "gemma2", "qwen3", "bloom"].map((name) => ({
+    name,
+    form: "delta" as const,
+    fold: byFrequency,
+  })),
   { name: "llama", form: "standard" as const, fold: undefined },
 ];
 
@@ -98,6 +103,22 @@ describe("generateBatch", () => {
         expect([drawn[index], reasons[index]]).toEqual([tokens, alone.finishReason]);
       }
       expect(reasons[1]).toBe("max-positions");
+    });
+  });
+
+  it("saves and loads the cache of a delta decoder", async () => {
+    const fold = { form: "delta", maxPositions: 200, fold: byFrequency } as const;
+    const model = await exportModel(await openFamily("llama"), fold);
+    const { ids } = readReference("llama").sequences[0]!;
+    await withModel(model, async (session) => {
+      const lm = createCausalLM(session);
+      const state = lm.createState();
+      await state.prefill(ids);
+      const { byteLength, pieces } = state.save("llama");
+      const file = Buffer.concat(pieces);
+      expect(file.length).toBe(byteLength);
+      const restored = await lm.loadState(bytesSource(file), "llama");
+      for (const id of ids) expect(await restored.decode(id)).toEqual(await state.decode(id));
     });
   });
 

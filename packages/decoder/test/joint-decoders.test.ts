@@ -7,7 +7,9 @@ import { familyNames, openFamily, readReference } from "./support/families.js";
 import { GOLDEN_TOLERANCE, goldenError, MAX_POSITIONS, TURNS_ANEW } from "./support/golden-logits.js";
 import { withJointLatent } from "./support/joint-layers.js";
 
-const cases = familyNames.flatMap((name) => (["standard", "delta"] as const).map((form) => [name, form] as const));
+const cases = familyNames.flatMap((name) =>
+  (["standard", "delta"] as const).map((form) => [name, form] as const),
+);
 
 describe("a decoder with joint latents of full rank computes what Hugging Face transformers does", () => {
   it.each(cases)("%s, %s graph", async (name, form) => {

@@ -110,16 +110,19 @@ describe("joint latents in other types", () => {
     const fold = (layer: AttentionWeights) =>
       withJointLatent(layer, { span: 2, rank: 24, chunks: byFrequency });
     const tokens = tokensOf(40);
-    await withModel(await exportModel(checkpoint, { fold, form, dtype, maxPositions: 64 }), async (session) => {
-      const lm = createCausalLM(session);
-      const { data } = await lm.forward(tokens);
-      const state = lm.createState();
-      await state.prefill(tokens.slice(0, -1));
-      expect(relativeError(await state.decode(tokens.at(-1)!), data.slice(-VOCABULARY))).toBeLessThan(
-        tolerance,
-      );
-      state.dispose();
-    });
+    await withModel(
+      await exportModel(checkpoint, { fold, form, dtype, maxPositions: 64 }),
+      async (session) => {
+        const lm = createCausalLM(session);
+        const { data } = await lm.forward(tokens);
+        const state = lm.createState();
+        await state.prefill(tokens.slice(0, -1));
+        expect(relativeError(await state.decode(tokens.at(-1)!), data.slice(-VOCABULARY))).toBeLessThan(
+          tolerance,
+        );
+        state.dispose();
+      },
+    );
   });
 });
 

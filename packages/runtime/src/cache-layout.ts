@@ -82,12 +82,16 @@ export function readCacheLayout({ inputs, outputs }: Pick<Session, "inputs" | "o
     );
   };
   const layers = Array.from({ length: count }, (_, layer) => readLayer(layer));
-  const lengths = [...inputs, ...outputs].filter(({ name }) => isCacheName(name)).map(({ shape }) => shape[2]);
+  const lengths = [...inputs, ...outputs]
+    .filter(({ name }) => isCacheName(name))
+    .map(({ shape }) => shape[2]);
   const isInPlace = lengths.every((length) => length === IN_PLACE_DIMENSION);
   return {
     layers,
     kind: isDelta ? "delta" : isInPlace ? "in-place" : "growing",
-    slotMultiple: Number(lengths.map((length) => SLOTS_DIMENSION.exec(String(length))?.[1]).find(Boolean) ?? 1),
+    slotMultiple: Number(
+      lengths.map((length) => SLOTS_DIMENSION.exec(String(length))?.[1]).find(Boolean) ?? 1,
+    ),
     indexInputs,
   };
 }

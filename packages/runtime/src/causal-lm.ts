@@ -1,3 +1,4 @@
+import type { ByteSource } from "@kvfold/safetensors";
 import { type CacheKind, type CacheLayout, readCacheLayout } from "./cache-layout.js";
 import { planDecoderInputs } from "./decoder-inputs.js";
 import { createDecodingBatch, type DecodingBatch } from "./decoding-batch.js";
@@ -6,8 +7,9 @@ import { createDeltaCache } from "./delta-cache.js";
 import { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";
 import type { Logits } from "./logits.js";
 import type { Session } from "./port.js";
-import { createSeparateBatch } from "./separate-batch.js";
 import { RuntimeError } from "./runtime-error.js";
+import { unpackCache } from "./saved-cache.js";
+import { createSeparateBatch } from "./separate-batch.js";
 import { findShiftObstacle, type ShiftObstacle } from "./shift-obstacle.js";
 
 /** A decoder with a KV cache. It does not own its session: dispose that yourself. */
@@ -24,6 +26,13 @@ export interface CausalLM {
    * @throws {RuntimeError} `invalid-argument` for a first position other than 0 that the graph cannot be told.
    */
   createState(options?: CausalLM.StateOptions): DecodingState;
+  /**
+   * The sequence that a state has saved, to go on with.
+   *
+   * @param model - As it was saved with.
+   * @throws {RuntimeError} `cache-unreadable` for a file that is no saved cache, damaged, or of another model.
+   */
+  loadState(source: ByteSource, model: string): Promise<DecodingState>;
   /**
    * Several sequences to decode at once. A graph that takes one sequence at a time decodes them one after the other.
    *
@@ -102,11 +111,17 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
       : createGrowingCache(cacheLayout, { memory });
   };
   const takesPositions = session.inputs.some(({ name }) => name === "position_ids");
-  const createStateAt = (positionOf: (index: number) => number, capacity = initialCapacity): DecodingState =>
+  const createStateAt = (
+    positionOf: (index: number) => number,
+    cache = createCache(initialCapacity),
+    tokens: readonly number[] = [],
+  ): DecodingState =>
     createDecodingState({
       session,
       inputs,
-      cache: createCache(capacity),
+      layout: cacheLayout,
+      cache,
+      tokens,
       positionOf,
       maxPositions,
       vocabularySize: vocabularySize ?? Number.POSITIVE_INFINITY,
@@ -121,6 +136,16 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
       checkFirstPosition(firstPosition, takesPositions);
       return createStateAt((index) => firstPosition + index);
     },
+    async loadState(source, model) {
+      const { tokens, firstPosition, tensors } = await unpackCache(cacheLayout, source, model);
+      const cache = createCache(Math.max(tokens.length, initialCapacity));
+      const positionOf = (index: number) => firstPosition + index;
+      cache.restore(
+        tensors,
+        tokens.map((_, index) => positionOf(index)),
+      );
+      return createStateAt(positionOf, cache, tokens);
+    },
     createBatch({ size }) {
       checkPositive("createBatch", { size });
       const shared = { session, inputs, maxPositions, prefillChunk, size };
@@ -133,7 +158,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
         : createSeparateBatch(Array.from({ length: size }, () => createStateAt((index) => index)));
     },
     async forward(ids) {
-      const state = createStateAt((index) => index, Math.max(ids.length, 1));
+      const state = createStateAt((index) => index, createCache(Math.max(ids.length, 1)));
       try {
         return await state.forward(ids);
       } finally {
@@ -142,7 +167,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     },
     async findShiftObstacle() {
       return takesPositions
-        ? findShiftObstacle(createStateAt, { vocabularySize, maxPositions })
+        ? findShiftObstacle((positionOf) => createStateAt(positionOf), { vocabularySize, maxPositions })
         : "no-position-input";
     },
   };
@@ -200,9 +225,6 @@ function readVocabularySize({ outputs }: Session): number | undefined {
 function checkPositive(what: string, options: Readonly<Record<string, number>>): void {
   for (const [name, value] of Object.entries(options)) {
     if (value >= 1 && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY)) continue;
-    throw new RuntimeError(
-      "invalid-argument",
-      `${what}: expected ${name} of at least 1, found ${value}`,
-    );
+    throw new RuntimeError("invalid-argument", `${what}: expected ${name} of at least 1, found ${value}`);
   }
 }

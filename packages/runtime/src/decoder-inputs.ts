@@ -22,8 +22,7 @@ type InputBuilder = (step: DecoderStep, info: TensorInfo) => Tensor;
 const builders: Readonly<Record<string, InputBuilder>> = {
   input_ids: ({ ids, sequences = 1 }) => int64(ids, [sequences, ids.length / sequences]),
   attention_mask: ({ ids, past }) => ones(past + ids.length),
-  position_ids: ({ positions, sequences = 1 }) =>
-    int64(positions, [sequences, positions.length / sequences]),
+  position_ids: ({ positions, sequences = 1 }) => int64(positions, [sequences, positions.length / sequences]),
   num_logits_to_keep: ({ logitsToKeep }, { shape }) => int64([logitsToKeep], shape.length === 0 ? [] : [1]),
 };
 

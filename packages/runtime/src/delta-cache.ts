@@ -1,4 +1,10 @@
-import { type CacheLayout, type CacheSlot, cacheSlots, elementBytes, type IndexInput } from "./cache-layout.js";
+import {
+  type CacheLayout,
+  type CacheSlot,
+  cacheSlots,
+  elementBytes,
+  type IndexInput,
+} from "./cache-layout.js";
 import { cpuMemory } from "./cpu-memory.js";
 import type { KvCache } from "./kv-cache.js";
 import { Tensor } from "./port.js";
@@ -56,6 +62,16 @@ export function createDeltaCache(
       return larger;
     });
   };
+  const append = (rows: readonly Tensor[], added: readonly number[]): void => {
+    const count = added.length / sequences;
+    grow(length + count);
+    for (const [index, tensor] of tensors.entries()) copyRows(rows[index]!, tensor, length);
+    for (const [index, position] of added.entries()) {
+      const sequence = Math.floor(index / count);
+      positions[sequence * capacity + length + (index % count)] = BigInt(position);
+    }
+    length += count;
+  };
   const truncate = (count: number): void => {
     for (let sequence = 0; sequence < sequences; sequence++)
       positions.fill(EMPTY, sequence * capacity + count, (sequence + 1) * capacity);
@@ -79,16 +95,13 @@ export function createDeltaCache(
       ...Object.fromEntries(layout.indexInputs.map((name) => [name, indexTensors[name]()])),
     }),
     fetches: () => Object.fromEntries(slots.map(({ present }) => [present, null])),
-    commit(results, added) {
-      const count = added.length / sequences;
-      grow(length + count);
-      for (const [index, { present }] of slots.entries()) copyRows(results[present]!, tensors[index]!, length);
-      for (const [index, position] of added.entries()) {
-        const sequence = Math.floor(index / count);
-        positions[sequence * capacity + length + (index % count)] = BigInt(position);
-      }
-      length += count;
-    },
+    commit: (results, added) =>
+      append(
+        slots.map(({ present }) => results[present]!),
+        added,
+      ),
+    tensors: () => tensors,
+    restore: append,
     truncate,
     clear: () => truncate(0),
     keep(chosen) {

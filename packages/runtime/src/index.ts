@@ -58,6 +58,7 @@ export { createRandom, type Random } from "./random.js";
 export { type RetrievalItem, type RetrievalScore, retrievalProbe } from "./retrieval-probe.js";
 export { RuntimeError, type RuntimeErrorCode } from "./runtime-error.js";
 export { argmax, sampleToken } from "./sampling.js";
+export type { SavedCache } from "./saved-cache.js";
 export type { ShiftObstacle } from "./shift-obstacle.js";
 export { createTextStream, type TextStream } from "./text-stream.js";
 export { beginWith, type TextTokenizer, type Tokenizer, textTokenizer } from "./text-tokenizer.js";

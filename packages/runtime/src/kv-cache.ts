@@ -17,6 +17,10 @@ export interface KvCache {
   fetches(): Readonly<Record<string, Tensor | null>>;
   /** Takes in what a run of tokens at these positions left. */
   commit(results: Results, positions: readonly number[]): void;
+  /** What it holds, `[1, heads, capacity, size]` for each slot of the layout in order; the first `length` rows count. */
+  tensors(): readonly Tensor[];
+  /** Takes in tokens that another cache held, `[1, heads, T, size]` for each slot, when it is empty. */
+  restore(tensors: readonly Tensor[], positions: readonly number[]): void;
   /** Forgets all tokens but the first `count`. */
   truncate(count: number): void;
   /** Forgets all tokens. */
@@ -84,6 +88,12 @@ export function createInPlaceCache(
     commit(_, { length: count }) {
       length += count;
     },
+    tensors: () => entries.map(({ tensor }) => tensor),
+    restore(tensors, { length: count }) {
+      this.reserve(count);
+      for (const [index, { tensor }] of entries.entries()) memory.copyTokens(tensors[index]!, tensor, count);
+      length = count;
+    },
     truncate(count) {
       length = count;
     },
@@ -125,6 +135,11 @@ export function createGrowingCache(
       length += count;
       releaseAll(entries);
       entries = slots.map((slot) => ({ slot, tensor: results[slot.present]! }));
+    },
+    tensors: () => entries.map(({ tensor }) => tensor),
+    restore(tensors, { length: count }) {
+      entries = slots.map((slot, index) => ({ slot, tensor: tensors[index]! }));
+      length = count;
     },
     truncate(count) {
       if (count === length) return;

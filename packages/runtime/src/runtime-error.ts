@@ -4,6 +4,7 @@
  * - `aborted`: the caller's signal fired; its reason is the error's `cause`.
  * - `runtime-missing`: the ONNX Runtime package of a provider is not installed.
  * - `model-unreadable`: the model's file or bytes are missing or empty.
+ * - `cache-unreadable`: a saved cache is none, is damaged, or is another model's.
  * - `storage-full`: a browser's storage has no room for the model.
  * - `out-of-memory`: the memory of the CPU or the GPU is used up.
  * - `device-lost`: the GPU is gone, for whatever reason; a model that is loaded anew works again.
@@ -20,6 +21,7 @@ export type RuntimeErrorCode =
   | "aborted"
   | "runtime-missing"
   | "model-unreadable"
+  | "cache-unreadable"
   | "storage-full"
   | "out-of-memory"
   | "device-lost"

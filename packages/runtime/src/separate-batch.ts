@@ -23,10 +23,11 @@ export function createSeparateBatch(initial: readonly DecodingState[]): Decoding
       return states.reduce((sum, { cacheBytes }) => sum + cacheBytes, 0);
     },
     prefill: (prompts) => each(prompts, (state, ids) => state.prefill(ids)),
-    decode: (ids) => each(
-      Array.from(ids, (id) => [id]),
-      (state, token) => state.prefill(token),
-    ),
+    decode: (ids) =>
+      each(
+        Array.from(ids, (id) => [id]),
+        (state, token) => state.prefill(token),
+      ),
     keep(sequences) {
       const kept = sequences.map((sequence) => states[sequence]);
       if (kept.includes(undefined) || new Set(sequences).size < sequences.length)

@@ -46,7 +46,12 @@ async function openModel(
   { dtype, positions, ...options }: openModel.Options,
   context: ExportContext,
 ): Promise<OpenedModel> {
-  const { folder, graph, deltaGraph = graph, remove } = await makeRunnable({ name, path, dtype, positions }, context);
+  const {
+    folder,
+    graph,
+    deltaGraph = graph,
+    remove,
+  } = await makeRunnable({ name, path, dtype, positions }, context);
   let session: Session | undefined;
   try {
     const config = await readFolderConfig(folder);

@@ -12,8 +12,7 @@ import type { TokenIds } from "./token-ids.js";
 type RotatedBy = "positions" | "new places" | "all places";
 
 /** The rotations of a decoder whose tokens are counted as `ids` says, and the tables behind them. */
-export interface DecoderRotations
-  extends Pick<Positions, "rotation" | "relativeRotation" | "chunkRotation"> {
+export interface DecoderRotations extends Pick<Positions, "rotation" | "relativeRotation" | "chunkRotation"> {
   readonly ropeOf: (rope: RopeParameters) => RotationOf;
 }
 

@@ -1,9 +1,8 @@
-import { LARGEST_GRID } from "./joint/chunk-levels.js";
-import { jointShape } from "./joint/joint-shape.js";
 import { type CacheForm, perTokenInput } from "./cache-form.js";
 import { emitDeltaPositions } from "./delta-positions.js";
 import type { Emitter } from "./emitter.js";
-
+import { LARGEST_GRID } from "./joint/chunk-levels.js";
+import { jointShape } from "./joint/joint-shape.js";
 
 /** Anchored latents are read in runs of slots, of which the cache has whole ones. */
 const PAST_SLOTS = `past_slots_${LARGEST_GRID}`;

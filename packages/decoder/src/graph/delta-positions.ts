@@ -7,8 +7,8 @@ import type { Emitter } from "./emitter.js";
 import { emitAnchors } from "./joint/emit-anchors.js";
 import { memoise, once } from "./memoise.js";
 import { numbered } from "./numbered.js";
-import type { Rotation } from "./rotation.js";
 import { biasKey, MASKED, type Positions, type ScoreBiasNeeds } from "./positions.js";
+import type { Rotation } from "./rotation.js";
 
 /** Positions of a decoder whose cache says where each of its tokens stands. */
 export function emitDeltaPositions(
@@ -27,7 +27,8 @@ export function emitDeltaPositions(
   );
   return {
     ...rotations,
-    relativeRotation: (rope, tokens) => (tokens === "all" ? ownRotation(rope) : relativeRotation(rope, "new")),
+    relativeRotation: (rope, tokens) =>
+      tokens === "all" ? ownRotation(rope) : relativeRotation(rope, "new"),
     positionIds: () => ids.positions(),
     anchors: emitAnchors(e.at("anchors"), ids, ropeOf),
     lengths: notCounted,

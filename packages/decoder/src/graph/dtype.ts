@@ -16,9 +16,24 @@ export interface DtypeTraits {
 
 /** The dtypes of ONNX outputs, the most precise first. */
 export const dtypes: Readonly<Record<Dtype, DtypeTraits>> = {
-  fp32: { floatType: "float32", projections: "float", fileName: "model.onnx", deltaFileName: "model_delta.onnx" },
-  fp16: { floatType: "float16", projections: "float", fileName: "model_fp16.onnx", deltaFileName: "model_fp16_delta.onnx" },
-  q4: { floatType: "float32", projections: "q4", fileName: "model_q4.onnx", deltaFileName: "model_q4_delta.onnx" },
+  fp32: {
+    floatType: "float32",
+    projections: "float",
+    fileName: "model.onnx",
+    deltaFileName: "model_delta.onnx",
+  },
+  fp16: {
+    floatType: "float16",
+    projections: "float",
+    fileName: "model_fp16.onnx",
+    deltaFileName: "model_fp16_delta.onnx",
+  },
+  q4: {
+    floatType: "float32",
+    projections: "q4",
+    fileName: "model_q4.onnx",
+    deltaFileName: "model_q4_delta.onnx",
+  },
 };
 
 /** The first of `candidates` that a checkpoint can be in, if any: checkpoints hold floats. */

@@ -5,9 +5,9 @@ import type { Emitter } from "../emitter.js";
 import type { Anchors } from "./anchors.js";
 import { chunkLevels, paddingOf } from "./chunk-levels.js";
 import { emitAnchoredQueries } from "./emit-anchored-queries.js";
-import { emitRunScores } from "./emit-run-scores.js";
 import { type CachedHalf, emitPaddedHalf } from "./emit-joint-cache.js";
 import type { JointReaders } from "./emit-readers.js";
+import { emitRunScores } from "./emit-run-scores.js";
 import { jointShape } from "./joint-shape.js";
 
 export declare namespace emitAnchoredJoint {

@@ -66,7 +66,10 @@ function emitAnchoredStep(
   const { weights, readers, bias, positions } = options;
   const { heads, softCap } = weights;
   const latent = jointShape(weights);
-  const parts = [emitPastScores(e, queries, rows.past, options), emitOwnScores(e, queries, rows.fresh, options)];
+  const parts = [
+    emitPastScores(e, queries, rows.past, options),
+    emitOwnScores(e, queries, rows.fresh, options),
+  ];
   const raw = e.node("Concat", "scores/Concat", parts, { attributes: { axis: 3 } });
   const scores = softCap === undefined ? raw : emitSoftCap(e.at("scores"), raw, softCap);
   const shares = emitSoftmax(e.at("softmax"), scores, heads, latent.heads, bias);

@@ -30,10 +30,7 @@ export function emitJointCache(
     });
     return { name, past, fresh, present };
   };
-  return [
-    half("key", 0, keys.size),
-    half("value", keys.size, rank),
-  ];
+  return [half("key", 0, keys.size), half("value", keys.size, rank)];
 }
 
 /** The same half with empty slots behind it, so that its length is a multiple of `multiple`. */
