@@ -27,7 +27,9 @@ export function emitDeltaTokenIds(e: Emitter, inputs: DeltaInputs, keyPositions:
     return e.node("Range", "query/slots/Range", [inputs.pastLength(), end, int64(1)]);
   });
   const allSlots = once(() => {
-    const pastSlots = e.node("Range", "past/slots/Range", [int64(0), past(), int64(1)]);
+    const range = e.node("Range", "past/slots/Range", [int64(0), past(), int64(1)]);
+    // Empty slots may lie beyond the last position that tables have a row for.
+    const pastSlots = e.node("Min", "past/slots/Min", [range, inputs.pastLength()]);
     return e.node("Concat", "key/slots/Concat", [pastSlots, newSlots()], { attributes: { axis: 0 } });
   });
   const allPlaces = once(() => emitReal(e.at("key"), keyPositions()));
