@@ -85,7 +85,11 @@ describe("latents that lose something are read as plain loops read them", () => 
 });
 
 /** All tokens at once, and one after the other behind the first few. */
-async function readsAs(expected: Float32Array | Float64Array, lm: CausalLM, tokens: readonly number[]): Promise<void> {
+async function readsAs(
+  expected: Float32Array | Float64Array,
+  lm: CausalLM,
+  tokens: readonly number[],
+): Promise<void> {
   const { data } = await lm.forward(tokens);
   expect(relativeError(data, expected)).toBeLessThan(TOLERANCE);
   const state = lm.createState();

@@ -43,9 +43,11 @@ export function onnxOutput(options: onnxOutput.Options): OnnxOutput {
     fileName,
     dataFiles,
     async begin(embedding) {
+      const shared = { ...options, embedding, weights };
+      const metadata = { ...options.metadata, delta_graph: deltaFileName };
       graphs = [
-        [fileName, createDecoderGraph({ ...options, form: standardForm(attention), embedding, weights })],
-        [deltaFileName, createDecoderGraph({ ...options, form: deltaForm, embedding, weights })],
+        [fileName, createDecoderGraph({ ...shared, form: standardForm(attention), metadata })],
+        [deltaFileName, createDecoderGraph({ ...shared, form: deltaForm })],
       ];
       await data.drain();
     },
