@@ -21,12 +21,8 @@ export const arrows: Readonly<Record<string, Arrows>> = {
   linalg: { to: [], outside: ["ml-matrix"] },
   safetensors: { to: [], outside: ["@petamoriken/float16"] },
   onnx: { to: [], outside: ["@bufbuild/protobuf", "onnx-buf"] },
-<<<<<<< HEAD
   autodiff: { to: ["onnx"], outside: [] },
-  runtime: { to: [], outside: ["onnxruntime-common"] },
-=======
   runtime: { to: ["safetensors"], outside: ["onnxruntime-common"] },
->>>>>>> a007d5c (feat(runtime): save and load caches, go on in a state without reading it again)
   "runtime-node": { to: ["runtime"], outside: ["onnxruntime-node"] },
   "runtime-web": { to: ["runtime"], outside: ["onnxruntime-web"] },
   calibration: { to: ["linalg", "runtime", "safetensors"], outside: [] },
