@@ -27,6 +27,8 @@ export interface TensorMemory {
   allocate(type: "float32" | "float16", dims: readonly number[]): Tensor;
   /** Copies the first `tokens` of every head from one cache `[B, heads, T, size]` to one of another `T`. */
   copyTokens(from: Tensor, to: Tensor, tokens: number): void;
+  /** The numbers of a float32 tensor that lies there; absent where nothing but a run can read it. */
+  read?(tensor: Tensor): Promise<Float32Array>;
 }
 
 /** A loaded model, whichever ONNX Runtime runs it. */

@@ -23,7 +23,8 @@ export const arrows: Readonly<Record<string, Arrows>> = {
   onnx: { to: [], outside: ["@bufbuild/protobuf", "onnx-buf"] },
   autodiff: { to: ["onnx"], outside: [] },
   runtime: { to: ["safetensors"], outside: ["onnxruntime-common"] },
-  "runtime-node": { to: ["runtime"], outside: ["onnxruntime-node"] },
+  // Its few graphs that move memory of a GPU are built where they run.
+  "runtime-node": { to: ["onnx", "runtime"], outside: ["onnxruntime-node"] },
   "runtime-web": { to: ["runtime"], outside: ["onnxruntime-web"] },
   calibration: { to: ["linalg", "runtime", "safetensors"], outside: [] },
   decoder: { to: ["onnx", "rope", "runtime", "safetensors"], outside: [] },

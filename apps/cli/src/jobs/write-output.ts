@@ -6,6 +6,7 @@ import { throwIfAborted } from "@kvfold/runtime";
 import { sayInstead } from "../files/say-instead.js";
 import type { Existing } from "../files/whole-file.js";
 import type { FoundModel } from "../models/find-model.js";
+import type { OpenedDevice } from "../models/open-device.js";
 import { writeFolder } from "../models/write-folder.js";
 import { type CalibrationText, describeText } from "../tokens/calibration-windows.js";
 import { readVersion } from "../version.js";
@@ -16,6 +17,7 @@ export interface FoldWork {
   readonly model: FoundModel;
   readonly checkpoint: Checkpoint;
   readonly plan: FoldPlan;
+  readonly opened: OpenedDevice;
   readonly started: number;
 }
 
@@ -70,7 +72,7 @@ export async function writeOutput(
 
 async function writeFolded(
   { saveMoments }: OutputOptions,
-  { model, checkpoint, plan, started }: FoldWork,
+  { model, checkpoint, plan, opened, started }: FoldWork,
   { text, moments, journal, to }: FoldSource & { readonly to: string },
   context: JobContext,
 ): Promise<WrittenOutput> {
@@ -79,11 +81,13 @@ async function writeFolded(
     measured[layer] = stage;
   };
   const { notices } = checkpoint;
-  const record = (report: writeModel.Report) => createRecord({ model, notices, text, report, started });
+  const record = (report: writeModel.Report) =>
+    createRecord({ model, notices, text, report, started, device: opened.device });
   const report = await writeFolder(
     {
       checkpoint,
       plan,
+      provider: opened.provider,
       from: model.path,
       to,
       record,
@@ -103,10 +107,18 @@ interface RecordParts {
   readonly text: CalibrationText | undefined;
   readonly report: writeModel.Report;
   readonly started: number;
+  readonly device: OpenedDevice["device"];
 }
 
 /** What `kvfold.json` holds beside the plan. */
-function createRecord({ model, notices, text, report, started }: RecordParts): Record<string, unknown> {
+function createRecord({
+  model,
+  notices,
+  text,
+  report,
+  started,
+  device,
+}: RecordParts): Record<string, unknown> {
   return {
     kvfold: readVersion(),
     model: model.title,
@@ -114,6 +126,7 @@ function createRecord({ model, notices, text, report, started }: RecordParts): R
     ...(notices.length === 0 ? {} : { notices }),
     created: new Date().toISOString(),
     seconds: secondsSince(started),
+    device,
     reference: findMethod(report.plan.method).reference,
     calibration: text === undefined ? null : describeText(text),
     retained: report.retained,

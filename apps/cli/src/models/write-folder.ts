@@ -2,18 +2,14 @@ import { spillingHiddenStates } from "@kvfold/calibration/node";
 import type { FoldProgress } from "@kvfold/converter";
 import { workerBlockMath, writeModel } from "@kvfold/converter/node";
 import { throwIfAborted } from "@kvfold/runtime";
-import { nodeProvider } from "@kvfold/runtime-node";
 import { sayInstead, UNNAMED_GRAPH } from "../files/say-instead.js";
 import type { JobContext, Progress } from "../jobs/job.js";
 
 const ABORT_POLL_MILLISECONDS = 100;
 
-/** Writes a folded model to an empty folder, with ONNX Runtime for Node and spill files in that folder. */
+/** Writes a folded model to an empty folder, with a thread for linear algebra and spill files in that folder. */
 export async function writeFolder(
-  options: Omit<
-    writeModel.Options,
-    "provider" | "math" | "hiddenStates" | "onBudget" | "onProgress" | "signal"
-  >,
+  options: Omit<writeModel.Options, "math" | "hiddenStates" | "onBudget" | "onProgress" | "signal">,
   { onProgress, signal }: JobContext,
 ): Promise<writeModel.Report> {
   const { layers } = options.checkpoint.config.shape;
@@ -28,7 +24,6 @@ export async function writeFolder(
     return await sayInstead(blocks, () =>
       writeModel({
         ...options,
-        provider: nodeProvider(),
         math,
         hiddenStates: spillingHiddenStates({ folder: options.to }),
         onBudget: ({ done, total }) => onProgress({ label: `budget: layer ${done}/${total}`, done, total }),
