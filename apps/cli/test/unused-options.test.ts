@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { nodeProvider } from "@kvfold/runtime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { evaluateModels } from "../src/jobs/evaluate.js";
 import { foldCheckpoint } from "../src/jobs/fold.js";
@@ -22,6 +23,8 @@ beforeAll(async () => {
   files = [tokenFile(await writeTinyTokens(join(root, "tokens.u16")))];
 });
 afterAll(() => removeFolder(root));
+
+const provider = nodeProvider();
 
 const listening = () => {
   const notices: string[] = [];

@@ -1,3 +1,4 @@
+import { availableParallelism, freemem } from "node:os";
 import type { StageMoments } from "@kvfold/calibration";
 import { type FoldPlan, findMethod } from "@kvfold/converter";
 import { createPendingFolder, type FolderJournal, type writeModel } from "@kvfold/converter/node";
@@ -7,7 +8,7 @@ import { sayInstead } from "../files/say-instead.js";
 import type { Existing } from "../files/whole-file.js";
 import type { FoundModel } from "../models/find-model.js";
 import type { OpenedDevice } from "../models/open-device.js";
-import { writeFolder } from "../models/write-folder.js";
+import { type WriteOptions, writeFolder } from "../models/write-folder.js";
 import { type CalibrationText, describeText } from "../tokens/calibration-windows.js";
 import { readVersion } from "../version.js";
 import type { JobContext } from "./job.js";
@@ -88,6 +89,7 @@ async function writeFolded(
       checkpoint,
       plan,
       provider: opened.provider,
+      ...besideGpu(opened),
       from: model.path,
       to,
       record,
@@ -99,6 +101,17 @@ async function writeFolded(
     context,
   );
   return { plan: report.plan, measured };
+}
+
+/** Streams of hidden states may each take this share of the free memory where a GPU works on them faster than files. */
+const STREAM_SHARE = 1 / 16;
+const LEAST_STREAM_BYTES = 512 * 2 ** 20;
+
+/** While a model runs on a GPU, the cores and the memory of the CPU are free. */
+function besideGpu({ device }: OpenedDevice): Pick<WriteOptions, "algebraThreads" | "memoryBytes"> {
+  if (device === "cpu") return {};
+  const memoryBytes = Math.max(LEAST_STREAM_BYTES, freemem() * STREAM_SHARE);
+  return { algebraThreads: availableParallelism(), memoryBytes };
 }
 
 interface RecordParts {
