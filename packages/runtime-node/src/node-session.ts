@@ -145,11 +145,13 @@ class NodeSession implements Session {
       async ([name, tensor]) => [name, await resolve(tensor)] as const,
     );
     const results = await this.#run(Object.fromEntries(await Promise.all(entries)), resolved);
+    const wanted = namesOf(fetches, this.outputs);
+    for (const [name, result] of Object.entries(results))
+      if (!wanted.includes(name) && result.location === "gpu-buffer") result.dispose();
     return Object.fromEntries(
-      namesOf(fetches, this.outputs).map((name) => {
+      wanted.map((name) => {
         const result = results[name]!;
-        if (result.location !== "gpu-buffer") return [name, result];
-        return [name, targets.get(name) ?? gpu.adopt(result)];
+        return [name, result.location === "gpu-buffer" ? (targets.get(name) ?? gpu.adopt(result)) : result];
       }),
     );
   }
