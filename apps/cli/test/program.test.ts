@@ -76,6 +76,21 @@ describe("kvfold fold", () => {
     expect(output).toEqual(["{}\n"]);
   });
 
+  it.each([
+    "fold m --keep 1 -o o",
+    "generate m --prompt p",
+    "bench m",
+    "eval m --text t",
+    "eval m --probe copy",
+  ])("says to %s what runs the model", async (command) => {
+    const on = "--device webgpu --threads 2".split(" ");
+    const { calls } = await run(...command.split(" "), ...on);
+    expect(calls[0]!.options).toMatchObject({ device: "webgpu", threads: 2 });
+    await expect(run(...command.split(" "), "--device", "vulkan")).rejects.toThrow(
+      /Allowed choices are auto, /,
+    );
+  });
+
   it("knows the budgets, and no others", async () => {
     const { calls } = await run("fold", "m", "--keep", "1/2", "--budget", "knapsack", "--dry-run", "--json");
     expect(calls).toMatchObject([{ options: { budget: "knapsack" } }]);

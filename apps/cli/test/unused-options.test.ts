@@ -116,7 +116,9 @@ describe("messages about a checkpoint that is run", () => {
     const found = await findModels([model], undefined, quietContext);
     const failing = (text: (folder: string) => string) =>
       failureOf(
-        withModels(found, { provider }, quietContext, ([opened]) => Promise.reject(new Error(text(opened!.folder)))),
+        withModels(found, { provider }, quietContext, ([opened]) =>
+          Promise.reject(new Error(text(opened!.folder))),
+        ),
       );
     const run = await failing((folder) => `run: failed on ${folder}/onnx/model.onnx: no`);
     expect(run.message).toBe(`run: failed on ${model}: no`);
