@@ -83,7 +83,7 @@ describe("kvfold fold", () => {
     "eval m --text t",
     "eval m --probe copy",
   ])("says to %s what runs the model", async (command) => {
-    const on = "--device webgpu --threads 2".split(" ");
+    const on = "--device webgpu --threads 2 --json".split(" ");
     const { calls } = await run(...command.split(" "), ...on);
     expect(calls[0]!.options).toMatchObject({ device: "webgpu", threads: 2 });
     await expect(run(...command.split(" "), "--device", "vulkan")).rejects.toThrow(
