@@ -3,7 +3,7 @@ import { createGraphBuilder, type GraphBuilder, tensorValue } from "@kvfold/onnx
 /** Types of numbers in caches and sums. */
 export type FloatType = "float32" | "float16";
 
-export const floatBytes = (type: FloatType): number => (type === "float16" ? 2 : 4);
+const floatBytes = (type: FloatType): number => (type === "float16" ? 2 : 4);
 
 /** As many zeros as `shape [1]` says: `y`. */
 export const zerosGraph = (type: FloatType): Uint8Array =>
