@@ -21,4 +21,6 @@ it("says which device auto took, and nothing of one that was asked for", async (
   expect(notices).toEqual([]);
   const { device } = await openDevice({ device: "auto" }, { onNotice });
   expect(notices).toEqual([expect.stringMatching(new RegExp(`^device: ${device}, `))]);
+  await openDevice({ device: "auto", quiet: true }, { onNotice });
+  expect(notices).toHaveLength(1);
 });

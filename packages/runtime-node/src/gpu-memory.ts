@@ -76,7 +76,11 @@ export class GpuMemory implements TensorMemory {
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     return this.#enqueue(async () => {
       if (this.#failure !== undefined) throw this.#failure;
-      return work();
+      try {
+        return await work();
+      } catch (cause) {
+        throw ortFailure("run-failed", "run: ONNX Runtime failed in the memory of the GPU", cause);
+      }
     });
   }
 

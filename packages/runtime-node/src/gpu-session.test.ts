@@ -70,3 +70,21 @@ describe("a session on a GPU", () => {
     await expect(session.run({})).rejects.toMatchObject({ code: "disposed" });
   });
 });
+
+it("refuses a graph with float16 on a GPU without, before anything runs", async () => {
+  const { ort, ...gpu } = fakeGpu();
+  const create = async (bytes: Uint8Array, options: never) => {
+    const session = await ort.InferenceSession.create(bytes, options);
+    const isHalf = session.inputMetadata.some((input) => input.isTensor && input.type === "float16");
+    const fail = () => Promise.reject(new Error("Program Add requires f16"));
+    return isHalf ? Object.assign(session, { run: fail }) : session;
+  };
+  const provider = nodeProvider({
+    ort: { ...ort, InferenceSession: { create } as never },
+    executionProviders: ["webgpu"],
+  });
+  await expect(provider.createSession({ bytes: buildRunningSum("float16") })).rejects.toThrow(
+    /computes with float16, and webgpu does not here .*: use a float32/,
+  );
+  expect(gpu.held.size).toBe(0);
+});

@@ -16,6 +16,7 @@ import { GpuMemory } from "./gpu-memory.js";
 import { ortFailure } from "./ort-failure.js";
 import type { OrtNode } from "./ort-node.js";
 import { type PresentOutputs, readPresents } from "./present-outputs.js";
+import { probe } from "./probe.js";
 
 /** Only fatal messages: what else ONNX Runtime would print arrives as an error anyway. */
 const LOG_FATAL = 4;
@@ -41,6 +42,7 @@ export async function openSession(
     const onGpu = options.executionProviders.includes("webgpu");
     const presents = onGpu ? await readPresents(source) : NO_PRESENTS;
     const session = await create(ort, source, { ...toOrtOptions(options), ...presents.locations });
+    if (onGpu) await requireFloat16(ort, session, label);
     const device = { executionProviders: ["webgpu"], logSeverityLevel: LOG_FATAL } as const;
     const memory = onGpu ? new GpuMemory({ ort, session: device }) : undefined;
     // Other devices take caches from the CPU and give them back to it: nothing is written where it lies.
@@ -50,6 +52,18 @@ export async function openSession(
   } catch (cause) {
     throw ortFailure("session-failed", `createSession: ONNX Runtime refused ${label}`, cause);
   }
+}
+
+/** A GPU without float16 takes such a graph all the same, and fails in the middle of its first run. */
+async function requireFloat16(ort: OrtNode, session: InferenceSession, label: string): Promise<void> {
+  if (!session.inputMetadata.some((input) => input.isTensor && input.type === "float16")) return;
+  const failure = await probe(ort, "webgpu", "float16");
+  if (failure === undefined) return;
+  await session.release();
+  throw new RuntimeError(
+    "session-failed",
+    `createSession: ${label} computes with float16, and webgpu does not here (${failure}): use a float32 or four-bit graph, or the CPU`,
+  );
 }
 
 const NO_PRESENTS: PresentOutputs = { areLeft: false, locations: {} };

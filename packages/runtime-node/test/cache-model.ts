@@ -21,11 +21,11 @@ export function buildGrowingCache(): Uint8Array {
 }
 
 /** A sum so far: `total [3] = before [3] + x [3]`. */
-export function buildRunningSum(): Uint8Array {
+export function buildRunningSum(type: "float32" | "float16" = "float32"): Uint8Array {
   const graph = createGraphBuilder({ graphName: "sum", opsets: { "": 21 } });
-  graph.input("x", "float32", [3]);
-  graph.input("before", "float32", [3]);
+  graph.input("x", type, [3]);
+  graph.input("before", type, [3]);
   graph.nodeWithOutputs("Add", ["before", "x"], ["total"], { name: "add" });
-  graph.output("total", "float32", [3]);
+  graph.output("total", type, [3]);
   return graph.toBytes();
 }

@@ -18,4 +18,8 @@ export const addDeviceOptions = (command: Command): Command =>
     .option("--threads <count>", "threads of the CPU (default: one for each core)", wholeNumber(1));
 
 /** What they say. */
-export const deviceOf = ({ device, threads }: DeviceFlags): DeviceOptions => ({ device, threads });
+export const deviceOf = ({ device, threads, quiet }: DeviceFlags): DeviceOptions => ({
+  device,
+  threads,
+  quiet,
+});

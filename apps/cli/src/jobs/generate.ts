@@ -49,11 +49,15 @@ export declare namespace generateText {
  * @throws {CliError} `insufficient-text` for a prompt without a token; and the errors of `readPrompt` and of the runtime.
  */
 export async function generateText(
-  { model, hub, dtype, prompt, chat, device: wanted, threads, ...options }: generateText.Options,
+  { model, hub, dtype, prompt, chat, device: wanted, threads, quiet, ...options }: generateText.Options,
   context: JobContext,
 ): Promise<generateText.Result> {
   tellUnused(options, context);
-  const { device, provider } = await openDevice({ device: wanted, threads }, context, floatType(dtype));
+  const { device, provider } = await openDevice(
+    { device: wanted, threads, quiet },
+    context,
+    floatType(dtype),
+  );
   const [found] = await findModels([model], hub, context);
   const tokens = await promptTokens(found!, dtype, { prompt, chat });
   return withModels([found!], { provider, dtype }, context, async ([opened]) => ({
