@@ -42,8 +42,10 @@ export declare namespace nodeProvider {
  * ```
  */
 export function nodeProvider(options: nodeProvider.Options = {}): SessionProvider {
+  const { executionProviders = ["cpu"] } = options;
   return {
     name: "onnxruntime-node",
+    graph: executionProviders.every((provider) => provider === "cpu") ? "delta" : "standard",
     createSession: (source, session) => createSession(options, source, session),
   };
 }
