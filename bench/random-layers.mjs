@@ -76,23 +76,6 @@ export function latentLayer(config, groups, share = SHARE) {
   };
 }
 
-/** Keys have 5/16 of the bytes, rounded to eights. */
-export function lateLayer(config, groups) {
-  const { heads, kvHeads, headDim } = config.shape;
-  const rank = rankOf(config.shape, groups);
-  const keys = { heads: groups, size: 8 * Math.round((rank * 5) / 16 / 8) };
-  const values = { heads: groups, size: rank - keys.size };
-  return {
-    ...originalLayer(config),
-    keys,
-    values,
-    key: linear(config.shape.hiddenSize, groups * keys.size),
-    value: linear(config.shape.hiddenSize, groups * values.size),
-    output: linear(heads * values.size, config.shape.hiddenSize),
-    expanded: { encode: undefined, decode: random(keys.size * kvHeads * headDim) },
-  };
-}
-
 export function jointLayer(config, groups, chunkOf) {
   const { heads, kvHeads, headDim } = config.shape;
   const rank = rankOf(config.shape, groups);

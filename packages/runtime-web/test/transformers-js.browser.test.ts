@@ -24,7 +24,7 @@ const COUNTS = { wasm: 12, webgpu: 3 } as const;
 const models = {
   original: { keep: "1", dtypes: ["fp32"] },
   latent: { keep: "1/2", method: "latent", heal: "none", dtypes: ["fp32", "q4"] },
-  unrotated: { keep: "1/4", method: "latent-pre-rope", heal: "none", dtypes: ["fp32"] },
+  anchored: { keep: "1/4", method: "anchored", heal: "none", dtypes: ["fp32"] },
   grouped: { keep: "1/4", method: "svd-a", dtypes: ["fp32"] },
 } as const;
 
@@ -32,7 +32,7 @@ const cases = [
   ["wasm", "original", "fp32", "model.onnx"],
   ["wasm", "latent", "fp32", "model.onnx"],
   ["wasm", "latent", "q4", "model_q4.onnx"],
-  ["wasm", "unrotated", "fp32", "model.onnx"],
+  ["wasm", "anchored", "fp32", "model.onnx"],
   ["wasm", "grouped", "fp32", "model.onnx"],
   ["webgpu", "original", "fp32", "model.onnx"],
   ["webgpu", "latent", "fp32", "model.onnx"],
