@@ -4,7 +4,6 @@ import {
   createBlockMath,
   type FoldProgress,
   onnxProducts,
-  planFold,
   writeFiles,
 } from "@kvfold/converter";
 import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
@@ -14,6 +13,7 @@ import { blobFolder } from "../models/blob-folder.js";
 import { memoryTarget } from "../models/memory-target.js";
 import { documentTokens, readTokenizer } from "../models/text-tokenizer.js";
 import type { FoldRequest, FoldResult, LayerEnergy } from "./fold-request.js";
+import { planRequest, windowLength } from "./plan-request.js";
 
 const FRACTIONS = [0.125, 0.25, 0.5];
 /** Full decompositions of more than this take minutes, and a picture is not worth them. */
@@ -33,8 +33,7 @@ export async function foldFiles(
   const started = performance.now();
   const source = blobFolder(request.name, request.files);
   const checkpoint = await openCheckpoint(source);
-  const { keep, method } = request;
-  const asked = planFold(checkpoint.config, { keep, ...(method && { method }), formats: ["onnx"] });
+  const asked = planRequest(request, checkpoint.config);
   const windows = await calibrationWindows(request, checkpoint);
   const { target, files } = memoryTarget();
   const energy: LayerEnergy[] = [];
@@ -67,12 +66,13 @@ export async function foldFiles(
 }
 
 async function calibrationWindows(
-  { files, calibration }: FoldRequest,
+  request: FoldRequest,
   { config }: Checkpoint,
 ): Promise<readonly Int32Array[] | undefined> {
-  if (calibration === undefined) return undefined;
+  const { files, calibration } = request;
+  const length = windowLength(request, config);
+  if (calibration === undefined || length === undefined) return undefined;
   const { text, windows: count } = calibration;
-  const length = Math.min(calibration.length, config.shape.maxPositions);
   const tokenizer = await readTokenizer(files);
   const tokens = documentTokens(tokenizer, text, count * (length + 1));
   const cut = tokenWindows(tokens, {
@@ -84,8 +84,8 @@ async function calibrationWindows(
 }
 
 function layerEnergy(measured: StageMoments): LayerEnergy | undefined {
-  const { keysAndValues: both } = measured;
-  const { keys, values } = both === undefined ? measured : apart(both);
+  const { keysAndValues: both, keysBeforeRope } = measured;
+  const { keys = keysBeforeRope, values } = both === undefined ? measured : apart(both);
   if (keys === undefined || values === undefined || keys.width > MAX_ENERGY_WIDTH) return undefined;
   const shares = (moments: StageMoments[string]) =>
     energyShares(symmetricEigen(secondMoment(moments)).values, FRACTIONS);
