@@ -327,8 +327,10 @@ describe("usage errors", () => {
 
   it("never draw over a file that came while the model was measured", async () => {
     const svg = join(await temporaryFolder(), "energy.svg");
-    const layer = { layer: 0, keysBeforeRope: null, keys: [0.5], values: [0.5] };
-    const { host } = recordingHost({ energy: { fractions: [0.5], layers: [layer], windows: 1, window: 2 } });
+    const lost = { apart: [0.5], joint: [0.5], unturned: null };
+    const layer = { layer: 0, keysBeforeRope: null, keys: [0.5], values: [0.5], lost };
+    const energy = { fractions: [0.5], layers: [layer], lost, chunk: 8, windows: 1, window: 2 };
+    const { host } = recordingHost({ energy });
     const racing = {
       ...host,
       run: async (...args: Parameters<CommandHost["run"]>) => {

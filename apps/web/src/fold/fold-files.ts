@@ -7,7 +7,7 @@ import {
   writeFiles,
 } from "@kvfold/converter";
 import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
-import { energyShares, secondMoment, sliceMoments, symmetricEigen } from "@kvfold/linalg";
+import { energyShares, secondMoment, sliceMoments, symmetricEigenvalues } from "@kvfold/linalg";
 import type { SessionProvider } from "@kvfold/runtime";
 import { blobFolder } from "../models/blob-folder.js";
 import { memoryTarget } from "../models/memory-target.js";
@@ -88,7 +88,7 @@ function layerEnergy(measured: StageMoments): LayerEnergy | undefined {
   const { keys = keysBeforeRope, values } = both === undefined ? measured : apart(both);
   if (keys === undefined || values === undefined || keys.width > MAX_ENERGY_WIDTH) return undefined;
   const shares = (moments: StageMoments[string]) =>
-    energyShares(symmetricEigen(secondMoment(moments)).values, FRACTIONS);
+    energyShares(symmetricEigenvalues(secondMoment(moments)), FRACTIONS);
   return { keys: shares(keys), values: shares(values) };
 }
 
