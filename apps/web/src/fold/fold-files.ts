@@ -1,4 +1,4 @@
-import { type StageMoments, tokenWindows } from "@kvfold/calibration";
+import { tokenWindows } from "@kvfold/calibration";
 import {
   allocateBudget,
   createBlockMath,
@@ -7,17 +7,13 @@ import {
   writeFiles,
 } from "@kvfold/converter";
 import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
-import { energyShares, secondMoment, sliceMoments, symmetricEigenvalues } from "@kvfold/linalg";
 import type { SessionProvider } from "@kvfold/runtime";
 import { blobFolder } from "../models/blob-folder.js";
 import { memoryTarget } from "../models/memory-target.js";
 import { documentTokens, readTokenizer } from "../models/text-tokenizer.js";
 import type { FoldRequest, FoldResult, LayerEnergy } from "./fold-request.js";
+import { layerEnergy } from "./layer-energy.js";
 import { planRequest, windowLength } from "./plan-request.js";
-
-const FRACTIONS = [0.125, 0.25, 0.5];
-/** Full decompositions of more than this take minutes, and a picture is not worth them. */
-const MAX_ENERGY_WIDTH = 1024;
 
 export interface FoldWatcher {
   readonly onProgress: (progress: FoldProgress, layers: number) => void;
@@ -52,7 +48,8 @@ export async function foldFiles(
       record: () => ({ model: request.name, windows: windows?.length ?? 0 }),
       onProgress: (progress) => onProgress(progress, checkpoint.config.shape.layers),
       onMoments: (layer, moments) => {
-        const shares = layerEnergy(moments);
+        const { config } = checkpoint;
+        const shares = layerEnergy({ config, plan, layer, moments, window: windows?.[0]?.length ?? 1 });
         if (shares === undefined) return;
         energy[layer] = shares;
         onEnergy(layer, shares);
@@ -82,18 +79,3 @@ async function calibrationWindows(
   });
   return cut.slice(0, count).map((ids) => ids.subarray(0, length));
 }
-
-function layerEnergy(measured: StageMoments): LayerEnergy | undefined {
-  const { keysAndValues: both, keysBeforeRope } = measured;
-  const { keys = keysBeforeRope, values } = both === undefined ? measured : apart(both);
-  if (keys === undefined || values === undefined || keys.width > MAX_ENERGY_WIDTH) return undefined;
-  const shares = (moments: StageMoments[string]) =>
-    energyShares(symmetricEigenvalues(secondMoment(moments)), FRACTIONS);
-  return { keys: shares(keys), values: shares(values) };
-}
-
-/** Keys before the rotation and values, which are measured side by side. */
-const apart = (both: StageMoments[string]): StageMoments => ({
-  keys: sliceMoments(both, 0, both.width / 2),
-  values: sliceMoments(both, both.width / 2, both.width),
-});
