@@ -16,7 +16,6 @@ export {
   readCacheLayout,
 } from "./cache-layout.js";
 export { type CausalLM, createCausalLM } from "./causal-lm.js";
-export { checkTokenizerFile } from "./check-tokenizer-file.js";
 export { compareModels, type WindowComparison } from "./compare-models.js";
 export { type CopyScore, copyProbe, type TokenScore } from "./copy-probe.js";
 export { type CopySource, randomPassages, randomTokens } from "./copy-probe-source.js";
@@ -55,6 +54,7 @@ export {
   type TensorMemory,
 } from "./port.js";
 export { createRandom, type Random } from "./random.js";
+export { readTextTokenizer, type TokenizerFiles } from "./read-text-tokenizer.js";
 export { type RetrievalItem, type RetrievalScore, retrievalProbe } from "./retrieval-probe.js";
 export { RuntimeError, type RuntimeErrorCode } from "./runtime-error.js";
 export { argmax, sampleToken } from "./sampling.js";

@@ -13,6 +13,7 @@
  * - `disposed`: a session or a decoding state was used after `dispose()`.
  * - `busy`: a decoding state was used while it was still working on another call.
  * - `unsupported-model`: the graph's inputs or outputs are not those of a decoder with a cache.
+ * - `malformed-tokenizer`: a model's tokenizer is missing, broken or of an unknown kind.
  * - `too-many-positions`: more tokens than the model, or the cache, has positions for.
  * - `invalid-argument`: an option or a token id outside its range.
  * - `invalid-logits`: logits that are no distribution (NaN, or no finite entry).
@@ -30,6 +31,7 @@ export type RuntimeErrorCode =
   | "disposed"
   | "busy"
   | "unsupported-model"
+  | "malformed-tokenizer"
   | "too-many-positions"
   | "invalid-argument"
   | "invalid-logits";

@@ -14,9 +14,10 @@ const config = (kvHeads: number) => {
   return readConfig(JSON.stringify({ ...tinyLlama, ...heads }));
 };
 
-function lost(rows: readonly (readonly number[])[], { kvHeads = 1, span = kvHeads, chunk = 2 } = {}) {
+function lost(rows: readonly (readonly number[])[], kvHeads = 1) {
   const model = config(kvHeads);
-  const plan = planFold(model, { keep: "1/2", method: "anchored", chunk, keySpan: span, valueSpan: span });
+  const spans = { keySpan: 1, valueSpan: 1 };
+  const plan = planFold(model, { keep: "1/2", method: "anchored", chunk: 2, ...spans });
   const matrix = createMatrix(rows.length, rows[0]!.length, Float64Array.from(rows.flat()));
   const kept = { keys: [0.5, 0.75], values: [0.25, 0.5] };
   return lostEnergy({
@@ -64,7 +65,7 @@ describe("lostEnergy", () => {
       [0, 0, 0, 0, 0, 1, 0, 0],
       [0, 0, 3, 0, 0, 0, 0, 0],
     ];
-    const { unturned } = lost(rows, { kvHeads: 2, span: 1 });
+    const { unturned } = lost(rows, 2);
     // Keys have 4 + 1 + 9, values 4 + 1: the first group loses its ones.
     expect(unturned![1]).toBeCloseTo((1 / 14 + 1 / 5) / 2, 12);
   });
