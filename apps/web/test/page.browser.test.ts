@@ -106,14 +106,13 @@ describe.skipIf(chromiumPath === undefined)(
 
     it("cancels, and folds again afterwards", async () => {
       await button("Use the embedded prose-6m").click();
-      // Its ranks follow from no measurement, so it gets to the first layer sooner.
-      await page.getByLabel("Method").selectOption("latent");
       await startFold("1/4");
-      await page.getByText(/^layer 1 of 6/).waitFor();
+      await page.getByText(/^layer 2 of 6/).waitFor();
       await button("Cancel").click();
       await expect.poll(() => button("Fold").isEnabled()).toBe(true);
       expect(await page.locator(".results li").count()).toBe(0);
       await expect.poll(() => page.workers().length, { timeout: 20_000 }).toBe(0);
+      await page.getByLabel("Method").selectOption("latent");
       await startFold("1/4");
       await page.getByText(/^layer 1 of 6/).waitFor();
       await button("Cancel").click();
