@@ -21,7 +21,7 @@ export async function readPresents(source: ModelSource): Promise<PresentOutputs>
   const bytes = "path" in source ? await readFile(source.path) : source.bytes;
   const { outputs } = readModel(bytes);
   const presents = outputs.filter(({ name }) => name.startsWith("present."));
-  const areLeft = presents.some(({ dims }) => dims[2] !== IN_PLACE_DIMENSION);
+  const areLeft = presents.some(({ dims }) => dims?.[2] !== IN_PLACE_DIMENSION);
   if (!areLeft) return { areLeft, locations: {} };
   const onGpu = presents.map(({ name }) => [name, "gpu-buffer"] as const);
   return { areLeft, locations: { preferredOutputLocation: Object.fromEntries(onGpu) } };
