@@ -1,5 +1,5 @@
 /**
- * One decode step of one layer's attention with a long cache: the original, `latent`, `latent-pre-rope`, and joint latents
+ * One decode step of one layer's attention with a long cache: the original, `latent`, and joint latents
  * over chunk sizes and spans, at equal bytes of cache. All graphs of a shape run in turn, so that a busy machine slows them
  * alike; medians, in milliseconds. Each cell is the step with the whole cache as outputs, which Node copies, and, in
  * brackets, with none of it. Random weights; the layer's projections are small and the same for all.
@@ -17,7 +17,6 @@ import {
   configOf,
   decoderOf,
   jointLayer,
-  lateLayer,
   latentLayer,
   originalLayer,
   random,
@@ -118,7 +117,6 @@ function rowsOf(config, { groups }) {
     ["original, GroupQueryAttention", () => [originalLayer(config), "group-query"], [0]],
     ["original, MatMul and Softmax", () => [originalLayer(config), "plain"], [0]],
     ["`latent`", (count) => [latentLayer(config, count), "group-query"], groups],
-    ["`latent-pre-rope`", (count) => [lateLayer(config, count), "plain"], groups],
     ...Object.entries(chunkings).map(([label, chunkOf]) => [
       label,
       (count) => [jointLayer(config, count, chunkOf), "plain"],

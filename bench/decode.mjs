@@ -1,83 +1,127 @@
 /**
- * Decode speed of prose-27m folded to 1/4 with a long cache, as ratios: folded (`latent`, and `latent-pre-rope`, which
- * expands its keys) against unfolded in kvfold's runtime, and kvfold's runtime against transformers.js on the same files.
- * Interleaved; medians of ratios.
- * `node bench/decode.mjs [--context 4096] [--tokens 32] [--repeats 7]`
+ * Decode speed with a long cache, float32, as ratios: the original and its folds in kvfold's runtime, transformers.js and
+ * llama.cpp. All read the same text, then decode in turns; medians of ratios within a round.
+ * `node bench/decode.mjs --models FOLDER [--model prose-27m] [--contexts 4096] [--tokens 16] [--repeats 7] [--threads 2]
+ *   [--only NAME,NAME] [--folder FOLDER]`
+ *
+ * `--only` takes parts of the names below; `--folder` keeps the folded models for the next run.
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { AutoModelForCausalLM, env, Tensor } from "@huggingface/transformers";
-import { createCausalLM } from "@kvfold/runtime";
-import { machine, modelFolder } from "./paths.mjs";
-import { calibrationWindows, fold, median, option, provider, withTemporaryFolder } from "./support.mjs";
+import { env } from "@huggingface/transformers";
+import { openKvfold, openLlamaCpp, openTransformersJs } from "./decode/runners.mjs";
+import { machine, modelFolder, textOption } from "./paths.mjs";
+import { calibrationWindows, fold, median, option, withTemporaryFolder } from "./support.mjs";
 
-const context = option("context", 4096);
-const tokens = option("tokens", 32);
-const model = modelFolder("prose-27m");
-const prompt = (await calibrationWindows(Math.ceil((context + 1) / 1024)))
-  .flatMap((window) => [...window])
-  .slice(0, context);
+const name = textOption("model", "prose-27m");
+const contexts = textOption("contexts", "4096").split(",").map(Number);
+const tokens = option("tokens", 16);
+const repeats = option("repeats", 7);
+const threads = option("threads", 2);
+const only = textOption("only");
+env.allowRemoteModels = false;
 
-async function openKvfold(folder) {
-  const session = await provider.createSession({ path: join(folder, "onnx", "model.onnx") });
-  const lm = createCausalLM(session, { initialCapacity: context + 1024 });
-  const state = lm.createState();
-  await state.prefill(prompt);
-  return { decode: (id) => state.decode(id) };
+/** Positions for the prompt and all that is decoded behind it. */
+const maxPositions = Math.max(...contexts) + tokens * (repeats + 1) + 64;
+
+/** How fast a fold decodes does not depend on healing. */
+const models = {
+  original: { keep: "1", formats: ["onnx", "gguf"] },
+  latent: { keep: "1/4", method: "latent", heal: "none" },
+  anchored: { keep: "1/4", heal: "none" },
+  "anchored for speed": { keep: "1/4", heal: "none", chunk: { least: 64, phase: 1.6 } },
+};
+
+const runners = {
+  "original, kvfold": ["original", openKvfold],
+  "latent 1/4, kvfold": ["latent", openKvfold],
+  "anchored 1/4, kvfold": ["anchored", openKvfold],
+  "anchored 1/4 for speed, kvfold": ["anchored for speed", openKvfold],
+  "original, transformers.js": ["original", openTransformersJs],
+  "latent 1/4, transformers.js": ["latent", openTransformersJs],
+  "anchored 1/4, transformers.js": ["anchored", openTransformersJs],
+  "original, llama.cpp, float32 cache": ["original", (options) => openLlamaCpp({ ...options, type: "F32" })],
+  "original, llama.cpp, float16 cache": ["original", (options) => openLlamaCpp({ ...options, type: "F16" })],
+};
+
+const chosen = Object.entries(runners).filter(
+  ([label]) => only === undefined || only.split(",").some((part) => label.includes(part)),
+);
+
+/** Ratios of the first label's speed to the second's. */
+const comparisons = [
+  ["original, kvfold", "original, transformers.js"],
+  ["original, kvfold", "original, llama.cpp, float32 cache"],
+  ["original, kvfold", "original, llama.cpp, float16 cache"],
+  ["latent 1/4, kvfold", "original, kvfold"],
+  ["anchored 1/4, kvfold", "original, kvfold"],
+  ["anchored 1/4 for speed, kvfold", "original, kvfold"],
+  ["latent 1/4, kvfold", "original, transformers.js"],
+  ["anchored 1/4, kvfold", "original, transformers.js"],
+  ["latent 1/4, kvfold", "latent 1/4, transformers.js"],
+  ["anchored 1/4, kvfold", "anchored 1/4, transformers.js"],
+];
+
+async function writeModels(folder) {
+  const windows = await calibrationWindows(4);
+  for (const kind of new Set(chosen.map(([, [model]]) => model))) {
+    const to = join(folder, kind.replaceAll(" ", "-"));
+    const options = { ...models[kind], maxPositions };
+    if (existsSync(to)) continue;
+    await fold(modelFolder(name), to, options, options.keep === "1" ? {} : { windows });
+  }
 }
 
-/** transformers.js's forward with its cache, without its sampling: one step of the model alone. */
-async function openTransformersJs(folder) {
-  env.allowRemoteModels = false;
-  const lm = await AutoModelForCausalLM.from_pretrained(folder, { dtype: "fp32", device: "cpu" });
-  let length = 0;
-  let cache = null;
-  const step = async (ids) => {
-    length += ids.length;
-    const int64 = (values) => new Tensor("int64", BigInt64Array.from(values, BigInt), [1, values.length]);
-    const { logits, ...rest } = await lm({
-      input_ids: int64(ids),
-      attention_mask: int64(Array.from({ length }, () => 1)),
-      past_key_values: cache,
-    });
-    cache = Object.fromEntries(
-      Object.entries(rest).map(([name, value]) => [name.replace("present", "past_key_values"), value]),
-    );
-    return logits;
-  };
-  await step(prompt);
-  return { decode: (id) => step([id]) };
-}
-
-async function measure(runner) {
+/** Tokens a second over one round. */
+async function measure({ decode }) {
   const start = performance.now();
-  for (let i = 0; i < tokens; i++) await runner.decode(17 + i);
+  for (let i = 0; i < tokens; i++) await decode(17 + i);
   return (1000 * tokens) / (performance.now() - start);
 }
 
-await withTemporaryFolder(async (folder) => {
-  const windows = await calibrationWindows(8);
-  const maxPositions = context + 1024;
-  const [whole, folded, expanding] = ["whole", "folded", "expanding"].map((name) => join(folder, name));
-  await fold(model, whole, { keep: "1", maxPositions });
-  await fold(model, folded, { keep: "1/4", method: "latent", heal: "none", maxPositions }, { windows });
-  const unrotated = { keep: "1/4", method: "latent-pre-rope", heal: "none", maxPositions };
-  await fold(model, expanding, unrotated, { windows });
-  const runners = {
-    whole: await openKvfold(whole),
-    folded: await openKvfold(folded),
-    expanding: await openKvfold(expanding),
-    "whole, transformers.js": await openTransformersJs(whole),
-    "folded, transformers.js": await openTransformersJs(folded),
-  };
-  for (const runner of Object.values(runners)) await measure(runner);
-  const speeds = Object.fromEntries(Object.keys(runners).map((name) => [name, []]));
-  for (let repeat = 0; repeat < option("repeats", 7); repeat++) {
-    for (const [name, runner] of Object.entries(runners)) speeds[name].push(await measure(runner));
+async function openAll(folder, prompt) {
+  const opened = {};
+  for (const [label, [model, open]] of chosen) {
+    const start = performance.now();
+    opened[label] = await open({
+      folder: join(folder, model.replaceAll(" ", "-")),
+      prompt,
+      maxPositions,
+      threads,
+    });
+    opened[label].prefill = (1000 * prompt.length) / (performance.now() - start - opened[label].opening);
   }
-  const ratio = (a, b) => median(speeds[a].map((speed, i) => speed / speeds[b][i])).toFixed(2);
-  console.log(`prose-27m, ${context} cached tokens, ${tokens} decoded; ${machine()}`);
-  console.log(`folded to 1/4 against whole: ${ratio("folded", "whole")} x the tokens/s`);
-  console.log(`the same by latent-pre-rope: ${ratio("expanding", "whole")} x`);
-  console.log(`kvfold against transformers.js, whole: ${ratio("whole", "whole, transformers.js")} x`);
-  console.log(`kvfold against transformers.js, folded: ${ratio("folded", "folded, transformers.js")} x`);
-});
+  return opened;
+}
+
+async function report(folder, context) {
+  const windows = await calibrationWindows(Math.ceil(context / 1024));
+  const prompt = windows.flatMap((window) => [...window]).slice(0, context);
+  const opened = await openAll(folder, prompt);
+  const speeds = Object.fromEntries(chosen.map(([label]) => [label, []]));
+  for (const [label] of chosen) await measure(opened[label]);
+  for (let repeat = 0; repeat < repeats; repeat++)
+    for (const [label] of chosen) speeds[label].push(await measure(opened[label]));
+  console.log(
+    `\n${name}, ${context} cached tokens, ${tokens} a round, ${repeats} rounds, ${threads} threads\n`,
+  );
+  for (const [label] of chosen)
+    console.log(
+      `${label}: ${median(speeds[label]).toFixed(1)} tokens/s, prefill ${opened[label].prefill.toFixed(0)}`,
+    );
+  for (const [one, other] of comparisons) {
+    if (speeds[one] === undefined || speeds[other] === undefined) continue;
+    const ratio = median(speeds[one].map((speed, i) => speed / speeds[other][i]));
+    console.log(`${one} / ${other}: ${ratio.toFixed(2)}`);
+  }
+  for (const { close } of Object.values(opened)) await close();
+}
+
+console.error(machine());
+const run = async (folder) => {
+  await writeModels(folder);
+  for (const context of contexts) await report(folder, context);
+};
+const kept = textOption("folder");
+await (kept === undefined ? withTemporaryFolder(run) : run(kept));
+process.exit(0);

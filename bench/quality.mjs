@@ -35,7 +35,7 @@ const models = list("only", "prose-27m,prose-6m,prose-bloom-6m");
 const keeps = list("keeps", "1/2,1/4,1/8");
 const methods = list(
   "methods",
-  "random,mean,svd-w,svd-a,paper,lorc,eigen-attention,commuting,commuting-reallocated,latent,latent-pre-rope",
+  "random,mean,svd-w,svd-a,paper,lorc,eigen-attention,commuting,commuting-reallocated,latent",
 );
 const windows = Number(textOption("windows", "128"));
 const draws = list("draws", "0").map(Number);
@@ -45,8 +45,8 @@ const probes = textOption("copy", "yes") === "yes";
 const dtypeOf = (floatType) => (floatType === "float16" ? "fp16" : "fp32");
 const out = textOption("out", repositoryPath("docs/results.json"));
 
-/** Rotations do not concern BLOOM: its keys are grouped in the paper as in svd-a, and latent before RoPE is latent. */
-const ROTATED_ALONE = ["commuting", "commuting-reallocated", "latent-pre-rope", "paper"];
+/** Rotations do not concern BLOOM: its keys are grouped in the paper as in svd-a. */
+const ROTATED_ALONE = ["commuting", "commuting-reallocated", "paper"];
 const applies = (model, method) => !(model.includes("bloom") && ROTATED_ALONE.includes(method.split("+")[0]));
 
 const rows = existsSync(out) ? JSON.parse(await readFile(out, "utf8")) : [];

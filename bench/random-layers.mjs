@@ -59,11 +59,12 @@ export function originalLayer(config) {
 /** Share of the original's cache that folded layers have. */
 const SHARE = 1 / 4;
 
-export const rankOf = ({ kvHeads, headDim }, groups) => (2 * kvHeads * headDim * SHARE) / groups;
+export const rankOf = ({ kvHeads, headDim }, groups, share = SHARE) =>
+  (2 * kvHeads * headDim * share) / groups;
 
-export function latentLayer(config, groups) {
+export function latentLayer(config, groups, share = SHARE) {
   const { heads, kvHeads, headDim } = config.shape;
-  const size = rankOf(config.shape, groups) / 2;
+  const size = rankOf(config.shape, groups, share) / 2;
   const cache = { heads: groups, size };
   return {
     ...originalLayer(config),
@@ -72,23 +73,6 @@ export function latentLayer(config, groups) {
     value: linear(config.shape.hiddenSize, groups * size),
     output: linear(heads * size, config.shape.hiddenSize),
     rotated: { encode: random(kvHeads * headDim * size), decode: random(heads * headDim * size) },
-  };
-}
-
-/** Keys have 5/16 of the bytes, rounded to eights. */
-export function lateLayer(config, groups) {
-  const { heads, kvHeads, headDim } = config.shape;
-  const rank = rankOf(config.shape, groups);
-  const keys = { heads: groups, size: 8 * Math.round((rank * 5) / 16 / 8) };
-  const values = { heads: groups, size: rank - keys.size };
-  return {
-    ...originalLayer(config),
-    keys,
-    values,
-    key: linear(config.shape.hiddenSize, groups * keys.size),
-    value: linear(config.shape.hiddenSize, groups * values.size),
-    output: linear(heads * values.size, config.shape.hiddenSize),
-    expanded: { encode: undefined, decode: random(keys.size * kvHeads * headDim) },
   };
 }
 
@@ -114,37 +98,40 @@ export function jointLayer(config, groups, chunkOf) {
 
 /** A decoder whose blocks all have this attention, as a model in memory. */
 export function decoderOf(config, attention, kind) {
+  const externalData = [];
+  const store = (_, { bytes }) => {
+    if (bytes.byteLength <= 256) return undefined;
+    const path = `weight-${externalData.length}`;
+    externalData.push({ path, data: bytes });
+    return { path, offset: 0, byteLength: bytes.byteLength };
+  };
+  return { bytes: decoderGraph(config, attention, { kind, dtype: "fp32", store }), externalData };
+}
+
+/** The same as a graph whose weights go to `store`; all blocks have the same ones. */
+export function decoderGraph(config, attention, { kind, dtype, store }) {
   const { hiddenSize, vocabSize, maxPositions } = config.shape;
   const mlp = config.blocks[0].mlp.width;
-  const externalData = [];
   const graph = createDecoderGraph({
     config,
     embedding: { table: random(vocabSize * hiddenSize) },
     attention: kind,
-    dtype: "fp32",
+    dtype,
     maxPositions,
-    weights: {
-      store(_, { bytes }) {
-        if (bytes.byteLength <= 256) return undefined;
-        const path = `weight-${externalData.length}`;
-        externalData.push({ path, data: bytes });
-        return { path, offset: 0, byteLength: bytes.byteLength };
-      },
-    },
+    weights: { store },
   });
-  for (const _ of config.blocks)
-    graph.addBlock({
-      arrangement: "sequential",
-      attentionNorms: {},
-      attention,
-      mlpNorms: {},
-      mlp: {
-        activation: "silu",
-        gate: linear(hiddenSize, mlp),
-        up: linear(hiddenSize, mlp),
-        down: linear(mlp, hiddenSize),
-      },
-    });
-  const head = { norm: undefined, projection: undefined, table: undefined, bias: undefined };
-  return { bytes: graph.finish(head), externalData };
+  const block = {
+    arrangement: "sequential",
+    attentionNorms: {},
+    attention,
+    mlpNorms: {},
+    mlp: {
+      activation: "silu",
+      gate: linear(hiddenSize, mlp),
+      up: linear(hiddenSize, mlp),
+      down: linear(mlp, hiddenSize),
+    },
+  };
+  for (const _ of config.blocks) graph.addBlock(block);
+  return graph.finish({ norm: undefined, projection: undefined, table: undefined, bias: undefined });
 }

@@ -27,8 +27,6 @@ const methods = [
   "commuting-reallocated",
   "latent",
   "latent+knapsack",
-  "latent-pre-rope",
-  "latent-pre-rope+knapsack",
   "anchored",
 ];
 /** Tokens between a passage and its repetition whose gain stands in the table. */
@@ -222,7 +220,6 @@ function colour(method) {
     "#4e79a7",
     "#2b4a6f",
     "#d37295",
-    "#7b1e5b",
   ];
   return colours[methods.indexOf(method)];
 }

@@ -1,6 +1,11 @@
-/** The thread that does the linear algebra of a fold: its large products are ONNX Runtime's, in one thread. */
+/**
+ * The thread that does the linear algebra of a fold: its large products are ONNX Runtime's. They take one thread, or as many
+ * as the script's own address says: beside a model that runs on a GPU all cores are free.
+ */
 import { onnxProducts } from "@kvfold/converter";
 import { serveBlockMath } from "@kvfold/converter/node";
 import { nodeProvider } from "@kvfold/runtime-node";
 
-serveBlockMath(onnxProducts(nodeProvider(), { threads: 1 }));
+const threads = Number(new URL(import.meta.url).searchParams.get("threads") ?? 1);
+
+serveBlockMath(onnxProducts(nodeProvider(), { threads }));

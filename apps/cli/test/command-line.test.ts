@@ -15,6 +15,7 @@ import {
   temporaryFolder,
   VALIDATION_TOKENS,
 } from "./support.js";
+import { writeTinyModel, writeTinyTokens } from "./tiny-model.js";
 
 const fast = ["--method", "svd-w"];
 
@@ -37,15 +38,12 @@ describe.skipIf(!isBuilt)("kvfold", () => {
     return () => removeFolder(folder);
   });
 
-  it.each(["", "inspect", "fold", "eval", "generate", "bench"])(
-    "%s --help goes to standard output",
-    async (name) => {
-      const { code, stdout, stderr } = await kvfold([...(name === "" ? [] : [name]), "--help"]);
-      expect(code).toBe(0);
-      expect(stdout).toContain(`Usage: kvfold ${name}`.trim());
-      expect(stderr).toBe("");
-    },
-  );
+  it.each(["", "fold"])("%s --help goes to standard output", async (name) => {
+    const { code, stdout, stderr } = await kvfold([...(name === "" ? [] : [name]), "--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`Usage: kvfold ${name}`.trim());
+    expect(stderr).toBe("");
+  });
 
   it("prints one line of JSON and nothing else", async () => {
     const eval_ = await kvfold([
@@ -56,6 +54,8 @@ describe.skipIf(!isBuilt)("kvfold", () => {
       VALIDATION_TOKENS,
       "--windows",
       "1",
+      "--window",
+      "128",
       "--json",
     ]);
     expect(eval_.stderr).toBe("");
@@ -95,10 +95,12 @@ describe.skipIf(!isBuilt)("kvfold", () => {
   });
 
   it("measures energy and draws it", async () => {
-    const svg = join(await temporaryFolder(), "energy.svg");
+    const place = await temporaryFolder();
+    const svg = join(place, "energy.svg");
+    const model = await writeTinyModel(join(place, "tiny"));
     const args = [
       "--calibration",
-      CALIBRATION_TOKENS,
+      await writeTinyTokens(join(place, "tokens.u16")),
       "--windows",
       "1",
       "--window",
@@ -107,8 +109,8 @@ describe.skipIf(!isBuilt)("kvfold", () => {
       svg,
       "--json",
     ];
-    const { stdout } = await kvfold(["inspect", ROPE_MODEL, ...args]);
-    expect(JSON.parse(stdout)).toMatchObject({ layers: 6, energy: { fractions: [0.125, 0.25, 0.5] } });
+    const { stdout } = await kvfold(["inspect", model, ...args]);
+    expect(JSON.parse(stdout)).toMatchObject({ layers: 2, energy: { fractions: [0.125, 0.25, 0.5] } });
     expect(await readFile(svg, "utf8")).toMatch(/^<svg /);
   });
 

@@ -28,7 +28,14 @@ describe("foldCheckpoint", () => {
       calibration,
       dtypes: ["fp32", "fp16", "q4"],
     });
-    expect(Object.keys(result)).toEqual(["output", "plan", "seconds", "peakBytes", "cacheBytesPerToken"]);
+    expect(Object.keys(result)).toEqual([
+      "output",
+      "device",
+      "plan",
+      "seconds",
+      "peakBytes",
+      "cacheBytesPerToken",
+    ]);
     expect(result.cacheBytesPerToken).toEqual({ before: 12_288, after: 6144 });
     expect(await readdir(folder)).toEqual(["half"]);
     expect((await readdir(output)).sort()).toEqual([

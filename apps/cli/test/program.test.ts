@@ -76,6 +76,21 @@ describe("kvfold fold", () => {
     expect(output).toEqual(["{}\n"]);
   });
 
+  it.each([
+    "fold m --keep 1 -o o",
+    "generate m --prompt p",
+    "bench m",
+    "eval m --text t",
+    "eval m --probe copy",
+  ])("says to %s what runs the model", async (command) => {
+    const on = "--device webgpu --threads 2 --json".split(" ");
+    const { calls } = await run(...command.split(" "), ...on);
+    expect(calls[0]!.options).toMatchObject({ device: "webgpu", threads: 2 });
+    await expect(run(...command.split(" "), "--device", "vulkan")).rejects.toThrow(
+      /Allowed choices are auto, /,
+    );
+  });
+
   it("knows the budgets, and no others", async () => {
     const { calls } = await run("fold", "m", "--keep", "1/2", "--budget", "knapsack", "--dry-run", "--json");
     expect(calls).toMatchObject([{ options: { budget: "knapsack" } }]);
@@ -312,8 +327,10 @@ describe("usage errors", () => {
 
   it("never draw over a file that came while the model was measured", async () => {
     const svg = join(await temporaryFolder(), "energy.svg");
-    const layer = { layer: 0, keysBeforeRope: null, keys: [0.5], values: [0.5] };
-    const { host } = recordingHost({ energy: { fractions: [0.5], layers: [layer], windows: 1, window: 2 } });
+    const lost = { apart: [0.5], joint: [0.5], unturned: null };
+    const layer = { layer: 0, keysBeforeRope: null, keys: [0.5], values: [0.5], lost };
+    const energy = { fractions: [0.5], layers: [layer], lost, chunk: 8, windows: 1, window: 2 };
+    const { host } = recordingHost({ energy });
     const racing = {
       ...host,
       run: async (...args: Parameters<CommandHost["run"]>) => {

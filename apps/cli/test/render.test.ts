@@ -91,6 +91,7 @@ describe("renderBench", () => {
     };
     const text = renderBench(
       {
+        device: "cpu",
         models: [{ path: "m", cacheBytesPerToken: 1024 }],
         measurements: [{ ...row, decode: { ...speed, ratio: null } }],
         skipped: [{ path: "m", context: 2048, maxPositions: 1024 }],
@@ -135,7 +136,7 @@ describe("renderEvaluation", () => {
     renderEvaluation(result, { tables }, plain).split("\n");
 
   it("shows figures with their errors, and what changed beside the first model", () => {
-    expect(lines({ windows: 2, models: [first, half] })).toEqual([
+    expect(lines({ device: "cpu", windows: 2, models: [first, half] })).toEqual([
       "model     nll      perplexity            ratio      KL  changed  tokens  cache/token",
       "m      3.5000  33.125 ± 0.500           1.0000                     2048      2.0 KiB",
       "half   3.6000  36.598 ± 0.600  1.1052 ± 0.0123  0.1235   25.0 %    2048      1.0 KiB",
@@ -146,7 +147,7 @@ describe("renderEvaluation", () => {
 
   it("shows no errors of a single window, and no KL of a single model", () => {
     const alone = { ...first, bootstrap: {} };
-    expect(lines({ windows: 1, models: [alone] })).toEqual([
+    expect(lines({ device: "cpu", windows: 1, models: [alone] })).toEqual([
       "model     nll  perplexity   ratio  tokens  cache/token",
       "m      3.5000      33.125  1.0000    2048      2.0 KiB",
     ]);
@@ -158,7 +159,9 @@ describe("renderEvaluation", () => {
       { ...first, keyTokens: figures, shifts: [{ ...figures, shift: 4096, change: 1 }] },
       { ...half, keyTokens: halved, shifts: [shifted] },
     ];
-    const text = lines({ windows: 2, models, keyTokens: { shortContext: 256, tokens: 512 } }, ["positions"]);
+    const text = lines({ device: "cpu", windows: 2, models, keyTokens: { shortContext: 256, tokens: 512 } }, [
+      "positions",
+    ]);
     expect(text.slice(6, 9)).toEqual([
       "shift  model      perplexity  to shift 0            ratio      KL  changed",
       " 4096  m      33.125 ± 0.500      1.0000           1.0000",
@@ -181,7 +184,12 @@ describe("renderEvaluation", () => {
   });
 
   it("says that there are few key tokens, or none", () => {
-    const text = lines({ windows: 2, models: [first], keyTokens: { shortContext: 256, tokens: 0 } });
+    const text = lines({
+      device: "cpu",
+      windows: 2,
+      models: [first],
+      keyTokens: { shortContext: 256, tokens: 0 },
+    });
     expect(text.at(-1)).toMatch(/over the 0 tokens .* So few say little/);
   });
 });
@@ -192,7 +200,10 @@ describe("renderCopying", () => {
     const near = { ...score, distance: 32, nll: 2.5, gain: 1, gainError: 0.125, ratio: 1 };
     const far = { ...score, distance: 512, nll: 3.25, gain: 0.25, gainError: undefined, ratio: 0.5 };
     const model = (path: string) => ({ path, distances: [near, far], cacheBytesPerToken: 1024 });
-    const text = renderCopying({ repeat: "passages", models: [model("m"), model("half")] }, plain);
+    const text = renderCopying(
+      { device: "cpu", repeat: "passages", models: [model("m"), model("half")] },
+      plain,
+    );
     expect(text.split("\n").slice(0, 5)).toEqual([
       "distance  model  nll unseen   seen           gain  ratio  accuracy unseen    seen",
       "      32  m           3.500  2.500  1.000 ± 0.125   1.00           25.0 %  50.0 %",

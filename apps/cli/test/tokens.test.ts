@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readTokenizer } from "@kvfold/converter/node";
 import { createRandom } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import { readFolderConfig } from "../src/models/folder-config.js";
@@ -10,7 +11,6 @@ import {
 } from "../src/tokens/calibration-windows.js";
 import { openCopySource } from "../src/tokens/copy-source.js";
 import { readTokens, tokenFile, tokenIdFile } from "../src/tokens/read-tokens.js";
-import { loadTokenizer } from "../src/tokens/text-tokenizer.js";
 import { folderVocabulary, type Vocabulary } from "../src/tokens/vocabulary.js";
 import {
   CALIBRATION_TOKENS,
@@ -25,7 +25,7 @@ import { ADDS_BOS, type Changes, PAD, tinyLlama } from "./tiny-llama.js";
 const vocabulary: Vocabulary = {
   vocabSize: 4096,
   bosToken: 0,
-  loadTokenizer: () => loadTokenizer(ROPE_MODEL),
+  loadTokenizer: () => readTokenizer(ROPE_MODEL),
 };
 const signal = { aborted: false };
 
@@ -109,12 +109,12 @@ describe("readTokens", () => {
   });
 });
 
-describe("loadTokenizer", () => {
+describe("readTokenizer", () => {
   it("names a folder without one", async () => {
     const folder = await temporaryFolder();
-    expect(await failureOf(loadTokenizer(folder))).toMatchObject({ code: "unreadable-file" });
-    await writeFile(join(folder, "tokenizer.json"), "{");
-    expect(await failureOf(loadTokenizer(folder))).toMatchObject({ code: "malformed-file" });
+    const code = "malformed-tokenizer";
+    const message = `${folder} has no tokenizer.json, so text cannot become tokens; add it, or give token ids in place of text`;
+    expect(await failureOf(readTokenizer(folder))).toMatchObject({ code, message });
   });
 
   it("quotes no more of a broken one than fits a message", async () => {
@@ -124,13 +124,13 @@ describe("loadTokenizer", () => {
       model: { type: "BPE", vocab: {}, merges: [] },
     };
     await writeFile(join(folder, "tokenizer.json"), JSON.stringify(definition));
-    const { message } = await failureOf(loadTokenizer(folder));
+    const { message } = await failureOf(readTokenizer(folder));
     expect(message).toMatch(/tokenizer\.json .* unknown kind/);
     expect(message.length).toBeLessThan(600);
   });
 
   it("gives text back", async () => {
-    const { encode, decode } = await loadTokenizer(ROPE_MODEL);
+    const { encode, decode } = await readTokenizer(ROPE_MODEL);
     expect(decode(encode("It was a dark night — naïve."))).toBe("It was a dark night — naïve.");
   });
 });

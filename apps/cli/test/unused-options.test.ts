@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { nodeProvider } from "@kvfold/runtime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { evaluateModels } from "../src/jobs/evaluate.js";
 import { foldCheckpoint } from "../src/jobs/fold.js";
@@ -22,6 +23,8 @@ beforeAll(async () => {
   files = [tokenFile(await writeTinyTokens(join(root, "tokens.u16")))];
 });
 afterAll(() => removeFolder(root));
+
+const provider = nodeProvider();
 
 const listening = () => {
   const notices: string[] = [];
@@ -103,7 +106,7 @@ describe("what nothing reads is named", () => {
     const { notices, context } = listening();
     const graph = join(root, "unmeasured", "onnx", "model.onnx");
     const found = await findModels([graph], undefined, context);
-    await withModels(found, { dtype: "fp16" }, context, async () => {});
+    await withModels(found, { provider, dtype: "fp16" }, context, async () => {});
     expect(notices).toEqual([`--dtype fp16 is not used for ${graph}, which is one graph`]);
   });
 });
@@ -113,7 +116,9 @@ describe("messages about a checkpoint that is run", () => {
     const found = await findModels([model], undefined, quietContext);
     const failing = (text: (folder: string) => string) =>
       failureOf(
-        withModels(found, {}, quietContext, ([opened]) => Promise.reject(new Error(text(opened!.folder)))),
+        withModels(found, { provider }, quietContext, ([opened]) =>
+          Promise.reject(new Error(text(opened!.folder))),
+        ),
       );
     const run = await failing((folder) => `run: failed on ${folder}/onnx/model.onnx: no`);
     expect(run.message).toBe(`run: failed on ${model}: no`);

@@ -83,7 +83,9 @@ describe.skipIf(chromiumPath === undefined)(
       };
       await expectAsInNode((await asset("text/sunshine-sketches.txt")).slice(0, 3000));
       expect(await page.locator("svg .own circle").count()).toBe(1);
-      expect(await page.locator(".legend").textContent()).toContain("latent+knapsack");
+      expect(await page.locator(".legend").first().textContent()).toContain("latent+knapsack");
+      await page.getByText(/^1\/4 of the cache, all layers: [\d.]+ %, [\d.]+ %, [\d.]+ %$/).waitFor();
+      expect(await page.getByRole("img", { name: /^Energy lost at .* of the cache/ }).count()).toBe(3);
 
       await button("Continue both").click();
       await page.getByText("The two texts agree").waitFor();

@@ -40,4 +40,12 @@ describe("readTokenizer", () => {
     expect(() => promptTokens(tokenizer, "ab")).toThrow(`the prompt: ${message}`);
     expect(() => documentTokens(tokenizer, "ab", 9)).toThrow(`the text: ${message}`);
   });
+
+  it("says what is wrong with a broken one", async () => {
+    const broken = new Map([...(await filesOf()), ["tokenizer.json", new Blob(["{"])]]);
+    await expect(readTokenizer(broken)).rejects.toMatchObject({
+      code: "malformed-tokenizer",
+      message: expect.stringMatching(/^this model: tokenizer\.json or tokenizer_config\.json is broken/),
+    });
+  });
 });

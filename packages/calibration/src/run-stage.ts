@@ -58,24 +58,30 @@ export declare namespace runStage {
  * Runs one stage of a model (its embedding, a block, a part of one) over all windows: hidden states go on to `outputs`,
  * and moments add up.
  *
- * Numerics: sums of one window are float32, of eight where the graph adds them itself ({@link soFar}), and float64 beyond.
- * Where the graph takes them about a shift ({@link shiftOf}) the shift is put back in float64, and covariances are good to
- * about 1e-6 of the variances however large the mean is; about zero they lose the square of mean over deviation.
+ * Numerics: sums of one window are float32, of eight where the graph adds them itself ({@link soFar}), of 128 in the memory of
+ * a device, and float64 beyond. Where the graph takes them about a shift ({@link shiftOf}) the shift is put back in float64,
+ * and covariances are good to about 1e-6 of the variances however large the mean is; about zero they lose the square of mean
+ * over deviation.
  *
  * @throws {RuntimeError} `aborted` when `signal` fires between two windows.
  */
 export async function runStage(options: runStage.Options): Promise<StageResult> {
   const { session, windows, feeds, outputs = {}, onWindow, signal } = options;
   const totals = createRunningTotals(session, sizesOf(options));
-  const fetches = session.outputs.map(({ name }) => name);
-  for (let index = 0; index < windows; index++) {
-    throwIfAborted(signal);
-    const results = await session.run({ ...(await feeds(index)), ...totals.feeds() }, fetches);
-    for (const [name, stream] of Object.entries(outputs)) await stream.write(index, floats(results, name));
-    totals.add(results);
-    onWindow?.(index);
+  const streams = Object.fromEntries(Object.keys(outputs).map((name) => [name, null]));
+  try {
+    for (let index = 0; index < windows; index++) {
+      throwIfAborted(signal);
+      const fetches = { ...streams, ...totals.fetches() };
+      const results = await session.run({ ...(await feeds(index)), ...totals.feeds() }, fetches);
+      for (const [name, stream] of Object.entries(outputs)) await stream.write(index, floats(results, name));
+      await totals.add(results);
+      onWindow?.(index);
+    }
+    return await toResult(options, totals);
+  } finally {
+    totals.dispose();
   }
-  return toResult(options, totals);
 }
 
 /** Elements of each output that is summed, and of each shift. */
@@ -92,12 +98,12 @@ function sizesOf({ moments = [], crosses = [] }: runStage.Options): TotalSizes {
   };
 }
 
-function toResult(
+async function toResult(
   { moments = [], crosses = [], windows, length }: runStage.Options,
   totals: RunningTotals,
-): StageResult {
+): Promise<StageResult> {
   const count = windows * length;
-  const sums = totals.result();
+  const sums = await totals.result();
   const shifted = (name: string): ShiftedSum => ({
     sum: sums.get(`${name}.sum`)!,
     shift: totals.shift(name),

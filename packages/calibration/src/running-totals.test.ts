@@ -11,44 +11,44 @@ const sizesOf = (sums: Readonly<Record<string, number>>): TotalSizes => ({
 });
 
 describe("createRunningTotals", () => {
-  it("feeds the sum so far to a graph that adds it, and starts anew after eight windows", () => {
+  it("feeds the sum so far to a graph that adds it, and starts anew after eight windows", async () => {
     const inputs = [{ name: soFar("a"), type: "float32", shape: [2] } as const];
     const totals = createRunningTotals({ inputs }, sizesOf({ a: 2 }));
     const fed: number[] = [];
     for (let window = 1; window <= 20; window++) {
       const before = totals.feeds()[soFar("a")]!.data as Float32Array;
       fed.push(before[0]!);
-      totals.add({ a: tensor(before[0]! + window, before[1]! + 1) });
+      await totals.add({ a: tensor(before[0]! + window, before[1]! + 1) });
     }
     expect(fed.slice(0, 10)).toEqual([0, 1, 3, 6, 10, 15, 21, 28, 0, 9]);
-    expect(totals.result().get("a")).toEqual(Float64Array.of(210, 20));
+    expect((await totals.result()).get("a")).toEqual(Float64Array.of(210, 20));
   });
 
-  it("keeps in float64 what float32 would lose over many windows", () => {
+  it("keeps in float64 what float32 would lose over many windows", async () => {
     const inputs = [{ name: soFar("a"), type: "float32", shape: [1] } as const];
     const totals = createRunningTotals({ inputs }, sizesOf({ a: 1 }));
     const add = (value: number) =>
       totals.add({ a: tensor(Math.fround((totals.feeds()[soFar("a")]!.data as Float32Array)[0]! + value)) });
-    add(2 ** 24);
-    for (let window = 1; window < 8; window++) add(0);
-    for (let window = 0; window < 8; window++) add(1);
+    await add(2 ** 24);
+    for (let window = 1; window < 8; window++) await add(0);
+    for (let window = 0; window < 8; window++) await add(1);
     // 2^24 + 1 is no float32, so that a sum of float32 alone would stay at 2^24.
-    expect(totals.result().get("a")![0]).toBe(2 ** 24 + 8);
+    expect((await totals.result()).get("a")![0]).toBe(2 ** 24 + 8);
   });
 
-  it("adds up what the graph does not, and both side by side", () => {
+  it("adds up what the graph does not, and both side by side", async () => {
     const inputs = [{ name: soFar("a"), type: "float32", shape: [1] } as const];
     const totals = createRunningTotals({ inputs }, sizesOf({ a: 1, b: 1 }));
     expect(Object.keys(totals.feeds())).toEqual([soFar("a")]);
-    totals.add({ a: tensor(1), b: tensor(5) });
-    totals.add({ a: tensor(3), b: tensor(6) });
-    expect([...totals.result()]).toEqual([
+    await totals.add({ a: tensor(1), b: tensor(5) });
+    await totals.add({ a: tensor(3), b: tensor(6) });
+    expect([...(await totals.result())]).toEqual([
       ["a", Float64Array.of(3)],
       ["b", Float64Array.of(11)],
     ]);
   });
 
-  it("keeps the shift of the first window, in memory of its own", () => {
+  it("keeps the shift of the first window, in memory of its own", async () => {
     const name = shiftOf("a");
     const inputs = [{ name: soFar(name), type: "float32", shape: [1] } as const];
     const sizes = new Map([
@@ -59,10 +59,10 @@ describe("createRunningTotals", () => {
     const fed = () => (totals.feeds()[soFar(name)]!.data as Float32Array)[0];
     expect(fed()).toBeNaN();
     const memory = Float32Array.of(7);
-    totals.add({ [name]: new Tensor("float32", memory, [1]) });
+    await totals.add({ [name]: new Tensor("float32", memory, [1]) });
     memory[0] = 9;
     expect(fed()).toBe(7);
-    totals.add({ [name]: tensor(8) });
+    await totals.add({ [name]: tensor(8) });
     expect(totals.shift("a")).toEqual(Float32Array.of(7));
     expect(totals.shift("b")).toBeUndefined();
   });

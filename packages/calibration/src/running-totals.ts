@@ -1,7 +1,7 @@
-import { type Feeds, type Results, type Session, Tensor } from "@kvfold/runtime";
-
-/** Windows that a graph adds up by itself: sums of float32 lose a unit in the last place or two over so few. */
-const RUN_WINDOWS = 8;
+import { type Feeds, type Fetches, type Results, type Session, Tensor } from "@kvfold/runtime";
+import { createDeviceSums, type ReadableMemory } from "./device-sums.js";
+import { createGraphSums, createWindowSums } from "./host-sums.js";
+import type { Sums } from "./sums.js";
 
 /**
  * The graph input, flat like the output `name`, by which a graph gets its own output of the window before. For a sum
@@ -17,15 +17,19 @@ export const soFar = (name: string): string => `${name}.so_far`;
  */
 export const shiftOf = (name: string): string => `${name}.shift`;
 
-/** Sums of outputs over windows: float32 over a few in the graph, where it has the inputs for it, and float64 beyond. */
+/** Sums of outputs over windows: float32 over some in the graph, where it has the inputs for it, and float64 beyond. */
 export interface RunningTotals {
   /** What the graph adds the next window to, and the shifts of the first window. */
   feeds(): Feeds;
-  add(results: Results): void;
+  /** What is wanted of the next run. */
+  fetches(): Exclude<Fetches, readonly string[]>;
+  add(results: Results): Promise<void>;
   /** The sums by name. */
-  result(): ReadonlyMap<string, Float64Array>;
+  result(): Promise<ReadonlyMap<string, Float64Array>>;
   /** The shift of the moments `name`, `undefined` where the graph takes them about zero. */
   shift(name: string): Float32Array | undefined;
+  /** Gives back memory of a device. */
+  dispose(): void;
 }
 
 /** What a graph puts out for its windows together: sums of so many elements, and the shifts of moments `[W]`, by name. */
@@ -35,50 +39,44 @@ export interface TotalSizes {
   readonly shifts: ReadonlyMap<string, number>;
 }
 
-/** Totals of outputs with these numbers of elements, all zero. */
-export function createRunningTotals({ inputs }: Pick<Session, "inputs">, sizes: TotalSizes): RunningTotals {
-  const takes = (name: string) => inputs.some((input) => input.name === soFar(name));
-  const sums = createSums(sizes.sums, takes);
+/** What matters here of a session. */
+type TotalsSession = Pick<Session, "inputs"> & Partial<Pick<Session, "memory" | "writesInPlace">>;
+
+/** Totals of outputs with these numbers of elements, all zero. They stay on a device whose memory can be read. */
+export function createRunningTotals(session: TotalsSession, sizes: TotalSizes): RunningTotals {
+  const takes = (name: string) => session.inputs.some((input) => input.name === soFar(name));
+  const parts = createSums(session, sizes.sums, takes);
   const shifts = createShifts([...sizes.shifts].filter(([name]) => takes(shiftOf(name))));
   return {
-    feeds: () => ({ ...sums.feeds(), ...shifts.feeds() }),
-    add(results) {
-      sums.add(results);
+    feeds: () => ({ ...feedsOf(parts.flatMap((part) => [...part.totals()])), ...shifts.feeds() }),
+    fetches: () => Object.assign({}, ...parts.map((part) => part.fetches()), shifts.fetches()),
+    async add(results) {
+      for (const part of parts) await part.add(results);
       shifts.take(results);
     },
-    result: sums.result,
+    async result() {
+      const results = await Promise.all(parts.map((part) => part.result()));
+      return new Map(results.flatMap((result) => [...result]));
+    },
     shift: shifts.get,
+    dispose() {
+      for (const part of parts) part.dispose();
+    },
   };
 }
 
 function createSums(
+  { memory, writesInPlace = false }: TotalsSession,
   sizes: ReadonlyMap<string, number>,
   takes: (name: string) => boolean,
-): Pick<RunningTotals, "feeds" | "add" | "result"> {
-  const totals = new Map([...sizes].map(([name, size]) => [name, new Float64Array(size)]));
-  const inGraph = [...sizes].filter(([name]) => takes(name));
-  const zeros = new Map(inGraph.map(([name, size]) => [name, flat(new Float32Array(size))]));
-  const elsewhere = [...sizes.keys()].filter((name) => !zeros.has(name));
-  let partial: ReadonlyMap<string, Tensor> = zeros;
-  let windows = 0;
-  const settle = () => {
-    if (windows === 0) return;
-    for (const [name, tensor] of partial) addInto(totals.get(name)!, floats(tensor));
-    partial = zeros;
-    windows = 0;
-  };
-  return {
-    feeds: () => feedsOf(partial),
-    add(results) {
-      for (const name of elsewhere) addInto(totals.get(name)!, floats(results[name]!));
-      partial = new Map(inGraph.map(([name]) => [name, flat(floats(results[name]!))]));
-      if (++windows === RUN_WINDOWS) settle();
-    },
-    result() {
-      settle();
-      return totals;
-    },
-  };
+): readonly Sums[] {
+  const inGraph = new Map([...sizes].filter(([name]) => takes(name)));
+  const elsewhere = new Map([...sizes].filter(([name]) => !takes(name)));
+  const device = writesInPlace && memory?.read !== undefined ? (memory as ReadableMemory) : undefined;
+  return [
+    device === undefined ? createGraphSums(inGraph) : createDeviceSums(device, inGraph),
+    createWindowSums(elsewhere),
+  ];
 }
 
 /** The shifts of these moments: NaN until the first window is run, and what the graph made of it from then on. */
@@ -89,6 +87,7 @@ function createShifts(sizes: readonly (readonly [name: string, size: number])[])
   let taken = false;
   return {
     feeds: () => feedsOf(shifts),
+    fetches: () => (taken ? {} : Object.fromEntries([...shifts.keys()].map((name) => [name, null]))),
     take(results: Results): void {
       if (taken) return;
       shifts = new Map([...shifts.keys()].map((name) => [name, flat(floats(results[name]!).slice())]));
@@ -101,12 +100,8 @@ function createShifts(sizes: readonly (readonly [name: string, size: number])[])
   };
 }
 
-const feedsOf = (values: ReadonlyMap<string, Tensor>): Feeds =>
+const feedsOf = (values: Iterable<readonly [string, Tensor]>): Feeds =>
   Object.fromEntries([...values].map(([name, tensor]) => [soFar(name), tensor]));
-
-function addInto(total: Float64Array, window: Float32Array): void {
-  for (let i = 0; i < total.length; i++) total[i]! += window[i]!;
-}
 
 const flat = (values: Float32Array): Tensor => new Tensor("float32", values, [values.length]);
 

@@ -1,7 +1,6 @@
 /** What a caller can act on: the checkpoint, the request, the data or the machine. */
 export type ConverterErrorCode =
   | "unsupported-model"
-  | "malformed-checkpoint"
   | "invalid-option"
   | "insufficient-data"
   | "output-exists"

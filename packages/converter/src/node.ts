@@ -2,6 +2,7 @@ export type { TextSource } from "./node/calibration-text.js";
 export { fold } from "./node/fold.js";
 export { type FolderJournal, openJournal } from "./node/folder-journal.js";
 export { createPendingFolder, type PendingFolder } from "./node/model-folder.js";
+export { readTokenizer } from "./node/read-tokenizer.js";
 export { serveBlockMath } from "./node/serve-block-math.js";
 export { removeStaleOutputs, type StaleOutputs } from "./node/stale-outputs.js";
 export { temporaryPath } from "./node/temporary-path.js";

@@ -26,7 +26,6 @@ const bloom = (heads: number, headDim: number) => ({
 type Config = Readonly<Record<string, unknown>>;
 const folds: readonly [name: string, config: Config, options: foldInMemory.Options, achieved: number][] = [
   ["3 heads at 1/4", llama(3, 32), { keep: "1/4" }, 1 / 4],
-  ["3 heads at 1/4, keys before RoPE", llama(3, 16), { keep: "1/4", method: "latent-pre-rope" }, 1 / 4],
   ["3 heads at 1/4, keys and values together", llama(3, 16), { keep: "1/4", method: "anchored" }, 1 / 4],
   ["5 heads at 1/4, keys and values together", llama(5, 16), { keep: "1/4", method: "anchored" }, 1 / 4],
   ["one head at 1/16, keys and values together", llama(1, 16), { keep: "1/16", method: "anchored" }, 1 / 16],
@@ -64,7 +63,7 @@ describe("methods go with what families do to queries and keys", () => {
     ["one KV head", "falcon-mqa", "commuting-reallocated"],
     ["norms before the rotation", "qwen3", "mean"],
     ["norms after the rotation", "hunyuan_v1_dense", "commuting"],
-    ["heads that turn in part", "phi", "latent-pre-rope"],
+    ["heads that turn in part", "phi", "lorc"],
     ["layers with and without RoPE", "smollm3", "eigen-attention"],
     ["learned positions", "gpt2", "lorc"],
   ] as const)("%s: %s, %s", async (_, family, method) => {

@@ -1,5 +1,5 @@
 import type { Checkpoint } from "@kvfold/decoder";
-import { createCausalLM, generate, readCacheLayout } from "@kvfold/runtime";
+import { type CacheSlot, createCausalLM, generate, readCacheLayout } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import { referenceLogits } from "../../decoder/test/reference/decoder.js";
 import {
@@ -42,7 +42,8 @@ const combinations = [...sharing, ...budgets.filter(({ name }) => name === "powe
 /** Numbers that the cache takes per token, as its graph declares it. */
 function declaredNumbers(session: Parameters<typeof readCacheLayout>[0]): number {
   const { layers } = readCacheLayout(session);
-  return layers.reduce((sum, { key, value }) => sum + key.heads * key.size + value.heads * value.size, 0);
+  const sizeOf = ({ heads, size }: CacheSlot) => heads * size;
+  return layers.reduce((sum, { key, value }) => sum + sizeOf(key!) + sizeOf(value!), 0);
 }
 
 const ranksOf = ({ layers }: FoldPlan) => layers.map(({ keys }) => keys.rank);

@@ -60,7 +60,6 @@ describe("decoding a token at a time equals one run", () => {
     ["Mistral in its window, the paper's spans", mistral, { keep: "1/2", method: "paper" }],
     ["Llama, lorc", llama, { keep: "1/2", method: "lorc" }],
     ["Llama, lorc, wide values", llama, { keep: "1/2", method: "lorc", keySpan: 2, valueSpan: 4 }],
-    ["Llama, latent before RoPE", llama, { keep: "1/4", method: "latent-pre-rope" }],
     ["Llama, eigen-attention", llama, { keep: "3/16", method: "eigen-attention" }],
     ["Qwen2 with query groups, eigen-attention", qwen2, { keep: "1/2", method: "eigen-attention" }],
     ["Mistral in its window, lorc", mistral, { keep: "1/2", method: "lorc" }],

@@ -8,7 +8,7 @@ import {
   tinyBloom,
   tinyLlama,
 } from "../../decoder/test/reference/synthetic-checkpoint.js";
-import { ConverterError, findMethod, type Method, methods } from "../src/index.js";
+import { ConverterError, type Method, methods } from "../src/index.js";
 import type { Heal } from "../src/methods/heal.js";
 import { foldedLogits, foldInMemory } from "./support/fold-in-memory.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
@@ -135,9 +135,7 @@ describe("half a cache that holds all there is", () => {
 
 async function halvingDifference(edit: EditRows, method: string, heal: Heal): Promise<number> {
   const checkpoint = await editedLlama(edit);
-  // Half of the keys and half of the values: a method's own share of keys may be less.
-  const keyShare = findMethod(method).keyShare && "1/2";
-  const folded = await foldInMemory(checkpoint, { keep: "1/2", keyShare, method, heal, windows: enough });
+  const folded = await foldInMemory(checkpoint, { keep: "1/2", method, heal, windows: enough });
   const { data } = await referenceLogits(checkpoint, tokens);
   return largestDifference(await foldedLogits(folded, tokens), data);
 }

@@ -135,19 +135,19 @@ describe("fold leaves nothing behind", () => {
   });
 
   it.each([
-    ["no tokenizer", undefined, /tokenizer\.json is missing, so text cannot become tokens; add it/],
-    ["a broken tokenizer", "{}", /tokenizer\.json or tokenizer_config\.json beside it cannot be read/],
+    ["no tokenizer", undefined, /model has no tokenizer\.json, so text cannot become tokens; add it/],
+    ["a broken tokenizer", "{}", /tokenizer\.json or tokenizer_config\.json is broken/],
     // Without the check, the tokenizer's own code takes all memory and the process ends.
     [
       "a tokenizer whose token claims a length",
       '{ "added_tokens": [{ "content": { "length": 1e9 } }] }',
-      /cannot be read \(.*expected added_tokens\[0\] to be/,
+      /unknown kind \(.*expected added_tokens\[0\] to be/,
     ],
   ])("with %s", async (_, definition, message) => {
     await rm(join(from, "tokenizer.json"));
     if (definition !== undefined) await writeFile(join(from, "tokenizer.json"), definition);
     await expect(fold({ ...options(), text: { content } })).rejects.toThrow(
-      expect.objectContaining({ code: "malformed-checkpoint", message: expect.stringMatching(message) }),
+      expect.objectContaining({ code: "malformed-tokenizer", message: expect.stringMatching(message) }),
     );
     expect(await readdir(root)).toEqual(["model"]);
   });

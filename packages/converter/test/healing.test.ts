@@ -39,7 +39,7 @@ describe("healing", () => {
     async () => {
       const checkpoint = await openModel("prose-6m");
       const texts = await readWindows({ text: "calibration", count: 4, length: 256 });
-      const options = { keep: "1/8", method: "anchored", windows: texts } as const;
+      const options = { keep: "1/8", method: "anchored", budget: "uniform", windows: texts } as const;
       const plain = await foldInMemory(checkpoint, { ...options, heal: "none" });
       const healed = await foldInMemory(checkpoint, {
         ...options,

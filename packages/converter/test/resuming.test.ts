@@ -42,7 +42,6 @@ const kinds: readonly (readonly [string, Kind])[] = [
   ["commuting as a checkpoint", { config: llama, method: "commuting", windows: text, formats: ["hf"] }],
   ["commuting-reallocated", { config: llama, method: "commuting-reallocated", windows: text }],
   ["lorc, healed in part", { config: llama, method: "lorc", windows: text, heal: "attention" }],
-  ["latent before RoPE", { config: llama, method: "latent-pre-rope", windows: text }],
   [
     "anchored, in two float types",
     { config: llama, method: "anchored", windows: text, dtypes: ["fp32", "q4"] },

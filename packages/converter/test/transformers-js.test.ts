@@ -9,11 +9,33 @@ import { type Dtype, dtypes } from "@kvfold/decoder";
 import { createCausalLM, generate } from "@kvfold/runtime";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { oneThreadProvider } from "../../decoder/test/support/one-thread-provider.js";
+import type { planFold } from "../src/index.js";
+import type { AssetModel } from "./support/assets.js";
 import { writeFolder } from "./support/write-folder.js";
 
 const NEW_TOKENS = 24;
 const PROMPT = "It was a bright cold morning, and the old man";
+/** In two latents a layer, whose decompositions take less time than those of one. */
+const anchored = { keep: "1/4", method: "anchored", heal: "none", keySpan: 4, valueSpan: 4 } as const;
+const unfolded = { keep: "1" } as const;
+const grouped = { keep: "1/2", method: "svd-a", dtypes: ["fp32", "fp16", "q4"] } as const;
+const bloom = { keep: "1/2", method: "paper", dtypes: ["fp32", "q4"] } as const;
+
 let root: string;
+const written = new Map<planFold.Options, Promise<string>>();
+
+/** The folder of a fold; several tests may read one. */
+function folderOf(name: AssetModel, options: planFold.Options): Promise<string> {
+  const folder = written.get(options) ?? writeNew(name, options);
+  written.set(options, folder);
+  return folder;
+}
+
+async function writeNew(name: AssetModel, options: planFold.Options): Promise<string> {
+  const folder = await mkdtemp(join(root, "model-"));
+  await writeFolder(folder, name, options);
+  return folder;
+}
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "kvfold-transformers-"));
@@ -76,13 +98,12 @@ async function continueWithVersion3(folder: string, prompt: readonly number[]): 
 
 describe("transformers.js 3.8.1 continues a prompt as kvfold's runtime does", () => {
   it.each([
-    ["prose-6m, unfolded", "prose-6m", { keep: "1" }],
-    ["prose-6m, latent", "prose-6m", { keep: "1/4", method: "latent" }],
-    ["prose-6m, grouped", "prose-6m", { keep: "1/2", method: "svd-a" }],
-    ["prose-6m, anchored", "prose-6m", { keep: "1/4", method: "anchored", heal: "none", budget: "uniform" }],
+    ["prose-6m, unfolded", "prose-6m", unfolded],
+    ["prose-6m, latent", "prose-6m", { keep: "1/4", method: "latent", heal: "none" }],
+    ["prose-6m, grouped", "prose-6m", grouped],
+    ["prose-6m, anchored", "prose-6m", { ...anchored, budget: "uniform" }],
   ] as const)("%s", async (_, name, options) => {
-    const folder = await mkdtemp(join(root, "model-"));
-    await writeFolder(folder, name, options);
+    const folder = await folderOf(name, options);
     const prompt = [0, 11, 350, 7, 1024, 99];
     // It stops at the token that ends texts.
     const all = await continueWithVersion3(folder, prompt);
@@ -93,8 +114,8 @@ describe("transformers.js 3.8.1 continues a prompt as kvfold's runtime does", ()
 
 describe("transformers.js continues a prompt as kvfold's runtime does", () => {
   it.each([
-    ["prose-6m, unfolded", "prose-6m", { keep: "1" }],
-    ["prose-6m, grouped", "prose-6m", { keep: "1/2", method: "svd-a" }],
+    ["prose-6m, unfolded", "prose-6m", unfolded],
+    ["prose-6m, grouped", "prose-6m", grouped],
     ["prose-6m, the paper's spans", "prose-6m", { keep: "1/2", method: "paper" }],
     ["prose-6m, lorc", "prose-6m", { keep: "1/2", method: "lorc" }],
     ["prose-6m, eigen-attention", "prose-6m", { keep: "1/2", method: "eigen-attention" }],
@@ -104,15 +125,13 @@ describe("transformers.js continues a prompt as kvfold's runtime does", () => {
       "prose-6m",
       { keep: "1/2", method: "svd-a", budget: "lorc-progressive" },
     ],
-    ["prose-6m, anchored", "prose-6m", { keep: "1/4", method: "anchored", heal: "none" }],
-    ["prose-bloom-6m, folded", "prose-bloom-6m", { keep: "1/2", method: "paper" }],
-    ["prose-6m, grouped, float16", "prose-6m", { keep: "1/2", method: "svd-a", dtypes: ["fp16"] }],
-    ["prose-6m, grouped, four bits", "prose-6m", { keep: "1/2", method: "svd-a", dtypes: ["q4"] }],
-    ["prose-bloom-6m, folded, four bits", "prose-bloom-6m", { keep: "1/2", method: "paper", dtypes: ["q4"] }],
-  ] as const)("%s", async (_, name, options) => {
-    const folder = await mkdtemp(join(root, "model-"));
-    await writeFolder(folder, name, options);
-    const [dtype] = "dtypes" in options ? options.dtypes : (["fp32"] as const);
+    ["prose-6m, anchored", "prose-6m", anchored],
+    ["prose-bloom-6m, folded", "prose-bloom-6m", bloom],
+    ["prose-6m, grouped, float16", "prose-6m", grouped, "fp16"],
+    ["prose-6m, grouped, four bits", "prose-6m", grouped, "q4"],
+    ["prose-bloom-6m, folded, four bits", "prose-bloom-6m", bloom, "q4"],
+  ] as const)("%s", async (_, name, options, dtype: Dtype = "fp32") => {
+    const folder = await folderOf(name, options);
     const { prompt, all } = await continueWithTransformers(folder, dtype);
     expect(all).toHaveLength(prompt.length + NEW_TOKENS);
     expect(await continueWithKvfold(folder, dtypes[dtype].fileName, prompt)).toEqual(all);

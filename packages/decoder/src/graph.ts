@@ -19,6 +19,7 @@ export { emitBlockParts, type ScoreParts } from "./graph/emit-scored.js";
 export { emitSlice } from "./graph/emit-slice.js";
 export { emitSoftCap } from "./graph/emit-soft-cap.js";
 export { type Emitter, type FloatType, OPSETS, type ProjectionFormat } from "./graph/emitter.js";
+export { readingGrid } from "./graph/joint/chunk-levels.js";
 export type { AttentionKind } from "./graph/positions.js";
 export { sideBySide } from "./graph/side-by-side.js";
 export { emitJoinHeads, emitSplitHeads } from "./graph/split-heads.js";

@@ -13,8 +13,11 @@ export { type ModelConfig, readConfig } from "./families/read-config.js";
 export { type GgufDtype, type GgufDtypeTraits, ggufDtypes } from "./gguf/gguf-dtype.js";
 export type { Metadata, MetadataValue } from "./gguf/metadata.js";
 export { readGgufTokenizer } from "./gguf/tokenizer/read-gguf-tokenizer.js";
+export type { CacheForm } from "./graph/cache-form.js";
 export { createDecoderGraph, type DecoderGraph } from "./graph/decoder-graph.js";
+export { deltaForm } from "./graph/delta-form.js";
 export { type Dtype, type DtypeTraits, dtypes, floatDtype } from "./graph/dtype.js";
+export { standardForm } from "./graph/standard-form.js";
 export { unfoldedAttentionKind } from "./graph/stored-cache.js";
 export type { Arrangement } from "./model/block-spec.js";
 export type {

@@ -4,9 +4,13 @@ import { exportModel, withModel } from "./support/export-model.js";
 import { familyNames, openFamily, readReference } from "./support/families.js";
 import { GOLDEN_TOLERANCE, goldenError, MAX_POSITIONS, TURNS_ANEW } from "./support/golden-logits.js";
 
+const cases = familyNames.flatMap((name) =>
+  (["standard", "delta"] as const).map((form) => [name, form] as const),
+);
+
 describe("an exported model computes what Hugging Face transformers does, at once and step by step", () => {
-  it.each(familyNames)("%s", async (name) => {
-    const model = await exportModel(await openFamily(name), { maxPositions: MAX_POSITIONS });
+  it.each(cases)("%s, %s graph", async (name, form) => {
+    const model = await exportModel(await openFamily(name), { form, maxPositions: MAX_POSITIONS });
     const { sequences } = readReference(name);
     await withModel(model, async (session) => {
       const decoder = createCausalLM(session);

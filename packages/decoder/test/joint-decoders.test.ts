@@ -7,10 +7,14 @@ import { familyNames, openFamily, readReference } from "./support/families.js";
 import { GOLDEN_TOLERANCE, goldenError, MAX_POSITIONS, TURNS_ANEW } from "./support/golden-logits.js";
 import { withJointLatent } from "./support/joint-layers.js";
 
+const cases = familyNames.flatMap((name) =>
+  (["standard", "delta"] as const).map((form) => [name, form] as const),
+);
+
 describe("a decoder with joint latents of full rank computes what Hugging Face transformers does", () => {
-  it.each(familyNames)("%s", async (name) => {
+  it.each(cases)("%s, %s graph", async (name, form) => {
     const checkpoint = await openFamily(name);
-    const model = await exportModel(checkpoint, { maxPositions: MAX_POSITIONS, fold });
+    const model = await exportModel(checkpoint, { form, maxPositions: MAX_POSITIONS, fold });
     const { sequences } = readReference(name);
     await withModel(model, async (session) => {
       const decoder = createCausalLM(session);

@@ -1,4 +1,4 @@
-import { createCausalLM } from "@kvfold/runtime";
+import { type CausalLM, createCausalLM } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import { loadBlock } from "../src/index.js";
 import type { AttentionWeights } from "../src/model/decoder-weights.js";
@@ -76,44 +76,58 @@ describe("latents that lose something are read as plain loops read them", () => 
     const tokens = tokensOf(count);
     const expected = await referenceLogits(checkpoint, tokens, (_, seen) => throughJointLatents(seen, pass));
     const fold = (layer: AttentionWeights) => withJointLatent(layer, options);
-    const model = await exportModel(checkpoint, { fold, maxPositions: 256 });
-    await withModel(model, async (session) => {
-      const lm = createCausalLM(session);
-      const { data } = await lm.forward(tokens);
-      expect(relativeError(data, expected.data)).toBeLessThan(TOLERANCE);
-      const state = lm.createState();
-      const first = 3;
-      await state.prefill(tokens.slice(0, first));
-      for (const [index, id] of tokens.slice(first).entries()) {
-        const row = expected.data.subarray((first + index) * VOCABULARY, (first + index + 1) * VOCABULARY);
-        expect(relativeError(await state.decode(id), row)).toBeLessThan(TOLERANCE);
-      }
-      state.dispose();
-    });
+    for (const form of ["standard", "delta"] as const) {
+      // No more positions than tokens: the empty slots of a cache lie beyond them.
+      const model = await exportModel(checkpoint, { fold, form, maxPositions: count });
+      await withModel(model, (session) => readsAs(expected.data, createCausalLM(session), tokens));
+    }
   });
 });
+
+/** All tokens at once, and one after the other behind the first few. */
+async function readsAs(
+  expected: Float32Array | Float64Array,
+  lm: CausalLM,
+  tokens: readonly number[],
+): Promise<void> {
+  const { data } = await lm.forward(tokens);
+  expect(relativeError(data, expected)).toBeLessThan(TOLERANCE);
+  const state = lm.createState();
+  const first = 3;
+  await state.prefill(tokens.slice(0, first));
+  for (const [index, id] of tokens.slice(first).entries()) {
+    const row = expected.subarray((first + index) * VOCABULARY, (first + index + 1) * VOCABULARY);
+    expect(relativeError(await state.decode(id), row)).toBeLessThan(TOLERANCE);
+  }
+  state.dispose();
+}
 
 describe("joint latents in other types", () => {
   it.each([
     // Numbers of float16 have 11 bits; the errors of some dozen sums and products add up.
-    ["fp16", 2e-2],
+    ["fp16", "standard", 2e-2],
+    ["fp16", "delta", 2e-2],
     // Projections alone have four bits, and those of both forms are the same.
-    ["q4", TOLERANCE],
-  ] as const)("%s: a step reads what a text reads", async (dtype, tolerance) => {
+    ["q4", "standard", TOLERANCE],
+    ["q4", "delta", TOLERANCE],
+  ] as const)("%s, %s graph: a step reads what a text reads", async (dtype, form, tolerance) => {
     const checkpoint = await syntheticCheckpoint({ config: grouped });
     const fold = (layer: AttentionWeights) =>
       withJointLatent(layer, { span: 2, rank: 24, chunks: byFrequency });
     const tokens = tokensOf(40);
-    await withModel(await exportModel(checkpoint, { fold, dtype, maxPositions: 64 }), async (session) => {
-      const lm = createCausalLM(session);
-      const { data } = await lm.forward(tokens);
-      const state = lm.createState();
-      await state.prefill(tokens.slice(0, -1));
-      expect(relativeError(await state.decode(tokens.at(-1)!), data.slice(-VOCABULARY))).toBeLessThan(
-        tolerance,
-      );
-      state.dispose();
-    });
+    await withModel(
+      await exportModel(checkpoint, { fold, form, dtype, maxPositions: 64 }),
+      async (session) => {
+        const lm = createCausalLM(session);
+        const { data } = await lm.forward(tokens);
+        const state = lm.createState();
+        await state.prefill(tokens.slice(0, -1));
+        expect(relativeError(await state.decode(tokens.at(-1)!), data.slice(-VOCABULARY))).toBeLessThan(
+          tolerance,
+        );
+        state.dispose();
+      },
+    );
   });
 });
 

@@ -6,7 +6,7 @@ import { maxDifference, maxMagnitude } from "../test/max-difference.js";
 import { randomGram, randomMatrix, recompose, seeds, sizes } from "../test/random-matrix.js";
 import { add, scale } from "./arithmetic.js";
 import { blockDiagonal } from "./blocks.js";
-import { symmetricEigen } from "./eigen.js";
+import { symmetricEigen, symmetricEigenvalues } from "./eigen.js";
 import { createMatrix, identity, type Matrix, transpose } from "./matrix.js";
 import { transposeMultiply } from "./multiply.js";
 
@@ -180,3 +180,23 @@ describe("symmetricEigen", () => {
     expect(() => symmetricEigen(createMatrix(2, 3))).toThrow(/square/);
   });
 });
+
+describe("symmetricEigenvalues", () => {
+  it.each([0, 1, 5, 40, 130])("gives the values alone, n = %i", (n) => {
+    const a = randomSymmetric(n, 3);
+    const { values } = symmetricEigen(a);
+    // Sums of the same numbers in the same order, up to the vectors that are not made.
+    expect(maxDifference(column(symmetricEigenvalues(a)), column(values))).toBeLessThan(
+      tolerance * (maxMagnitude(a) || 1) * Math.max(1, n),
+    );
+  });
+
+  it("names what it refuses", () => {
+    expect(() => symmetricEigenvalues(createMatrix(1, 1, Float64Array.of(Number.NaN)))).toThrow(
+      /symmetricEigenvalues: expected a to be finite, got NaN at \(0, 0\)/,
+    );
+    expect(() => symmetricEigenvalues(createMatrix(2, 3))).toThrow(/square/);
+  });
+});
+
+const column = (values: Float64Array): Matrix => createMatrix(values.length, 1, values);

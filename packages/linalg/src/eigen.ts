@@ -35,6 +35,25 @@ export function symmetricEigen(a: Matrix): SymmetricEigen {
   return { values: allValues, vectors };
 }
 
+/**
+ * All eigenvalues of `(a + aᵀ) / 2`, `a [n, n]`, descending: {@link symmetricEigen} without vectors, in about half the time.
+ *
+ * Numerics: as {@link symmetricEigen}.
+ *
+ * @throws {NumericalError} as {@link symmetricEigen}.
+ * @example
+ * ```ts
+ * import { createMatrix, symmetricEigenvalues } from "@kvfold/linalg";
+ * const values = symmetricEigenvalues(createMatrix(2, 2, Float64Array.of(2, 1, 1, 2)));
+ * Array.from(values, Math.round) // => [3, 1]
+ * ```
+ */
+export function symmetricEigenvalues(a: Matrix): Float64Array {
+  requireSquare("symmetricEigenvalues", "a", a);
+  requireFinite("symmetricEigenvalues", "a", a);
+  return runInPlace(leadingSpectrum(a, Math.min(1, a.rows))).allValues;
+}
+
 /** The leading part of a {@link SymmetricEigen}: `rank` values, `vectors [n, rank]`. */
 export interface LeadingEigen extends SymmetricEigen {
   /** Share of the sum of all positive eigenvalues that these have, from 0 to 1; 1 when there is none. */

@@ -2,7 +2,13 @@ export { add, scale, subtract } from "./arithmetic.js";
 export { type Basis, projector, type RankedBasis } from "./basis.js";
 export { blockDiagonal, slice, stackColumns, stackRows } from "./blocks.js";
 export { choleskyInPlace } from "./cholesky.js";
-export { type LeadingEigen, leadingEigen, type SymmetricEigen, symmetricEigen } from "./eigen.js";
+export {
+  type LeadingEigen,
+  leadingEigen,
+  type SymmetricEigen,
+  symmetricEigen,
+  symmetricEigenvalues,
+} from "./eigen.js";
 export { energyShares } from "./energy.js";
 export { createMatrix, fromFloat32, identity, type Matrix, toFloat32, transpose } from "./matrix.js";
 export { type MatrixProducts, plainProducts } from "./matrix-products.js";

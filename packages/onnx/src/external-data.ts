@@ -12,7 +12,7 @@ export interface ByteSink {
 }
 
 /** Weights that are streamed to external data files while the graph is built. */
-export interface ExternalDataWriter extends Required<WeightStore> {
+export interface ExternalDataWriter extends Required<Pick<WeightStore, "store" | "stream">> {
   /** Waits until all weights stored so far are written; call it once a block, so that memory stays one block. */
   drain(): Promise<void>;
   /** Drains and closes the last file. Returns the names of the files, in order. */

@@ -53,7 +53,7 @@ function attributeProto(owner: string, name: string, value: AttributeValue): Att
   }
   if ("graph" in value)
     return create(AttributeProtoSchema, { name, type: Kind.GRAPH, g: subgraphProto(what, value.graph) });
-  return create(AttributeProtoSchema, { name, type: Kind.TENSOR, t: tensorProto("", value, undefined) });
+  return create(AttributeProtoSchema, { name, type: Kind.TENSOR, t: tensorProto("", value) });
 }
 
 /** The graphs that kvfold puts into nodes keep their initializers in the graph around them. */

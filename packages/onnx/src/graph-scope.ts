@@ -32,8 +32,11 @@ export interface GraphScope extends GraphTensors {
 
 /** Adds tensors to a model. */
 export interface GraphTensors {
-  /** Adds an initializer whose bytes go to the weight store. Returns `name`. */
-  weight(name: string, value: TensorValue): string;
+  /**
+   * Adds an initializer whose bytes go to the weight store, and returns `name`. A function that makes the tensor is called
+   * only where no other graph over the same store has stored it.
+   */
+  weight(name: string, value: TensorValue | (() => TensorValue)): string;
   /**
    * Adds an initializer whose bytes the weight store asks for when it writes them, and of which `whole` makes all at once
    * where the store has to hold them. Returns `name`.

@@ -1,6 +1,5 @@
 import { equals } from "@bufbuild/protobuf";
 import { type GraphProto, type TensorProto, TensorProtoSchema } from "onnx-buf";
-import type { ExternalLocation } from "./external-location.js";
 import { nodeProto } from "./graph-proto.js";
 import {
   createScope,
@@ -11,13 +10,10 @@ import {
   type ModelNames,
 } from "./graph-scope.js";
 import { OnnxError } from "./onnx-error.js";
-import { tensorProto } from "./tensor-proto.js";
+import { storedTensorProto, tensorProto } from "./tensor-proto.js";
 import { int64Value, type TensorValue } from "./tensor-value.js";
 import { valueInfo } from "./value-info.js";
 import type { WeightStore } from "./weight-store.js";
-
-/** In place of bytes that are written elsewhere. */
-const NO_BYTES = new Uint8Array(0);
 
 /**
  * A scope that adds to `graph`, the outermost graph of a model.
@@ -33,9 +29,8 @@ export function growGraph(
 ): GraphScope {
   const { graphName } = names;
   const initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
-  const initializer = (name: string, value: TensorValue, location?: ExternalLocation): TensorProto => {
+  const initializer = (name: string, tensor: TensorProto): TensorProto => {
     defineName(names, "value", name);
-    const tensor = tensorProto(name, value, location);
     initializers.set(name, tensor);
     graph.initializer.push(tensor);
     return tensor;
@@ -43,16 +38,27 @@ export function growGraph(
   const constants = new Map(initializers);
   const constant: GraphTensors["constant"] = (name, value) => {
     const known = constants.get(name);
-    if (known === undefined) constants.set(name, initializer(name, value));
-    else requireEqual(graphName, known, tensorProto(name, value, undefined));
+    const tensor = tensorProto(name, value);
+    if (known === undefined) constants.set(name, initializer(name, tensor));
+    else requireEqual(graphName, known, tensor);
     return name;
   };
+  const weight = (name: string, given: TensorValue | (() => TensorValue)): TensorProto => {
+    const known = weights.find?.(name);
+    if (known !== undefined) return storedTensorProto(name, known);
+    const value = typeof given === "function" ? given() : given;
+    const location = weights.store(name, value);
+    return location === undefined
+      ? tensorProto(name, value)
+      : storedTensorProto(name, { type: value.type, dims: value.dims, location });
+  };
   const tensors: GraphTensors = {
-    weight: (name, value) => initializer(name, value, weights.store(name, value)).name,
+    weight: (name, value) => initializer(name, weight(name, value)).name,
     streamedWeight(name, stream, whole) {
-      const location = weights.stream?.(name, stream);
-      if (location === undefined) return tensors.weight(name, whole());
-      return initializer(name, { ...stream, bytes: NO_BYTES }, location).name;
+      const { type, dims } = stream;
+      const location = weights.find?.(name)?.location ?? weights.stream?.(name, stream);
+      if (location === undefined) return tensors.weight(name, whole);
+      return initializer(name, storedTensorProto(name, { type, dims, location })).name;
     },
     int64: (list, dims = [list.length]) => constant(int64Name(list, dims), int64Value(list, dims)),
     constant,

@@ -28,5 +28,7 @@ export {
   inlineWeights,
   type MemoryWeights,
   memoryWeights,
+  type StoredTensor,
+  sharedWeights,
   type WeightStore,
 } from "./weight-store.js";

@@ -1,6 +1,14 @@
+import type { DataType } from "./data-type.js";
 import type { ExternalLocation } from "./external-location.js";
 import type { TensorStream } from "./tensor-stream.js";
 import type { TensorValue } from "./tensor-value.js";
+
+/** A tensor outside the model file: its bytes are not at hand any more. */
+export interface StoredTensor {
+  readonly type: DataType;
+  readonly dims: readonly number[];
+  readonly location: ExternalLocation;
+}
 
 /** Takes the weights of a graph while it is built. */
 export interface WeightStore {
@@ -11,6 +19,8 @@ export interface WeightStore {
    * that keep bytes in memory do not have it.
    */
   stream?(name: string, value: TensorStream): ExternalLocation | undefined;
+  /** The tensor that another graph has stored under this name, where several graphs share their weights. */
+  find?(name: string): StoredTensor | undefined;
 }
 
 /** A tensor of this size or less stays in the model file: its location entry would be about as long. */
@@ -18,6 +28,23 @@ export const INLINE_BYTES = 256;
 
 /** Keeps every weight inside the model file; right for small graphs (protobuf ends at 2 GiB). */
 export const inlineWeights: WeightStore = { store: () => undefined };
+
+/**
+ * Lets several graphs share the weights of one store: what one graph has stored under a name is the tensor of that name in
+ * every other. Graphs that are built side by side, a block at a time, need each tensor in memory only once.
+ */
+export function sharedWeights(store: WeightStore): WeightStore {
+  const stored = new Map<string, StoredTensor>();
+  const keep = (name: string, { type, dims }: TensorStream | TensorValue, location?: ExternalLocation) => {
+    if (location !== undefined) stored.set(name, { type, dims, location });
+    return location;
+  };
+  return {
+    store: (name, value) => keep(name, value, store.store(name, value)),
+    ...(store.stream && { stream: (name, value) => keep(name, value, store.stream?.(name, value)) }),
+    find: (name) => stored.get(name),
+  };
+}
 
 /** External data that lives in memory, as ONNX Runtime's `externalData` session option takes it. */
 export interface MemoryWeights extends WeightStore {

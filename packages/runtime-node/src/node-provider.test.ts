@@ -134,7 +134,7 @@ describe("createSession", () => {
   it("hands its options to ONNX Runtime and keeps that quiet", async () => {
     const create = vi.spyOn(ort.InferenceSession, "create");
     const options = { threads: 1, optimization: "basic", prepack: false } as const;
-    const session = await nodeProvider(ort).createSession({ path }, options);
+    const session = await nodeProvider({ ort }).createSession({ path }, options);
     expect(create).toHaveBeenCalledWith(path, {
       executionProviders: ["cpu"],
       logSeverityLevel: 4,
@@ -144,6 +144,28 @@ describe("createSession", () => {
     });
     expect([...((await session.run({ x: rows })).y!.data as Float32Array)]).toEqual(products);
     await session.dispose();
+  });
+
+  it("takes threads from the provider where the session has none of its own", async () => {
+    const create = vi.spyOn(ort.InferenceSession, "create");
+    const two = nodeProvider({ ort, threads: 2 });
+    await (await two.createSession({ path })).dispose();
+    await (await two.createSession({ path }, { threads: 1 })).dispose();
+    expect(
+      create.mock.calls
+        .slice(-2)
+        .map(([, options]) => (options as ort.InferenceSession.SessionOptions).intraOpNumThreads),
+    ).toEqual([2, 1]);
+  });
+
+  it("refuses execution providers that the package does not have, before it loads the model", async () => {
+    const attempt = (...executionProviders: never[]) =>
+      nodeProvider({ ort, executionProviders }).createSession({ path });
+    await expect(attempt("coreml" as never)).rejects.toMatchObject({ code: "invalid-argument" });
+    await expect(attempt("vulkan" as never)).rejects.toThrow(
+      /executionProviders: expected some of .*cpu.*, found vulkan/,
+    );
+    await expect(attempt()).rejects.toThrow(/at least one of .*cpu/);
   });
 
   it("says how to install a missing ONNX Runtime", async () => {

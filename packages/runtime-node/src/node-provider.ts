@@ -5,56 +5,65 @@ import {
   type SessionOptions,
   type SessionProvider,
 } from "@kvfold/runtime";
+import { checkExecutionProviders, type ExecutionProvider } from "./execution-provider.js";
 import { checkModelFile } from "./model-file.js";
-import { type OrtNode, openSession } from "./node-session.js";
+import { openSession } from "./node-session.js";
+import { importOrt, type OrtNode } from "./ort-node.js";
+
+export declare namespace nodeProvider {
+  interface Options {
+    /** The `onnxruntime-node` module; imported at the first session when left out. */
+    readonly ort?: OrtNode | undefined;
+    /**
+     * What runs a graph, the first that can for each of its operators; `["cpu"]` by default. The CPU is always the last.
+     * With `webgpu`, caches stay in the memory of the GPU; other GPUs get them from the CPU at each run.
+     */
+    readonly executionProviders?: readonly ExecutionProvider[] | undefined;
+    /** Threads of one operator on the CPU, for sessions that do not say; by default as many as there are cores. */
+    readonly threads?: number | undefined;
+  }
+}
 
 /**
- * ONNX Runtime for Node (CPU) behind the session port.
+ * ONNX Runtime for Node behind the session port.
  *
  * A run is native code that blocks the event loop until it is done: timers, sockets and signals wait. Put a provider
  * into a `worker_threads` worker to stay responsive.
  *
- * @param ort - The `onnxruntime-node` module; imported at the first session when left out.
+ * Sessions throw `invalid-argument` for an execution provider that the installed package does not have, and `session-failed`
+ * for one that finds no GPU; {@link chooseDevice} tries that beforehand.
  *
  * @example
  * ```ts
  * import { nodeProvider } from "@kvfold/runtime-node";
  *
  * nodeProvider().name // => "onnxruntime-node"
+ * nodeProvider({ executionProviders: ["webgpu"], threads: 4 }).name // => "onnxruntime-node"
  * ```
  */
-export function nodeProvider(ort?: OrtNode): SessionProvider {
+export function nodeProvider(options: nodeProvider.Options = {}): SessionProvider {
+  const { executionProviders = ["cpu"] } = options;
   return {
     name: "onnxruntime-node",
-    createSession: (source, options) => createSession(ort, source, options),
+    graph: executionProviders.every((provider) => provider === "cpu") ? "delta" : "standard",
+    createSession: (source, session) => createSession(options, source, session),
   };
 }
 
 async function createSession(
-  ort: OrtNode | undefined,
+  { ort: given, executionProviders = ["cpu"], threads }: nodeProvider.Options,
   source: ModelSource,
   options?: SessionOptions,
 ): Promise<Session> {
   await checkSource(source);
-  return openSession(ort ?? (await importRuntime()), source, options);
+  const ort = given ?? (await importOrt());
+  checkExecutionProviders(ort, executionProviders);
+  return openSession(ort, source, { threads, ...options, executionProviders });
 }
 
 async function checkSource(source: ModelSource): Promise<void> {
   if ("path" in source) return checkModelFile(source.path);
   if (source.bytes.length === 0) {
     throw new RuntimeError("model-unreadable", "createSession: expected the bytes of a model, found none");
-  }
-}
-
-async function importRuntime(): Promise<OrtNode> {
-  try {
-    const module = await import("onnxruntime-node");
-    return module.default ?? module;
-  } catch (cause) {
-    throw new RuntimeError(
-      "runtime-missing",
-      "createSession: expected the package onnxruntime-node, found none that loads: npm install onnxruntime-node",
-      { cause },
-    );
   }
 }

@@ -22,7 +22,7 @@ function functionLength(text: string): number {
   let end = name.length;
   const signature = /^[^.]*?\(/.exec(text)?.[0];
   if (signature !== undefined && /::/.test(signature)) end = closing(text, signature.length - 1);
-  return end + (/^\s*(?:const\b)?\s*/.exec(text.slice(end))?.[0].length ?? 0);
+  return end + (/^(?:::<lambda\(.*?\)>)*\s*(?:const\b)?\s*/.exec(text.slice(end))?.[0].length ?? 0);
 }
 
 /** Where the parenthesis that opens at `open` has closed. */

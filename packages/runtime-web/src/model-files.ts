@@ -132,13 +132,16 @@ function pickedFiles({ files, model, keepAs }: Extract<WebModelSource, { files: 
 }
 
 function pickGraph(files: readonly File[], model: string | undefined): File {
-  const graphs = files.filter(({ name }) => (model === undefined ? name.endsWith(".onnx") : name === model));
+  const graphs = files.filter(({ name }) => (model === undefined ? isStandardGraph(name) : name === model));
   if (graphs.length === 1) return graphs[0]!;
   throw missing(
     model ?? "one file that ends in .onnx",
     graphs.length === 0 ? list(files) : `${list(graphs)}: say with model which one`,
   );
 }
+
+/** A standard graph names its delta graph itself. */
+const isStandardGraph = (name: string): boolean => name.endsWith(".onnx") && !name.endsWith("_delta.onnx");
 
 const list = (files: readonly File[]): string =>
   files.length === 0 ? "no files" : files.map(({ name }) => name).join(", ");

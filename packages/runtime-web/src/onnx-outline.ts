@@ -8,6 +8,8 @@ export interface OnnxOutline {
   readonly outputs: readonly string[];
   /** Files beside the model that hold its weights: by name, the bytes that the tensors in them reach to. */
   readonly externalBytes: ReadonlyMap<string, number>;
+  /** The file beside it with the graph for a runtime that owns the cache, where its metadata name one. */
+  readonly deltaGraph?: string | undefined;
 }
 
 /** Messages of onnx.proto3 in which tensors lie, and the fields that lead from one to the next. */
@@ -19,6 +21,8 @@ const FIELDS: Readonly<Record<Message, Readonly<Record<number, Message | "tensor
   attribute: { 5: "tensor", 6: "graph", 10: "tensor", 11: "graph" },
 };
 const MODEL_GRAPH = 7;
+const MODEL_METADATA = 14;
+const DELTA_GRAPH = "delta_graph";
 const GRAPH_OUTPUT = 12;
 const VALUE_NAME = 1;
 const TENSOR_EXTERNAL_DATA = 13;
@@ -37,10 +41,16 @@ export function readOnnxOutline(bytes: Uint8Array, file: string): OnnxOutline {
   const externalBytes = new Map<string, number>();
   try {
     visitTensors("model", bytes, (tensor) => noteExternalData(tensor, externalBytes));
-    for (const location of externalBytes.keys()) checkLocation(location, file);
-    const graph = [...readFields(bytes)].find(({ number }) => number === MODEL_GRAPH)?.bytes;
+    const fields = [...readFields(bytes)];
+    const graph = fields.find(({ number }) => number === MODEL_GRAPH)?.bytes;
     if (graph === undefined) throw new RangeError("no graph in it");
-    return { outputs: readOutputs(graph), externalBytes };
+    const metadata = fields
+      .filter(({ number }) => number === MODEL_METADATA)
+      .map((entry) => readEntry(entry.bytes));
+    const deltaGraph = new Map(metadata).get(DELTA_GRAPH);
+    for (const location of [...externalBytes.keys(), ...(deltaGraph === undefined ? [] : [deltaGraph])])
+      checkLocation(location, file);
+    return { outputs: readOutputs(graph), externalBytes, deltaGraph };
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
     const found = isGitLfsPointer(bytes)

@@ -1,4 +1,5 @@
 import {
+  type CacheKind,
   type FinishReason,
   type generate,
   type Perplexity,
@@ -41,8 +42,8 @@ interface LoadInput {
 /** What is known of a model once it is loaded. */
 export interface LoadedModel extends ProviderChoice {
   readonly cacheBytesPerToken: number;
-  /** `in-place` caches have memory of their own, `growing` ones are copied at each step. */
-  readonly cacheKind: "in-place" | "growing";
+  /** `in-place` and `delta` caches have memory of their own, `growing` ones are copied at each step. */
+  readonly cacheKind: CacheKind;
   /** Columns of the logits, where the graph declares them as a number. */
   readonly vocabularySize: number | undefined;
 }

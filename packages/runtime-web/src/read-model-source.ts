@@ -1,7 +1,7 @@
 import { type ExternalData, RuntimeError, throwIfAborted } from "@kvfold/runtime";
 import { createLoadMeter, type LoadMeter } from "./load-meter.js";
 import { type ModelFiles, modelFiles } from "./model-files.js";
-import { readOnnxOutline } from "./onnx-outline.js";
+import { type OnnxOutline, readOnnxOutline } from "./onnx-outline.js";
 import { receiveFile } from "./receive-file.js";
 import { type StoredFiles, storedFiles } from "./stored-files.js";
 import type { LoadProgress, ModelBytes, StorageUse, WebModelSource } from "./web-model-source.js";
@@ -10,6 +10,11 @@ export declare namespace readModelSource {
   interface Options {
     /** `keep` unless given. */
     readonly storage?: StorageUse | undefined;
+    /**
+     * Which of a model's graphs is wanted: `delta` is the one for a runtime that owns the cache, faster on WebAssembly, which
+     * copies every cache in and out otherwise. A model without it gives its standard graph, which is the default.
+     */
+    readonly graph?: "standard" | "delta" | undefined;
     /** Called some twenty times a second, and at the end of every file. */
     readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
     readonly signal?: AbortSignal | undefined;
@@ -33,12 +38,12 @@ export declare namespace readModelSource {
  */
 export async function readModelSource(
   source: WebModelSource,
-  { storage = "keep", onProgress, signal }: readModelSource.Options = {},
+  { storage = "keep", graph = "standard", onProgress, signal }: readModelSource.Options = {},
 ): Promise<ModelBytes> {
   const files = modelFiles(source);
   const stored = await storedFiles(files, storage, signal);
   try {
-    return await readFiles({ files, stored, signal, meter: createLoadMeter(onProgress) });
+    return await readFiles({ files, stored, signal, meter: createLoadMeter(onProgress) }, graph);
   } catch (error) {
     await stored?.discard();
     throw error;
@@ -52,12 +57,11 @@ interface Reading {
   readonly signal: AbortSignal | undefined;
 }
 
-async function readFiles(reading: Reading): Promise<ModelBytes> {
+async function readFiles(reading: Reading, wanted: "standard" | "delta"): Promise<ModelBytes> {
   const { files, stored, meter } = reading;
-  const bytes = await readFile(reading, files.model, 0);
-  const { externalBytes } = await forgettingUnusable(reading, files.model, async () =>
-    readOnnxOutline(bytes, files.label(files.model)),
-  );
+  const standard = await readGraph(reading, files.model);
+  const { bytes, outline } = wanted === "delta" ? await readDelta(reading, standard) : standard;
+  const { externalBytes } = outline;
   meter.expect([...externalBytes.values()].reduce((sum, needed) => sum + needed, bytes.length));
   await stored?.checkRoom(externalBytes);
   const externalData: ExternalData[] = [];
@@ -65,6 +69,31 @@ async function readFiles(reading: Reading): Promise<ModelBytes> {
     externalData.push({ path, data: await readFile(reading, path, needed) });
   }
   return { bytes, externalData };
+}
+
+interface Graph {
+  readonly bytes: Uint8Array;
+  readonly outline: OnnxOutline;
+}
+
+async function readGraph(reading: Reading, name: string): Promise<Graph> {
+  const bytes = await readFile(reading, name, 0);
+  const outline = await forgettingUnusable(reading, name, async () =>
+    readOnnxOutline(bytes, reading.files.label(name)),
+  );
+  return { bytes, outline };
+}
+
+/** The standard graph works as well, where the other is named but was left behind. */
+async function readDelta(reading: Reading, standard: Graph): Promise<Graph> {
+  const { deltaGraph } = standard.outline;
+  if (deltaGraph === undefined) return standard;
+  try {
+    return await readGraph(reading, deltaGraph);
+  } catch (error) {
+    if (RuntimeError.isInstance(error) && error.code === "model-unreadable") return standard;
+    throw error;
+  }
 }
 
 async function readFile(reading: Reading, name: string, neededBytes: number): Promise<Uint8Array> {

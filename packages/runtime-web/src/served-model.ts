@@ -52,6 +52,7 @@ export class ServedModel {
     let loadedBytes = 0;
     const bytes = await readModelSource(source, {
       storage,
+      graph: choice.provider === "wasm" ? "delta" : "standard",
       signal,
       onProgress: (progress) => {
         ({ loadedBytes } = progress);

@@ -40,7 +40,7 @@ const join = (...layers: readonly ReturnType<typeof layer>[]) => ({
 describe("readCacheLayout", () => {
   it("reads heads and sizes of keys and values of every layer on their own", () => {
     const layout = readCacheLayout(join(layer(0, [2, 64], [2, 64]), layer(1, [1, 128], [4, 16])));
-    expect(layout.inPlace).toBe(true);
+    expect(layout.kind).toBe("in-place");
     expect(layout.layers).toHaveLength(2);
     expect(layout.layers[1]).toEqual({
       key: { past: "past_key_values.1.key", present: "present.1.key", type: "float32", heads: 1, size: 128 },
@@ -56,17 +56,43 @@ describe("readCacheLayout", () => {
 
   it("orders layers by number where the graph does not", () => {
     const layers = Array.from({ length: 11 }, (_, i) => layer(i, [1, i + 1], [1, i + 1])).reverse();
-    expect(readCacheLayout(join(...layers)).layers.map(({ key }) => key.size)).toEqual(
+    expect(readCacheLayout(join(...layers)).layers.map(({ key }) => key?.size)).toEqual(
       Array.from({ length: 11 }, (_, i) => i + 1),
     );
   });
 
+  it("reads a delta decoder: latents or keys and values, new rows, empty slots", () => {
+    const dims = (heads: number, length: string, size: number) => ["B", heads, length, size];
+    const past = (name: string, heads: number, size: number): TensorInfo => ({
+      name: `past_key_values.${name}`,
+      type: "float32",
+      shape: dims(heads, "past_slots_64", size),
+    });
+    const fresh = (name: string): TensorInfo => ({
+      name: `new_key_values.${name}`,
+      type: "float32",
+      shape: dims(1, "S", 8),
+    });
+    const layout = readCacheLayout({
+      inputs: [
+        { name: "past_positions", type: "int64", shape: ["B", "past_slots_64"] },
+        past("0.latent", 1, 8),
+        past("1.key", 2, 8),
+        past("1.value", 2, 8),
+      ],
+      outputs: [fresh("0.latent"), fresh("1.key"), fresh("1.value")],
+    });
+    expect(layout).toMatchObject({ kind: "delta", slotMultiple: 64, indexInputs: ["past_positions"] });
+    expect(layout.layers.map((layer) => Object.keys(layer))).toEqual([["latent"], ["key", "value"]]);
+    expect(layout.layers[0]!.latent).toMatchObject({ present: "new_key_values.0.latent", heads: 1, size: 8 });
+  });
+
   it("writes in place only if every past and present says so", () => {
     const mixed = join(layer(0, [2, 8], [2, 8]), layer(1, [2, 8], [2, 8], "past_sequence_length"));
-    expect(readCacheLayout(mixed).inPlace).toBe(false);
+    expect(readCacheLayout(mixed).kind).toBe("growing");
     const { inputs } = join(layer(0, [2, 8], [2, 8]));
     const { outputs } = join(layer(0, [2, 8], [2, 8], "total_sequence_length"));
-    expect(readCacheLayout({ inputs, outputs }).inPlace).toBe(false);
+    expect(readCacheLayout({ inputs, outputs }).kind).toBe("growing");
   });
 
   it.each([
@@ -97,8 +123,8 @@ describe("cacheBytesPerToken", () => {
     expect(cacheBytesPerToken(layout)).toBe(4 * (2 * 128 + 128 + 64));
     const { key, value } = layout.layers[0]!;
     const halves = {
-      key: { ...key, type: "float16" as const },
-      value: { ...value, type: "float16" as const },
+      key: { ...key!, type: "float16" as const },
+      value: { ...value!, type: "float16" as const },
     };
     expect(cacheBytesPerToken({ ...layout, layers: [halves] })).toBe(2 * 256);
   });

@@ -13,50 +13,92 @@ export interface CacheSlot {
   readonly size: number;
 }
 
-/** The cache of one layer. Keys and values may differ in everything. */
-export interface LayerCache {
-  readonly key: CacheSlot;
-  readonly value: CacheSlot;
-}
+/** What a layer's cache holds: keys and values, or latents that stand for both. */
+export type CachePart = "key" | "value" | "latent";
+
+/** The cache of one layer: a key and a value, which may differ in everything, or a latent. */
+export type LayerCache = Readonly<Partial<Record<CachePart, CacheSlot>>>;
+
+/**
+ * How a graph and its cache meet:
+ *
+ * - `in-place`: the present may be written into the memory of the past;
+ * - `growing`: the present is a new tensor, the past and the new tokens;
+ * - `delta`: the graph reads a past that the runtime owns, and gives the rows of the new tokens alone.
+ */
+export type CacheKind = "in-place" | "growing" | "delta";
 
 /** The KV cache that a decoder graph declares. */
 export interface CacheLayout {
   readonly layers: readonly LayerCache[];
-  /** Whether the graph can write the present cache into the memory of the past one. */
-  readonly inPlace: boolean;
+  readonly kind: CacheKind;
+  /** The past has a multiple of this many slots; 1 unless the graph says otherwise. */
+  readonly slotMultiple: number;
+  /** Inputs beside pasts that the cache fills. */
+  readonly indexInputs: readonly IndexInput[];
 }
+
+/** Positions of the past's slots, -1 for empty ones, and the number of slots in use. */
+export type IndexInput = "past_positions" | "past_length";
+const INDEX_INPUTS: readonly IndexInput[] = ["past_positions", "past_length"];
 
 /** How kvfold names dimension 2 of pasts and presents that may share their memory. */
 const IN_PLACE_DIMENSION = "cache_length";
-const PAST_NAME = /^past_key_values\.(\d+)\.(key|value)$/;
+/** How it names dimension 2 of pasts that have empty slots, up to a multiple. */
+const SLOTS_DIMENSION = /^past_slots_([1-9]\d*)$/;
+const PAST_NAME = /^past_key_values\.(\d+)\.(key|value|latent)$/;
+/** Names of the outputs with present rows, and of those with new rows alone. */
+const PRESENT = { whole: "present", delta: "new_key_values" };
 
 /**
  * Reads the KV cache from a model's declared inputs `past_key_values.N.key|value` `[B, heads, T, size]` and outputs
  * `present.N.key|value`. Heads and sizes may differ between layers, and between keys and values.
  *
  * The graph says by the name of dimension 2 how its attention writes: `cache_length` on pasts and presents alike means that
- * both may be one buffer (GroupQueryAttention); any other name that the present is a new tensor.
+ * both may be one buffer (GroupQueryAttention); any other name that the present is a new tensor. A graph with an input
+ * `past_positions` is a delta decoder: its outputs `new_key_values.N.key|value|latent` are the rows of new tokens.
  *
  * @throws {RuntimeError} `unsupported-model` when a name is missing or heads or sizes are not static numbers.
  */
 export function readCacheLayout({ inputs, outputs }: Pick<Session, "inputs" | "outputs">): CacheLayout {
-  const count = new Set(inputs.flatMap(({ name }) => PAST_NAME.exec(name)?.[1] ?? [])).size;
+  const pasts = inputs.flatMap(({ name }) => {
+    const [, layer, part] = PAST_NAME.exec(name) ?? [];
+    return layer === undefined ? [] : [{ layer: Number(layer), part: part as CachePart }];
+  });
+  const count = new Set(pasts.map(({ layer }) => layer)).size;
   if (count === 0) {
     throw unsupported(
       "expected inputs past_key_values.N.key and .value, found none: export the model with its cache",
     );
   }
-  const layers = Array.from({ length: count }, (_, layer) => ({
-    key: readSlot(inputs, outputs, `${layer}.key`),
-    value: readSlot(inputs, outputs, `${layer}.value`),
-  }));
-  const caches = [...inputs, ...outputs].filter(({ name }) => isCacheName(name));
-  return { layers, inPlace: caches.every(({ shape }) => shape[2] === IN_PLACE_DIMENSION) };
+  const indexInputs = INDEX_INPUTS.filter((index) => inputs.some(({ name }) => name === index));
+  const isDelta = indexInputs.includes("past_positions");
+  const present = isDelta ? PRESENT.delta : PRESENT.whole;
+  const readLayer = (layer: number): LayerCache => {
+    const hasLatent = pasts.some((past) => past.layer === layer && past.part === "latent");
+    const parts: readonly CachePart[] = hasLatent ? ["latent"] : ["key", "value"];
+    return Object.fromEntries(
+      parts.map((part) => [part, readSlot(inputs, outputs, `${layer}.${part}`, present)]),
+    );
+  };
+  const layers = Array.from({ length: count }, (_, layer) => readLayer(layer));
+  const lengths = [...inputs, ...outputs]
+    .filter(({ name }) => isCacheName(name))
+    .map(({ shape }) => shape[2]);
+  const isInPlace = lengths.every((length) => length === IN_PLACE_DIMENSION);
+  return {
+    layers,
+    kind: isDelta ? "delta" : isInPlace ? "in-place" : "growing",
+    slotMultiple: Number(
+      lengths.map((length) => SLOTS_DIMENSION.exec(String(length))?.[1]).find(Boolean) ?? 1,
+    ),
+    indexInputs,
+  };
 }
 
 /** All slots of a layout, layer by layer, keys first. */
 export const cacheSlots = ({ layers }: CacheLayout): readonly CacheSlot[] =>
-  layers.flatMap(({ key, value }) => [key, value]);
+  layers.flatMap((layer) => Object.values(layer));
 
 /** Bytes of one number of a cache. */
 export const elementBytes = ({ type }: Pick<CacheSlot, "type">): number => (type === "float16" ? 2 : 4);
@@ -69,16 +111,21 @@ export const elementBytes = ({ type }: Pick<CacheSlot, "type">): number => (type
  * import { cacheBytesPerToken, type CacheSlot } from "@kvfold/runtime";
  *
  * const slot: CacheSlot = { past: "past_key_values.0.key", present: "present.0.key", type: "float16", heads: 2, size: 64 };
- * cacheBytesPerToken({ layers: [{ key: slot, value: slot }], inPlace: true }) // => 512
+ * cacheBytesPerToken({ layers: [{ key: slot, value: slot }], kind: "in-place", slotMultiple: 1, indexInputs: [] }) // => 512
  * ```
  */
 export function cacheBytesPerToken(layout: CacheLayout): number {
   return cacheSlots(layout).reduce((sum, slot) => sum + slot.heads * slot.size * elementBytes(slot), 0);
 }
 
-function readSlot(inputs: readonly TensorInfo[], outputs: readonly TensorInfo[], name: string): CacheSlot {
+function readSlot(
+  inputs: readonly TensorInfo[],
+  outputs: readonly TensorInfo[],
+  name: string,
+  prefix: string,
+): CacheSlot {
   const past = find(inputs, `past_key_values.${name}`);
-  const present = find(outputs, `present.${name}`);
+  const present = find(outputs, `${prefix}.${name}`);
   const type = past.type;
   if (type !== "float32" && type !== "float16") {
     throw unsupported(`expected a float32 or float16 cache, found ${type} in ${past.name}`);

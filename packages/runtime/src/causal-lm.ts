@@ -1,17 +1,22 @@
-import { type CacheLayout, readCacheLayout } from "./cache-layout.js";
+import type { ByteSource } from "@kvfold/safetensors";
+import { type CacheKind, type CacheLayout, readCacheLayout } from "./cache-layout.js";
 import { planDecoderInputs } from "./decoder-inputs.js";
+import { createDecodingBatch, type DecodingBatch } from "./decoding-batch.js";
 import { createDecodingState, type DecodingState } from "./decoding-state.js";
+import { createDeltaCache } from "./delta-cache.js";
 import { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";
 import type { Logits } from "./logits.js";
 import type { Session } from "./port.js";
 import { RuntimeError } from "./runtime-error.js";
+import { unpackCache } from "./saved-cache.js";
+import { createSeparateBatch } from "./separate-batch.js";
 import { findShiftObstacle, type ShiftObstacle } from "./shift-obstacle.js";
 
 /** A decoder with a KV cache. It does not own its session: dispose that yourself. */
 export interface CausalLM {
   readonly cacheLayout: CacheLayout;
   /** Where decoding states keep their cache. */
-  readonly cacheKind: "in-place" | "growing";
+  readonly cacheKind: CacheKind;
   /** Columns of the logits, where the graph declares them as a number. */
   readonly vocabularySize: number | undefined;
   readonly maxPositions: number;
@@ -21,6 +26,19 @@ export interface CausalLM {
    * @throws {RuntimeError} `invalid-argument` for a first position other than 0 that the graph cannot be told.
    */
   createState(options?: CausalLM.StateOptions): DecodingState;
+  /**
+   * The sequence that a state has saved, to go on with.
+   *
+   * @param model - As it was saved with.
+   * @throws {RuntimeError} `cache-unreadable` for a file that is no saved cache, damaged, or of another model.
+   */
+  loadState(source: ByteSource, model: string): Promise<DecodingState>;
+  /**
+   * Several sequences to decode at once. A graph that takes one sequence at a time decodes them one after the other.
+   *
+   * @throws {RuntimeError} `invalid-argument` for a size that is no number of sequences.
+   */
+  createBatch(options: CausalLM.BatchOptions): DecodingBatch;
   /**
    * Logits `[S, vocabulary]` of all positions of a sequence, in one run.
    *
@@ -41,6 +59,10 @@ export declare namespace CausalLM {
     /** Position of the sequence's first token, 0 unless given. */
     readonly firstPosition?: number | undefined;
   }
+  interface BatchOptions {
+    /** Sequences, 1 or more. */
+    readonly size: number;
+  }
 }
 
 export declare namespace createCausalLM {
@@ -48,7 +70,8 @@ export declare namespace createCausalLM {
     /**
      * `in-place` writes new keys and values into the cache, `growing` takes over the tensors that the graph returns,
      * `auto` (the default) picks `in-place` where session and graph both say that they can. Say `in-place` yourself only
-     * for a graph whose attention is com.microsoft GroupQueryAttention: others then compute wrong results.
+     * for a graph whose attention is com.microsoft GroupQueryAttention: others then compute wrong results. A delta decoder
+     * has a cache of its own kind, whatever this says.
      */
     readonly cache?: "auto" | "in-place" | "growing";
     /** Positions that the model was trained on or has tables for. No limit by default. */
@@ -63,7 +86,7 @@ export declare namespace createCausalLM {
 /**
  * Makes a language model of a session over a decoder graph: inputs `input_ids`, and `attention_mask`, `position_ids`,
  * `num_logits_to_keep` if declared, `past_key_values.N.key|value`; outputs `logits` `[B, S, vocabulary]` float32 and
- * `present.N.key|value`. Sequences are decoded one at a time (`B = 1`).
+ * `present.N.key|value`; or a delta decoder (`readCacheLayout`), which also takes batches.
  *
  * @throws {RuntimeError} `unsupported-model` when the graph is another; `invalid-argument` for an option out of range,
  *   or `cache: "in-place"` on a session that cannot write in place.
@@ -75,21 +98,30 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     prefillChunk = 512,
     initialCapacity = 256,
   } = options;
-  checkPositive({ maxPositions, prefillChunk, initialCapacity });
+  checkPositive("createCausalLM", { maxPositions, prefillChunk, initialCapacity });
   const cacheLayout = readCacheLayout(session);
   const cacheKind = chooseCache(cache, session, cacheLayout);
   const vocabularySize = readVocabularySize(session);
   const inputs = planDecoderInputs(session, cacheLayout);
-  const createCache = (capacity: number): KvCache =>
-    cacheKind === "in-place"
-      ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions, memory: session.memory })
-      : createGrowingCache(cacheLayout, { memory: session.memory });
+  const { memory } = session;
+  const createCache = (capacity: number): KvCache => {
+    if (cacheKind === "delta") return createDeltaCache(cacheLayout);
+    return cacheKind === "in-place"
+      ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions, memory })
+      : createGrowingCache(cacheLayout, { memory });
+  };
   const takesPositions = session.inputs.some(({ name }) => name === "position_ids");
-  const createStateAt = (positionOf: (index: number) => number, capacity = initialCapacity): DecodingState =>
+  const createStateAt = (
+    positionOf: (index: number) => number,
+    cache = createCache(initialCapacity),
+    tokens: readonly number[] = [],
+  ): DecodingState =>
     createDecodingState({
       session,
       inputs,
-      cache: createCache(capacity),
+      layout: cacheLayout,
+      cache,
+      tokens,
       positionOf,
       maxPositions,
       vocabularySize: vocabularySize ?? Number.POSITIVE_INFINITY,
@@ -104,8 +136,29 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
       checkFirstPosition(firstPosition, takesPositions);
       return createStateAt((index) => firstPosition + index);
     },
+    async loadState(source, model) {
+      const { tokens, firstPosition, tensors } = await unpackCache(cacheLayout, source, model);
+      const cache = createCache(Math.max(tokens.length, initialCapacity));
+      const positionOf = (index: number) => firstPosition + index;
+      cache.restore(
+        tensors,
+        tokens.map((_, index) => positionOf(index)),
+      );
+      return createStateAt(positionOf, cache, tokens);
+    },
+    createBatch({ size }) {
+      checkPositive("createBatch", { size });
+      const shared = { session, inputs, maxPositions, prefillChunk, size };
+      return cacheKind === "delta"
+        ? createDecodingBatch({
+            ...shared,
+            cache: createDeltaCache(cacheLayout, { sequences: size }),
+            vocabularySize: vocabularySize ?? Number.POSITIVE_INFINITY,
+          })
+        : createSeparateBatch(Array.from({ length: size }, () => createStateAt((index) => index)));
+    },
     async forward(ids) {
-      const state = createStateAt((index) => index, Math.max(ids.length, 1));
+      const state = createStateAt((index) => index, createCache(Math.max(ids.length, 1)));
       try {
         return await state.forward(ids);
       } finally {
@@ -114,7 +167,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     },
     async findShiftObstacle() {
       return takesPositions
-        ? findShiftObstacle(createStateAt, { vocabularySize, maxPositions })
+        ? findShiftObstacle((positionOf) => createStateAt(positionOf), { vocabularySize, maxPositions })
         : "no-position-input";
     },
   };
@@ -138,9 +191,10 @@ function checkFirstPosition(firstPosition: number, takesPositions: boolean): voi
 function chooseCache(
   wanted: "auto" | "in-place" | "growing",
   { writesInPlace }: Session,
-  { inPlace }: CacheLayout,
-): "in-place" | "growing" {
-  if (wanted === "auto") return writesInPlace && inPlace ? "in-place" : "growing";
+  { kind }: CacheLayout,
+): CacheKind {
+  if (kind === "delta") return kind;
+  if (wanted === "auto") return writesInPlace ? kind : "growing";
   if (wanted === "in-place" && !writesInPlace) {
     throw new RuntimeError(
       "invalid-argument",
@@ -168,12 +222,9 @@ function readVocabularySize({ outputs }: Session): number | undefined {
   return typeof size === "number" ? size : undefined;
 }
 
-function checkPositive(options: Readonly<Record<string, number>>): void {
+function checkPositive(what: string, options: Readonly<Record<string, number>>): void {
   for (const [name, value] of Object.entries(options)) {
     if (value >= 1 && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY)) continue;
-    throw new RuntimeError(
-      "invalid-argument",
-      `createCausalLM: expected ${name} of at least 1, found ${value}`,
-    );
+    throw new RuntimeError("invalid-argument", `${what}: expected ${name} of at least 1, found ${value}`);
   }
 }

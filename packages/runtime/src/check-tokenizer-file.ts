@@ -5,13 +5,6 @@ import { RuntimeError } from "./runtime-error.js";
  * so that an object which claims a `length` of a billion takes all memory, and the process with it.
  *
  * @throws {RuntimeError} `invalid-argument` naming the entry.
- *
- * @example
- * ```ts
- * import { checkTokenizerFile } from "@kvfold/runtime";
- *
- * checkTokenizerFile({ added_tokens: [{ id: 0, content: "<s>" }], model: { type: "BPE", vocab: { a: 1 } } });
- * ```
  */
 export function checkTokenizerFile(definition: unknown): void {
   const { added_tokens: added, model } = fieldsOf(definition);

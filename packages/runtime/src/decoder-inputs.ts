@@ -4,11 +4,14 @@ import type { Feeds, Session, Tensor, TensorInfo } from "./port.js";
 import { RuntimeError } from "./runtime-error.js";
 import { int64 } from "./tensors.js";
 
-/** A step of a decoder: new tokens behind `past` cached ones. */
+/** A step of a decoder: new tokens behind `past` cached ones, sequence by sequence. */
 export interface DecoderStep {
+  /** `B`, 1 unless given. */
+  readonly sequences?: number;
+  /** `[B, S]`, row-major. */
   readonly ids: ArrayLike<number>;
   readonly past: number;
-  /** Where the new tokens stand, one position each. */
+  /** `[B, S]`: where the new tokens stand, -1 for padding. */
   readonly positions: readonly number[];
   /** Last rows of the logits that are wanted; 0 for all. A graph without that input gives all. */
   readonly logitsToKeep: number;
@@ -17,9 +20,9 @@ export interface DecoderStep {
 type InputBuilder = (step: DecoderStep, info: TensorInfo) => Tensor;
 
 const builders: Readonly<Record<string, InputBuilder>> = {
-  input_ids: ({ ids }) => int64(ids, [1, ids.length]),
+  input_ids: ({ ids, sequences = 1 }) => int64(ids, [sequences, ids.length / sequences]),
   attention_mask: ({ ids, past }) => ones(past + ids.length),
-  position_ids: ({ positions }) => int64(positions, [1, positions.length]),
+  position_ids: ({ positions, sequences = 1 }) => int64(positions, [sequences, positions.length / sequences]),
   num_logits_to_keep: ({ logitsToKeep }, { shape }) => int64([logitsToKeep], shape.length === 0 ? [] : [1]),
 };
 
@@ -32,9 +35,9 @@ export function planDecoderInputs(
   { inputs }: Pick<Session, "inputs">,
   layout: CacheLayout,
 ): (step: DecoderStep) => Feeds {
-  const pasts = new Set(cacheSlots(layout).map(({ past }) => past));
+  const ofCache = new Set<string>([...cacheSlots(layout).map(({ past }) => past), ...layout.indexInputs]);
   const steps = inputs
-    .filter(({ name }) => !pasts.has(name))
+    .filter(({ name }) => !ofCache.has(name))
     .map((info) => ({ info, build: builderOf(info) }));
   if (!steps.some(({ info }) => info.name === "input_ids")) {
     throw new RuntimeError(

@@ -1,13 +1,18 @@
+import type { CacheLayout } from "./cache-layout.js";
+import { checkPositions, checkTokens } from "./check-tokens.js";
 import type { DecoderStep } from "./decoder-inputs.js";
 import type { KvCache } from "./kv-cache.js";
 import { type Logits, logitsRow } from "./logits.js";
 import type { Feeds, Session } from "./port.js";
 import { RuntimeError } from "./runtime-error.js";
+import { packCache, type SavedCache } from "./saved-cache.js";
 
 /** One sequence being decoded, with the cache of its tokens. One call at a time. */
 export interface DecodingState {
   /** Tokens so far. */
   readonly length: number;
+  /** Ids of these tokens. */
+  readonly tokens: readonly number[];
   /** Bytes of the cache. */
   readonly cacheBytes: number;
   /**
@@ -28,6 +33,13 @@ export interface DecodingState {
    * @throws {RuntimeError} `invalid-argument` when there are fewer tokens; `busy` or `disposed`.
    */
   truncate(length: number): void;
+  /**
+   * The cache as the bytes of a file, which `model.loadState` reads: a conversation then goes on without being read again.
+   *
+   * @param model - What tells this model's weights from others, such as a hash of its files.
+   * @throws {RuntimeError} `unsupported-model` for a cache in the memory of a GPU; `busy` or `disposed`.
+   */
+  save(model: string): SavedCache;
   /** Forgets all tokens. An in-place cache keeps its memory for the next ones. */
   clear(): void;
   /** Gives back the memory of the cache, as soon as a call that is under way is done. */
@@ -38,7 +50,10 @@ export declare namespace createDecodingState {
   interface Options {
     readonly session: Session;
     readonly inputs: (step: DecoderStep) => Feeds;
+    readonly layout: CacheLayout;
     readonly cache: KvCache;
+    /** Tokens that the cache holds already; none unless given. */
+    readonly tokens?: readonly number[];
     /** Position of the sequence's token `index`; it grows with `index`. */
     readonly positionOf: (index: number) => number;
     readonly maxPositions: number;
@@ -60,13 +75,17 @@ class CachedDecoding implements DecodingState {
   readonly #maxPositions: number;
   readonly #vocabularySize: number;
   readonly #prefillChunk: number;
+  readonly #layout: CacheLayout;
   #cache: KvCache | undefined;
+  #tokens: number[];
   #busy = false;
 
   constructor(options: createDecodingState.Options) {
     this.#session = options.session;
     this.#inputs = options.inputs;
+    this.#layout = options.layout;
     this.#cache = options.cache;
+    this.#tokens = [...(options.tokens ?? [])];
     this.#positionOf = options.positionOf;
     this.#maxPositions = options.maxPositions;
     this.#vocabularySize = options.vocabularySize;
@@ -75,6 +94,10 @@ class CachedDecoding implements DecodingState {
 
   get length(): number {
     return this.#cache?.length ?? 0;
+  }
+
+  get tokens(): readonly number[] {
+    return this.#tokens;
   }
 
   get cacheBytes(): number {
@@ -109,10 +132,18 @@ class CachedDecoding implements DecodingState {
       );
     }
     cache.truncate(length);
+    this.#tokens.length = length;
   }
 
   clear(): void {
     this.#available().clear();
+    this.#tokens = [];
+  }
+
+  save(model: string): SavedCache {
+    const tensors = this.#available().tensors();
+    const contents = { tokens: this.#tokens, firstPosition: this.#positionOf(0), tensors };
+    return packCache(this.#layout, contents, model);
   }
 
   dispose(): void {
@@ -127,7 +158,8 @@ class CachedDecoding implements DecodingState {
     const positions = Array.from({ length: ids.length }, (_, index) => this.#positionOf(past + index));
     const feeds = { ...this.#inputs({ ids, past, positions, logitsToKeep }), ...cache.feeds() };
     const results = await this.#session.run(feeds, { logits: null, ...cache.fetches() });
-    cache.commit(results, ids.length);
+    cache.commit(results, positions);
+    for (let i = 0; i < ids.length; i++) this.#tokens.push(ids[i]!);
     const { data, dims } = results.logits!;
     return { rows: dims[1]!, columns: dims[2]!, data: data as Float32Array };
   }
@@ -135,8 +167,8 @@ class CachedDecoding implements DecodingState {
   /** Two runs at a time would both append behind the same tokens. */
   async #exclusively<T>(ids: ArrayLike<number>, work: (cache: KvCache) => Promise<T>): Promise<T> {
     const cache = this.#available();
-    checkTokens(ids, this.#vocabularySize);
-    checkPositions(this.#positionOf(cache.length + ids.length - 1) + 1, this.#maxPositions);
+    checkTokens("DecodingState", ids, this.#vocabularySize);
+    checkPositions("DecodingState", this.#positionOf(cache.length + ids.length - 1) + 1, this.#maxPositions);
     this.#busy = true;
     try {
       return await work(cache);
@@ -161,25 +193,4 @@ class CachedDecoding implements DecodingState {
     }
     return this.#cache;
   }
-}
-
-function checkTokens(ids: ArrayLike<number>, vocabularySize: number): void {
-  if (ids.length === 0)
-    throw new RuntimeError("invalid-argument", "DecodingState: expected at least one token, found none");
-  for (let i = 0; i < ids.length; i++) {
-    if (Number.isInteger(ids[i]) && ids[i]! >= 0 && ids[i]! < vocabularySize) continue;
-    const limit = Number.isFinite(vocabularySize) ? `below ${vocabularySize}` : "up";
-    throw new RuntimeError(
-      "invalid-argument",
-      `DecodingState: expected token ids from 0 ${limit}, found ${ids[i]} at ${i}`,
-    );
-  }
-}
-
-function checkPositions(needed: number, limit: number): void {
-  if (needed <= limit) return;
-  throw new RuntimeError(
-    "too-many-positions",
-    `DecodingState: expected at most ${limit} positions (maxPositions), found ${needed}: shorten the prompt`,
-  );
 }

@@ -46,6 +46,34 @@ describe("generate", () => {
     expect(await sample(1)).not.toEqual(await sample(2));
   });
 
+  it("goes on in a state, and reads of a longer prompt what is new alone", async () => {
+    const model = await openTinyModel(groupQuery);
+    const state = model.createState();
+    const first = await collect(model, { maxNewTokens: 5, state });
+    expect(state.tokens).toEqual([...prompt, ...first.tokens.slice(0, -1)]);
+    const longer = [...prompt, ...first.tokens, 9, 8];
+    const read: number[] = [];
+    const prefill = state.prefill.bind(state);
+    state.prefill = (ids) => {
+      read.push(ids.length);
+      return prefill(ids);
+    };
+    const again: number[] = [];
+    for await (const token of generate(model, longer, { maxNewTokens: 4, state })) again.push(token);
+    expect(read[0]).toBe(3);
+    const fresh: number[] = [];
+    for await (const token of generate(model, longer, { maxNewTokens: 4 })) fresh.push(token);
+    expect(again).toEqual(fresh);
+    // A prompt that says something else from its third token on.
+    const other = [...prompt.slice(0, 2), 1, 2, 3];
+    const turned: number[] = [];
+    for await (const token of generate(model, other, { maxNewTokens: 4, state })) turned.push(token);
+    const expected: number[] = [];
+    for await (const token of generate(model, other, { maxNewTokens: 4 })) expected.push(token);
+    expect(turned).toEqual(expected);
+    state.dispose();
+  });
+
   it("ends before a stop token", async () => {
     const model = await openTinyModel(groupQuery);
     const { tokens } = await collect(model, { maxNewTokens: 8 });

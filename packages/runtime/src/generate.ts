@@ -1,5 +1,6 @@
 import { type AbortSignalLike, throwIfAborted } from "./abort-signal.js";
 import type { CausalLM } from "./causal-lm.js";
+import type { DecodingState } from "./decoding-state.js";
 import { type FinishReason, type Generation, toGeneration } from "./generation.js";
 import { createRandom } from "./random.js";
 import { RuntimeError } from "./runtime-error.js";
@@ -15,6 +16,11 @@ export declare namespace generate {
     /** Tokens that end the text; they are not yielded. */
     readonly stopTokens?: readonly number[] | undefined;
     readonly signal?: AbortSignalLike | undefined;
+    /**
+     * A state to go on in, which holds the prompt and the text afterwards and is the caller's to dispose. Of the prompt only
+     * what differs from its tokens is read: a conversation is not read again with each turn.
+     */
+    readonly state?: DecodingState | undefined;
   }
 }
 
@@ -47,10 +53,10 @@ async function* drawTokens(
   checkCount(maxNewTokens);
   const random = createRandom(seed);
   const stops = new Set(stopTokens);
-  const state = model.createState();
+  const state = options.state ?? model.createState();
   try {
     throwIfAborted(signal);
-    let logits = await state.prefill(prompt);
+    let logits = await readPrompt(state, prompt);
     for (let count = 1; count <= maxNewTokens; count++) {
       throwIfAborted(signal);
       const token = sampleToken(logits, { temperature, topK, topP }, random);
@@ -63,11 +69,21 @@ async function* drawTokens(
     }
     return "max-new-tokens";
   } finally {
-    state.dispose();
+    if (options.state === undefined) state.dispose();
   }
 }
 
-function checkCount(maxNewTokens: number): void {
+/** Reads what the state lacks of a prompt, its last token at least, whose logits are wanted. */
+function readPrompt(state: DecodingState, prompt: ArrayLike<number>): Promise<Float32Array> {
+  const last = Math.max(prompt.length - 1, 0);
+  let known = 0;
+  while (known < Math.min(state.length, last) && state.tokens[known] === prompt[known]) known++;
+  state.truncate(known);
+  return state.prefill(Array.from(prompt).slice(known));
+}
+
+/** @throws {RuntimeError} `invalid-argument`. */
+export function checkCount(maxNewTokens: number): void {
   if (maxNewTokens >= 1) return;
   throw new RuntimeError(
     "invalid-argument",

@@ -7,21 +7,24 @@ export {
   bootstrapRatio,
 } from "./bootstrap.js";
 export {
+  type CacheKind,
   type CacheLayout,
+  type CachePart,
   type CacheSlot,
   cacheBytesPerToken,
   type LayerCache,
   readCacheLayout,
 } from "./cache-layout.js";
 export { type CausalLM, createCausalLM } from "./causal-lm.js";
-export { checkTokenizerFile } from "./check-tokenizer-file.js";
 export { compareModels, type WindowComparison } from "./compare-models.js";
 export { type CopyScore, copyProbe, type TokenScore } from "./copy-probe.js";
 export { type CopySource, randomPassages, randomTokens } from "./copy-probe-source.js";
+export type { DecodingBatch } from "./decoding-batch.js";
 export type { DecodingState } from "./decoding-state.js";
 export { formatBytes } from "./format-bytes.js";
 export { gaussians } from "./gaussians.js";
 export { generate } from "./generate.js";
+export { type BatchEvent, generateBatch } from "./generate-batch.js";
 export { type FinishReason, type Generation, toGeneration } from "./generation.js";
 export { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";
 export type { Logits } from "./logits.js";
@@ -51,9 +54,11 @@ export {
   type TensorMemory,
 } from "./port.js";
 export { createRandom, type Random } from "./random.js";
+export { readTextTokenizer, type TokenizerFiles } from "./read-text-tokenizer.js";
 export { type RetrievalItem, type RetrievalScore, retrievalProbe } from "./retrieval-probe.js";
 export { RuntimeError, type RuntimeErrorCode } from "./runtime-error.js";
 export { argmax, sampleToken } from "./sampling.js";
+export type { SavedCache } from "./saved-cache.js";
 export type { ShiftObstacle } from "./shift-obstacle.js";
 export { createTextStream, type TextStream } from "./text-stream.js";
 export { beginWith, type TextTokenizer, type Tokenizer, textTokenizer } from "./text-tokenizer.js";

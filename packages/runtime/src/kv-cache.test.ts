@@ -19,8 +19,13 @@ const slot = (name: string, heads: number, size: number, type: CacheSlot["type"]
 
 const layout: CacheLayout = {
   layers: [{ key: slot("0.key", 3, 2), value: slot("0.value", 1, 4, "float16") }],
-  inPlace: true,
+  kind: "in-place",
+  slotMultiple: 1,
+  indexInputs: [],
 };
+
+/** Positions of some tokens; which they are does not matter here. */
+const places = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);
 
 const past = (cache: KvCache, name: string): Tensor => cache.feeds()[`past_key_values.${name}`]!;
 
@@ -34,7 +39,7 @@ function fill(cache: KvCache, count: number): void {
       data.fill(100 * head + token, (head * capacity + token) * 2, (head * capacity + token + 1) * 2);
     }
   }
-  cache.commit({}, count);
+  cache.commit({}, places(count));
 }
 
 describe("createInPlaceCache", () => {
@@ -104,7 +109,7 @@ describe("createInPlaceCache in memory of its own", () => {
     const cache = createInPlaceCache(layout, { capacity: 4, memory });
     expect(used()).toBe(4 * 10);
     const smaller = past(cache, "0.key");
-    cache.commit({}, 3);
+    cache.commit({}, places(3));
     cache.reserve(4);
     expect(past(cache, "0.key").dims).toEqual([1, 3, 8, 2]);
     expect(copyTokens).toHaveBeenCalledWith(smaller, past(cache, "0.key"), 3);
@@ -119,7 +124,7 @@ describe("createInPlaceCache in memory of its own", () => {
     // 40 numbers at first. The keys grow to 48 beside the values' 16, which then find no room for 32 more.
     const { memory, used } = limitedMemory(90);
     const cache = createInPlaceCache(layout, { capacity: 4, memory });
-    cache.commit({}, 4);
+    cache.commit({}, places(4));
     expect(() => cache.reserve(1)).toThrow("full");
     expect([cache.length, past(cache, "0.key").dims[2], past(cache, "0.value").dims[2]]).toEqual([4, 8, 4]);
     cache.dispose();
@@ -138,7 +143,7 @@ describe("createGrowingCache", () => {
     expect(past(cache, "0.key").dims).toEqual([1, 3, 0, 2]);
     expect(cache.fetches()).toEqual({ "present.0.key": null, "present.0.value": null });
     const results = present(3);
-    cache.commit(results, 3);
+    cache.commit(results, places(3));
     expect(past(cache, "0.key")).toBe(results["present.0.key"]);
     expect(cache.length).toBe(3);
     expect(cache.bytes).toBe(3 * (3 * 2 * 4 + 4 * 2));
@@ -149,12 +154,12 @@ describe("createGrowingCache", () => {
     let released = 0;
     const dispose = () => void released++;
     const onGpu = Tensor.fromGpuBuffer({} as never, { dataType: "float32", dims: [1, 3, 1, 2], dispose });
-    cache.commit({ ...present(1), "present.0.key": onGpu }, 1);
+    cache.commit({ ...present(1), "present.0.key": onGpu }, places(1));
     expect(released).toBe(0);
-    cache.commit(present(2), 1);
+    cache.commit(present(2), places(1));
     expect(released).toBe(1);
     const last = Tensor.fromGpuBuffer({} as never, { dataType: "float32", dims: [1, 3, 3, 2], dispose });
-    cache.commit({ ...present(3), "present.0.key": last }, 1);
+    cache.commit({ ...present(3), "present.0.key": last }, places(1));
     cache.dispose();
     expect(released).toBe(2);
   });
@@ -175,7 +180,7 @@ describe("createGrowingCache", () => {
       Uint16Array.from({ length: 16 }, (_, i) => i),
       [1, 1, 4, 4],
     );
-    cache.commit({ "present.0.key": onGpu, "present.0.value": values }, 4);
+    cache.commit({ "present.0.key": onGpu, "present.0.value": values }, places(4));
     cache.truncate(3);
     expect([cache.length, released]).toEqual([3, 1]);
     expect(past(cache, "0.key").dims).toEqual([1, 3, 3, 2]);
@@ -185,7 +190,7 @@ describe("createGrowingCache", () => {
 
   it("forgets all tokens", () => {
     const cache = createGrowingCache(layout);
-    cache.commit(present(3), 3);
+    cache.commit(present(3), places(3));
     cache.clear();
     expect([cache.length, cache.bytes, past(cache, "0.value").dims[2]]).toEqual([0, 0, 0]);
   });

@@ -15,8 +15,12 @@ export interface KvCache {
   feeds(): Feeds;
   /** Where the next run puts its presents. */
   fetches(): Readonly<Record<string, Tensor | null>>;
-  /** Takes in what a run of `count` tokens left. */
-  commit(results: Results, count: number): void;
+  /** Takes in what a run of tokens at these positions left. */
+  commit(results: Results, positions: readonly number[]): void;
+  /** What it holds, `[1, heads, capacity, size]` for each slot of the layout in order; the first `length` rows count. */
+  tensors(): readonly Tensor[];
+  /** Takes in tokens that another cache held, `[1, heads, T, size]` for each slot, when it is empty. */
+  restore(tensors: readonly Tensor[], positions: readonly number[]): void;
   /** Forgets all tokens but the first `count`. */
   truncate(count: number): void;
   /** Forgets all tokens. */
@@ -81,8 +85,14 @@ export function createInPlaceCache(
     },
     feeds: () => pasts(entries),
     fetches: () => Object.fromEntries(entries.map(({ slot, tensor }) => [slot.present, tensor])),
-    commit(_, count) {
+    commit(_, { length: count }) {
       length += count;
+    },
+    tensors: () => entries.map(({ tensor }) => tensor),
+    restore(tensors, { length: count }) {
+      this.reserve(count);
+      for (const [index, { tensor }] of entries.entries()) memory.copyTokens(tensors[index]!, tensor, count);
+      length = count;
     },
     truncate(count) {
       length = count;
@@ -121,10 +131,15 @@ export function createGrowingCache(
     reserve() {},
     feeds: () => pasts(entries),
     fetches: () => Object.fromEntries(slots.map(({ present }) => [present, null])),
-    commit(results, count) {
+    commit(results, { length: count }) {
       length += count;
       releaseAll(entries);
       entries = slots.map((slot) => ({ slot, tensor: results[slot.present]! }));
+    },
+    tensors: () => entries.map(({ tensor }) => tensor),
+    restore(tensors, { length: count }) {
+      entries = slots.map((slot, index) => ({ slot, tensor: tensors[index]! }));
+      length = count;
     },
     truncate(count) {
       if (count === length) return;

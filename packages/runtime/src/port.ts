@@ -25,8 +25,10 @@ export type Fetches = readonly string[] | Readonly<Record<string, Tensor | null>
 export interface TensorMemory {
   /** A tensor of zeros; its `dispose` gives the memory back. */
   allocate(type: "float32" | "float16", dims: readonly number[]): Tensor;
-  /** Copies the first `tokens` of every head from one cache `[1, heads, T, size]` to one of another `T`. */
+  /** Copies the first `tokens` of every head from one cache `[B, heads, T, size]` to one of another `T`. */
   copyTokens(from: Tensor, to: Tensor, tokens: number): void;
+  /** The numbers of a float32 tensor that lies there; absent where nothing but a run can read it. */
+  read?(tensor: Tensor): Promise<Float32Array>;
 }
 
 /** A loaded model, whichever ONNX Runtime runs it. */
@@ -75,6 +77,11 @@ export interface SessionOptions {
 /** A runtime that can load models: Node's, a browser's, or one of your own. */
 export interface SessionProvider {
   readonly name: string;
+  /**
+   * Which of a model's graphs its sessions run fastest: `delta` where feeds are read from the memory of the CPU, `standard`
+   * where caches stay elsewhere. Standard unless said.
+   */
+  readonly graph?: "standard" | "delta";
   /**
    * Loads a model.
    *

@@ -4,6 +4,7 @@
  * - `aborted`: the caller's signal fired; its reason is the error's `cause`.
  * - `runtime-missing`: the ONNX Runtime package of a provider is not installed.
  * - `model-unreadable`: the model's file or bytes are missing or empty.
+ * - `cache-unreadable`: a saved cache is none, is damaged, or is another model's.
  * - `storage-full`: a browser's storage has no room for the model.
  * - `out-of-memory`: the memory of the CPU or the GPU is used up.
  * - `device-lost`: the GPU is gone, for whatever reason; a model that is loaded anew works again.
@@ -12,6 +13,7 @@
  * - `disposed`: a session or a decoding state was used after `dispose()`.
  * - `busy`: a decoding state was used while it was still working on another call.
  * - `unsupported-model`: the graph's inputs or outputs are not those of a decoder with a cache.
+ * - `malformed-tokenizer`: a model's tokenizer is missing, broken or of an unknown kind.
  * - `too-many-positions`: more tokens than the model, or the cache, has positions for.
  * - `invalid-argument`: an option or a token id outside its range.
  * - `invalid-logits`: logits that are no distribution (NaN, or no finite entry).
@@ -20,6 +22,7 @@ export type RuntimeErrorCode =
   | "aborted"
   | "runtime-missing"
   | "model-unreadable"
+  | "cache-unreadable"
   | "storage-full"
   | "out-of-memory"
   | "device-lost"
@@ -28,6 +31,7 @@ export type RuntimeErrorCode =
   | "disposed"
   | "busy"
   | "unsupported-model"
+  | "malformed-tokenizer"
   | "too-many-positions"
   | "invalid-argument"
   | "invalid-logits";

@@ -7,7 +7,7 @@ export { float16Bits, float32Bits, type HalfDtype } from "./halves.js";
 export { MAX_HEADER_BYTES, MAX_MEMBER_COUNT } from "./limits.js";
 export { parseHeader, type SafetensorsHeader } from "./parse-header.js";
 export { SafetensorsError, type SafetensorsErrorCode } from "./safetensors-error.js";
-export type { TensorLayout } from "./serialize-header.js";
+export { type HeaderPlan, planHeader, type TensorLayout } from "./serialize-header.js";
 export { serializeSafetensors, type TensorData } from "./serialize-safetensors.js";
 export { parseShardIndex } from "./shard-index.js";
 export type { TensorInfo } from "./tensor-info.js";

@@ -23,7 +23,11 @@ export interface HeaderPlan {
   readonly tensorBytes: readonly number[];
 }
 
-/** Lays `layouts` out one after the other, in the order given. */
+/**
+ * Lays tensors out one after the other, in the order given: a file is these bytes, and then the tensors' own.
+ *
+ * @throws {SafetensorsError} `invalid-argument` for a name twice or dimensions that are no sizes; `limit-exceeded`.
+ */
 export function planHeader(
   layouts: readonly TensorLayout[],
   metadata: Readonly<Record<string, string>>,

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { checkTokens, tokenWindows } from "@kvfold/calibration";
 import { readFolderConfig } from "../../../apps/cli/src/models/folder-config.js";
 import { loadChatTemplate } from "../../../apps/cli/src/tokens/chat-template.js";
+import { ordinaryTokens } from "../../../apps/cli/src/tokens/ordinary-tokens.js";
 import { readTokens, tokenFile } from "../../../apps/cli/src/tokens/read-tokens.js";
-import { ordinaryTokens } from "../../../apps/cli/src/tokens/text-tokenizer.js";
 import { documentBos, folderVocabulary } from "../../../apps/cli/src/tokens/vocabulary.js";
 import { fault, type Verdict } from "./judge-error.js";
 

@@ -22,8 +22,9 @@ export const arrows: Readonly<Record<string, Arrows>> = {
   safetensors: { to: [], outside: ["@petamoriken/float16"] },
   onnx: { to: [], outside: ["@bufbuild/protobuf", "onnx-buf"] },
   autodiff: { to: ["onnx"], outside: [] },
-  runtime: { to: [], outside: ["onnxruntime-common"] },
-  "runtime-node": { to: ["runtime"], outside: ["onnxruntime-node"] },
+  runtime: { to: ["safetensors"], outside: ["onnxruntime-common"] },
+  // Its few graphs that move memory of a GPU are built where they run.
+  "runtime-node": { to: ["onnx", "runtime"], outside: ["onnxruntime-node"] },
   "runtime-web": { to: ["runtime"], outside: ["onnxruntime-web"] },
   calibration: { to: ["linalg", "runtime", "safetensors"], outside: [] },
   decoder: { to: ["onnx", "rope", "runtime", "safetensors"], outside: [] },

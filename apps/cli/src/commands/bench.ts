@@ -1,11 +1,12 @@
 import type { Dtype } from "@kvfold/decoder";
 import { Command } from "commander";
 import { renderBench } from "../render/bench.js";
+import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber, wholeNumbers } from "./options.js";
 
-interface BenchFlags extends CommonOptions, HubFlags {
+interface BenchFlags extends CommonOptions, DeviceFlags, HubFlags {
   readonly contexts: readonly number[];
   readonly tokens: number;
   readonly repeats: number;
@@ -16,7 +17,7 @@ interface BenchFlags extends CommonOptions, HubFlags {
 /** `kvfold bench`: speed of models, measured in turn. */
 export const createBenchCommand = (host: CommandHost): Command =>
   addCommonOptions(
-    addHubOptions(new Command("bench"))
+    addDeviceOptions(addHubOptions(new Command("bench")))
       .summary("time prefill and decoding, and compare models")
       .description(
         "Times prefill and decoding of models on random tokens. Models take turns; medians, and ratios to the first model.",
@@ -42,7 +43,7 @@ async function runBench(host: CommandHost, models: readonly string[], flags: Ben
   const { contexts, tokens, repeats, seed, dtype } = flags;
   const result = await host.run(
     "bench",
-    { models, hub: hubOf(flags), contexts, tokens, repeats, seed, dtype },
+    { models, hub: hubOf(flags), ...deviceOf(flags), contexts, tokens, repeats, seed, dtype },
     flags,
   );
   printResult(host, flags, result, (bench) => renderBench(bench, host.colours));

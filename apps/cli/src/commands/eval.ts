@@ -6,12 +6,13 @@ import { renderEvaluation } from "../render/evaluation.js";
 import { renderRetrieval } from "../render/retrieval.js";
 import type { RepeatedTokens } from "../tokens/copy-source.js";
 import { type TokenFile, tokenFile, tokenIdFile } from "../tokens/read-tokens.js";
+import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber, wholeNumbers } from "./options.js";
 import { refuseGiven } from "./refuse-given.js";
 
-interface EvalFlags extends CommonOptions, HubFlags {
+interface EvalFlags extends CommonOptions, DeviceFlags, HubFlags {
   readonly text?: readonly string[];
   readonly tokens?: string;
   readonly windows?: number;
@@ -35,7 +36,7 @@ interface EvalFlags extends CommonOptions, HubFlags {
 /** `kvfold eval`: perplexity of models on the same text, how well they copy, or what they find in their context. */
 export const createEvalCommand = (host: CommandHost): Command =>
   addCommonOptions(
-    addHubOptions(new Command("eval"))
+    addDeviceOptions(addHubOptions(new Command("eval")))
       .summary("measure perplexity, and compare models")
       .description(
         "Measures the perplexity of models on the same text. Ratios are to the first model. Checkpoints are run unfolded.",
@@ -167,6 +168,7 @@ async function runEval(host: CommandHost, models: readonly string[], flags: Eval
     {
       models,
       hub: hubOf(flags),
+      ...deviceOf(flags),
       files,
       windows,
       window,
@@ -187,6 +189,7 @@ async function runCopyProbe(host: CommandHost, models: readonly string[], flags:
   const options = {
     models,
     hub: hubOf(flags),
+    ...deviceOf(flags),
     files: filesOf(flags),
     repeat,
     distances,
@@ -207,7 +210,7 @@ async function runRetrievalProbe(
   file: string,
 ): Promise<void> {
   const { limit, dtype } = flags;
-  const options = { models, hub: hubOf(flags), file, limit, dtype };
+  const options = { models, hub: hubOf(flags), ...deviceOf(flags), file, limit, dtype };
   printResult(host, flags, await host.run("probeRetrieval", options, flags), (result) =>
     renderRetrieval(result, host.colours),
   );

@@ -13,6 +13,7 @@ import { journalFolder } from "../files/journal-folder.js";
 import { renderFold } from "../render/fold.js";
 import { renderPlan } from "../render/plan.js";
 import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
+import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions, dtypeList, wholeNumber } from "./options.js";
@@ -24,7 +25,7 @@ type Format = FoldPlan["formats"][number];
 const FORMATS: readonly Format[] = ["onnx", "hf", "gguf"];
 const HEALS: readonly Heal[] = ["none", "attention", "both"];
 
-interface FoldFlags extends CalibrationFlags, CommonOptions, HubFlags {
+interface FoldFlags extends CalibrationFlags, CommonOptions, DeviceFlags, HubFlags {
   readonly output?: string;
   readonly keep: string;
   readonly method?: string;
@@ -94,7 +95,7 @@ export function createFoldCommand(host: CommandHost): Command {
         );
       return runFold(host, model, flags);
     });
-  return addCommonOptions(addHubOptions(addCalibrationOptions(command)));
+  return addCommonOptions(addDeviceOptions(addHubOptions(addCalibrationOptions(command))));
 }
 
 const methodOption = (): Option =>
@@ -178,7 +179,8 @@ async function runFold(host: CommandHost, model: string, flags: FoldFlags): Prom
   const existing = force ? "replace" : "refuse";
   const calibration = calibrationOf(flags);
   const journal = resume ? journalFolder(output) : undefined;
-  const options = { ...planned, output, existing, calibration, moments, saveMoments, journal } as const;
+  const work = { existing, calibration, moments, saveMoments, journal, ...deviceOf(flags) } as const;
+  const options = { ...planned, output, ...work };
   const result = await host.run("fold", options, flags).catch((error: unknown) => {
     throw journal === undefined ? error : withJournal(error, journal);
   });

@@ -2,11 +2,12 @@ import type { Dtype } from "@kvfold/decoder";
 import { Command } from "commander";
 import { CliError } from "../cli-error.js";
 import type { generateText } from "../jobs/generate.js";
+import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions, dtypeOption, numberWithin, wholeNumber } from "./options.js";
 
-interface GenerateFlags extends CommonOptions, HubFlags {
+interface GenerateFlags extends CommonOptions, DeviceFlags, HubFlags {
   readonly prompt: string;
   readonly chat?: boolean;
   readonly system?: string;
@@ -27,7 +28,7 @@ const MIN_TOP_P = 1e-6;
 /** `kvfold generate`: text, as it comes. */
 export const createGenerateCommand = (host: CommandHost): Command =>
   addCommonOptions(
-    addHubOptions(new Command("generate"))
+    addDeviceOptions(addHubOptions(new Command("generate")))
       .summary("continue a text, or answer in a chat")
       .description(
         "Continues a prompt and prints the text as it comes. With --chat the model answers the prompt as one turn of a chat.",
@@ -61,7 +62,7 @@ async function runGenerate(host: CommandHost, model: string, flags: GenerateFlag
   const { json, quiet, verbose: _, dtype, revision, token, cacheDir, chat, system, ...sampling } = flags;
   const onText = json === true ? () => {} : host.write;
   const hub = hubOf({ revision, token, cacheDir });
-  const options = { model, hub, dtype, chat: chatOf(chat, system), ...sampling };
+  const options = { model, hub, dtype, chat: chatOf(chat, system), ...deviceOf(flags), ...sampling };
   const result = await host.run("generate", options, { quiet, onText });
   printResult(host, flags, result, () => "");
 }

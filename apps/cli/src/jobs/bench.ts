@@ -1,14 +1,16 @@
 import type { Dtype } from "@kvfold/decoder";
 import { cacheBytesPerToken, createRandom, throwIfAborted } from "@kvfold/runtime";
+import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModels } from "../models/find-model.js";
+import { type DeviceOptions, floatType, openDevice } from "../models/open-device.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
 import type { JobContext } from "./job.js";
 import { median } from "./median.js";
 
 export declare namespace benchModels {
-  interface Options {
+  interface Options extends DeviceOptions {
     /** The first is what the others are compared to. */
     readonly models: readonly string[];
     readonly hub?: HubSettings | undefined;
@@ -37,6 +39,8 @@ export declare namespace benchModels {
     readonly decode: Speed;
   }
   interface Result {
+    /** What ran the models. */
+    readonly device: ExecutionProvider;
     readonly models: readonly { readonly path: string; readonly cacheBytesPerToken: number }[];
     readonly measurements: readonly Measurement[];
     readonly skipped: readonly {
@@ -83,13 +87,15 @@ export async function benchModels(
   } = options;
   checkContexts(contexts, tokens);
   const initialCapacity = Math.max(...contexts);
+  const { device, provider } = await openDevice(options, context, floatType(dtype));
   const found = await findModels(names, hub, context);
-  return withModels(found, { dtype, initialCapacity }, context, async (models) => {
+  return withModels(found, { provider, dtype, initialCapacity }, context, async (models) => {
     const benches = contexts.flatMap((length) => models.map((model) => createBench(model, length)));
     const measurable = benches.filter(fits);
     if (measurable.length === 0) throw tooLong(contexts, models);
     await measureInTurn(measurable, { tokens, repeats, seed }, context);
     return {
+      device,
       models: models.map(({ path, lm }) => ({
         path,
         cacheBytesPerToken: cacheBytesPerToken(lm.cacheLayout),

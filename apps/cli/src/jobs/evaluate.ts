@@ -1,7 +1,9 @@
 import type { Dtype } from "@kvfold/decoder";
+import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModels } from "../models/find-model.js";
+import { type DeviceOptions, floatType, openDevice } from "../models/open-device.js";
 import type { TokenFile } from "../tokens/read-tokens.js";
 import { type ModelFigures, modelFigures } from "./evaluation-figures.js";
 import { readEvaluationText } from "./evaluation-text.js";
@@ -9,7 +11,7 @@ import type { JobContext } from "./job.js";
 import { type Measurements, measureModels } from "./measure-models.js";
 
 export declare namespace evaluateModels {
-  interface Options {
+  interface Options extends DeviceOptions {
     /** The first is what the others are compared to. */
     readonly models: readonly string[];
     readonly hub?: HubSettings | undefined;
@@ -37,6 +39,8 @@ export declare namespace evaluateModels {
     readonly cacheBytesPerToken: number;
   }
   interface Result {
+    /** What ran the models. */
+    readonly device: ExecutionProvider;
     /** Windows that were measured. */
     readonly windows: number;
     readonly models: readonly Evaluation[];
@@ -66,10 +70,19 @@ export async function evaluateModels(
   const { dtype, divergence = "measure", seed } = options;
   const shifts = [...new Set([0, ...(options.shifts ?? [])])].sort((a, b) => a - b);
   const furthestShift = shifts.at(-1)!;
+  const { device, provider } = await openDevice(options, context, floatType(dtype));
   const models = await findModels(options.models, options.hub, context);
   const { windows, window } = await readEvaluationText(models, { ...options, furthestShift }, context);
   const shortContext = chooseShortContext(options.longPerplexity, window);
-  const request = { dtype, windows, shifts, positions: furthestShift + window, divergence, shortContext };
+  const request = {
+    provider,
+    dtype,
+    windows,
+    shifts,
+    positions: furthestShift + window,
+    divergence,
+    shortContext,
+  };
   const measured = await measureModels(models, request, context);
   const evaluations = measured.models.map(({ path, cacheBytesPerToken }, index) => ({
     path,
@@ -78,7 +91,12 @@ export async function evaluateModels(
   }));
   tellOfMovedOriginal(evaluations[0]!, context);
   for (const evaluation of evaluations) tellOfUnreadPositions(evaluation, context);
-  return { windows: windows.length, models: evaluations, ...describeKeyTokens(measured, shortContext) };
+  return {
+    device,
+    windows: windows.length,
+    models: evaluations,
+    ...describeKeyTokens(measured, shortContext),
+  };
 }
 
 /** That of the paper; its models have contexts of 32 768 tokens and more. */

@@ -10,6 +10,7 @@ import {
   roundsToFourBits,
 } from "@kvfold/converter";
 import { type FolderJournal, openJournal } from "@kvfold/converter/node";
+import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import { clearStale } from "../files/clear-stale.js";
 import { journalFolder } from "../files/journal-folder.js";
@@ -19,6 +20,7 @@ import type { HubSettings } from "../hub/hub-settings.js";
 import { findModel } from "../models/find-model.js";
 import { readMoments, readMomentsWindow, writeMoments } from "../models/moments-files.js";
 import { checkIsCheckpoint, checkpointVocabulary, withCheckpoint } from "../models/open-checkpoint-folder.js";
+import { type DeviceOptions, openDevice } from "../models/open-device.js";
 import {
   type CalibrationOptions,
   type CalibrationText,
@@ -39,7 +41,7 @@ import {
 } from "./write-output.js";
 
 export declare namespace foldCheckpoint {
-  interface Options extends plan.Options {
+  interface Options extends plan.Options, DeviceOptions {
     /** The checkpoint's folder, or with `hub` a model there. */
     readonly model: string;
     readonly hub?: HubSettings | undefined;
@@ -59,6 +61,8 @@ export declare namespace foldCheckpoint {
   }
   interface Result {
     readonly output: string;
+    /** What ran the blocks of the model. */
+    readonly device: ExecutionProvider;
     readonly plan: FoldPlan;
     readonly seconds: number;
     /** Peak resident memory of the process. */
@@ -81,6 +85,7 @@ export async function foldCheckpoint(
   const started = performance.now();
   const options = { ...rest, existing };
   const { output } = options;
+  const opened = await openDevice(options, context);
   const model = await findModel(options.model, options.hub, context);
   await checkIsCheckpoint(model.path, "folding");
   await checkModelIsElsewhere(output, model.path);
@@ -88,10 +93,11 @@ export async function foldCheckpoint(
   const plan = await withCheckpoint(model.path, context, async (checkpoint) => {
     const planned = planFold(checkpoint.config, { ...options, window: await windowOf(options) });
     tellUnused(options, planned, context);
-    return foldWithJournal(options, { model, checkpoint, plan: planned, started }, context);
+    return foldWithJournal(options, { model, checkpoint, plan: planned, opened, started }, context);
   });
   return {
     output,
+    device: opened.device,
     plan,
     seconds: secondsSince(started),
     peakBytes: process.resourceUsage().maxRSS * 1024,

@@ -6,17 +6,22 @@ import {
   generate,
   type TextStream,
 } from "@kvfold/runtime";
+import type { ExecutionProvider } from "@kvfold/runtime-node";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { type FoundModel, findModels } from "../models/find-model.js";
 import { readFolderConfig } from "../models/folder-config.js";
 import { locateModel } from "../models/locate-model.js";
+import { type DeviceOptions, floatType, openDevice } from "../models/open-device.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
 import { readPrompt } from "../tokens/read-prompt.js";
 import { folderVocabulary } from "../tokens/vocabulary.js";
 import type { JobContext } from "./job.js";
 
 export declare namespace generateText {
-  interface Options extends Omit<generate.Options, "stopTokens" | "signal">, readPrompt.Options {
+  interface Options
+    extends Omit<generate.Options, "stopTokens" | "signal">,
+      readPrompt.Options,
+      DeviceOptions {
     readonly model: string;
     readonly hub?: HubSettings | undefined;
     readonly dtype?: Dtype | undefined;
@@ -24,6 +29,8 @@ export declare namespace generateText {
     readonly stop?: readonly string[];
   }
   interface Result {
+    /** What ran the model. */
+    readonly device: ExecutionProvider;
     /** The new text, without the prompt. */
     readonly text: string;
     /** Tokens of the prompt: BOS and what a chat template adds are among them. */
@@ -42,15 +49,21 @@ export declare namespace generateText {
  * @throws {CliError} `insufficient-text` for a prompt without a token; and the errors of `readPrompt` and of the runtime.
  */
 export async function generateText(
-  { model, hub, dtype, prompt, chat, ...options }: generateText.Options,
+  { model, hub, dtype, prompt, chat, device: wanted, threads, quiet, ...options }: generateText.Options,
   context: JobContext,
 ): Promise<generateText.Result> {
   tellUnused(options, context);
+  const { device, provider } = await openDevice(
+    { device: wanted, threads, quiet },
+    context,
+    floatType(dtype),
+  );
   const [found] = await findModels([model], hub, context);
   const tokens = await promptTokens(found!, dtype, { prompt, chat });
-  return withModels([found!], { dtype }, context, ([opened]) =>
-    continuePrompt(opened!, tokens, options, context),
-  );
+  return withModels([found!], { provider, dtype }, context, async ([opened]) => ({
+    device,
+    ...(await continuePrompt(opened!, tokens, options, context)),
+  }));
 }
 
 /** Names options for drawing where nothing is drawn. */
@@ -81,7 +94,7 @@ async function continuePrompt(
   prompt: readonly number[],
   { stop, ...sampling }: Pick<generateText.Options, "stop"> & Omit<generate.Options, "stopTokens" | "signal">,
   { onText, signal }: JobContext,
-): Promise<generateText.Result> {
+): Promise<Omit<generateText.Result, "device">> {
   const { decode } = await vocabulary.loadTokenizer();
   const started = performance.now();
   const stream = createTextStream(decode, { stopStrings: stop, after: prompt });

@@ -1,4 +1,5 @@
-import { planFold } from "@kvfold/converter";
+import { type Chunk, planFold } from "@kvfold/converter";
+import { type LostEnergy, meanLostEnergy } from "@kvfold/converter/internals";
 import type { Checkpoint, ModelConfig } from "@kvfold/decoder";
 import { type CacheSlot, cacheBytesPerToken, readCacheLayout } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
@@ -54,6 +55,10 @@ export declare namespace inspectModel {
   interface Energy {
     readonly fractions: readonly number[];
     readonly layers: readonly LayerEnergy[];
+    /** What all layers lose, each counting alike. */
+    readonly lost: LostEnergy;
+    /** The chunks that keys of joint latents turn in. */
+    readonly chunk: Chunk;
     readonly windows: number;
     readonly window: number;
   }
@@ -119,8 +124,10 @@ async function measure(
   checkWindow(calibration.window, maxPositions, path);
   const { signal } = context;
   const { windows, window } = await readCalibrationText(calibration, vocabulary, { maxPositions, signal });
-  const layers = await measureEnergy(checkpoint, windows, context);
-  return { fractions: ENERGY_FRACTIONS, layers, windows: windows.length, window };
+  const { layers, plan } = await measureEnergy(checkpoint, windows, context);
+  const lost = meanLostEnergy(layers.map((layer) => layer.lost));
+  const chunk = plan.chunk ?? 1;
+  return { fractions: ENERGY_FRACTIONS, layers, lost, chunk, windows: windows.length, window };
 }
 
 async function inspectGraph(
@@ -130,7 +137,7 @@ async function inspectGraph(
   const { modelType = "unknown", maxPositions = null, heads, record } = await readFolderConfig(folder);
   const layout = await readGraphCache(graph);
   const bytesPerToken = cacheBytesPerToken(layout);
-  const keys = layout.layers.map(({ key }): CacheSlot => key);
+  const keys = layout.layers.map(({ key, latent }): CacheSlot => (key ?? latent)!);
   return {
     path,
     kind: "onnx",

@@ -1,9 +1,9 @@
 import type { StageMoments } from "@kvfold/calibration";
 import { spillingHiddenStates } from "@kvfold/calibration/node";
-import type { Tap } from "@kvfold/converter";
-import { startCalibration } from "@kvfold/converter/internals";
-import { type Checkpoint, loadBlock, loadEmbedding } from "@kvfold/decoder";
-import { energyShares, secondMoment, symmetricEigen } from "@kvfold/linalg";
+import { type FoldPlan, planFold, type Tap } from "@kvfold/converter";
+import { type LostEnergy, lostEnergy, startCalibration } from "@kvfold/converter/internals";
+import { type Checkpoint, loadBlock, loadEmbedding, type ModelConfig } from "@kvfold/decoder";
+import { energyShares, type Moments, secondMoment, sliceMoments, symmetricEigenvalues } from "@kvfold/linalg";
 import { throwIfAborted } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { sayInstead, UNNAMED_GRAPH } from "../files/say-instead.js";
@@ -20,17 +20,26 @@ export interface LayerEnergy {
   readonly keysBeforeRope: readonly number[] | null;
   readonly keys: readonly number[];
   readonly values: readonly number[];
+  /** What latents lose that keep as large a part of the cache. */
+  readonly lost: LostEnergy;
+}
+
+/** Energies of all layers, and the plan whose latents they are measured for. */
+export interface MeasuredEnergy {
+  readonly plan: FoldPlan;
+  readonly layers: readonly LayerEnergy[];
 }
 
 /**
  * Figure 1 of arXiv 2406.07056: for each layer, how much of the energy (the eigenvalues of the second moment, which
- * is not centred, of all heads side by side) lies in the top directions of keys before and after RoPE, and of values.
+ * is not centred, of all heads side by side) lies in the top directions of keys before and after RoPE, and of values. And how
+ * much of it the joint latents of the method `anchored` lose.
  */
 export function measureEnergy(
   checkpoint: Checkpoint,
   windows: readonly Int32Array[],
   context: JobContext,
-): Promise<readonly LayerEnergy[]> {
+): Promise<MeasuredEnergy> {
   return withTemporaryFolder(context, (folder) =>
     sayInstead([[UNNAMED_GRAPH, `a block of ${checkpoint.name}`]], () =>
       measureLayers(checkpoint, windows, folder, context),
@@ -43,12 +52,12 @@ async function measureLayers(
   windows: readonly Int32Array[],
   folder: string,
   { onProgress, signal }: JobContext,
-): Promise<readonly LayerEnergy[]> {
+): Promise<MeasuredEnergy> {
   const { config } = checkpoint;
   const { layers } = config.shape;
-  const taps: readonly Tap[] = config.blocks.some(({ attention }) => attention.rope !== undefined)
-    ? ["keysBeforeRope", "keys", "values"]
-    : ["keys", "values"];
+  const plan = planFold(config, { keep: "1/2", method: "anchored" });
+  const turns = config.blocks.some(({ attention }) => attention.rope !== undefined);
+  const taps: readonly Tap[] = turns ? ["keysAndValues", "keys"] : ["keysAndValues"];
   let runs = 0;
   const calibrator = await startCalibration({
     config,
@@ -66,23 +75,38 @@ async function measureLayers(
     for (let layer = 0; layer < layers; layer++) {
       throwIfAborted(signal);
       const block = await loadBlock(checkpoint, layer);
-      energies.push(layerEnergy(layer, await calibrator.measure(block)));
+      const moments = await calibrator.measure(block);
+      energies.push(layerEnergy({ config, plan, layer, moments }));
       await calibrator.advance(block);
     }
-    return energies;
+    return { plan, layers: energies };
   } finally {
     await calibrator.dispose();
   }
 }
 
-function layerEnergy(layer: number, { keysBeforeRope, keys, values }: StageMoments): LayerEnergy {
+interface MeasuredLayer {
+  readonly config: ModelConfig;
+  readonly plan: FoldPlan;
+  readonly layer: number;
+  readonly moments: StageMoments;
+}
+
+function layerEnergy({ moments, ...measured }: MeasuredLayer): LayerEnergy {
+  const keysAndValues = moments.keysAndValues!;
+  const half = keysAndValues.width / 2;
+  const early = sharesOf(sliceMoments(keysAndValues, 0, half));
+  const values = sharesOf(sliceMoments(keysAndValues, half, 2 * half));
+  const keys = moments.keys === undefined ? early : sharesOf(moments.keys);
+  const fractions = ENERGY_FRACTIONS;
   return {
-    layer,
-    keysBeforeRope: keysBeforeRope === undefined ? null : sharesOf(keysBeforeRope),
-    keys: sharesOf(keys!),
-    values: sharesOf(values!),
+    layer: measured.layer,
+    keysBeforeRope: moments.keys === undefined ? null : early,
+    keys,
+    values,
+    lost: lostEnergy({ ...measured, keysAndValues, fractions, kept: { keys, values } }),
   };
 }
 
-const sharesOf = (moments: StageMoments[string]): readonly number[] =>
-  energyShares(symmetricEigen(secondMoment(moments)).values, ENERGY_FRACTIONS);
+const sharesOf = (moments: Moments): readonly number[] =>
+  energyShares(symmetricEigenvalues(secondMoment(moments)), ENERGY_FRACTIONS);

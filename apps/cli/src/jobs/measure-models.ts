@@ -3,6 +3,7 @@ import {
   cacheBytesPerToken,
   compareModels,
   findKeyTokens,
+  type SessionProvider,
   type ShiftObstacle,
   shortContextLosses,
   sumPositions,
@@ -39,6 +40,7 @@ export interface Measurements {
 
 export declare namespace measureModels {
   interface Request {
+    readonly provider: SessionProvider;
     readonly dtype: Dtype | undefined;
     readonly windows: readonly Int32Array[];
     /** The first is 0. */
@@ -111,10 +113,10 @@ function measureBeside([first, ...others]: readonly Place[], job: Job): Promise<
 
 const open = <T>(
   { model, label }: Place,
-  { dtype, positions, shifts, context }: Job,
+  { provider, dtype, positions, shifts, context }: Job,
   work: (model: PlacedModel) => Promise<T>,
 ): Promise<T> =>
-  withModels([model], { dtype, positions }, context, async ([opened]) => {
+  withModels([model], { provider, dtype, positions }, context, async ([opened]) => {
     if (shifts.length > 1) await requireShifts(opened!);
     return work({ ...opened!, label });
   });

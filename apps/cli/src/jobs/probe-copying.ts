@@ -1,14 +1,16 @@
 import type { Dtype } from "@kvfold/decoder";
 import { type CopyScore, cacheBytesPerToken, copyProbe } from "@kvfold/runtime";
+import type { ExecutionProvider } from "@kvfold/runtime-node";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModels } from "../models/find-model.js";
+import { type DeviceOptions, floatType, openDevice } from "../models/open-device.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
 import { openCopySource, type RepeatedTokens } from "../tokens/copy-source.js";
 import type { TokenFile } from "../tokens/read-tokens.js";
 import type { JobContext } from "./job.js";
 
 export declare namespace probeCopying {
-  interface Options {
+  interface Options extends DeviceOptions {
     /** The first is what the others are compared to. */
     readonly models: readonly string[];
     readonly hub?: HubSettings | undefined;
@@ -34,6 +36,8 @@ export declare namespace probeCopying {
     readonly cacheBytesPerToken: number;
   }
   interface Result {
+    /** What ran the models. */
+    readonly device: ExecutionProvider;
     readonly repeat: RepeatedTokens;
     readonly models: readonly Probe[];
   }
@@ -51,15 +55,16 @@ export async function probeCopying(
   context: JobContext,
 ): Promise<probeCopying.Result> {
   const { models, files = [], repeat = files.length > 0 ? "passages" : "tokens", dtype } = options;
+  const { device, provider } = await openDevice(options, context, floatType(dtype));
   const probes: Measured[] = [];
   const found = await findModels(models, options.hub, context);
   for (const [index, model] of found.entries()) {
     const label = `${model.name} (${index + 1}/${models.length})`;
     const measure = ([opened]: readonly OpenedModel[]) =>
       probe(opened!, { ...options, files, repeat, label }, context);
-    probes.push(await withModels([model], { dtype }, context, measure));
+    probes.push(await withModels([model], { provider, dtype }, context, measure));
   }
-  return { repeat, models: probes.map((measured) => compare(measured, probes[0]!)) };
+  return { device, repeat, models: probes.map((measured) => compare(measured, probes[0]!)) };
 }
 
 interface Measured extends Omit<probeCopying.Probe, "distances"> {

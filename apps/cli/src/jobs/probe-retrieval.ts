@@ -1,17 +1,19 @@
 import type { Dtype } from "@kvfold/decoder";
 import { cacheBytesPerToken, type RetrievalScore, retrievalProbe } from "@kvfold/runtime";
+import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { type FoundModel, findModels } from "../models/find-model.js";
 import { readFolderConfig } from "../models/folder-config.js";
 import { locateModel } from "../models/locate-model.js";
+import { type DeviceOptions, floatType, openDevice } from "../models/open-device.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
 import { groupItems, limitItems } from "../tokens/retrieval-groups.js";
 import { type RetrievalLine, readRetrievalItems } from "../tokens/retrieval-items.js";
 import type { JobContext } from "./job.js";
 
 export declare namespace probeRetrieval {
-  interface Options {
+  interface Options extends DeviceOptions {
     readonly models: readonly string[];
     readonly hub?: HubSettings | undefined;
     /** JSON Lines: `{ task, length, ids, answer_ids }`. */
@@ -42,6 +44,8 @@ export declare namespace probeRetrieval {
     readonly cacheBytesPerToken: number;
   }
   interface Result {
+    /** What ran the models. */
+    readonly device: ExecutionProvider;
     readonly models: readonly Probe[];
   }
 }
@@ -53,9 +57,10 @@ export declare namespace probeRetrieval {
  *   an item is longer than a model's context.
  */
 export async function probeRetrieval(
-  { models: names, hub, file, limit, dtype }: probeRetrieval.Options,
+  { models: names, hub, file, limit, dtype, ...on }: probeRetrieval.Options,
   context: JobContext,
 ): Promise<probeRetrieval.Result> {
+  const { device, provider } = await openDevice(on, context, floatType(dtype));
   const all = await readRetrievalItems(file);
   const items = limit === undefined ? all : limitItems(all, limit);
   const models = await findModels(names, hub, context);
@@ -64,10 +69,12 @@ export async function probeRetrieval(
   for (const [index, model] of models.entries()) {
     const label = `${model.name} (${index + 1}/${models.length})`;
     probes.push(
-      await withModels([model], { dtype }, context, ([opened]) => probe(opened!, items, label, context)),
+      await withModels([model], { provider, dtype }, context, ([opened]) =>
+        probe(opened!, items, label, context),
+      ),
     );
   }
-  return { models: probes };
+  return { device, models: probes };
 }
 
 interface Limits {

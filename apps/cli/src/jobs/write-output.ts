@@ -1,3 +1,4 @@
+import { availableParallelism, freemem } from "node:os";
 import type { StageMoments } from "@kvfold/calibration";
 import { type FoldPlan, findMethod } from "@kvfold/converter";
 import { createPendingFolder, type FolderJournal, type writeModel } from "@kvfold/converter/node";
@@ -6,7 +7,8 @@ import { throwIfAborted } from "@kvfold/runtime";
 import { sayInstead } from "../files/say-instead.js";
 import type { Existing } from "../files/whole-file.js";
 import type { FoundModel } from "../models/find-model.js";
-import { writeFolder } from "../models/write-folder.js";
+import type { OpenedDevice } from "../models/open-device.js";
+import { type WriteOptions, writeFolder } from "../models/write-folder.js";
 import { type CalibrationText, describeText } from "../tokens/calibration-windows.js";
 import { readVersion } from "../version.js";
 import type { JobContext } from "./job.js";
@@ -16,6 +18,7 @@ export interface FoldWork {
   readonly model: FoundModel;
   readonly checkpoint: Checkpoint;
   readonly plan: FoldPlan;
+  readonly opened: OpenedDevice;
   readonly started: number;
 }
 
@@ -70,7 +73,7 @@ export async function writeOutput(
 
 async function writeFolded(
   { saveMoments }: OutputOptions,
-  { model, checkpoint, plan, started }: FoldWork,
+  { model, checkpoint, plan, opened, started }: FoldWork,
   { text, moments, journal, to }: FoldSource & { readonly to: string },
   context: JobContext,
 ): Promise<WrittenOutput> {
@@ -79,11 +82,14 @@ async function writeFolded(
     measured[layer] = stage;
   };
   const { notices } = checkpoint;
-  const record = (report: writeModel.Report) => createRecord({ model, notices, text, report, started });
+  const record = (report: writeModel.Report) =>
+    createRecord({ model, notices, text, report, started, device: opened.device });
   const report = await writeFolder(
     {
       checkpoint,
       plan,
+      provider: opened.provider,
+      ...besideGpu(opened),
       from: model.path,
       to,
       record,
@@ -97,16 +103,35 @@ async function writeFolded(
   return { plan: report.plan, measured };
 }
 
+/** Streams of hidden states may each take this share of the free memory where a GPU works on them faster than files. */
+const STREAM_SHARE = 1 / 16;
+const LEAST_STREAM_BYTES = 512 * 2 ** 20;
+
+/** While a model runs on a GPU, the cores and the memory of the CPU are free. */
+function besideGpu({ device }: OpenedDevice): Pick<WriteOptions, "algebraThreads" | "memoryBytes"> {
+  if (device === "cpu") return {};
+  const memoryBytes = Math.max(LEAST_STREAM_BYTES, freemem() * STREAM_SHARE);
+  return { algebraThreads: availableParallelism(), memoryBytes };
+}
+
 interface RecordParts {
   readonly model: FoundModel;
   readonly notices: readonly string[];
   readonly text: CalibrationText | undefined;
   readonly report: writeModel.Report;
   readonly started: number;
+  readonly device: OpenedDevice["device"];
 }
 
 /** What `kvfold.json` holds beside the plan. */
-function createRecord({ model, notices, text, report, started }: RecordParts): Record<string, unknown> {
+function createRecord({
+  model,
+  notices,
+  text,
+  report,
+  started,
+  device,
+}: RecordParts): Record<string, unknown> {
   return {
     kvfold: readVersion(),
     model: model.title,
@@ -114,6 +139,7 @@ function createRecord({ model, notices, text, report, started }: RecordParts): R
     ...(notices.length === 0 ? {} : { notices }),
     created: new Date().toISOString(),
     seconds: secondsSince(started),
+    device,
     reference: findMethod(report.plan.method).reference,
     calibration: text === undefined ? null : describeText(text),
     retained: report.retained,

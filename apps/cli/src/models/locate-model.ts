@@ -1,11 +1,17 @@
 import { access, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { type Dtype, dtypes } from "@kvfold/decoder";
+import { type Dtype, type DtypeTraits, dtypes } from "@kvfold/decoder";
 import { CliError } from "../cli-error.js";
 
 /** Where a model is: a graph to run, or a checkpoint to export first. */
 export type ModelLocation =
-  | { readonly kind: "onnx"; readonly folder: string; readonly graph: string }
+  | {
+      readonly kind: "onnx";
+      readonly folder: string;
+      readonly graph: string;
+      /** The graph over the same weights that leaves the cache where it is, in folders that have it. */
+      readonly deltaGraph?: string | undefined;
+    }
   | { readonly kind: "checkpoint"; readonly folder: string };
 
 const CHECKPOINT_FILES = ["model.safetensors", "model.safetensors.index.json"];
@@ -23,8 +29,8 @@ export async function locateModel(path: string, dtype?: Dtype): Promise<ModelLoc
   if (info.isFile()) return locateGraph(path);
   const traits = dtype === undefined ? Object.values(dtypes) : [dtypes[dtype]];
   const wanted = traits.map(({ fileName }) => fileName);
-  const graph = await firstExisting(wanted.map((file) => join(path, "onnx", file)));
-  if (graph !== undefined) return { kind: "onnx", folder: path, graph };
+  const found = await findTraits(path, traits);
+  if (found !== undefined) return graphsOf(path, found);
   const weights = await firstExisting(CHECKPOINT_FILES.map((file) => join(path, file)));
   if (weights !== undefined) return { kind: "checkpoint", folder: path };
   const llamaCpp = (await readdir(path)).find((file) => file.endsWith(".gguf"));
@@ -33,6 +39,26 @@ export async function locateModel(path: string, dtype?: Dtype): Promise<ModelLoc
     "unreadable-file",
     `${path} holds neither onnx/${wanted.join(" or onnx/")} nor ${CHECKPOINT_FILES.join(" or ")}; name a folder that kvfold wrote, or a Hugging Face checkpoint`,
   );
+}
+
+async function findTraits(
+  folder: string,
+  candidates: readonly DtypeTraits[],
+): Promise<DtypeTraits | undefined> {
+  for (const traits of candidates) {
+    if (await exists(join(folder, "onnx", traits.fileName))) return traits;
+  }
+  return undefined;
+}
+
+async function graphsOf(folder: string, { fileName, deltaFileName }: DtypeTraits): Promise<ModelLocation> {
+  const deltaGraph = join(folder, "onnx", deltaFileName);
+  return {
+    kind: "onnx",
+    folder,
+    graph: join(folder, "onnx", fileName),
+    deltaGraph: (await exists(deltaGraph)) ? deltaGraph : undefined,
+  };
 }
 
 function locateGraph(path: string): ModelLocation {

@@ -1,8 +1,7 @@
 import { dirname, join } from "node:path";
 import { planFold } from "@kvfold/converter";
 import type { Dtype } from "@kvfold/decoder";
-import { type CausalLM, createCausalLM, type Session } from "@kvfold/runtime";
-import { nodeProvider } from "@kvfold/runtime-node";
+import { type CausalLM, createCausalLM, type Session, type SessionProvider } from "@kvfold/runtime";
 import { type Replacement, sayInstead } from "../files/say-instead.js";
 import { createTemporaryFolder } from "../files/temporary-folder.js";
 import type { JobContext } from "../jobs/job.js";
@@ -27,6 +26,7 @@ export interface OpenedModel {
 
 declare namespace openModel {
   interface Options {
+    readonly provider: SessionProvider;
     readonly dtype?: Dtype | undefined;
     /** Positions that a checkpoint is exported for at least; its own context unless given. Learned positions stay as they are. */
     readonly positions?: number | undefined;
@@ -43,14 +43,19 @@ type RunnableModel = Extract<ModelLocation, { kind: "onnx" }> & { readonly remov
  */
 async function openModel(
   { name, path }: FoundModel,
-  { dtype, positions, ...options }: openModel.Options,
+  { provider, dtype, positions, ...options }: openModel.Options,
   context: ExportContext,
 ): Promise<OpenedModel> {
-  const { folder, graph, remove } = await makeRunnable({ name, path, dtype, positions }, context);
+  const {
+    folder,
+    graph,
+    deltaGraph = graph,
+    remove,
+  } = await makeRunnable({ name, path, dtype, positions }, context);
   let session: Session | undefined;
   try {
     const config = await readFolderConfig(folder);
-    session = await nodeProvider().createSession({ path: graph });
+    session = await provider.createSession({ path: provider.graph === "delta" ? deltaGraph : graph });
     const lm = createCausalLM(session, { maxPositions: config.maxPositions, ...options });
     const vocabSize = lm.vocabularySize ?? config.vocabSize;
     const vocabulary = folderVocabulary(folder, { vocabSize, bosToken: config.bosToken });
@@ -115,8 +120,7 @@ async function makeRunnable(
   exports.push(...namesOfExport(folder, name));
   try {
     await exportUnfolded(location.folder, folder, { dtype: dtype ?? "fp32", positions }, context);
-    const { graph } = (await locateModel(folder, dtype)) as RunnableModel;
-    return { kind: "onnx", folder, graph, remove };
+    return { ...((await locateModel(folder, dtype)) as RunnableModel), remove };
   } catch (error) {
     await remove();
     throw error;

@@ -2,23 +2,29 @@ import { spillingHiddenStates } from "@kvfold/calibration/node";
 import type { FoldProgress } from "@kvfold/converter";
 import { workerBlockMath, writeModel } from "@kvfold/converter/node";
 import { throwIfAborted } from "@kvfold/runtime";
-import { nodeProvider } from "@kvfold/runtime-node";
 import { sayInstead, UNNAMED_GRAPH } from "../files/say-instead.js";
 import type { JobContext, Progress } from "../jobs/job.js";
 
 const ABORT_POLL_MILLISECONDS = 100;
 
-/** Writes a folded model to an empty folder, with ONNX Runtime for Node and spill files in that folder. */
+export interface WriteOptions
+  extends Omit<writeModel.Options, "math" | "hiddenStates" | "onBudget" | "onProgress" | "signal"> {
+  /** Threads of the linear algebra, which runs beside the model; 1 unless given. */
+  readonly algebraThreads?: number;
+  /** Hidden states of more bytes than this go to a file; 512 MiB unless given. */
+  readonly memoryBytes?: number | undefined;
+}
+
+/** Writes a folded model to an empty folder, with a thread for linear algebra and spill files in that folder. */
 export async function writeFolder(
-  options: Omit<
-    writeModel.Options,
-    "provider" | "math" | "hiddenStates" | "onBudget" | "onProgress" | "signal"
-  >,
+  { algebraThreads = 1, memoryBytes, ...options }: WriteOptions,
   { onProgress, signal }: JobContext,
 ): Promise<writeModel.Report> {
   const { layers } = options.checkpoint.config.shape;
   // By name, not by place: threads run the build, in tests too.
-  const math = workerBlockMath({ script: new URL(import.meta.resolve("kvfold/block-math-worker")) });
+  const script = new URL(import.meta.resolve("kvfold/block-math-worker"));
+  script.searchParams.set("threads", String(algebraThreads));
+  const math = workerBlockMath({ script });
   // What is computed there may take minutes, and nobody asks about the signal meanwhile.
   const watch = setInterval(() => {
     if (signal.aborted) void math.dispose();
@@ -28,9 +34,11 @@ export async function writeFolder(
     return await sayInstead(blocks, () =>
       writeModel({
         ...options,
-        provider: nodeProvider(),
         math,
-        hiddenStates: spillingHiddenStates({ folder: options.to }),
+        hiddenStates: spillingHiddenStates({
+          folder: options.to,
+          ...(memoryBytes === undefined ? {} : { memoryBytes }),
+        }),
         onBudget: ({ done, total }) => onProgress({ label: `budget: layer ${done}/${total}`, done, total }),
         onProgress: (progress) => onProgress(toProgress(progress, layers)),
         signal,

@@ -1,31 +1,38 @@
 /**
- * Figure 1 of arXiv 2406.07056 as small multiples: a panel for each share of the directions, a line for each kind of
- * activation, layers from left to right. All panels have the same axis from 0 to 100 %, so heights compare.
+ * Two rows of small charts with a panel for each share of the cache, a line for each kind of activation, and layers from left
+ * to right: the energy in the top directions (figure 1 of arXiv 2406.07056), and below it what latents lose.
  */
 import type { inspectModel } from "../jobs/inspect.js";
 import type { LayerEnergy } from "../jobs/measure-energy.js";
+import { latentSeries } from "./lost-energy.js";
+import { drawPanel, escapeXml, PANEL, type Panel, text } from "./svg-panel.js";
 
 interface Series {
   readonly name: string;
   readonly colour: string;
+  /** For each fraction. */
   readonly shares: (energy: LayerEnergy) => readonly number[] | null;
 }
 
 /** Hues that stay apart for colour-blind readers and in grey. */
-const allSeries: readonly Series[] = [
-  { name: "keys before RoPE", colour: "#d98200", shares: ({ keysBeforeRope }) => keysBeforeRope },
-  { name: "keys after RoPE", colour: "#1f5fa8", shares: ({ keys }) => keys },
-  { name: "values", colour: "#2b8a67", shares: ({ values }) => values },
+const [ORANGE, BLUE, GREEN] = ["#d98200", "#1f5fa8", "#2b8a67"];
+
+const keptSeries: readonly Series[] = [
+  { name: "keys before RoPE", colour: ORANGE!, shares: ({ keysBeforeRope }) => keysBeforeRope },
+  { name: "keys after RoPE", colour: BLUE!, shares: ({ keys }) => keys },
+  { name: "values", colour: GREEN!, shares: ({ values }) => values },
 ];
 
 /** Keys of a model without RoPE are just keys. */
-const withoutRope: readonly Series[] = [{ ...allSeries[1]!, name: "keys" }, allSeries[2]!];
+const keptWithoutRope: readonly Series[] = [{ ...keptSeries[1]!, name: "keys" }, keptSeries[2]!];
 
-const PANEL = { width: 260, height: 220, gap: 28 };
-const MARGIN = { left: 76, right: 24, top: 120, bottom: 56 };
-const GRID = [0, 0.25, 0.5, 0.75, 1];
-/** More layer labels than these run into each other. */
-const MAX_LAYER_LABELS = 12;
+const LOST_COLOURS = ["#9b4f96", "#1b998b", "#777777"];
+
+const MARGIN = { left: 76, right: 24 };
+/** From the top of one row to that of the next: legend, headings, panel and axis. */
+const ROW = { first: 60, height: PANEL.height + 116, legend: 10, panels: 60 };
+/** Upper ends of the axis of losses. */
+const TOPS = [0.04, 0.1, 0.2, 0.4, 1];
 
 export declare namespace energySvg {
   interface Options {
@@ -36,106 +43,91 @@ export declare namespace energySvg {
 
 /** Draws the shares of energy as an SVG document: no scripts, no fonts of its own, a light background. */
 export function energySvg(energy: inspectModel.Energy, { title }: energySvg.Options): string {
-  const { fractions, layers, windows, window } = energy;
-  const series = layers.every(({ keysBeforeRope }) => keysBeforeRope === null) ? withoutRope : allSeries;
+  const { fractions, windows, window } = energy;
   const width = MARGIN.left + fractions.length * (PANEL.width + PANEL.gap) - PANEL.gap + MARGIN.right;
-  const height = MARGIN.top + PANEL.height + MARGIN.bottom;
-  const panels = fractions.map((fraction, index) => drawPanel({ fraction, index, layers, series }));
+  const height = ROW.first + 2 * ROW.height;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12" fill="#333">
 <title>${escapeXml(`Energy of keys and values of ${title}`)}</title>
 <rect width="${width}" height="${height}" fill="#fff"/>
 ${text(MARGIN.left, 30, `Energy of keys and values in their top directions: ${title}`, 'font-size="16" font-weight="600" fill="#111"')}
 ${text(MARGIN.left, 50, `second moment of a whole layer, ${windows} windows of ${window} tokens`, 'fill="#666"')}
-${drawLegend(series)}
-${panels.join("\n")}
-${drawShareAxisTitle()}
+${drawKept(energy)}
+${drawLost(energy)}
 </svg>
 `;
 }
 
-function drawShareAxisTitle(): string {
-  const x = MARGIN.left - 58;
-  const y = MARGIN.top + PANEL.height / 2;
-  return text(
-    x,
-    y,
-    "share of the energy",
-    `text-anchor="middle" fill="#666" transform="rotate(-90 ${x} ${y})"`,
+function drawKept(energy: inspectModel.Energy): string {
+  const rotates = energy.layers.some(({ keysBeforeRope }) => keysBeforeRope !== null);
+  return drawRow(energy, {
+    row: 0,
+    axis: "share of the energy",
+    heading: (percent) => `top ${percent} % of directions`,
+    top: 1,
+    series: rotates ? keptSeries : keptWithoutRope,
+  });
+}
+
+function drawLost(energy: inspectModel.Energy): string {
+  const series = latentSeries(energy).map(({ name, lost }, index) => ({
+    name: name === "apart" ? "lost in latents apart" : `lost in a ${name.replace("joint", "joint latent")}`,
+    colour: LOST_COLOURS[index]!,
+    shares: (layer: LayerEnergy) => lost(layer.lost),
+  }));
+  const most = Math.max(
+    0,
+    ...energy.layers.flatMap((layer) => series.flatMap(({ shares }) => shares(layer)!)),
   );
+  return drawRow(energy, {
+    row: 1,
+    axis: "energy lost",
+    heading: (percent) => `${percent} % of the cache kept`,
+    top: TOPS.find((top) => top >= most) ?? 1,
+    series,
+  });
 }
 
-function drawLegend(series: readonly Series[]): string {
-  const step = 150;
-  return series
-    .map(({ name, colour }, index) => {
-      const x = MARGIN.left + index * step;
-      return `<g stroke="${colour}" fill="${colour}"><line x1="${x}" x2="${x + 22}" y1="70" y2="70" stroke-width="2"/><circle cx="${x + 11}" cy="70" r="3.5"/></g>${text(x + 30, 74, name)}`;
-    })
-    .join("\n");
-}
-
-interface Panel {
-  readonly fraction: number;
-  readonly index: number;
-  readonly layers: readonly LayerEnergy[];
+interface Row {
+  readonly row: number;
+  readonly axis: string;
+  readonly heading: (percent: number) => string;
+  readonly top: number;
   readonly series: readonly Series[];
 }
 
-function drawPanel({ fraction, index, layers, series }: Panel): string {
-  const x = MARGIN.left + index * (PANEL.width + PANEL.gap);
-  const heading = text(0, -14, `top ${100 * fraction} % of directions`, 'font-weight="600"');
-  const parts = [
-    heading,
-    drawGrid(index === 0),
-    drawLayerAxis(layers),
-    ...series.map((line) => drawSeries(line, index, layers)),
-  ];
-  return `<g transform="translate(${x} ${MARGIN.top})">\n${parts.join("\n")}\n</g>`;
-}
-
-const drawGrid = (labelled: boolean): string =>
-  GRID.map((share) => {
-    const y = yOf(share);
-    const line = `<line x1="0" x2="${PANEL.width}" y1="${y}" y2="${y}" stroke="${share === 0 ? "#888" : "#e2e2e2"}"/>`;
-    return labelled ? line + text(-8, y + 4, `${100 * share} %`, 'text-anchor="end"') : line;
-  }).join("\n");
-
-function drawLayerAxis(layers: readonly LayerEnergy[]): string {
-  const every = Math.ceil(layers.length / MAX_LAYER_LABELS);
-  const labels = layers
-    .filter((_, index) => index % every === 0)
-    .map(({ layer }) =>
-      text(xOf(layer, layers.length), PANEL.height + 18, String(layer), 'text-anchor="middle"'),
-    );
+function drawRow(
+  { fractions, layers }: inspectModel.Energy,
+  { row, axis, heading, top, series }: Row,
+): string {
+  const y = ROW.first + row * ROW.height;
+  const panels = fractions.map((fraction, index): Panel => {
+    const x = MARGIN.left + index * (PANEL.width + PANEL.gap);
+    const lines = series.map(({ name, colour, shares }) => ({
+      name,
+      colour,
+      shares: layers.map((layer) => shares(layer)?.[index] ?? 0),
+    }));
+    const at = { x, y: y + ROW.panels };
+    return { heading: heading(100 * fraction), at, top, labelled: index === 0, lines };
+  });
   return [
-    ...labels,
-    text(PANEL.width / 2, PANEL.height + 38, "layer", 'text-anchor="middle" fill="#666"'),
+    drawLegend(series, y + ROW.legend),
+    ...panels.map(drawPanel),
+    drawShareAxisTitle(axis, y + ROW.panels + PANEL.height / 2),
   ].join("\n");
 }
 
-function drawSeries(
-  { colour, shares, name }: Series,
-  fractionIndex: number,
-  layers: readonly LayerEnergy[],
-): string {
-  const points = layers.map((energy) => ({
-    x: xOf(energy.layer, layers.length),
-    y: yOf(shares(energy)?.[fractionIndex] ?? 0),
-  }));
-  const line = `<polyline points="${points.map(({ x, y }) => `${x},${y}`).join(" ")}" fill="none" stroke="${colour}" stroke-width="2" stroke-linejoin="round"/>`;
-  const dots = points.map(({ x, y }) => `<circle cx="${x}" cy="${y}" r="3.5"/>`).join("");
-  return `<g fill="${colour}"><title>${escapeXml(name)}</title>${line}${dots}</g>`;
+function drawShareAxisTitle(title: string, y: number): string {
+  const x = MARGIN.left - 58;
+  return text(x, y, title, `text-anchor="middle" fill="#666" transform="rotate(-90 ${x} ${y})"`);
 }
 
-/** Layers stand in the middle of equal columns. */
-const xOf = (layer: number, layers: number): number => round(((layer + 0.5) / layers) * PANEL.width);
-const yOf = (share: number): number => round((1 - share) * PANEL.height);
-const round = (value: number): number => Math.round(value * 10) / 10;
-
-const text = (x: number, y: number, content: string, attributes = ""): string =>
-  `<text x="${x}" y="${y}"${attributes === "" ? "" : ` ${attributes}`}>${escapeXml(content)}</text>`;
-
-const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-
-const escapeXml = (content: string): string =>
-  content.replace(/[&<>"]/g, (character) => entities[character]!);
+function drawLegend(series: readonly Series[], y: number): string {
+  const step = 200;
+  return series
+    .map(({ name, colour }, index) => {
+      const x = MARGIN.left + index * step;
+      return `<g stroke="${colour}" fill="${colour}"><line x1="${x}" x2="${x + 22}" y1="${y}" y2="${y}" stroke-width="2"/><circle cx="${x + 11}" cy="${y}" r="3.5"/></g>${text(x + 30, y + 4, name)}`;
+    })
+    .join("\n");
+}

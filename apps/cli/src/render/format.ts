@@ -6,5 +6,8 @@ export const formatSpeed = (tokensPerSecond: number): string =>
 
 export const formatPercent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
+/** Of a share that was chosen, for headings. */
+export const formatFraction = (fraction: number): string => `${100 * fraction}%`;
+
 export const formatSeconds = (seconds: number): string =>
   seconds < 100 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;

@@ -2,8 +2,9 @@ import { formatBytes } from "@kvfold/runtime";
 import type { inspectModel } from "../jobs/inspect.js";
 import type { LayerEnergy } from "../jobs/measure-energy.js";
 import type { Colours } from "../ui/terminal.js";
-import { formatPercent } from "./format.js";
+import { formatFraction, formatPercent } from "./format.js";
 import { describeKeptShare } from "./kept-share.js";
+import { renderLostEnergy } from "./lost-energy.js";
 import { type Column, renderPairs, renderTable } from "./table.js";
 
 /** A model's description for people, with the table of energies where they were measured. */
@@ -12,7 +13,8 @@ export function renderInspection(inspection: inspectModel.Result, colours: Colou
   const description = renderPairs(describe(inspection));
   if (energy === undefined) return description;
   const title = `Energy in the top directions (${energy.windows} windows of ${energy.window} tokens)`;
-  return `${description}\n\n${title}\n${renderTable(energy.layers, energyColumns(energy), colours)}`;
+  const table = renderTable(energy.layers, energyColumns(energy), colours);
+  return [description, `${title}\n${table}`, renderLostEnergy(energy, colours)].join("\n\n");
 }
 
 function describe({ kind, cache, ...model }: inspectModel.Result): readonly (readonly [string, string])[] {
@@ -52,5 +54,3 @@ function energyColumns({ fractions, layers }: inspectModel.Energy): readonly Col
     ),
   ];
 }
-
-const formatFraction = (fraction: number): string => `${100 * fraction}%`;

@@ -52,7 +52,7 @@ function describeCalibration({ taps, budget }: FoldPlan): string {
   return measured.length === 0 ? "not needed" : `measures ${measured.join(", ")}`;
 }
 
-function describeChunk(chunk: Chunk): string {
+export function describeChunk(chunk: Chunk): string {
   if (chunk === 1) return "none: keys are expanded before each use";
   return typeof chunk === "number"
     ? `${chunk} slots`

@@ -1,7 +1,7 @@
 import { type AbortSignalLike, type CopySource, randomPassages, randomTokens } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
+import { ordinaryTokens } from "./ordinary-tokens.js";
 import { readTokens, type TokenFile } from "./read-tokens.js";
-import { ordinaryTokens } from "./text-tokenizer.js";
 import type { Vocabulary } from "./vocabulary.js";
 
 /** What a copy probe repeats: random tokens, or passages of a text. */

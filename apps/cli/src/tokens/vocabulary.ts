@@ -1,5 +1,5 @@
+import { readTokenizer } from "@kvfold/converter/node";
 import type { TextTokenizer } from "@kvfold/runtime";
-import { loadTokenizer } from "./text-tokenizer.js";
 
 /** What of a model turns files into tokens. */
 export interface Vocabulary {
@@ -24,7 +24,7 @@ export function folderVocabulary(
   { vocabSize = Number.POSITIVE_INFINITY, bosToken }: folderVocabulary.Options,
 ): Vocabulary {
   let tokenizer: Promise<TextTokenizer> | undefined;
-  return { vocabSize, bosToken, loadTokenizer: () => (tokenizer ??= loadTokenizer(folder)) };
+  return { vocabSize, bosToken, loadTokenizer: () => (tokenizer ??= readTokenizer(folder)) };
 }
 
 /** The token that begins a document: what the tokenizer puts there itself, or else what `config.json` names. */

@@ -1,23 +1,19 @@
-import { type StageMoments, tokenWindows } from "@kvfold/calibration";
+import { tokenWindows } from "@kvfold/calibration";
 import {
   allocateBudget,
   createBlockMath,
   type FoldProgress,
   onnxProducts,
-  planFold,
   writeFiles,
 } from "@kvfold/converter";
 import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
-import { energyShares, secondMoment, sliceMoments, symmetricEigen } from "@kvfold/linalg";
 import type { SessionProvider } from "@kvfold/runtime";
 import { blobFolder } from "../models/blob-folder.js";
 import { memoryTarget } from "../models/memory-target.js";
 import { documentTokens, readTokenizer } from "../models/text-tokenizer.js";
 import type { FoldRequest, FoldResult, LayerEnergy } from "./fold-request.js";
-
-const FRACTIONS = [0.125, 0.25, 0.5];
-/** Full decompositions of more than this take minutes, and a picture is not worth them. */
-const MAX_ENERGY_WIDTH = 1024;
+import { layerEnergy } from "./layer-energy.js";
+import { planRequest, windowLength } from "./plan-request.js";
 
 export interface FoldWatcher {
   readonly onProgress: (progress: FoldProgress, layers: number) => void;
@@ -33,8 +29,7 @@ export async function foldFiles(
   const started = performance.now();
   const source = blobFolder(request.name, request.files);
   const checkpoint = await openCheckpoint(source);
-  const { keep, method } = request;
-  const asked = planFold(checkpoint.config, { keep, ...(method && { method }), formats: ["onnx"] });
+  const asked = planRequest(request, checkpoint.config);
   const windows = await calibrationWindows(request, checkpoint);
   const { target, files } = memoryTarget();
   const energy: LayerEnergy[] = [];
@@ -53,7 +48,8 @@ export async function foldFiles(
       record: () => ({ model: request.name, windows: windows?.length ?? 0 }),
       onProgress: (progress) => onProgress(progress, checkpoint.config.shape.layers),
       onMoments: (layer, moments) => {
-        const shares = layerEnergy(moments);
+        const { config } = checkpoint;
+        const shares = layerEnergy({ config, plan, layer, moments, window: windows?.[0]?.length ?? 1 });
         if (shares === undefined) return;
         energy[layer] = shares;
         onEnergy(layer, shares);
@@ -67,12 +63,13 @@ export async function foldFiles(
 }
 
 async function calibrationWindows(
-  { files, calibration }: FoldRequest,
+  request: FoldRequest,
   { config }: Checkpoint,
 ): Promise<readonly Int32Array[] | undefined> {
-  if (calibration === undefined) return undefined;
+  const { files, calibration } = request;
+  const length = windowLength(request, config);
+  if (calibration === undefined || length === undefined) return undefined;
   const { text, windows: count } = calibration;
-  const length = Math.min(calibration.length, config.shape.maxPositions);
   const tokenizer = await readTokenizer(files);
   const tokens = documentTokens(tokenizer, text, count * (length + 1));
   const cut = tokenWindows(tokens, {
@@ -82,18 +79,3 @@ async function calibrationWindows(
   });
   return cut.slice(0, count).map((ids) => ids.subarray(0, length));
 }
-
-function layerEnergy(measured: StageMoments): LayerEnergy | undefined {
-  const { keysAndValues: both } = measured;
-  const { keys, values } = both === undefined ? measured : apart(both);
-  if (keys === undefined || values === undefined || keys.width > MAX_ENERGY_WIDTH) return undefined;
-  const shares = (moments: StageMoments[string]) =>
-    energyShares(symmetricEigen(secondMoment(moments)).values, FRACTIONS);
-  return { keys: shares(keys), values: shares(values) };
-}
-
-/** Keys before the rotation and values, which are measured side by side. */
-const apart = (both: StageMoments[string]): StageMoments => ({
-  keys: sliceMoments(both, 0, both.width / 2),
-  values: sliceMoments(both, both.width / 2, both.width),
-});

@@ -1,4 +1,5 @@
 import type { FoldPlan, FoldProgress } from "@kvfold/converter";
+import type { LostEnergy } from "@kvfold/converter/internals";
 import type { ModelFiles } from "../models/model-files.js";
 
 /** A fold that the page asks its worker for. */
@@ -20,10 +21,16 @@ export interface Calibration {
   readonly length: number;
 }
 
-/** Share of the energy in the top eighth, quarter and half of the directions of one layer (arXiv 2406.07056, Figure 1). */
+/** Parts of the directions, and of the cache, that energies are measured for. */
+export const ENERGY_FRACTIONS: readonly number[] = [1 / 8, 1 / 4, 1 / 2];
+
+/** Share of a layer's energy in the top directions, for each of `ENERGY_FRACTIONS` (arXiv 2406.07056, Figure 1). */
 export interface LayerEnergy {
+  /** After the rotation, at the positions of the windows. */
   readonly keys: readonly number[];
   readonly values: readonly number[];
+  /** What latents lose that keep as large a part of the cache, where keys and values were measured together. */
+  readonly lost?: LostEnergy;
 }
 
 export interface FoldResult {

@@ -1,7 +1,7 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { checkTokens, tokenizeDocument } from "@kvfold/calibration";
 import { DecoderError } from "@kvfold/decoder";
-import { beginWith, checkTokenizerFile, type TextTokenizer, textTokenizer } from "@kvfold/runtime";
+import { beginWith, readTextTokenizer, type TextTokenizer } from "@kvfold/runtime";
 import type { ModelFiles } from "./model-files.js";
 
 /** The tokenizer of a model, and what the model's configs say about its tokens. */
@@ -16,20 +16,17 @@ export interface ModelTokenizer extends TextTokenizer {
 /**
  * Reads the tokenizer of a model's folder.
  *
- * @throws {DecoderError} `malformed-checkpoint` when there is none, or it is broken.
+ * @throws {RuntimeError} `malformed-tokenizer` when there is none, or it is broken; `DecoderError` `malformed-checkpoint` when
+ * a config is not JSON.
  */
 export async function readTokenizer(files: ModelFiles): Promise<ModelTokenizer> {
-  const [definition, settings = {}, config = {}, generation = {}] = await Promise.all(
-    ["tokenizer.json", "tokenizer_config.json", "config.json", "generation_config.json"].map((path) =>
-      readJson(files, path),
-    ),
+  const [definition, settings] = await Promise.all(
+    ["tokenizer.json", "tokenizer_config.json"].map((path) => files.get(path)?.text()),
   );
-  if (definition === undefined)
-    throw new DecoderError(
-      "malformed-checkpoint",
-      "tokenizer.json: missing; text cannot become tokens without it",
-    );
-  const tokenizer = createTokenizer(definition, settings);
+  const [config = {}, generation = {}] = await Promise.all(
+    ["config.json", "generation_config.json"].map((path) => readJson(files, path)),
+  );
+  const tokenizer = readTextTokenizer(Tokenizer, { model: "this model", definition, settings });
   const [configBos] = numbersIn(config.bos_token_id);
   const [vocabSize = Number.POSITIVE_INFINITY] = numbersIn(config.vocab_size);
   return {
@@ -38,19 +35,6 @@ export async function readTokenizer(files: ModelFiles): Promise<ModelTokenizer> 
     stopTokens: numbersIn([generation.eos_token_id, config.eos_token_id]),
     vocabSize,
   };
-}
-
-function createTokenizer(definition: object, settings: object): TextTokenizer {
-  try {
-    checkTokenizerFile(definition);
-    return textTokenizer(new Tokenizer(definition, settings), settings);
-  } catch (cause) {
-    throw new DecoderError(
-      "malformed-checkpoint",
-      "tokenizer.json or tokenizer_config.json is broken or of an unknown kind; take both from the original model",
-      { cause },
-    );
-  }
 }
 
 /** The numbers of fields that hold one, a list of them, or nothing. */

@@ -1,8 +1,9 @@
 import { measuredEnergy } from "../fold/fold-state.js";
 import { EnergyChart } from "./energy-chart.js";
+import { LostEnergyFigure } from "./lost-energy-figure.js";
 import { QualityFigure } from "./quality-figure.js";
 
-/** The two pictures that explain why folding works, and what it costs. */
+/** The pictures that explain why folding works, and what it costs. */
 export function PicturesView() {
   return (
     <section aria-labelledby="pictures-title">
@@ -19,6 +20,12 @@ export function PicturesView() {
         <figure>
           <figcaption>Perplexity, relative to the original, by cache bytes per token</figcaption>
           <QualityFigure />
+        </figure>
+        <figure class="wide">
+          <figcaption>
+            Energy lost by latents of a part of the cache, keys and values counting half each
+          </figcaption>
+          <LostEnergyFigure energy={measuredEnergy.value} />
         </figure>
       </div>
     </section>

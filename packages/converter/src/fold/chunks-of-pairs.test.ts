@@ -14,22 +14,23 @@ describe("chunksOfPairs", () => {
     expect(chunksOf(1)).toEqual([1, 1, 1, 1]);
   });
 
-  it("gives slow pairs the largest power of two that they turn less than the phase in", () => {
-    expect(chunksOf({ least: 8, phase: 0.8 })).toEqual([8, 8, 64, 512]);
-    expect(chunksOf({ least: 1, phase: 1.6 })).toEqual([1, 16, 128, 1024]);
+  it("gives slow pairs the largest runs to be read in that they turn less than the phase in", () => {
+    expect(chunksOf({ least: 8, phase: 0.8 })).toEqual([8, 8, 32, 32]);
+    expect(chunksOf({ least: 16, phase: 0.8 })).toEqual([16, 16, 64, 64]);
+    expect(chunksOf({ least: 1, phase: 1.6 })).toEqual([1, 16, 64, 64]);
   });
 
   it("gives no chunk more slots than the context needs", () => {
-    expect(chunksOf({ least: 8, phase: 0.8 }, 200)).toEqual([8, 8, 64, 256]);
+    expect(chunksOf({ least: 8, phase: 0.8 }, 16)).toEqual([8, 8, 16, 16]);
     expect(chunksOf(16, 8)).toEqual([8, 8, 8, 8]);
   });
 
-  it("gives a pair that never turns the context", () => {
+  it("gives a pair that never turns the largest runs", () => {
     const proportional = readRope({
       rope_parameters: { rope_type: "proportional", rope_theta: 10_000, partial_rotary_factor: 0.5 },
     });
     const rule = { chunk: { least: 8, phase: 0.8 }, maxPositions: 100 };
-    expect(chunksOfPairs({ rope: proportional, headNorm: undefined }, rule).slice(-2)).toEqual([128, 128]);
+    expect(chunksOfPairs({ rope: proportional, headNorm: undefined }, rule).slice(-2)).toEqual([32, 32]);
   });
 
   it("gives none where nothing turns", () => {

@@ -1,4 +1,5 @@
 import type { AttentionWeights } from "@kvfold/decoder";
+import { readingGrid } from "@kvfold/decoder/graph";
 import { ropeFrequencies } from "@kvfold/rope";
 import { type Chunk, turnsWithinChunks } from "../plan/chunk.js";
 
@@ -24,9 +25,10 @@ export function chunksOfPairs(
   return Array.from(inverseFrequencies, (frequency) => Math.min(most, slotsFor(frequency, chunk)));
 }
 
+/** A chunk of more slots than the runs that it is read in would cost as much, and lose more. */
 function slotsFor(frequency: number, chunk: Chunk): number {
   if (typeof chunk === "number") return chunk;
-  return Math.max(chunk.least, 2 ** Math.floor(Math.log2(chunk.phase / frequency)));
+  return readingGrid(chunk.phase / frequency, chunk.least);
 }
 
 /** Those of a layer as its plan has them; keys are not turned without a rule. */

@@ -37,7 +37,7 @@ export function jointGroupsOf(
 }
 
 /** Those of the keys and values of one group alone. */
-function groupMoments(all: Moments, start: number, size: number): Moments {
+export function groupMoments(all: Moments, start: number, size: number): Moments {
   const half = all.width / 2;
   const columns = Array.from({ length: 2 * size }, (_, index) =>
     index < size ? start + index : half + start + index - size,
@@ -53,9 +53,10 @@ function groupMoments(all: Moments, start: number, size: number): Moments {
   };
 }
 
-function turnedMoments(
+/** Those of a group as its chunks turn the keys. */
+export function turnedMoments(
   early: Moments,
-  attention: AttentionWeights,
+  attention: Pick<AttentionWeights, "rope" | "headDim">,
   span: number,
   chunks: readonly number[],
 ): Moments {

@@ -7,7 +7,7 @@ import { turnedByRope } from "./turned-by-rope.js";
 
 /** What the moments of a layer are spread with. */
 export interface Spread {
-  readonly attention: AttentionWeights;
+  readonly attention: Pick<AttentionWeights, "heads" | "kvHeads" | "headDim" | "rope">;
   /** Positions, from 0 on. */
   readonly context: number;
 }

@@ -1,11 +1,10 @@
 import { loadBlock } from "@kvfold/decoder";
-import { emitAttended, emitPerHead, windowContext, windowGraph } from "@kvfold/decoder/graph";
+import { emitAttended, windowContext, windowGraph } from "@kvfold/decoder/graph";
 import { plainProducts } from "@kvfold/linalg";
 import { gaussians, type ModelSource, Tensor } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
 import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
-import { withJointLatent } from "../../../decoder/test/support/joint-layers.js";
 import { largestDifference } from "../../test/support/numbers.js";
 import { foldLayer } from "../fold/fold-layer.js";
 import { layerContext } from "../fold/group.js";
@@ -52,32 +51,5 @@ describe("emitDecodedAttention", () => {
     const { latent, decoded } = await runOn(graph, config.shape.hiddenSize, ["latent", "decoded"]);
     // Two products of float32 more, of at most 64 terms.
     expect(largestDifference(decoded!, latent!) / largest(latent!)).toBeLessThan(1e-5);
-  });
-
-  it("reads joint latents in the directions that are asked for", async () => {
-    const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
-    const { config } = checkpoint;
-    const block = await loadBlock(checkpoint, 0);
-    const attention = withJointLatent(block.attention, { span: 2, chunks: Array<number>(8).fill(4) });
-    const { heads, headDim } = attention;
-    const size = 5;
-    const next = gaussians(6);
-    const directions = { size, matrices: Float32Array.from({ length: heads * headDim * size }, next) };
-    const graph = windowGraph(config, LENGTH, ({ e, input, output }) => {
-      const x = input("x");
-      const context = windowContext(e, { config, weights: { ...block, attention }, length: LENGTH });
-      const all = emitAttended(e.at("all"), x, attention, context).headOutputs;
-      const matrices = e.floats("directions", [heads, headDim, size], directions.matrices);
-      output(
-        "expected",
-        emitPerHead(e.at("expected"), all, { heads, size: headDim }, matrices, size),
-        heads * size,
-      );
-      const read = emitDecodedAttention(e.at("read"), x, attention, context, directions);
-      output("read", read, heads * size);
-    });
-    const { expected, read } = await runOn(graph, config.shape.hiddenSize, ["expected", "read"]);
-    // The product of the matrices is rounded to float32 once more.
-    expect(largestDifference(read!, expected!) / largest(expected!)).toBeLessThan(1e-5);
   });
 });

@@ -1,7 +1,6 @@
-import type { AttentionWeights, CacheShape, JointLatent, KeyBasis } from "@kvfold/decoder";
+import type { AttentionWeights, CacheShape, KeyBasis } from "@kvfold/decoder";
 import type { AttentionContext, Emitter, Projected, ProjectionValues } from "@kvfold/decoder/graph";
 import {
-  emitAttended,
   emitBasis,
   emitPerHead,
   emitPlainAttention,
@@ -12,13 +11,14 @@ import {
 /** Directions that a head's outputs are taken in: fewer than the latent has, the same number for each head. */
 export interface HeadDirections {
   readonly size: number;
-  /** `[H, n, size]`, where `output` reads `n` numbers a head: `values.size`, unless latents are joint. */
+  /** `[H, n, size]`, where `output` reads `n` numbers a head: `values.size`, or both halves of a joint latent. */
   readonly matrices: Float32Array;
 }
 
 /**
  * Folded attention over a whole window without its latents where they are wider than heads: scores against decoded keys,
  * `d` numbers a head, and values in the directions that are asked for. Without a cache nothing is gained by a latent.
+ * Joint latents are read in their directions already (`emitAttended`).
  * Gives `[1, S, H * directions.size]`, or what the output projection reads, `[1, S, H * values.size]`.
  */
 export function emitDecodedAttention(
@@ -28,10 +28,6 @@ export function emitDecodedAttention(
   context: AttentionContext,
   directions?: HeadDirections,
 ): string {
-  if (weights.joint !== undefined) {
-    const joint = narrowJoint(weights.joint, weights, directions);
-    return emitAttended(e, x, { ...weights, joint }, context).headOutputs;
-  }
   const projections = emitProjections(e, x, weights, context.positions);
   const scored = emitScoredSide(e, projections, weights);
   const { value, values } =
@@ -45,42 +41,6 @@ export function emitDecodedAttention(
     { ...weights, keys, values, rotated: undefined },
     context,
   );
-}
-
-/** Joint latents that are read in the directions, where there are any. */
-function narrowJoint(
-  joint: JointLatent,
-  { heads, keys, values }: AttentionWeights,
-  directions: HeadDirections | undefined,
-): JointLatent {
-  if (directions === undefined) return joint;
-  const sizes = { heads, rows: keys.size + values.size, columns: directions.size };
-  return { ...joint, decodeValues: multiplyHeads(joint.decodeValues, directions.matrices, sizes) };
-}
-
-interface ProductSizes {
-  readonly heads: number;
-  readonly rows: number;
-  readonly columns: number;
-}
-
-/** `[heads, rows, n]` times `[heads, n, columns]`. */
-function multiplyHeads(
-  left: Float32Array,
-  right: Float32Array,
-  { heads, rows, columns }: ProductSizes,
-): Float32Array {
-  const inner = left.length / (heads * rows);
-  const result = new Float32Array(heads * rows * columns);
-  for (let row = 0; row < heads * rows; row++) {
-    const head = Math.floor(row / rows);
-    for (let i = 0; i < inner; i++) {
-      const factor = left[row * inner + i]!;
-      const from = (head * inner + i) * columns;
-      for (let j = 0; j < columns; j++) result[row * columns + j]! += factor * right[from + j]!;
-    }
-  }
-  return result;
 }
 
 /** Queries and keys: decoded where latents are wider than heads. */

@@ -3,7 +3,6 @@ import { anchored } from "./anchored.js";
 import { commuting, commutingReallocated } from "./commuting.js";
 import { eigenAttention } from "./eigen-attention.js";
 import { latent } from "./latent.js";
-import { latentPreRope } from "./latent-pre-rope.js";
 import { lorc } from "./lorc.js";
 import { mean } from "./mean.js";
 import type { Method } from "./method.js";
@@ -26,7 +25,6 @@ export const methods: readonly Method[] = [
   commuting,
   commutingReallocated,
   latent,
-  latentPreRope,
   anchored,
 ];
 

@@ -33,7 +33,7 @@ export const latent: Method = {
 };
 
 /** Softmax ignores a constant added to all scores of a query, so the mean key is free to go. */
-export function latentKeys(group: Group, products: MatrixProducts): Promise<Basis> {
+function latentKeys(group: Group, products: MatrixProducts): Promise<Basis> {
   return obliqueBasis({
     covariance: covariance(group.moments()),
     metricBlocks: scoreMetric(group),

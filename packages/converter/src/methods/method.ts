@@ -116,11 +116,6 @@ export interface Method {
    * nearest one that can be made.
    */
   readonly allowsRank?: (side: { readonly span: number; readonly rank: number }, headDim: number) => boolean;
-  /**
-   * The share of the cache that keys take unless told otherwise, 0 to 1. A half without it, so that keys and values are
-   * of one size and fused attention fits.
-   */
-  readonly keyShare?: (layer: SpanContext) => number | undefined;
   /** The basis of one group, its large products made by `products`. */
   readonly basis?: (group: Group, products: MatrixProducts) => Promise<Basis>;
   /** In place of `basis`, where the groups of a layer must agree on something. */

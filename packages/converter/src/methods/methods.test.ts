@@ -24,7 +24,6 @@ const names = [
   "lorc",
   "eigen-attention",
   "latent",
-  "latent-pre-rope",
   "commuting",
 ] as const;
 

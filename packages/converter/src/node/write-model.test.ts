@@ -94,7 +94,11 @@ describe("writeModel", () => {
     });
     expect(await readJson(join(to, "config.json"))).toMatchObject(tinyLlama);
     const session = await nodeProvider().createSession({ path: join(to, "onnx", "model.onnx") });
-    const sizes = readCacheLayout(session).layers.map(({ key, value }) => [key.heads, key.size, value.size]);
+    const sizes = readCacheLayout(session).layers.map(({ key, value }) => [
+      key!.heads,
+      key!.size,
+      value!.size,
+    ]);
     expect(sizes).toEqual([
       [1, 56, 56],
       [1, 8, 8],

@@ -114,16 +114,6 @@ describe("any share of any number of heads", () => {
     ["a joint latent of eights", 3, 64, "anchored", "1/4", even(3, 1, 48), "plain", 1 / 4],
     ["a joint latent with no eight near it", 1, 48, "anchored", "1/15", even(1, 1, 3), "plain", 1 / 16],
     ["32 heads of 64 in joint latents of 8", 32, 64, "anchored", "1/8", even(8, 4, 64), "plain", 1 / 8],
-    [
-      "keys before the rotation, in 5/16 of the cache",
-      3,
-      64,
-      "latent-pre-rope",
-      "1/4",
-      { keys: side(3, 1, 32), values: side(3, 1, 64) },
-      "plain",
-      1 / 4,
-    ],
   ] as const)("%s", (_, kvHeads, headDim, method, keep, layer, attention, achieved) => {
     const plan = planFold(llama(kvHeads, headDim), { keep, method });
     expect(plan).toMatchObject({ layers: [layer, layer], attention, achieved });

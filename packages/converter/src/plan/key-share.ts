@@ -1,26 +1,10 @@
 import { ConverterError } from "../converter-error.js";
-import type { Method, SpanContext } from "../methods/method.js";
+import type { Method } from "../methods/method.js";
 import { UNIFORM } from "./budget-name.js";
 import { parseKeep } from "./keep.js";
 
-/** What an even split gives each side. */
-const HALF = 1 / 2;
-
 /**
- * The share of a layer's cache that keys take unless told otherwise; `undefined` where it is simply a half. Budgets begin
- * with halves.
- */
-export function findKeyShare(
-  given: number | undefined,
-  { method, budget }: { readonly method: Method; readonly budget: string },
-  context: SpanContext,
-): number | undefined {
-  const share = given ?? (budget === UNIFORM ? method.keyShare?.(context) : undefined);
-  return share === HALF ? undefined : share;
-}
-
-/**
- * Reads the share of the cache that keys are to take.
+ * Reads the share of the cache that keys are to take; `undefined` where it is simply a half.
  *
  * @throws {ConverterError} `invalid-option` when it is no share, or the method or the budget has no use for it.
  */
@@ -37,5 +21,5 @@ export function parseKeyShare(
   if (method.standardShape) refuse(`method ${method.name} keeps whole heads, as many for keys as for values`);
   if (method.joint) refuse(`method ${method.name} keeps keys and values in one latent`);
   if (budget !== UNIFORM) refuse(`budget ${budget} finds the ranks itself`);
-  return numerator / denominator;
+  return 2 * numerator === denominator ? undefined : numerator / denominator;
 }

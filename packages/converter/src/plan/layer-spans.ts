@@ -10,7 +10,7 @@ export interface GivenSpans {
 }
 
 /** What a method may look at to choose the spans of a layer. */
-export const spanContext = (layer: LayerShape, keep: Keep): SpanContext => ({
+const spanContext = (layer: LayerShape, keep: Keep): SpanContext => ({
   kvHeads: layer.kvHeads,
   headDim: layer.headDim,
   rotaryDim: layer.rope?.rotaryDim ?? 0,

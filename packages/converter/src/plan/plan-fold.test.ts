@@ -81,16 +81,16 @@ describe("planFold", () => {
     );
   });
 
-  it("gives keys the share that the method says, unless told otherwise", () => {
-    const ranks = (options: Partial<planFold.Options>, config = llama) => {
-      const { keys, values } = planFold(config, { keep: "1/2", ...options }).layers[0]!;
+  it("gives keys half of the cache, unless told otherwise", () => {
+    const ranks = (options: Partial<planFold.Options>) => {
+      const { keys, values } = planFold(llama, { keep: "1/2", method: "lorc", ...options }).layers[0]!;
       return [keys.rank, values.rank];
     };
-    expect(ranks({ method: "latent-pre-rope" })).toEqual([40, 88]);
-    expect(ranks({ method: "latent-pre-rope", keyShare: "1/2" })).toEqual([64, 64]);
-    // Without rotation its keys are those of `latent`, and budgets find shares themselves.
-    expect(ranks({ method: "latent-pre-rope", keep: "1/3" }, bloom)).toEqual([16, 16]);
-    expect(ranks({ method: "latent-pre-rope", budget: "knapsack" })).toEqual([64, 64]);
+    expect(ranks({})).toEqual([64, 64]);
+    expect(ranks({ keyShare: "5/16" })).toEqual([40, 88]);
+    expect(planFold(llama, { keep: "1/2", method: "latent", keyShare: "1/2" })).toEqual(
+      planFold(llama, { keep: "1/2", method: "latent" }),
+    );
     const latent = planFold(llama, { keep: "1/2", method: "latent", keyShare: "3/4" });
     expect(latent.layers[0]).toMatchObject({ keys: { rank: 96 }, values: { rank: 32 } });
     expect(latent.attention).toBe("plain");

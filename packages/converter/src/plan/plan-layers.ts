@@ -3,9 +3,8 @@ import type { Method } from "../methods/method.js";
 import { type EvenRequest, fusedLayer, plainLayer } from "./even-layers.js";
 import type { LayerPlan } from "./fold-plan.js";
 import type { Keep } from "./keep.js";
-import { findKeyShare } from "./key-share.js";
 import { layerShape } from "./layer-shape.js";
-import { type GivenSpans, layerSpans, spanContext } from "./layer-spans.js";
+import { type GivenSpans, layerSpans } from "./layer-spans.js";
 import { shareOut } from "./share-out.js";
 
 /** What is asked of all layers alike. */
@@ -14,7 +13,7 @@ export interface LayersRequest {
   readonly method: Method;
   /** Its name. */
   readonly budget: string;
-  /** Share of a layer's cache that its keys take; the method's own where absent. */
+  /** Share of a layer's cache that its keys take; a half where absent. */
   readonly keyShare: number | undefined;
   readonly spans: GivenSpans;
 }
@@ -39,11 +38,10 @@ export function planLayers(config: ModelConfig, request: LayersRequest): readonl
 function layerRequest(
   config: ModelConfig,
   index: number,
-  { keep, method, budget, keyShare, spans }: LayersRequest,
+  { keep, method, keyShare, spans }: LayersRequest,
 ): LayerRequest {
   const layer = layerShape(config, index);
-  const share = findKeyShare(keyShare, { method, budget }, spanContext(layer, keep));
-  return { layer, keep, method, spans: layerSpans(layer, keep, method, spans), keyShare: share };
+  return { layer, keep, method, spans: layerSpans(layer, keep, method, spans), keyShare };
 }
 
 /** The fused operator wants keys and values of one size. */

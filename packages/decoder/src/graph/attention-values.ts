@@ -1,12 +1,18 @@
 import type { AttentionKind, Positions } from "./positions.js";
 
+/** What a layer's cache holds: keys and values, or latents that stand for both. */
+export type CachePart = "key" | "value" | "latent";
+
 /** Names of a block's cache in a graph; absent in graphs that run whole windows. */
 export interface CacheNames {
-  readonly pastKey: string;
-  readonly pastValue: string;
-  readonly presentKey: string;
-  readonly presentValue: string;
+  /** Input with the rows of earlier tokens. */
+  past(part: CachePart): string;
+  /** Output with the rows of earlier and new tokens, or of new ones alone, as the graph's form says. */
+  present(part: CachePart): string;
 }
+
+/** How a graph attends: as its stored cache allows, or to past and new rows apart (`emit-delta-attention.ts`). */
+export type AttentionForm = AttentionKind | "delta";
 
 /**
  * What attention starts from, each `[B, S, width]`: after norms and rotation, before any basis that follows them. Where
@@ -32,7 +38,7 @@ export interface AttentionValues extends ProjectionValues {
 
 /** What attention emission needs besides the weights. */
 export interface AttentionContext {
-  readonly kind: AttentionKind;
+  readonly kind: AttentionForm;
   readonly positions: Positions;
   readonly cache: CacheNames | undefined;
   /** Runs of queries to attend with one after the other, where a whole window of known length is run at once. */

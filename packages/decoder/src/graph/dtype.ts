@@ -10,13 +10,30 @@ export interface DtypeTraits {
   readonly projections: ProjectionFormat;
   /** The name under which transformers.js looks for the graph. */
   readonly fileName: string;
+  /** The graph for runtimes that own the cache, over the same weights. */
+  readonly deltaFileName: string;
 }
 
 /** The dtypes of ONNX outputs, the most precise first. */
 export const dtypes: Readonly<Record<Dtype, DtypeTraits>> = {
-  fp32: { floatType: "float32", projections: "float", fileName: "model.onnx" },
-  fp16: { floatType: "float16", projections: "float", fileName: "model_fp16.onnx" },
-  q4: { floatType: "float32", projections: "q4", fileName: "model_q4.onnx" },
+  fp32: {
+    floatType: "float32",
+    projections: "float",
+    fileName: "model.onnx",
+    deltaFileName: "model_delta.onnx",
+  },
+  fp16: {
+    floatType: "float16",
+    projections: "float",
+    fileName: "model_fp16.onnx",
+    deltaFileName: "model_fp16_delta.onnx",
+  },
+  q4: {
+    floatType: "float32",
+    projections: "q4",
+    fileName: "model_q4.onnx",
+    deltaFileName: "model_q4_delta.onnx",
+  },
 };
 
 /** The first of `candidates` that a checkpoint can be in, if any: checkpoints hold floats. */

@@ -1,12 +1,19 @@
 import type { AttentionWeights } from "../model/decoder-weights.js";
 import type { AttentionContext, AttentionValues } from "./attention-values.js";
 import { emitBasis } from "./emit-basis.js";
+import { emitDeltaAttention } from "./emit-delta-attention.js";
 import { emitGroupQueryAttention } from "./emit-group-query-attention.js";
 import { emitLinear } from "./emit-linear.js";
 import { emitPlainAttention } from "./emit-plain-attention.js";
 import { emitProjections } from "./emit-projections.js";
 import type { Emitter } from "./emitter.js";
 import { emitJointAttended } from "./joint/emit-joint-attended.js";
+
+const emitters = {
+  "group-query": emitGroupQueryAttention,
+  plain: emitPlainAttention,
+  delta: emitDeltaAttention,
+};
 
 /** Attention of one block on what its projections read, `x [B, S, D]`, the output projection included. */
 export function emitAttention(
@@ -30,6 +37,5 @@ export function emitAttended(
   const projections = emitProjections(e, x, weights, context.positions);
   const { queries, keys, values } = projections;
   const projected = { ...emitBasis(e, queries, keys, weights), value: values };
-  const emit = context.kind === "plain" ? emitPlainAttention : emitGroupQueryAttention;
-  return { ...projections, headOutputs: emit(e, projected, weights, context) };
+  return { ...projections, headOutputs: emitters[context.kind](e, projected, weights, context) };
 }

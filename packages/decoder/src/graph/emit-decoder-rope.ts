@@ -86,6 +86,16 @@ function emitComputedRope(
   };
 }
 
+/**
+ * The same rotation by tables with a row for each token. ONNX Runtime takes no more tokens than its tables have rows,
+ * and a cache with empty slots may have more.
+ */
+export function emitOwnTables(e: Emitter, { cos, sin, rows }: Rotation): Rotation {
+  const flat = e.reshape("rows/flat/Reshape", rows, [-1]);
+  const pick = (name: string, table: string) => e.node("Gather", `${name}/Gather`, [table, flat]);
+  return { cos: pick("cos", cos), sin: pick("sin", sin), rows: emitOwnRows(e, rows) };
+}
+
 /** `0, 1, 2, …` in the shape of `values`: each token has a row of its own. */
 function emitOwnRows(e: Emitter, values: string): string {
   const zero = e.graph.int64([0], []);

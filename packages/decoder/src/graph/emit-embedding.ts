@@ -73,7 +73,7 @@ function emitTableProduct(
 ): string {
   if (untied !== undefined && e.projections === "q4") {
     const inputs = untied.length / outputs;
-    return emitQuantisedProduct(e, hidden, { inputs, outputs, rows: untied });
+    return emitQuantisedProduct(e, hidden, { inputs, outputs, rows: () => untied });
   }
   const table = untied && emitTable(e, "weight", untied, storedTable, outputs);
   return e.node("MatMul", "MatMul", [hidden, e.transpose("Transpose", table ?? embeddingTable, [1, 0])]);

@@ -14,8 +14,8 @@ export function emitGroupQueryAttention(
   { positions, cache }: AttentionContext,
 ): string {
   const { lastKey, total } = positions.lengths();
-  const inputs = [query, key, value, cache?.pastKey ?? "", cache?.pastValue ?? "", lastKey, total];
-  const outputs = cache === undefined ? ["", ""] : [cache.presentKey, cache.presentValue];
+  const inputs = [query, key, value, cache?.past("key") ?? "", cache?.past("value") ?? "", lastKey, total];
+  const outputs = cache === undefined ? ["", ""] : [cache.present("key"), cache.present("value")];
   const name = `${e.path}/GroupQueryAttention`;
   return e.graph.nodeWithOutputs("GroupQueryAttention", inputs, [`${name}/output_0`, ...outputs], {
     name,

@@ -16,7 +16,8 @@ export function emitLinear(e: Emitter, name: string, x: string, linear: Linear):
 function emitProduct(e: Emitter, x: string, linear: Linear): string {
   const { inputs, outputs, weight } = linear;
   if (e.projections === "q4") {
-    const { fourBit = quantiseRows(transposeFloats(weight, inputs, outputs), outputs, inputs) } = linear;
+    const fourBit = () =>
+      linear.fourBit ?? quantiseRows(transposeFloats(weight, inputs, outputs), outputs, inputs);
     return emitFourBitProduct(e, x, { inputs, outputs, fourBit });
   }
   return e.node("MatMul", "MatMul", [x, emitWeight(e, linear)]);

@@ -24,14 +24,14 @@ export function emitPlainAttention(
     projected.key,
     keys,
     stored.keys,
-    cache && [cache.pastKey, cache.presentKey],
+    cache && [cache.past("key"), cache.present("key")],
   );
   const value = emitCached(
     e.at("value"),
     projected.value,
     values,
     stored.values,
-    cache && [cache.pastValue, cache.presentValue],
+    cache && [cache.past("value"), cache.present("value")],
   );
   const key =
     expanded === undefined
@@ -45,7 +45,7 @@ export function emitPlainAttention(
 }
 
 /** Keys of latents that were cached before the rotation. */
-function emitLateKeys(
+export function emitLateKeys(
   e: Emitter,
   latents: string,
   weights: AttentionWeights,

@@ -33,7 +33,10 @@ const randomProduct = (inputs: number, outputs: number): Product => ({
 function buildModel(product: Product): Uint8Array {
   const graph = createGraphBuilder({ graphName: "product", opsets: OPSETS });
   const x = graph.input("x", "float32", ["batch_size", "sequence_length", product.inputs]);
-  const y = emitQuantisedProduct(createEmitter(graph, { floatType: "float32", path: "/proj" }), x, product);
+  const y = emitQuantisedProduct(createEmitter(graph, { floatType: "float32", path: "/proj" }), x, {
+    ...product,
+    rows: () => product.rows,
+  });
   graph.output(y, "float32", ["batch_size", "sequence_length", product.outputs]);
   return graph.toBytes();
 }

@@ -2,6 +2,7 @@ import type { AttributeValue, DataType, GraphScope, TensorStream } from "@kvfold
 import { dataTypeCode, float32Value, type TensorValue, tensorValue } from "@kvfold/onnx";
 import { encodeFloats, encodeHalvesInto } from "@kvfold/safetensors";
 import type { FillRows, PieceType } from "../model/stored-pieces.js";
+import { once } from "./memoise.js";
 
 /** Element type of a graph's weights, hidden states and KV cache. */
 export type FloatType = "float32" | "float16";
@@ -28,14 +29,15 @@ export interface Emitter {
   into(branch: GraphScope): Emitter;
   /** A node named `<path>/<name>` with one output. */
   node(operator: string, name: string, inputs: readonly string[], options?: Emitter.Options): string;
-  /** An initializer `<path>.<name>`. */
-  weight(name: string, value: TensorValue): string;
+  /** An initializer `<path>.<name>`, made only where no other graph has stored it. */
+  weight(name: string, make: () => TensorValue): string;
   /**
-   * A float initializer `<path>.<name>` in the graph's float type.
+   * A float initializer `<path>.<name>` in the graph's float type. A function is called only where no other graph has
+   * stored the tensor.
    *
    * @throws {SafetensorsError} `overflow` for a value that float16 cannot hold, naming the tensor without its operator.
    */
-  floats(name: string, dims: readonly number[], data: Float32Array): string;
+  floats(name: string, dims: readonly number[], data: Float32Array | (() => Float32Array)): string;
   /** A float initializer `<path>.<name>` in the graph's float type, which `open` makes when it is written. */
   stored(name: string, dims: readonly number[], open: (piece: PieceType) => FillRows): string;
   /** A float32 initializer, whatever the graph's float type. */
@@ -72,14 +74,15 @@ export function createEmitter(graph: GraphScope, options: createEmitter.Options)
   const tensorName = (name: string) => inside(name).slice(1).replaceAll("/", ".");
   /** As checkpoints name it: `up_proj.weight`, not `up_proj.MatMul.weight`. */
   const storedName = (name: string) => tensorName(name).replace(/\.(MatMul|Add)\./, ".");
-  const weight: Emitter["weight"] = (name, value) => graph.weight(tensorName(name), value);
+  const weight: Emitter["weight"] = (name, make) => graph.weight(tensorName(name), make);
   const floats =
     (type: FloatType): Emitter["floats"] =>
     (name, dims, data) => {
       const tensor = storedName(name);
-      const whole = () => floatValue(tensor, type, dims, data);
-      if (type === "float32") return weight(name, whole());
-      return graph.streamedWeight(tensorName(name), halfStream(tensor, dims, data), whole);
+      const numbers = once(() => (typeof data === "function" ? data() : data));
+      const whole = () => floatValue(tensor, type, dims, numbers());
+      if (type === "float32") return weight(name, whole);
+      return graph.streamedWeight(tensorName(name), halfStream(tensor, dims, numbers), whole);
     };
   return {
     graph,
@@ -118,12 +121,13 @@ const floatValue = (
     : tensorValue(type, dims, encodeFloats(data, "F16", { tensor }));
 
 /** Float16 numbers that are encoded a piece at a time. */
-function halfStream(tensor: string, dims: readonly number[], data: Float32Array): TensorStream {
+function halfStream(tensor: string, dims: readonly number[], numbers: () => Float32Array): TensorStream {
   const rowSize = dims.at(-1) ?? 1;
   return {
     type: "float16",
     dims,
     fill(target, start) {
+      const data = numbers();
       const first = start * rowSize;
       const halves = new Uint16Array(target.buffer, target.byteOffset, target.byteLength / 2);
       if (encodeHalvesInto(data.subarray(first, first + halves.length), halves)) return;

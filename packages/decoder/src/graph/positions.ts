@@ -28,6 +28,8 @@ export interface Positions {
   readonly anchors: Anchors | undefined;
   /** For GroupQueryAttention: int32 `[B]`, index of the last key; int32 scalar, number of keys. */
   lengths(): { readonly lastKey: string; readonly total: string };
+  /** For attention to past and new rows apart: int64 `[2]`, how many of each there are. */
+  parts?(): string;
   /** For plain attention: float32, broadcast to `[B, H, S, T]`; ALiBi plus the causal and padding mask. */
   scoreBias(needs: ScoreBiasNeeds): string;
 }
@@ -40,3 +42,7 @@ export type AttentionKind = "group-query" | "plain";
 
 /** Score of a masked key: the lowest finite float32, so that a fully masked row still has a softmax. */
 export const MASKED = -3.4028234663852886e38;
+
+/** What tells score biases apart. */
+export const biasKey = ({ window, alibiSlopes }: ScoreBiasNeeds): string =>
+  JSON.stringify([window ?? null, alibiSlopes ?? null]);

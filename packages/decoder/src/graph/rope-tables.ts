@@ -1,6 +1,7 @@
 import { type RopeParameters, ropeFrequencies, ropeTables } from "@kvfold/rope";
 import { DecoderError } from "../decoder-error.js";
 import type { Emitter } from "./emitter.js";
+import { once } from "./memoise.js";
 import type { ChunkPart } from "./rotation.js";
 
 /** Names of the cos and sin tables `[P, rotaryDim / 2]`. */
@@ -15,7 +16,7 @@ const MAX_TABLE_SIZE = 2 ** 27;
 /** The tables of a rotation whose frequencies are those of a text of `length` tokens, with a row for each position. */
 export function emitRopeTables(e: Emitter, rope: RopeParameters, length: number): TableNames {
   checkRows(rope, length);
-  return emitTables(e, [tablesFor(rope, length, length)]);
+  return emitTables(e, rope, length, () => [tablesFor(rope, length, length)]);
 }
 
 /**
@@ -29,7 +30,10 @@ export function emitSwitchedTables(
   length: number,
 ): TableNames {
   checkRows(rope, boundary + length);
-  return emitTables(e, [tablesFor(rope, boundary, boundary), tablesFor(rope, length, length)]);
+  return emitTables(e, rope, boundary + length, () => [
+    tablesFor(rope, boundary, boundary),
+    tablesFor(rope, length, length),
+  ]);
 }
 
 export declare namespace emitChunkTables {
@@ -52,7 +56,7 @@ export function emitChunkTables(
   const width = chunks.length;
   // The attention factor is that of the query's table and of the start's.
   const factor = part === "offset" ? 1 : attentionScaling;
-  const table = (turn: (angle: number) => number) =>
+  const table = (turn: (angle: number) => number) => () =>
     Float32Array.from({ length: length * width }, (_, index) => {
       const [slot, pair] = [Math.floor(index / width), index % width];
       return factor * turn(slotPart(slot, chunks[pair]!, part) * inverseFrequencies[pair]!);
@@ -82,18 +86,24 @@ function checkRows({ rotaryDim }: RopeParameters, rows: number): void {
 const tablesFor = (rope: RopeParameters, length: number, rows: number) =>
   ropeTables({ ...ropeFrequencies(rope, length), length: rows });
 
-function emitTables(e: Emitter, parts: readonly ReturnType<typeof ropeTables>[]): TableNames {
-  const { width } = parts[0]!;
-  const rows = parts.reduce((total, { length }) => total + length, 0);
+/** Tables `[rows, rotaryDim / 2]` of parts one after the other, worked out where no other graph has stored them. */
+function emitTables(
+  e: Emitter,
+  { rotaryDim }: RopeParameters,
+  rows: number,
+  makeParts: () => readonly ReturnType<typeof ropeTables>[],
+): TableNames {
+  const width = rotaryDim / 2;
+  const parts = once(makeParts);
   const stack = (which: "cos" | "sin") => {
     const stacked = new Float32Array(rows * width);
     let start = 0;
-    for (const part of parts) {
+    for (const part of parts()) {
       stacked.set(part[which], start);
       start += part[which].length;
     }
     return stacked;
   };
-  const emit = (which: "cos" | "sin") => e.floats(`${which}_cache`, [rows, width], stack(which));
+  const emit = (which: "cos" | "sin") => e.floats(`${which}_cache`, [rows, width], () => stack(which));
   return { cos: emit("cos"), sin: emit("sin") };
 }

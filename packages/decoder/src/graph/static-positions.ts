@@ -1,9 +1,9 @@
 import { int64Value, tensorValue } from "@kvfold/onnx";
 import type { RopeParameters } from "@kvfold/rope";
-import { biasKey, numbered } from "./dynamic-positions.js";
 import type { Emitter } from "./emitter.js";
 import { memoise, once } from "./memoise.js";
-import type { Positions, ScoreBiasNeeds } from "./positions.js";
+import { numbered } from "./numbered.js";
+import { biasKey, type Positions, type ScoreBiasNeeds } from "./positions.js";
 import { emitChunkTables, emitRopeTables } from "./rope-tables.js";
 import type { ChunkPart } from "./rotation.js";
 import { emitScoreBias } from "./score-bias.js";

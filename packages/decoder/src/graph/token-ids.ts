@@ -29,6 +29,10 @@ export interface TokenIds {
   count(tokens: Tokens): string;
   /** Scalar: number of sequences. */
   sequences(): string;
+  /** Scalar: slots whose rows a step reads as they are cached. */
+  cachedSlots(): string;
+  /** Scalar: slot of the newest token. */
+  newestSlot(): string;
 }
 
 /** Each is written when it is first asked for. */
@@ -50,14 +54,20 @@ export function emitTokenIds(e: Emitter, { inputIds, attentionMask, positionIds 
     positions: () => positionIds!,
     count,
     sequences: once(() => emitDimension(e.at("sequences"), inputIds, 0)),
+    cachedSlots: () => count("all"),
+    newestSlot: once(() => e.node("Sub", "newest/Sub", [count("all"), int64(1)])),
     slots,
     realPlaces: (tokens) => (tokens === "new" ? newPlaces() : allPlaces()),
-    indices: memoise<Tokens, string>(String, (tokens) => {
-      const at = part(tokens).at("indices");
-      const range = at.node("Range", "Range", [int64(0), count(tokens), int64(1)]);
-      return at.node("Expand", "Expand", [range, at.node("Shape", "Shape", [source[tokens]])]);
-    }),
+    indices: memoise<Tokens, string>(String, (tokens) =>
+      emitIndices(part(tokens).at("indices"), source[tokens], count(tokens)),
+    ),
   };
+}
+
+/** `0, 1, 2, …` for each row of `value [B, count]`. */
+export function emitIndices(e: Emitter, value: string, count: string): string {
+  const range = e.node("Range", "Range", [e.graph.int64([0], []), count, e.graph.int64([1], [])]);
+  return e.node("Expand", "Expand", [range, e.node("Shape", "Shape", [value])]);
 }
 
 /** The last `count` columns of a matrix. */
@@ -68,7 +78,7 @@ function emitLast(e: Emitter, value: string, count: string): string {
 }
 
 /** int64 scalar: a dimension of `value`. */
-function emitDimension(e: Emitter, value: string, axis: number): string {
+export function emitDimension(e: Emitter, value: string, axis: number): string {
   const shape = e.node("Shape", "Shape", [value]);
   return e.node("Gather", "Gather", [shape, e.graph.int64([axis], [])], { attributes: { axis: 0 } });
 }

@@ -1,8 +1,10 @@
-import { type ByteSink, createExternalDataWriter } from "@kvfold/onnx";
+import { type ByteSink, createExternalDataWriter, sharedWeights } from "@kvfold/onnx";
 import type { ModelConfig } from "../families/read-config.js";
 import { createDecoderGraph, type DecoderGraph } from "../graph/decoder-graph.js";
+import { deltaForm } from "../graph/delta-form.js";
 import { type Dtype, dtypes } from "../graph/dtype.js";
 import type { AttentionKind } from "../graph/positions.js";
+import { standardForm } from "../graph/standard-form.js";
 import type { ModelOutput } from "./model-output.js";
 
 /** Opens the files of an output, by name. */
@@ -26,38 +28,51 @@ export declare namespace onnxOutput {
   }
 }
 
-/** Writes the model as an ONNX decoder with external data, streaming weights a block at a time. */
+/**
+ * Writes the model as ONNX decoders with external data, streaming weights a block at a time: the standard graph, which
+ * other runtimes load, and a delta graph over the same data for runtimes that own the cache.
+ */
 export function onnxOutput(options: onnxOutput.Options): OnnxOutput {
-  const { dtype, open } = options;
-  const { fileName } = dtypes[dtype];
-  const weights = createExternalDataWriter({ fileName: `${fileName}_data`, open });
+  const { dtype, open, attention } = options;
+  const { fileName, deltaFileName } = dtypes[dtype];
+  const data = createExternalDataWriter({ fileName: `${fileName}_data`, open });
+  const weights = sharedWeights(data);
   const dataFiles: string[] = [];
-  let graph: DecoderGraph;
+  let graphs: readonly (readonly [string, DecoderGraph])[] = [];
   return {
     fileName,
     dataFiles,
     takesStored: dtypes[dtype].projections === "float",
     async begin(embedding) {
-      graph = createDecoderGraph({ ...options, embedding, weights });
-      await weights.drain();
+      const shared = { ...options, embedding, weights };
+      const metadata = { ...options.metadata, delta_graph: deltaFileName };
+      graphs = [
+        [fileName, createDecoderGraph({ ...shared, form: standardForm(attention), metadata })],
+        [deltaFileName, createDecoderGraph({ ...shared, form: deltaForm })],
+      ];
+      await data.drain();
     },
     async addBlock(block) {
-      graph.addBlock(block);
-      await weights.drain();
+      for (const [, graph] of graphs) graph.addBlock(block);
+      await data.drain();
     },
     async finish(head) {
-      const bytes = graph.finish(head);
-      dataFiles.push(...(await weights.close()));
-      const sink = await open(fileName);
-      try {
-        await sink.write(bytes);
-      } finally {
-        await sink.close();
-      }
+      const files = graphs.map(([name, graph]) => [name, graph.finish(head)] as const);
+      dataFiles.push(...(await data.close()));
+      for (const [name, bytes] of files) await writeFile(open, name, bytes);
     },
     async abandon() {
       // Closing reports the failed write again, which the caller has already.
-      await weights.close().catch(() => {});
+      await data.close().catch(() => {});
     },
   };
+}
+
+async function writeFile(open: OpenSink, name: string, bytes: Uint8Array): Promise<void> {
+  const sink = await open(name);
+  try {
+    await sink.write(bytes);
+  } finally {
+    await sink.close();
+  }
 }

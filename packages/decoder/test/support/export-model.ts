@@ -12,6 +12,8 @@ export declare namespace exportModel {
   interface Options {
     readonly dtype?: Dtype;
     readonly maxPositions?: number;
+    /** The graph that other runtimes load, or the one for a runtime that owns the cache. */
+    readonly form?: "standard" | "delta";
     /** What stands in the place of a layer's attention; the graph attends plainly then. */
     readonly fold?: (attention: AttentionWeights) => AttentionWeights;
   }
@@ -20,7 +22,12 @@ export declare namespace exportModel {
 /** A checkpoint as an ONNX model in memory, unfolded unless `fold` says otherwise. */
 export async function exportModel(
   checkpoint: Checkpoint,
-  { dtype = "fp32", maxPositions = checkpoint.config.shape.maxPositions, fold }: exportModel.Options = {},
+  {
+    dtype = "fp32",
+    form = "standard",
+    maxPositions = checkpoint.config.shape.maxPositions,
+    fold,
+  }: exportModel.Options = {},
 ): Promise<ModelSource> {
   const { config } = checkpoint;
   const files = new Map<string, Uint8Array>();
@@ -29,11 +36,11 @@ export async function exportModel(
   const addBlock: ModelOutput["addBlock"] = (block) =>
     output.addBlock(fold === undefined ? block : { ...block, attention: fold(block.attention) });
   await streamModel(checkpoint, [{ ...output, takesStored: fold === undefined, addBlock }]);
-  const { fileName } = dtypes[dtype];
+  const { fileName, deltaFileName } = dtypes[dtype];
   const externalData = [...files]
     .filter(([name]) => name.startsWith(`${fileName}_data`))
     .map(([path, data]) => ({ path, data }));
-  return { bytes: files.get(fileName)!, externalData };
+  return { bytes: files.get(form === "delta" ? deltaFileName : fileName)!, externalData };
 }
 
 /** Runs `use` with a session over a model. */

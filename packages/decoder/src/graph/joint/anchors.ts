@@ -22,6 +22,4 @@ export interface Anchors {
    * cache: `[N, 2 p]`, cosine and sine of each pair in turn, with the attention factor of both sides.
    */
   distances(rope: RopeParameters, level: ChunkLevel, multiple: number): string;
-  /** int64 `[N]`: the run of the coarser level that each run of `level` lies in. */
-  parents(level: ChunkLevel, coarser: ChunkLevel, multiple: number): string;
 }

@@ -10,21 +10,21 @@ export interface ChunkLevel extends PairRange {
 /** Grids grow by this from level to level: the sums of closer levels would cost more than they save. */
 const GRID_STEP = 4;
 
-/** Chunks of more slots are read in runs of this many: what is saved beyond is less than a level costs. */
-const LARGEST_GRID = 512;
-
-/** Grids up to this stand on a cache that is padded to a multiple of the largest of them. */
-const LARGEST_PADDING = 64;
+/**
+ * Chunks of more slots are read in runs of this many: what is saved beyond is less than a level costs. A cache that is
+ * padded to a multiple of it is one of whole runs on every level.
+ */
+export const LARGEST_GRID = 64;
 
 /**
  * The levels of a layer's chunks, large grids first. Grids are powers of two, as chunks are, so the runs of each level
  * begin and end with runs of the next.
  */
 export function chunkLevels(chunks: readonly number[]): readonly ChunkLevel[] {
-  const smallest = Math.min(...chunks);
+  const smallest = Math.min(LARGEST_GRID, ...chunks);
   const levels: ChunkLevel[] = [];
   for (const [pair, slots] of chunks.entries()) {
-    const grid = gridOf(slots, smallest);
+    const grid = readingGrid(slots, smallest);
     const last = levels.at(-1);
     if (last?.grid === grid)
       levels[levels.length - 1] = { ...last, end: pair + 1, chunks: [...last.chunks, slots] };
@@ -33,13 +33,16 @@ export function chunkLevels(chunks: readonly number[]): readonly ChunkLevel[] {
   return levels.sort((a, b) => b.grid - a.grid);
 }
 
-/** The largest of `smallest`, `4 smallest`, `16 smallest`, … that is no larger than a chunk. */
-function gridOf(slots: number, smallest: number): number {
+/**
+ * Slots of the runs that chunks of `slots` are read in, beside chunks of `smallest` slots: the largest of `smallest`,
+ * `4 smallest`, `16 smallest`, … that is no larger than a chunk and than `LARGEST_GRID`.
+ */
+export function readingGrid(slots: number, smallest: number): number {
   let grid = smallest;
   while (grid * GRID_STEP <= Math.min(slots, LARGEST_GRID)) grid *= GRID_STEP;
   return grid;
 }
 
-/** Slots that the cache is padded to a multiple of, so that all small grids divide it. */
+/** Slots that the cache is padded to a multiple of, so that all grids divide it. */
 export const paddingOf = (levels: readonly ChunkLevel[]): number =>
-  Math.max(levels.at(-1)!.grid, ...levels.map(({ grid }) => grid).filter((grid) => grid <= LARGEST_PADDING));
+  Math.max(...levels.map(({ grid }) => grid));

@@ -7,6 +7,7 @@ import { chunkLevels, paddingOf } from "./chunk-levels.js";
 import { emitAnchoredQueries } from "./emit-anchored-queries.js";
 import { type CachedHalf, emitPaddedHalf } from "./emit-joint-cache.js";
 import type { JointReaders } from "./emit-readers.js";
+import { emitRunScores } from "./emit-run-scores.js";
 import { jointShape } from "./joint-shape.js";
 
 export declare namespace emitAnchoredJoint {
@@ -55,6 +56,7 @@ function emitAnchoredScores(
     anchors,
     levels,
     padding,
+    parts: halves.map(({ name }) => name),
   });
   const parts = halves.map((half, index) => {
     const at = e.at(half.name);
@@ -62,29 +64,10 @@ function emitAnchoredScores(
       padding === 1
         ? half.present
         : emitPaddedHalf(at.at("padded"), half, weights, { anchors, multiple: padding });
-    return emitHalfScores(at, cache, reading[index]!, weights, finest);
+    return emitRunScores(at, cache, reading[index]!, { heads: weights.heads, latent: weights.keys, finest });
   });
   const sum = e.node("Add", "Add", parts);
   return emitByHead(e, sum, weights, anchors);
-}
-
-/** Runs of latents against the queries of each: `[B * groups * N, slots, H / groups]`. */
-function emitHalfScores(
-  e: Emitter,
-  cache: string,
-  queries: string,
-  { heads, keys }: AttentionWeights,
-  finest: number | undefined,
-): string {
-  const inGroup = heads / keys.heads;
-  if (finest === undefined) {
-    // One endless chunk.
-    const byGroup = e.reshape("queries/Reshape", queries, [-1, keys.heads, inGroup, keys.size]);
-    return e.node("MatMul", "MatMul", [cache, e.transpose("queries/Transpose", byGroup, [0, 1, 3, 2])]);
-  }
-  const runs = e.reshape("runs/Reshape", cache, [-1, finest, keys.size]);
-  const byRun = e.reshape("queries/Reshape", queries, [-1, inGroup, keys.size]);
-  return e.node("MatMul", "MatMul", [runs, e.transpose("queries/Transpose", byRun, [0, 2, 1])]);
 }
 
 /** Scores of the padded cache, `[B * groups * N, slots, H / groups]`, without those of empty slots. */

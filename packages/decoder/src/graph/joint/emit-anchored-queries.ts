@@ -1,4 +1,5 @@
 import type { AttentionWeights } from "../../model/decoder-weights.js";
+import type { CachePart } from "../attention-values.js";
 import { emitSlice } from "../emit-slice.js";
 import type { Emitter } from "../emitter.js";
 import type { Anchors } from "./anchors.js";
@@ -14,12 +15,14 @@ export declare namespace emitAnchoredQueries {
     /** Large grids first. */
     readonly levels: readonly ChunkLevel[];
     readonly padding: number;
+    /** The parts that latents are cached in, all of one size. */
+    readonly parts: readonly CachePart[];
   }
 }
 
 /**
- * What one query of each head, `[B, 1, H * d]` before the rotation, is set against the latents of each chunk: for both
- * halves of the latents `[1, B * groups, N, H / groups * r / 2]`, for N runs of the finest level's slots.
+ * What one query of each head, `[B, 1, H * d]` before the rotation, is set against the latents of each chunk: for each part
+ * of the latents, of `w` numbers, `[1, B * groups, N, H / groups * w]` for N runs of the finest level's slots.
  *
  * A query at distance t from the start of a chunk reads pair (a, b) as `cos t (a E_a + b E_b) + sin t (a E_b - b E_a)`,
  * with the rows `E_a` and `E_b` of the reader. The brackets do not depend on the chunk, so one product of distances and
@@ -36,24 +39,26 @@ export function emitAnchoredQueries(
   const byHead = e.reshape("heads/Reshape", scaled, [0, kvHeads, heads / kvHeads, headDim]);
   const unturned = emitUnturnedPart(e.at("unturned"), byHead, options);
   const finest = levels.at(-1);
-  if (finest === undefined) return emitHalves(e.at("unturned"), unturned!);
-  const sides = emitPairSides(e.at("pairs"), byHead, weights);
-  const add = (sum: Sum | undefined, level: ChunkLevel, brackets: string, at: Emitter): Sum => {
-    const part = at.node("MatMul", "MatMul", [distancesOf(level, options), brackets]);
+  if (finest === undefined) return emitParts(e.at("unturned"), unturned!, options);
+  const brackets = emitBrackets(e.at("pairs"), byHead, options);
+  const bracketsOf = ({ start, end }: ChunkLevel, at: Emitter) =>
+    levels.length === 1 ? brackets : emitSlice(at.at("brackets"), brackets, 2, 2 * start, 2 * end);
+  const add = (sum: Sum | undefined, level: ChunkLevel, own: string, at: Emitter): Sum => {
+    const part = at.node("MatMul", "MatMul", [distancesOf(level, options), own]);
     return { level, value: sum === undefined ? part : emitNested(at, sum, { level, value: part }, options) };
   };
   const start: Sum | undefined = unturned === undefined ? undefined : { level: undefined, value: unturned };
   const coarse = levels.slice(0, -1).reduce((sum: Sum | undefined, level) => {
     const at = e.at(`level.${level.grid}.${level.start}`);
-    return add(sum, level, emitBrackets(at, sides, level, options), at);
+    return add(sum, level, bracketsOf(level, at), at);
   }, start);
-  // The finest level is the largest by far: its halves are never together, so that they need not be taken apart.
+  // The finest level is the largest by far: its parts are never together, so that they need not be taken apart.
   const at = e.at(`level.${finest.grid}.${finest.start}`);
-  const brackets = emitHalves(at.at("brackets"), emitBrackets(at, sides, finest, options));
-  const coarseHalves = coarse && emitHalves(at.at("coarse"), coarse.value);
-  return ["key", "value"].map((name, index) => {
-    const sum = coarse && { ...coarse, value: coarseHalves![index]! };
-    return add(sum, finest, brackets[index]!, at.at(name)).value;
+  const finestBrackets = emitParts(at.at("brackets"), bracketsOf(finest, at), options);
+  const coarseParts = coarse && emitParts(at.at("coarse"), coarse.value, options);
+  return options.parts.map((name, index) => {
+    const sum = coarse && { ...coarse, value: coarseParts![index]! };
+    return add(sum, finest, finestBrackets[index]!, at.at(name)).value;
   });
 }
 
@@ -66,27 +71,44 @@ interface Sum {
 const distancesOf = (level: ChunkLevel, { weights, anchors, padding }: emitAnchoredQueries.Options): string =>
   anchors.distances(weights.rope!, level, padding);
 
-/** Both halves of what has them on its first axis. */
-function emitHalves(e: Emitter, value: string): readonly string[] {
-  const outputs = ["key", "value"].map((name) => `${e.path}/${name}/output_0`);
+/** The parts of what has them on its first axis. */
+function emitParts(
+  e: Emitter,
+  value: string,
+  { parts }: Pick<emitAnchoredQueries.Options, "parts">,
+): readonly string[] {
+  if (parts.length === 1) return [value];
+  const outputs = parts.map((name) => `${e.path}/${name}/output_0`);
   return e.graph.nodeWithOutputs("Split", [value], outputs, {
     name: `${e.path}/Split`,
-    attributes: { axis: 0, num_outputs: 2 },
+    attributes: { axis: 0, num_outputs: parts.length },
   });
 }
 
-/** Numbers that do not turn have one endless chunk: `[2, B * groups, 1, X]`, or nothing where all turn. */
+/** Numbers that do not turn have one endless chunk: `[parts, B * groups, 1, X]`, or nothing where all turn. */
 function emitUnturnedPart(
   e: Emitter,
   queries: string,
-  { weights, readers }: emitAnchoredQueries.Options,
+  options: emitAnchoredQueries.Options,
 ): string | undefined {
+  const { weights, readers } = options;
   const { rope, headDim } = weights;
   const rotaryDim = rope?.rotaryDim ?? 0;
   if (rotaryDim === headDim) return undefined;
   const rest = rotaryDim === 0 ? queries : emitSlice(e, queries, 3, rotaryDim, headDim);
   const read = e.node("MatMul", "MatMul", [rest, readers.unturnedQueries()]);
-  return emitHalvesApart(e, read, weights, 1);
+  return emitPartsApart(e, read, options, 1);
+}
+
+/** The brackets of all pairs, `[parts, B * groups, rotaryDim, X]`: two rows for each pair. */
+function emitBrackets(e: Emitter, queries: string, options: emitAnchoredQueries.Options): string {
+  const { weights, readers } = options;
+  const { heads, kvHeads, rope } = weights;
+  const pairs = rope!.rotaryDim / 2;
+  const sides = emitPairSides(e, queries, weights);
+  const rows = e.reshape("rows/Reshape", sides, [0, kvHeads * pairs, 2 * (heads / kvHeads), 2]);
+  const brackets = e.node("MatMul", "brackets/MatMul", [rows, readers.queryPairs()]);
+  return emitPartsApart(e.at("brackets"), brackets, options, 2 * pairs);
 }
 
 /**
@@ -107,35 +129,27 @@ function emitPairSides(
   return e.node("Concat", "Concat", [sides, turned], { attributes: { axis: 3 } });
 }
 
-/** The brackets of a level's pairs, `[2, B * groups, 2 p, X]`: two rows for each pair. */
-function emitBrackets(
+/** `[B, Hkv * rows, G, r]` to `[parts, B * groups, rows, H / groups * w]`. */
+function emitPartsApart(
   e: Emitter,
-  sides: string,
-  level: ChunkLevel,
-  { weights, readers }: emitAnchoredQueries.Options,
+  read: string,
+  options: emitAnchoredQueries.Options,
+  rows: number,
 ): string {
-  const { heads, kvHeads, rope } = weights;
-  const pairs = level.end - level.start;
-  const own = pairs === rope!.rotaryDim / 2 ? sides : emitSlice(e, sides, 2, level.start, level.end);
-  const rows = e.reshape("rows/Reshape", own, [0, kvHeads * pairs, 2 * (heads / kvHeads), 2]);
-  const brackets = e.node("MatMul", "brackets/MatMul", [rows, readers.queryPairs(level)]);
-  return emitHalvesApart(e.at("brackets"), brackets, weights, 2 * pairs);
-}
-
-/** `[B, Hkv * rows, G, r]` to `[2, B * groups, rows, H / groups * r / 2]`. */
-function emitHalvesApart(e: Emitter, read: string, weights: AttentionWeights, rows: number): string {
-  const { heads, kvHeads, keys } = weights;
-  const { heads: groups } = jointShape(weights);
-  const split = e.reshape("halves/split/Reshape", read, [
+  const { weights, parts } = options;
+  const { heads, kvHeads } = weights;
+  const { heads: groups, size: rank } = jointShape(weights);
+  const [count, width] = [parts.length, rank / parts.length];
+  const split = e.reshape("parts/split/Reshape", read, [
     -1,
     kvHeads / groups,
     rows,
     heads / kvHeads,
-    2,
-    keys.size,
+    count,
+    width,
   ]);
-  const apart = e.transpose("halves/Transpose", split, [4, 0, 2, 1, 3, 5]);
-  return e.reshape("halves/Reshape", apart, [2, -1, rows, readWidth(weights)]);
+  const apart = e.transpose("parts/Transpose", split, [4, 0, 2, 1, 3, 5]);
+  return e.reshape("parts/Reshape", apart, [count, -1, rows, readWidth(options)]);
 }
 
 /** The part of a level, and that of the run of the coarser level which each of its runs lies in. */
@@ -143,21 +157,19 @@ function emitNested(
   e: Emitter,
   coarse: Sum,
   { level, value }: { readonly level: ChunkLevel; readonly value: string },
-  { weights, anchors, padding }: emitAnchoredQueries.Options,
+  options: emitAnchoredQueries.Options,
 ): string {
   if (coarse.level === undefined || coarse.level.grid === level.grid)
     return e.node("Add", "Add", [coarse.value, value]);
-  if (coarse.level.grid > padding) {
-    const parents = anchors.parents(level, coarse.level, padding);
-    const repeated = e.node("Gather", "parents/Gather", [coarse.value, parents], { attributes: { axis: 2 } });
-    return e.node("Add", "Add", [repeated, value]);
-  }
-  // These fill whole coarser runs, so that adding repeats.
-  const width = readWidth(weights);
+  // The cache is padded to whole coarser runs, so that adding repeats.
+  const width = readWidth(options);
   const outer = e.node("Unsqueeze", "outer/Unsqueeze", [coarse.value, e.graph.int64([3])]);
   const inner = e.reshape("inner/Reshape", value, [0, 0, -1, coarse.level.grid / level.grid, width]);
   return e.reshape("Reshape", e.node("Add", "Add", [outer, inner]), [0, 0, -1, width]);
 }
 
-/** Numbers that the query heads of a group are set against one half of its latents with. */
-const readWidth = ({ heads, keys }: AttentionWeights): number => (heads / keys.heads) * keys.size;
+/** Numbers that the query heads of a group are set against one part of its latents with. */
+function readWidth({ weights, parts }: Pick<emitAnchoredQueries.Options, "weights" | "parts">): number {
+  const { heads: groups, size: rank } = jointShape(weights);
+  return (weights.heads / groups) * (rank / parts.length);
+}

@@ -18,11 +18,10 @@ export function emitAnchors(
   const scalar = (value: number) => e.graph.int64([value], []);
   const vector = (name: string, value: string) => e.reshape(`${name}/Reshape`, value, [1]);
   const isStep = once(() => e.node("Equal", "step/Equal", [ids.count("new"), scalar(1)]));
-  const total = once(() => vector("total", ids.count("all")));
+  const total = once(() => vector("total", ids.cachedSlots()));
   const padded = memoise<number, string>(String, (multiple) =>
-    emitPadded(e.at(`padded.${multiple}`), ids.count("all"), multiple),
+    emitPadded(e.at(`padded.${multiple}`), ids.cachedSlots(), multiple),
   );
-  const newest = once(() => e.node("Sub", "newest/Sub", [ids.count("all"), scalar(1)]));
   const textSlots = once(() => emitTextSlots(e.at("text"), ids, isStep()));
   const textRotations = memoise<readonly [RopeParameters, readonly number[]], Rotation>(
     JSON.stringify,
@@ -43,7 +42,7 @@ export function emitAnchors(
     ([rope, level, multiple], index) => {
       const at = e.at(`distances.${index}`);
       const starts = emitStarts(at, runs([level.grid, multiple]), level);
-      return emitDistances(at, { starts, newest: newest() }, rope, level, tablesOf(rope));
+      return emitDistances(at, { starts, newest: ids.newestSlot() }, rope, level, tablesOf(rope));
     },
   );
   return {
@@ -53,30 +52,18 @@ export function emitAnchors(
     total,
     padding: memoise<number, string>(String, (multiple) => {
       const at = e.at(`padding.${multiple}`);
-      const missing = at.node("Sub", "Sub", [padded(multiple), ids.count("all")]);
+      const missing = at.node("Sub", "Sub", [padded(multiple), ids.cachedSlots()]);
       return at.reshape("Reshape", missing, [1]);
     }),
     distances: (...key) => distances(key),
-    parents: memoiseParents(e, runs),
   };
 }
 
-/** int64 `[T]`, the slots of the cache; none of them in a step. */
+/** int64 `[T]`, the slots of all tokens; none of them in a step. */
 function emitTextSlots(e: Emitter, ids: TokenIds, isStep: string): string {
-  const zero = e.graph.int64([0], []);
-  const count = e.node("Where", "Where", [isStep, zero, ids.count("all")]);
-  return e.node("Range", "Range", [zero, count, e.graph.int64([1], [])]);
-}
-
-function memoiseParents(e: Emitter, runs: (key: readonly [number, number]) => string): Anchors["parents"] {
-  const parents = memoise<readonly [number, number, number], string>(
-    JSON.stringify,
-    ([grid, coarser, multiple]) => {
-      const at = e.at(`parents.${grid}.${coarser}.${multiple}`);
-      return at.node("Div", "Div", [runs([grid, multiple]), e.graph.int64([coarser / grid], [])]);
-    },
-  );
-  return (level, coarser, multiple) => parents([level.grid, coarser.grid, multiple]);
+  const vector = (value: number) => e.graph.int64([value]);
+  const end = e.node("Where", "Where", [isStep, vector(0), vector(Number.MAX_SAFE_INTEGER)]);
+  return e.node("Slice", "Slice", [ids.slots("all"), vector(0), end, vector(0)]);
 }
 
 /** int64 scalar: the multiple at or above `count`. */

@@ -5,6 +5,7 @@ import type { Emitter } from "../emitter.js";
 import { emitSplitHeads } from "../split-heads.js";
 import { emitAnchoredJoint } from "./emit-anchored-joint.js";
 import { emitChoice } from "./emit-choice.js";
+import { emitDeltaJoint } from "./emit-delta-joint.js";
 import { emitExpandedStep, emitExpandedText } from "./emit-expanded-joint.js";
 import { emitJointCache } from "./emit-joint-cache.js";
 import { emitJointLatents } from "./emit-joint-latents.js";
@@ -27,16 +28,18 @@ export function emitJointAttended(
   const { positions, cache, queryBlocks } = context;
   const latents = emitJointLatents(e, x, weights, joint, positions);
   const queries = emitUnturnedQueries(e, x, weights);
-  const fresh = emitSplitHeads(e.at("latent"), latents, jointShape(weights));
   const read = { weights, readers: emitReaders(e, weights, joint), bias: positions.scoreBias(weights) };
-  const headOutputs =
-    cache === undefined
-      ? emitExpandedText(e, queries, fresh, {
-          ...read,
-          rotations: lateRotations(weights, joint, positions),
-          queryBlocks,
-        })
-      : emitCached(e, { queries, fresh }, joint, read, { ...context, cache });
+  const split = () => emitSplitHeads(e.at("latent"), latents, jointShape(weights));
+  const attend = () => {
+    if (cache === undefined) {
+      const rotations = lateRotations(weights, joint, positions);
+      return emitExpandedText(e, queries, split(), { ...read, rotations, queryBlocks });
+    }
+    return context.kind === "delta"
+      ? emitDeltaJoint(e, { queries, latents }, { ...read, joint, positions, cache })
+      : emitCached(e, { queries, fresh: split() }, joint, read, { ...context, cache });
+  };
+  const headOutputs = attend();
   const keys = { keys: latents, keysBeforeRope: latents, values: latents };
   return { queries, queriesBeforeRope: queries, ...keys, headOutputs };
 }

@@ -18,11 +18,11 @@ export function emitJointCache(
   e: Emitter,
   latents: string,
   { keys, values }: Pick<AttentionWeights, "keys" | "values">,
-  { pastKey, presentKey, pastValue, presentValue }: CacheNames,
+  cache: CacheNames,
 ): readonly [CachedHalf, CachedHalf] {
   const rank = keys.size + values.size;
-  const half = (name: CachedHalf["name"], past: string, present: string, start: number, end: number) => {
-    const at = e.at(name);
+  const half = (name: CachedHalf["name"], start: number, end: number) => {
+    const [at, past, present] = [e.at(name), cache.past(name), cache.present(name)];
     const fresh = emitSlice(at, latents, 3, start, end);
     at.graph.nodeWithOutputs("Concat", [past, fresh], [present], {
       name: `${at.path}/Concat`,
@@ -30,10 +30,7 @@ export function emitJointCache(
     });
     return { name, past, fresh, present };
   };
-  return [
-    half("key", pastKey, presentKey, 0, keys.size),
-    half("value", pastValue, presentValue, keys.size, rank),
-  ];
+  return [half("key", 0, keys.size), half("value", keys.size, rank)];
 }
 
 /** The same half with empty slots behind it, so that its length is a multiple of `multiple`. */

@@ -1,7 +1,6 @@
 import type { AttentionWeights, JointLatent } from "../../model/decoder-weights.js";
 import { emitSlice } from "../emit-slice.js";
 import type { Emitter } from "../emitter.js";
-import type { PairRange } from "./emit-turns.js";
 import { jointShape } from "./joint-shape.js";
 
 /**
@@ -17,8 +16,8 @@ export interface JointReaders {
   readonly width: number;
   /** `[groups, r, H / groups * n]`, without groups where there is one: from latents to what all heads of a group read. */
   readonly values: () => string;
-  /** `[Hkv * p, 2, r]`: a row for both numbers of each pair in a range of pairs, from queries to latents. */
-  readonly queryPairs: (range: PairRange) => string;
+  /** `[Hkv * rotaryDim / 2, 2, r]`: a row for both numbers of each pair, from queries to latents. */
+  readonly queryPairs: () => string;
   /** `[Hkv, d - rotaryDim, r]`: the same for the numbers of a head that do not turn. */
   readonly unturnedQueries: () => string;
 }
@@ -43,16 +42,17 @@ export function emitReaders(e: Emitter, weights: AttentionWeights, joint: JointL
       const sideBySide = at.transpose("groups/Transpose", split, [0, 2, 1, 3]);
       return at.reshape("readers/Reshape", sideBySide, [...outer, rank, readers * size]);
     },
-    queryPairs({ start, end }) {
-      const at = e.at(`q_reader.${start}`);
+    queryPairs() {
+      const at = e.at("q_reader");
+      const half = rotaryDim / 2;
       const rows = emitQueryRows(at, keys, { groups, span, rank, headDim });
-      const firsts = emitSlice(at.at("first"), rows, 1, start, end);
-      const seconds = emitSlice(at.at("second"), rows, 1, rotaryDim / 2 + start, rotaryDim / 2 + end);
+      const firsts = emitSlice(at.at("first"), rows, 1, 0, half);
+      const seconds = emitSlice(at.at("second"), rows, 1, half, rotaryDim);
       const apart = [firsts, seconds].map((part, index) =>
         at.node("Unsqueeze", `${index}/Unsqueeze`, [part, e.graph.int64([2])]),
       );
       const pairs = at.node("Concat", "Concat", apart, { attributes: { axis: 2 } });
-      return at.reshape("pairs/Reshape", pairs, [kvHeads * (end - start), 2, rank]);
+      return at.reshape("pairs/Reshape", pairs, [kvHeads * half, 2, rank]);
     },
     unturnedQueries() {
       const at = e.at("q_reader.unturned");

@@ -1,0 +1,37 @@
+import type { GraphScope } from "@kvfold/onnx";
+import type { ModelConfig } from "../families/read-config.js";
+import type { AttentionWeights, CacheShape } from "../model/decoder-weights.js";
+import type { AttentionForm, CachePart } from "./attention-values.js";
+import type { Emitter } from "./emitter.js";
+import type { Positions } from "./positions.js";
+
+/** How a decoder graph takes in the cache of earlier tokens, and what it gives out. */
+export interface CacheForm {
+  readonly kind: AttentionForm;
+  /** Declares the inputs beside the cache. */
+  begin(root: Emitter, config: ModelConfig, maxPositions: number): DecoderStart;
+  /** The tensors of a layer's cache. */
+  tensors(attention: AttentionWeights): readonly CacheTensor[];
+  /** Names of dimension 2 of the cache's inputs and outputs. */
+  readonly lengths: { readonly past: string; readonly present: string };
+  /** Outputs are called `<present>.<layer>.<part>`. */
+  readonly present: string;
+}
+
+/** What the blocks of a decoder start from. */
+export interface DecoderStart {
+  readonly inputIds: string;
+  readonly positions: Positions;
+  /** The hidden states `[B, S, D]` that logits are wanted of. */
+  readonly wanted: (hidden: string) => string;
+}
+
+/** One tensor of a layer's cache, `[B, heads, T, size]`. */
+export interface CacheTensor {
+  readonly part: CachePart;
+  readonly shape: CacheShape;
+}
+
+/** Declares an int64 input `[B, S]`. */
+export const perTokenInput = (graph: GraphScope, name: string): string =>
+  graph.input(name, "int64", ["batch_size", "sequence_length"]);

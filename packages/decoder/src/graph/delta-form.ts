@@ -1,0 +1,53 @@
+import { type CacheForm, perTokenInput } from "./cache-form.js";
+import { emitDeltaPositions } from "./delta-positions.js";
+import type { Emitter } from "./emitter.js";
+import { LARGEST_GRID } from "./joint/chunk-levels.js";
+import { jointShape } from "./joint/joint-shape.js";
+
+/** Anchored latents are read in runs of slots, of which the cache has whole ones. */
+const PAST_SLOTS = `past_slots_${LARGEST_GRID}`;
+
+/**
+ * The form for a runtime that owns the cache: the past is an input that is read where it lies, and only the rows of new
+ * tokens are outputs, so that a step copies no cache. Inputs beside it:
+ *
+ * - `input_ids`, `position_ids`, int64 `[B, S]`: the new tokens and where they stand, -1 for padding;
+ * - `past_positions`, int64 `[B, P]`: the position of the token in each slot of the past, -1 for an empty slot;
+ * - `past_length`, int64 scalar, in graphs with chunks: slots in use, the first ones of all sequences alike;
+ * - `num_logits_to_keep`, int64 scalar: last tokens that logits are wanted of, 0 for all.
+ *
+ * `P` is a multiple of the number at the end of dimension 2's name, `past_slots_64`. Empty slots hold any finite numbers.
+ */
+export const deltaForm: CacheForm = {
+  kind: "delta",
+  begin(root, _, maxPositions) {
+    const { graph } = root;
+    const inputs = {
+      inputIds: perTokenInput(graph, "input_ids"),
+      positionIds: perTokenInput(graph, "position_ids"),
+      pastPositions: graph.input("past_positions", "int64", ["batch_size", PAST_SLOTS]),
+    };
+    const kept = graph.input("num_logits_to_keep", "int64", []);
+    return {
+      inputIds: inputs.inputIds,
+      positions: emitDeltaPositions(root.at("positions"), inputs, maxPositions),
+      wanted: (hidden) => emitLastTokens(root.at("wanted"), hidden, kept),
+    };
+  },
+  tensors(weights) {
+    if (weights.joint !== undefined) return [{ part: "latent", shape: jointShape(weights) }];
+    return [
+      { part: "key", shape: weights.keys },
+      { part: "value", shape: weights.values },
+    ];
+  },
+  lengths: { past: PAST_SLOTS, present: "sequence_length" },
+  present: "new_key_values",
+};
+
+/** The last `count` tokens of `hidden [B, S, D]`, all of them for 0. */
+function emitLastTokens(e: Emitter, hidden: string, count: string): string {
+  const start = e.reshape("start/Reshape", e.node("Neg", "start/Neg", [count]), [1]);
+  const end = e.graph.int64([Number.MAX_SAFE_INTEGER]);
+  return e.node("Slice", "Slice", [hidden, start, end, e.graph.int64([1])]);
+}

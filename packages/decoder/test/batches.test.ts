@@ -1,0 +1,137 @@
+import { type CausalLM, createCausalLM, generate, generateBatch, type Logits } from "@kvfold/runtime";
+import { bytesSource } from "@kvfold/safetensors";
+import { describe, expect, it } from "vitest";
+import type { AttentionWeights } from "../src/model/decoder-weights.js";
+import { exportModel, withModel } from "./support/export-model.js";
+import { familyNames, openFamily, readReference } from "./support/families.js";
+import { MAX_POSITIONS } from "./support/golden-logits.js";
+import { withJointLatent } from "./support/joint-layers.js";
+
+/** Sums of float32 in another order. */
+const TOLERANCE = 2e-5;
+
+const byFrequency = (attention: AttentionWeights): AttentionWeights => {
+  const { rope, kvHeads } = attention;
+  const chunks = Array.from({ length: (rope?.rotaryDim ?? 0) / 2 }, (_, pair) => 2 ** Math.min(pair, 4));
+  return withJointLatent(attention, { span: kvHeads, chunks });
+};
+
+const cases = [
+  ...familyNames.map((name) => ({ name, form: "delta" as const, fold: undefined })),
+  ...["llama", "gemma2", "qwen3", "bloom"].map((name) => ({
+    name,
+    form: "delta" as const,
+    fold: byFrequency,
+  })),
+  { name: "llama", form: "standard" as const, fold: undefined },
+];
+
+describe("sequences of a batch are decoded as each of them alone", () => {
+  it.each(cases)("$name, $form graph", async ({ name, form, fold }) => {
+    const checkpoint = await openFamily(name);
+    const model = await exportModel(checkpoint, {
+      form,
+      maxPositions: MAX_POSITIONS,
+      ...(fold && { fold }),
+    });
+    const { ids } = readReference(name).sequences[0]!;
+    const prompts = [ids.slice(0, 9), ids.slice(3, 5), ids.slice(2, 16)];
+    await withModel(model, async (session) => {
+      const lm = createCausalLM(session, { prefillChunk: 8 });
+      const alone = await inTurn(lm, prompts, ids.slice(16, 19));
+      const batch = lm.createBatch({ size: 3 });
+      expectRows(await batch.prefill(prompts), alone, [0, 1, 2], 0);
+      expectRows(await batch.decode([ids[16]!, ids[16]!, ids[16]!]), alone, [0, 1, 2], 1);
+      batch.keep([2, 1]);
+      expectRows(await batch.decode([ids[17]!, ids[17]!]), alone, [2, 1], 2);
+      expect(batch.size).toBe(2);
+      batch.dispose();
+    });
+  });
+});
+
+/** Logits behind each prompt, and behind each of the tokens that follow it. */
+async function inTurn(
+  lm: CausalLM,
+  prompts: readonly (readonly number[])[],
+  next: readonly number[],
+): Promise<readonly (readonly Float32Array[])[]> {
+  const all = [];
+  for (const prompt of prompts) {
+    const state = lm.createState();
+    const logits = [(await state.prefill(prompt)).slice()];
+    for (const id of next) logits.push((await state.decode(id)).slice());
+    state.dispose();
+    all.push(logits);
+  }
+  return all;
+}
+
+function expectRows(
+  { data, columns }: Logits,
+  alone: readonly (readonly Float32Array[])[],
+  sequences: readonly number[],
+  step: number,
+): void {
+  for (const [row, sequence] of sequences.entries()) {
+    const expected = alone[sequence]![step]!;
+    const found = data.subarray(row * columns, (row + 1) * columns);
+    const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    for (const [index, value] of found.entries())
+      expect(Math.abs(value - expected[index]!)).toBeLessThan(TOLERANCE * largest);
+  }
+}
+
+describe("generateBatch", () => {
+  it("draws what each prompt draws alone, and says why it ended", async () => {
+    const model = await exportModel(await openFamily("qwen2"), { form: "delta", maxPositions: 24 });
+    const { ids } = readReference("qwen2").sequences[0]!;
+    const prompts = [ids.slice(0, 3), ids.slice(0, 20), ids.slice(5, 9)];
+    const options = { maxNewTokens: 12, temperature: 1, seed: 3, stopTokens: [1] };
+    await withModel(model, async (session) => {
+      const lm = createCausalLM(session, { maxPositions: 24 });
+      const drawn = prompts.map((): number[] => []);
+      const reasons: string[] = [];
+      for await (const event of generateBatch(lm, prompts, options)) {
+        if ("token" in event) drawn[event.sequence]!.push(event.token);
+        else reasons[event.sequence] = event.finishReason;
+      }
+      for (const [index, prompt] of prompts.entries()) {
+        const alone = generate(lm, prompt, { ...options, seed: options.seed + index });
+        const tokens: number[] = [];
+        for await (const token of alone) tokens.push(token);
+        expect([drawn[index], reasons[index]]).toEqual([tokens, alone.finishReason]);
+      }
+      expect(reasons[1]).toBe("max-positions");
+    });
+  });
+
+  it("saves and loads the cache of a delta decoder", async () => {
+    const fold = { form: "delta", maxPositions: 200, fold: byFrequency } as const;
+    const model = await exportModel(await openFamily("llama"), fold);
+    const { ids } = readReference("llama").sequences[0]!;
+    await withModel(model, async (session) => {
+      const lm = createCausalLM(session);
+      const state = lm.createState();
+      await state.prefill(ids);
+      const { byteLength, pieces } = state.save("llama");
+      const file = Buffer.concat(pieces);
+      expect(file.length).toBe(byteLength);
+      const restored = await lm.loadState(bytesSource(file), "llama");
+      for (const id of ids) expect(await restored.decode(id)).toEqual(await state.decode(id));
+    });
+  });
+
+  it("refuses tokens for another number of sequences, and a sequence twice", async () => {
+    const model = await exportModel(await openFamily("llama"), { form: "delta", maxPositions: 24 });
+    await withModel(model, async (session) => {
+      const batch = createCausalLM(session).createBatch({ size: 2 });
+      await expect(batch.prefill([[1]])).rejects.toThrow(/expected tokens for 2 sequences, found them for 1/);
+      await batch.prefill([[1], [2, 3]]);
+      await expect(batch.prefill([[1], [2]])).rejects.toThrow(/before anything is decoded/);
+      expect(() => batch.keep([1, 1])).toThrow(/different sequences below 2, found 1, 1/);
+      batch.dispose();
+      await expect(batch.decode([1, 2])).rejects.toMatchObject({ code: "disposed" });
+    });
+  });
+});

@@ -1,0 +1,149 @@
+import {
+  type CacheLayout,
+  type CacheSlot,
+  cacheSlots,
+  elementBytes,
+  type IndexInput,
+} from "./cache-layout.js";
+import { cpuMemory } from "./cpu-memory.js";
+import type { KvCache } from "./kv-cache.js";
+import { Tensor } from "./port.js";
+import { int64, zeros } from "./tensors.js";
+
+/** The cache of several sequences, whose tokens stand in the same slots. */
+export interface DeltaCache extends KvCache {
+  /** Goes on with some of the sequences, in the order given. */
+  keep(sequences: readonly number[]): void;
+}
+
+export declare namespace createDeltaCache {
+  interface Options {
+    /** `B`, 1 unless given. */
+    readonly sequences?: number;
+  }
+}
+
+/** A full cache grows by this share of its tokens: empty slots are read at every step, and copies are rare. */
+const GROWTH = 1 / 16;
+/** What a slot without a token has for its position. */
+const EMPTY = -1n;
+
+/**
+ * A cache that the runtime owns: tensors `[B, heads, capacity, size]` that the graph reads where they lie; of a run only the
+ * rows of new tokens are copied in. It has a few empty slots, and says by `past_positions [B, capacity]` which these are.
+ */
+export function createDeltaCache(
+  layout: CacheLayout,
+  { sequences: initial = 1 }: createDeltaCache.Options = {},
+): DeltaCache {
+  const slots = cacheSlots(layout);
+  const { slotMultiple } = layout;
+  const roundUp = (tokens: number): number => Math.max(1, Math.ceil(tokens / slotMultiple)) * slotMultiple;
+  let sequences = initial;
+  let capacity = roundUp(0);
+  let length = 0;
+  let positions = emptyPositions(sequences * capacity);
+  const allocate = (slot: CacheSlot): Tensor =>
+    zeros(slot.type, [sequences, slot.heads, capacity, slot.size]);
+  let tensors: readonly Tensor[] = slots.map(allocate);
+
+  const grow = (tokens: number): void => {
+    if (tokens <= capacity) return;
+    const old = { capacity, positions };
+    capacity = roundUp(tokens + Math.floor(tokens * GROWTH));
+    positions = emptyPositions(sequences * capacity);
+    for (let sequence = 0; sequence < sequences; sequence++) {
+      const start = sequence * old.capacity;
+      positions.set(old.positions.subarray(start, start + length), sequence * capacity);
+    }
+    tensors = tensors.map((tensor, index) => {
+      const larger = allocate(slots[index]!);
+      cpuMemory.copyTokens(tensor, larger, length);
+      return larger;
+    });
+  };
+  const append = (rows: readonly Tensor[], added: readonly number[]): void => {
+    const count = added.length / sequences;
+    grow(length + count);
+    for (const [index, tensor] of tensors.entries()) copyRows(rows[index]!, tensor, length);
+    for (const [index, position] of added.entries()) {
+      const sequence = Math.floor(index / count);
+      positions[sequence * capacity + length + (index % count)] = BigInt(position);
+    }
+    length += count;
+  };
+  const truncate = (count: number): void => {
+    for (let sequence = 0; sequence < sequences; sequence++)
+      positions.fill(EMPTY, sequence * capacity + count, (sequence + 1) * capacity);
+    length = count;
+  };
+  const indexTensors: Readonly<Record<IndexInput, () => Tensor>> = {
+    past_positions: () => new Tensor("int64", positions, [sequences, capacity]),
+    past_length: () => int64([length], []),
+  };
+  return {
+    get length() {
+      return length;
+    },
+    get bytes() {
+      const numbers = (slot: CacheSlot) => sequences * slot.heads * slot.size * capacity;
+      return slots.reduce((sum, slot) => sum + numbers(slot) * elementBytes(slot), 0);
+    },
+    reserve() {},
+    feeds: () => ({
+      ...Object.fromEntries(slots.map(({ past }, index) => [past, tensors[index]!])),
+      ...Object.fromEntries(layout.indexInputs.map((name) => [name, indexTensors[name]()])),
+    }),
+    fetches: () => Object.fromEntries(slots.map(({ present }) => [present, null])),
+    commit: (results, added) =>
+      append(
+        slots.map(({ present }) => results[present]!),
+        added,
+      ),
+    tensors: () => tensors,
+    restore: append,
+    truncate,
+    clear: () => truncate(0),
+    keep(chosen) {
+      positions = pick(positions, chosen, sequences);
+      tensors = tensors.map((tensor) => pickSequences(tensor, chosen));
+      sequences = chosen.length;
+    },
+    dispose() {
+      tensors = [];
+    },
+  };
+}
+
+const emptyPositions = (count: number): BigInt64Array<ArrayBuffer> => new BigInt64Array(count).fill(EMPTY);
+
+/** Puts rows `[B, heads, S, size]` into slots `start …` of a cache `[B, heads, capacity, size]`. */
+function copyRows(rows: Tensor, cache: Tensor, start: number): void {
+  const [batch, heads, count, size] = rows.dims as [number, number, number, number];
+  const capacity = cache.dims[2]!;
+  const source = rows.data as Float32Array;
+  const target = cache.data as Float32Array;
+  for (let head = 0; head < batch * heads; head++) {
+    const own = source.subarray(head * count * size, (head + 1) * count * size);
+    target.set(own, (head * capacity + start) * size);
+  }
+}
+
+/** Some rows of an array that has `rows` of them. */
+function pick<T extends BigInt64Array<ArrayBuffer> | Float32Array<ArrayBuffer>>(
+  data: T,
+  chosen: readonly number[],
+  rows: number,
+): T {
+  const width = data.length / rows;
+  const picked = data.slice(0, chosen.length * width) as T;
+  for (const [index, row] of chosen.entries())
+    picked.set(data.subarray(row * width, (row + 1) * width) as never, index * width);
+  return picked;
+}
+
+function pickSequences(tensor: Tensor, chosen: readonly number[]): Tensor {
+  const [sequences, ...dims] = tensor.dims as [number, ...number[]];
+  const data = pick(tensor.data as Float32Array<ArrayBuffer>, chosen, sequences);
+  return new Tensor(tensor.type as "float32", data, [chosen.length, ...dims]);
+}

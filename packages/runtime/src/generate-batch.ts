@@ -1,0 +1,80 @@
+import { throwIfAborted } from "./abort-signal.js";
+import type { CausalLM } from "./causal-lm.js";
+import { checkCount, type generate } from "./generate.js";
+import type { FinishReason } from "./generation.js";
+import { logitsRow } from "./logits.js";
+import { createRandom } from "./random.js";
+import { sampleToken } from "./sampling.js";
+
+/** A token of one of several sequences, or why that sequence has ended. */
+export type BatchEvent =
+  | { readonly sequence: number; readonly token: number }
+  | { readonly sequence: number; readonly finishReason: FinishReason };
+
+/** A sequence that goes on. */
+interface Active {
+  readonly sequence: number;
+  readonly promptLength: number;
+  readonly random: ReturnType<typeof createRandom>;
+}
+
+/**
+ * Continues several prompts at once, yielding tokens as they are drawn and the reason as each sequence ends. Sequence `i`
+ * has the tokens that `generate` draws alone with seed `seed + i`, but where rounding tips a close choice. Leaving the loop
+ * early frees the cache.
+ *
+ * @throws {RuntimeError} as `generate`; a prompt that is too long fails all.
+ *
+ * @example
+ * ```js
+ * for await (const event of generateBatch(model, prompts, { maxNewTokens: 64 })) {
+ *   if ("token" in event) texts[event.sequence].push(event.token);
+ * }
+ * ```
+ */
+export async function* generateBatch(
+  model: CausalLM,
+  prompts: readonly ArrayLike<number>[],
+  options: generate.Options = {},
+): AsyncGenerator<BatchEvent, void, undefined> {
+  const { maxNewTokens = 256, temperature = 0, topK, topP, seed = 0, stopTokens = [], signal } = options;
+  checkCount(maxNewTokens);
+  if (prompts.length === 0) return;
+  const stops = new Set(stopTokens);
+  const batch = model.createBatch({ size: prompts.length });
+  let active: readonly Active[] = prompts.map(({ length }, sequence) => ({
+    sequence,
+    promptLength: length,
+    random: createRandom(seed + sequence),
+  }));
+  const endOf = ({ promptLength }: Active, token: number, count: number): FinishReason | undefined => {
+    if (stops.has(token)) return "stop-token";
+    if (count === maxNewTokens) return "max-new-tokens";
+    return promptLength + count > model.maxPositions ? "max-positions" : undefined;
+  };
+  try {
+    throwIfAborted(signal);
+    let logits = await batch.prefill(prompts);
+    for (let count = 1; active.length > 0; count++) {
+      throwIfAborted(signal);
+      const drawn = active.map(({ random }, row) =>
+        sampleToken(logitsRow(logits, row), { temperature, topK, topP }, random),
+      );
+      const going: number[] = [];
+      for (const [row, one] of active.entries()) {
+        const token = drawn[row]!;
+        const finishReason = endOf(one, token, count);
+        if (finishReason !== "stop-token") yield { sequence: one.sequence, token };
+        if (finishReason === undefined) going.push(row);
+        else yield { sequence: one.sequence, finishReason };
+      }
+      if (going.length === 0) return;
+      if (going.length < active.length) batch.keep(going);
+      active = going.map((row) => active[row]!);
+      throwIfAborted(signal);
+      logits = await batch.decode(going.map((row) => drawn[row]!));
+    }
+  } finally {
+    batch.dispose();
+  }
+}
