@@ -21,7 +21,7 @@ export interface ModelTokenizer extends TextTokenizer {
  */
 export async function readTokenizer(files: ModelFiles): Promise<ModelTokenizer> {
   const [definition, settings] = await Promise.all(
-    ["tokenizer.json", "tokenizer_config.json"].map((path) => files.get(path)?.text()),
+    ["tokenizer.json", "tokenizer_config.json"].map(async (path) => files.get(path)?.text()),
   );
   const [config = {}, generation = {}] = await Promise.all(
     ["config.json", "generation_config.json"].map((path) => readJson(files, path)),

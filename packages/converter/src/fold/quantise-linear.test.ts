@@ -85,7 +85,9 @@ describe("roundInTurn", () => {
     const { linear, gram } = randomCase(3, { inputs: 40, rank: 30 });
     const { inputs, outputs, weight } = linear;
     const { scales } = quantiseRows(transposed(weight, inputs, outputs), outputs, inputs);
-    const rows = Array.from({ length: inputs }, (_, i) => Array.from(gram.subarray(i * inputs, (i + 1) * inputs)));
+    const rows = Array.from({ length: inputs }, (_, i) =>
+      Array.from(gram.subarray(i * inputs, (i + 1) * inputs)),
+    );
     const mean = rows.reduce((sum, row, i) => sum + row[i]!, 0) / inputs;
     for (let i = 0; i < inputs; i++) rows[i]![i]! += 0.01 * mean;
     const { codes } = await roundInTurn(linear, scales, Float64Array.from(rows.flat()), plainProducts);

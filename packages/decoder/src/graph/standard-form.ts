@@ -12,13 +12,14 @@ export function standardForm(attention: AttentionKind): CacheForm {
   const isInPlace = attention === "group-query";
   return {
     kind: attention,
-    begin({ graph, at }, config, maxPositions) {
+    begin(root, config, maxPositions) {
+      const { graph } = root;
       const inputs = {
         inputIds: perTokenInput(graph, "input_ids"),
         attentionMask: graph.input("attention_mask", "int64", ["batch_size", "total_sequence_length"]),
         positionIds: usesPositions(config) ? perTokenInput(graph, "position_ids") : undefined,
       };
-      const positions = emitDynamicPositions(at("positions"), inputs, maxPositions);
+      const positions = emitDynamicPositions(root.at("positions"), inputs, maxPositions);
       return { inputIds: inputs.inputIds, positions, wanted: (hidden) => hidden };
     },
     tensors(weights) {
