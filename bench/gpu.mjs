@@ -15,6 +15,7 @@ import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { standardForm } from "@kvfold/decoder";
 import { createCausalLM, createRandom } from "@kvfold/runtime";
 import { chooseDevice, nodeProvider } from "@kvfold/runtime-node";
 import { evaluateModels, foldCheckpoint, quietContext, tokenFile } from "kvfold/jobs";
@@ -149,7 +150,7 @@ async function writeGraph(name, attention) {
     bytes.byteLength > 256 ? { path: "weights", offset: 0, byteLength: bytes.byteLength } : undefined;
   await writeFile(
     path,
-    decoderGraph(configOf(LLAMA), attention(), { kind: "group-query", dtype: "fp16", store }),
+    decoderGraph(configOf(LLAMA), attention(), { form: standardForm("group-query"), dtype: "fp16", store }),
   );
   return path;
 }

@@ -1,9 +1,12 @@
 /** Layers with random weights, for benchmarks: only their shapes matter. */
-import { createDecoderGraph, readConfig } from "@kvfold/decoder";
+import { createDecoderGraph, deltaForm, readConfig } from "@kvfold/decoder";
 
-/** Slots of a chunk by a pair's frequency: the slower it turns, the longer its chunk. */
-export const byFrequency = (smallest, phi) => (frequency) =>
-  Math.max(smallest, 2 ** Math.floor(Math.log2(phi / frequency)));
+/** Slots of a chunk by a pair's frequency, as folds choose them: long ones for pairs that turn slowly. */
+export const byFrequency = (smallest, phi) => (frequency) => {
+  let slots = smallest;
+  while (4 * slots <= Math.min(64, phi / frequency)) slots *= 4;
+  return slots;
+};
 let seed = 1;
 /** Numbers that are random enough: none is so small that a processor slows down. */
 export const random = (length) =>
@@ -97,7 +100,7 @@ export function jointLayer(config, groups, chunkOf) {
 }
 
 /** A decoder whose blocks all have this attention, as a model in memory. */
-export function decoderOf(config, attention, kind) {
+export function decoderOf(config, attention, form = deltaForm) {
   const externalData = [];
   const store = (_, { bytes }) => {
     if (bytes.byteLength <= 256) return undefined;
@@ -105,17 +108,17 @@ export function decoderOf(config, attention, kind) {
     externalData.push({ path, data: bytes });
     return { path, offset: 0, byteLength: bytes.byteLength };
   };
-  return { bytes: decoderGraph(config, attention, { kind, dtype: "fp32", store }), externalData };
+  return { bytes: decoderGraph(config, attention, { form, dtype: "fp32", store }), externalData };
 }
 
 /** The same as a graph whose weights go to `store`; all blocks have the same ones. */
-export function decoderGraph(config, attention, { kind, dtype, store }) {
+export function decoderGraph(config, attention, { form, dtype, store }) {
   const { hiddenSize, vocabSize, maxPositions } = config.shape;
   const mlp = config.blocks[0].mlp.width;
   const graph = createDecoderGraph({
     config,
     embedding: { table: random(vocabSize * hiddenSize) },
-    attention: kind,
+    form,
     dtype,
     maxPositions,
     weights: { store },

@@ -48,10 +48,13 @@ describe("foldCheckpoint", () => {
     expect((await readdir(join(output, "onnx"))).sort()).toEqual([
       "model.onnx",
       "model.onnx_data",
+      "model_delta.onnx",
       "model_fp16.onnx",
       "model_fp16.onnx_data",
+      "model_fp16_delta.onnx",
       "model_q4.onnx",
       "model_q4.onnx_data",
+      "model_q4_delta.onnx",
     ]);
     const record = JSON.parse(await readFile(join(output, "kvfold.json"), "utf8")) as Record<string, unknown>;
     expect(record).toMatchObject({

@@ -62,7 +62,8 @@ async function readFiles(reading: Reading, wanted: "standard" | "delta"): Promis
   const standard = await readGraph(reading, files.model);
   const { bytes, outline } = wanted === "delta" ? await readDelta(reading, standard) : standard;
   const { externalBytes } = outline;
-  meter.expect([...externalBytes.values()].reduce((sum, needed) => sum + needed, bytes.length));
+  const graphs = [...new Set([standard.bytes, bytes])].map(({ length }) => length);
+  meter.expect([...graphs, ...externalBytes.values()].reduce((sum, needed) => sum + needed, 0));
   await stored?.checkRoom(externalBytes);
   const externalData: ExternalData[] = [];
   for (const [path, needed] of externalBytes) {

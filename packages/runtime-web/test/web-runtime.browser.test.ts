@@ -9,6 +9,7 @@ import { chromePath, startBrowser, type TestBrowser } from "./test-browser.js";
 declare const kvfold: PageApi;
 
 const GRAPH = "/folded/model.onnx";
+const DELTA = "/folded/model_delta.onnx";
 const WEIGHTS = "/folded/model.onnx_data";
 
 describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHROME_PATH)", () => {
@@ -81,17 +82,18 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
   });
 
   it("reports every byte on its way in, and loads nothing on a second visit", async () => {
-    const bytes = models.files[GRAPH]!.length + models.files[WEIGHTS]!.length;
+    const bytes = [GRAPH, DELTA, WEIGHTS].reduce((sum, path) => sum + models.files[path]!.length, 0);
     modelRequests();
     const first = await page.evaluate(async (url) => {
       const seen: { loadedBytes: number; totalBytes: number | undefined; stage: string }[] = [];
-      await kvfold.readModelSource({ url }, { onProgress: (progress) => void seen.push(progress) });
+      const onProgress = (progress: (typeof seen)[number]) => void seen.push(progress);
+      await kvfold.readModelSource({ url }, { graph: "delta", onProgress });
       return { last: seen.at(-1), stages: [...new Set(seen.map(({ stage }) => stage))] };
     }, GRAPH);
     expect(first.stages).toEqual(["download"]);
     expect(first.last).toMatchObject({ loadedBytes: bytes, totalBytes: bytes });
-    expect(modelRequests()).toEqual([GRAPH, WEIGHTS]);
-    expect(await storedFiles()).toEqual([WEIGHTS, GRAPH].toSorted());
+    expect(modelRequests()).toEqual([GRAPH, DELTA, WEIGHTS]);
+    expect(await storedFiles()).toEqual([WEIGHTS, GRAPH, DELTA].toSorted());
     await page.close();
     page = await chromium.openPage(context);
     const stages = await page.evaluate(async (url) => {

@@ -1,15 +1,16 @@
 /**
- * One decode step of one layer's attention with a long cache: the original, `latent`, and joint latents
+ * One decode step of one layer's attention with a long cache, in delta decoders: the original, `latent`, and joint latents
  * over chunk sizes and spans, at equal bytes of cache. All graphs of a shape run in turn, so that a busy machine slows them
- * alike; medians, in milliseconds. Each cell is the step with the whole cache as outputs, which Node copies, and, in
- * brackets, with none of it. Random weights; the layer's projections are small and the same for all.
+ * alike; medians, in milliseconds, and how often the cache could be read meanwhile by a plain maximum over the same
+ * numbers. Random weights; the layer's projections are small and the same for all.
  * Where other work disturbs that, `--kernels` adds the time inside of ONNX Runtime's kernels: of each node its fastest run,
  * summed over the layer, and over what all layers of a model share.
- * `node bench/anchored-step.mjs [--context 4096] [--repeats 25] [--threads 2] [--quantile 0.5] [--kernels] [--shapes prose-27m,mix-30m]`
+ * `node bench/attention.mjs [--context 4096] [--repeats 25] [--threads 2] [--quantile 0.5] [--kernels] [--shapes prose-27m,mix-30m]`
  */
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createGraphBuilder } from "@kvfold/onnx";
 import * as ort from "onnxruntime-node";
 import { fail, machine, textOption } from "./paths.mjs";
 import {
@@ -40,14 +41,14 @@ const shapes = {
 const chunkings = {
   ...Object.fromEntries([1, 8, 16, 32, 64].map((size) => [`C = ${size}`, () => size])),
   ...Object.fromEntries(
-    [2, 4, 8, 16].flatMap((size) =>
-      [0.8, 1.6].map((phi) => [`C_0 ${size}, phi ${phi}`, byFrequency(size, phi)]),
+    [4, 8, 16].flatMap((size) =>
+      [0.4, 0.8, 1.6].map((phi) => [`C_0 ${size}, phi ${phi}`, byFrequency(size, phi)]),
     ),
   ),
 };
 
-async function openLayer(config, [attention, kind], profile) {
-  const { bytes, externalData } = decoderOf(config, attention, kind);
+async function openLayer(config, attention, profile) {
+  const { bytes, externalData } = decoderOf(config, attention);
   const session = await ort.InferenceSession.create(bytes, {
     externalData,
     intraOpNumThreads: threads,
@@ -58,11 +59,19 @@ async function openLayer(config, [attention, kind], profile) {
 
 function feedsOf(session, length) {
   const int64 = (values, dims) => new ort.Tensor("int64", BigInt64Array.from(values, BigInt), dims);
-  const feeds = {
+  const all = {
     input_ids: int64([3], [1, 1]),
-    attention_mask: int64(Array(length + 1).fill(1), [1, length + 1]),
     position_ids: int64([length], [1, 1]),
+    past_positions: int64(
+      Array.from({ length }, (_, index) => index),
+      [1, length],
+    ),
+    past_length: int64([length], []),
+    num_logits_to_keep: int64([1], []),
   };
+  const feeds = Object.fromEntries(
+    session.inputMetadata.flatMap(({ name }) => (all[name] ? [[name, all[name]]] : [])),
+  );
   for (const { name, shape } of session.inputMetadata) {
     if (!name.startsWith("past")) continue;
     const dims = [1, shape[1], length, shape[3]];
@@ -71,9 +80,23 @@ function feedsOf(session, length) {
   return feeds;
 }
 
-async function time({ session, feeds }, fetches) {
+/** The largest number of a layer's cache: what reading it once takes. */
+async function openReading(feeds) {
+  const pasts = Object.entries(feeds).filter(([name]) => name.startsWith("past_key_values"));
+  const graph = createGraphBuilder({ graphName: "reading", opsets: { "": 18 } });
+  const largest = pasts.map(([name, { dims }]) => {
+    graph.input(name, "float32", dims);
+    return graph.node("ReduceMax", [name], { name: `/${name}`, attributes: { keepdims: 0 } });
+  });
+  graph.nodeWithOutputs("Max", largest, ["largest"], { name: "/largest" });
+  graph.output("largest", "float32", []);
+  const session = await ort.InferenceSession.create(graph.toBytes(), { intraOpNumThreads: threads });
+  return { session, feeds: Object.fromEntries(pasts) };
+}
+
+async function time({ session, feeds }) {
   const start = performance.now();
-  await session.run(feeds, fetches);
+  await session.run(feeds);
   return performance.now() - start;
 }
 
@@ -81,19 +104,24 @@ async function time({ session, feeds }, fetches) {
 const quantile = number("quantile", 0.5);
 const typical = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length * quantile)];
 
-/** Typical times of `[all outputs, no cache]` for each graph, run in turn. */
+/** Typical times of each graph and of reading its cache, run in turn. */
 async function measure(layers) {
-  const times = layers.map(() => ({ all: [], none: [] }));
+  const readings = await Promise.all(layers.map(({ feeds }) => openReading(feeds)));
+  const times = layers.map(() => ({ step: [], reading: [] }));
   for (let round = -2; round < repeats; round++) {
     for (const [index, layer] of layers.entries()) {
-      const all = await time(layer);
-      const none = await time(layer, ["logits"]);
+      const step = await time(layer);
+      const reading = await time(readings[index]);
       if (round < 0) continue;
-      times[index].all.push(all);
-      times[index].none.push(none);
+      times[index].step.push(step);
+      times[index].reading.push(reading);
     }
   }
-  return times.map(({ all, none }) => `${typical(all).toFixed(2)} (${typical(none).toFixed(2)})`);
+  for (const { session } of readings) await session.release();
+  return times.map(({ step, reading }) => {
+    const often = typical(step.map((value, index) => value / reading[index]));
+    return `${typical(step).toFixed(2)} | ${often.toFixed(1)}`;
+  });
 }
 
 /** The fastest run of each node, in milliseconds: of the layer, and of what layers share. */
@@ -114,12 +142,11 @@ async function kernelTimes(folder, prefix) {
 function rowsOf(config, { groups }) {
   const only = textOption("only");
   return [
-    ["original, GroupQueryAttention", () => [originalLayer(config), "group-query"], [0]],
-    ["original, MatMul and Softmax", () => [originalLayer(config), "plain"], [0]],
-    ["`latent`", (count) => [latentLayer(config, count), "group-query"], groups],
+    ["original", () => originalLayer(config), [0]],
+    ["`latent`", (count) => latentLayer(config, count), groups],
     ...Object.entries(chunkings).map(([label, chunkOf]) => [
       label,
-      (count) => [jointLayer(config, count, chunkOf), "plain"],
+      (count) => jointLayer(config, count, chunkOf),
       groups,
     ]),
   ].filter(([label]) => only === undefined || label.includes(only));

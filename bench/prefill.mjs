@@ -1,12 +1,20 @@
 /**
- * What a prompt costs with anchored latents, against the original, in kvfold's runtime with its own prefill chunk: a decoder
+ * What a prompt costs with folded heads, against the original, in kvfold's runtime with its own prefill chunk: a decoder
  * of prose-27m's shape with random weights, run in turn; typical seconds and the ratio.
- * `node bench/anchored-prefill.mjs [--prompts 1024,4096] [--repeats 5] [--threads 2] [--quantile 0.5]`
+ * `node bench/prefill.mjs [--prompts 1024,4096] [--repeats 5] [--threads 2] [--quantile 0.5]`
  */
+import { standardForm } from "@kvfold/decoder";
 import { createCausalLM } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { machine, textOption } from "./paths.mjs";
-import { byFrequency, configOf, decoderOf, jointLayer, originalLayer } from "./random-layers.mjs";
+import {
+  byFrequency,
+  configOf,
+  decoderOf,
+  jointLayer,
+  latentLayer,
+  originalLayer,
+} from "./random-layers.mjs";
 
 const number = (name, fallback) => Number(textOption(name, fallback));
 const repeats = number("repeats", 5);
@@ -27,12 +35,13 @@ const config = configOf({
   positions: longest,
 });
 const models = {
-  original: decoderOf(config, originalLayer(config), "group-query"),
-  "C_0 8, phi 0.8": decoderOf(config, jointLayer(config, 1, byFrequency(8, 0.8)), "plain"),
-  "C = 1": decoderOf(
+  original: decoderOf(config, originalLayer(config)),
+  "original, standard graph": decoderOf(config, originalLayer(config), standardForm("group-query")),
+  latent: decoderOf(config, latentLayer(config, 1)),
+  anchored: decoderOf(config, jointLayer(config, 1, byFrequency(16, 0.4))),
+  "anchored, C = 1": decoderOf(
     config,
     jointLayer(config, 1, () => 1),
-    "plain",
   ),
 };
 
