@@ -64,8 +64,10 @@ describe("writeModel", () => {
     expect((await readdir(join(to, "onnx"))).toSorted()).toEqual([
       "model.onnx",
       "model.onnx_data",
+      "model_delta.onnx",
       "model_fp16.onnx",
       "model_fp16.onnx_data",
+      "model_fp16_delta.onnx",
     ]);
     expect(await readJson(join(to, "config.json"))).toEqual({
       ...tinyLlama,

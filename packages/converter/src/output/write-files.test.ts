@@ -45,6 +45,7 @@ describe("writeFiles", () => {
       "kvfold.json",
       "onnx/model.onnx",
       "onnx/model.onnx_data",
+      "onnx/model_delta.onnx",
       "tokenizer.json",
     ]);
     expect(files.get("tokenizer.json")).toBe(2);
