@@ -47,7 +47,7 @@ describe("inspectModel", () => {
   it("measures what latents lose: joint ones less than two, most where keys turn furthest", async () => {
     const result = await measured();
     const { layers, lost, chunk } = result.energy!;
-    expect(chunk).toEqual({ least: 8, phase: 0.8 });
+    expect(chunk).toEqual({ least: 16, phase: 0.4 });
     for (const { keys, values, lost: own } of layers) {
       for (const [index, apart] of own.apart.entries()) {
         expect(apart).toBeCloseTo(1 - (keys[index]! + values[index]!) / 2, 12);

@@ -272,7 +272,7 @@ describe("usage errors", () => {
     ["fold model -o out --keep 1/2 --method magic", "svd-a"],
     ["fold model -o out --keep 1/2 --span 4 --key-span 2", "--span"],
     ["fold model -o out --keep 1/2 --dtype int8", "fp16"],
-    ["fold model -o out --keep 1/2 --chunk 8,0.8,1", "such as 8,0.8"],
+    ["fold model -o out --keep 1/2 --chunk 8,0.8,1", "such as 16,0.4"],
     ["fold model -o out --keep 1/2 --chunk few", "such as 16"],
     ["fold model -o out --keep 1/2 --windows 0 --calibration a", "1 or more"],
     ["fold model -o out --keep 1/2 --heal all", "attention"],

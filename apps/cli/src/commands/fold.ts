@@ -116,14 +116,14 @@ const spanOption = (flags: string, description: string): Option =>
 const chunkOption = (): Option =>
   new Option(
     "--chunk <slots>",
-    "for anchored: slots within which keys are turned, 1 to expand them instead, or 8,0.8 for at least 8 and as many as a pair takes to turn by 0.8 radians (default: 8,0.8)",
+    "for anchored: slots within which keys are turned, 1 to expand them instead, or 16,0.4 for 16, and 64 where a pair turns by at most 0.4 radians in them (default: 16,0.4)",
   ).argParser(chunkOf);
 
 function chunkOf(text: string): Chunk {
   const [least = Number.NaN, phase, ...more] = text.split(",").map((part) => Number(part.trim() || "?"));
   if (more.length === 0 && Number.isFinite(least) && !Number.isNaN(phase))
     return phase === undefined ? least : { least, phase };
-  throw new InvalidArgumentError("Give a number of slots, such as 16, or slots and radians, such as 8,0.8.");
+  throw new InvalidArgumentError("Give a number of slots, such as 16, or slots and radians, such as 16,0.4.");
 }
 
 const formatsOption = (): Option =>

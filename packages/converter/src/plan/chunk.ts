@@ -6,13 +6,16 @@ import type { LayerShape } from "./layer-shape.js";
 
 /**
  * Slots of a chunk, within which keys of a joint latent are turned: one number for all pairs of a head, 1 for keys that are
- * expanded before each use; or chunks by frequency. These have `least` slots, or as many as a pair needs to turn by `phase`
- * radians, whichever is more. All are powers of two.
+ * expanded before each use; or chunks by frequency. These have `least` slots, or 4 or 16 times as many, up to 64, while
+ * the pair turns by at most `phase` radians in them. All are powers of two.
  */
 export type Chunk = number | { readonly least: number; readonly phase: number };
 
-/** Chunks by frequency lose what a uniform chunk of half their cost does (docs/method.md, Anchored latents). */
-const DEFAULT_CHUNK: Chunk = { least: 8, phase: 0.8 };
+/**
+ * Chunks by frequency lose what a uniform chunk of half their size does, and 16 slots are what a product of matrices is
+ * fast at (docs/benchmarks.md, Attention).
+ */
+const DEFAULT_CHUNK: Chunk = { least: 16, phase: 0.4 };
 
 /**
  * The chunks of a plan; nothing for methods without a joint latent.

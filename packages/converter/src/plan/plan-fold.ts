@@ -40,7 +40,7 @@ export declare namespace planFold {
      * the method's own without it, for most methods `uniform`.
      */
     readonly budget?: BudgetChoice | undefined;
-    /** For methods with a joint latent: the chunks that keys are turned in; `{ least: 8, phase: 0.8 }` without it. */
+    /** For methods with a joint latent: the chunks that keys are turned in; `{ least: 16, phase: 0.4 }` without it. */
     readonly chunk?: Chunk | undefined;
     /**
      * For methods that fold keys after their rotation: positions that their moments are spread over, so that the bases suit
