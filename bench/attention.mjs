@@ -41,7 +41,7 @@ const shapes = {
 const chunkings = {
   ...Object.fromEntries([1, 8, 16, 32, 64].map((size) => [`C = ${size}`, () => size])),
   ...Object.fromEntries(
-    [4, 8, 16].flatMap((size) =>
+    [8, 16].flatMap((size) =>
       [0.4, 0.8, 1.6].map((phi) => [`C_0 ${size}, phi ${phi}`, byFrequency(size, phi)]),
     ),
   ),
@@ -73,7 +73,7 @@ function feedsOf(session, length) {
     session.inputMetadata.flatMap(({ name }) => (all[name] ? [[name, all[name]]] : [])),
   );
   for (const { name, shape } of session.inputMetadata) {
-    if (!name.startsWith("past")) continue;
+    if (!name.startsWith("past_key_values")) continue;
     const dims = [1, shape[1], length, shape[3]];
     feeds[name] = new ort.Tensor("float32", random(shape[1] * length * shape[3]), dims);
   }
@@ -94,10 +94,15 @@ async function openReading(feeds) {
   return { session, feeds: Object.fromEntries(pasts) };
 }
 
+/** The fastest of a few runs: threads of the graph before still spin when the first begins. */
 async function time({ session, feeds }) {
-  const start = performance.now();
-  await session.run(feeds);
-  return performance.now() - start;
+  let fastest = Number.POSITIVE_INFINITY;
+  for (let run = 0; run < 4; run++) {
+    const start = performance.now();
+    await session.run(feeds);
+    fastest = Math.min(fastest, performance.now() - start);
+  }
+  return fastest;
 }
 
 /** On a machine that does other work the first decile says more than the median. */
