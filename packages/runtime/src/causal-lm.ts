@@ -30,7 +30,8 @@ export interface CausalLM {
    * The sequence that a state has saved, to go on with.
    *
    * @param model - As it was saved with.
-   * @throws {RuntimeError} `cache-unreadable` for a file that is no saved cache, damaged, or of another model.
+   * @throws {RuntimeError} `cache-unreadable` for a file that is no saved cache, damaged, or of another model;
+   *   `unsupported-model` where caches lie in the memory of a GPU.
    */
   loadState(source: ByteSource, model: string): Promise<DecodingState>;
   /**
@@ -137,6 +138,11 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
       return createStateAt((index) => firstPosition + index);
     },
     async loadState(source, model) {
+      if (memory !== undefined && cacheKind !== "delta")
+        throw new RuntimeError(
+          "unsupported-model",
+          "loadState: expected a model whose caches lie in the memory of the CPU, found one that keeps them on a GPU: run it on the CPU",
+        );
       const { tokens, firstPosition, tensors } = await unpackCache(cacheLayout, source, model);
       const cache = createCache(Math.max(tokens.length, initialCapacity));
       const positionOf = (index: number) => firstPosition + index;

@@ -39,6 +39,7 @@ export {
   sumPositions,
   type WindowSum,
 } from "./loss-sums.js";
+export { modelIdentity } from "./model-identity.js";
 export { perplexity } from "./perplexity.js";
 export {
   type ExternalData,

@@ -1,8 +1,10 @@
 import { bytesSource } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
-import { groupQuery, plain } from "../test/tiny-decoder.js";
+import { openTestSession } from "../test/node-session.js";
+import { buildTinyDecoder, groupQuery, plain } from "../test/tiny-decoder.js";
 import { openTinyModel, tinyTokens } from "../test/tiny-model.js";
-import type { SavedCache } from "./index.js";
+import { cpuMemory } from "./cpu-memory.js";
+import { createCausalLM, type SavedCache } from "./index.js";
 
 const tokens = tinyTokens(20);
 
@@ -32,6 +34,15 @@ describe("a saved cache", () => {
     restored.truncate(5);
     state.truncate(5);
     expect(await restored.decode(2)).toEqual(await state.decode(2));
+  });
+
+  it("is refused where caches lie on a GPU", async () => {
+    const session = await openTestSession(buildTinyDecoder(groupQuery));
+    const memory = { ...cpuMemory };
+    const model = createCausalLM({ ...session, run: session.run.bind(session), memory });
+    await expect(model.loadState(bytesSource(new Uint8Array()), "weights")).rejects.toThrow(
+      /^loadState: expected a model whose caches lie in the memory of the CPU/,
+    );
   });
 
   it("is refused for another model, another shape, and when it is damaged or no cache", async () => {

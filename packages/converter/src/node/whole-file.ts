@@ -16,12 +16,13 @@ export declare namespace writeWholeFile {
  * Writes a file that appears complete or not at all, even after a power cut. A symbolic link at `path` stays, and the
  * file appears where it leads.
  *
+ * @param content - The whole, or its pieces one after the other.
  * @throws {ConverterError} `output-exists` when there is a file by then, unless it may be replaced; `write-failed` for
  * anything else.
  */
 export async function writeWholeFile(
   path: string,
-  content: string | Uint8Array,
+  content: string | Uint8Array | Iterable<Uint8Array>,
   { existing = "refuse" }: writeWholeFile.Options = {},
 ): Promise<void> {
   const place = await followLinks(path);
@@ -42,10 +43,14 @@ export async function writeWholeFile(
  * Writes a file that was not there, and waits until it is on the disk. It follows no link: where others may write too,
  * one could lead anywhere.
  */
-export async function writeNewFile(path: string, content: string | Uint8Array): Promise<void> {
+export async function writeNewFile(
+  path: string,
+  content: string | Uint8Array | Iterable<Uint8Array>,
+): Promise<void> {
   const handle = await open(path, "wx");
+  const pieces = typeof content === "string" || content instanceof Uint8Array ? [content] : content;
   try {
-    await handle.writeFile(content);
+    for (const piece of pieces) await handle.writeFile(piece);
     await handle.sync();
   } finally {
     await handle.close();
