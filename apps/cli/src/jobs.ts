@@ -5,6 +5,7 @@ export { benchModels } from "./jobs/bench.js";
 export { evaluateModels } from "./jobs/evaluate.js";
 export { foldCheckpoint } from "./jobs/fold.js";
 export { generateText } from "./jobs/generate.js";
+export { generateTexts } from "./jobs/generate-batch.js";
 export { inspectModel } from "./jobs/inspect.js";
 export { type JobContext, type Progress, quietContext } from "./jobs/job.js";
 export type { LayerEnergy } from "./jobs/measure-energy.js";

@@ -292,7 +292,7 @@ describe("usage errors", () => {
     ["eval model --retrieval a.jsonl --seed 1", "--seed"],
     ["eval model --text a --limit 4", "--retrieval"],
     ["eval", "models"],
-    ["generate model", "--prompt"],
+    ["generate model", "give --prompt TEXT, or --prompts FILE"],
     ["generate model --prompt x --top-p 2", "to 1"],
     ["inspect model --svg a.svg", "--calibration"],
     ["bench model --contexts 64,x", "whole number"],

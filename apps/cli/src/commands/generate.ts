@@ -6,9 +6,14 @@ import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.j
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions, dtypeOption, numberWithin, wholeNumber } from "./options.js";
+import { refuseGiven } from "./refuse-given.js";
 
 interface GenerateFlags extends CommonOptions, DeviceFlags, HubFlags {
-  readonly prompt: string;
+  readonly prompt?: string;
+  readonly prompts?: string;
+  readonly saveCache?: string;
+  readonly loadCache?: string;
+  readonly force?: boolean;
   readonly chat?: boolean;
   readonly system?: string;
   readonly maxNewTokens: number;
@@ -34,7 +39,8 @@ export const createGenerateCommand = (host: CommandHost): Command =>
         "Continues a prompt and prints the text as it comes. With --chat the model answers the prompt as one turn of a chat.",
       )
       .argument("<model>", "folder with onnx/model.onnx, .onnx file, checkpoint, or owner/name on the Hub")
-      .requiredOption("--prompt <text>", "the beginning of the text, or with --chat what the user says")
+      .option("--prompt <text>", "the beginning of the text, or with --chat what the user says")
+      .option("--prompts <file>", "several prompts, one a line of a UTF-8 file, continued at once")
       .option("--chat", "put the prompt into the model's own chat template")
       .option("--system <text>", "with --chat: instructions before the prompt")
       .option("--max-new-tokens <count>", "tokens to generate at most", wholeNumber(1), 128)
@@ -48,24 +54,85 @@ export const createGenerateCommand = (host: CommandHost): Command =>
       .option("--top-p <share>", "draw from the tokens that make up this share", numberWithin(MIN_TOP_P, 1))
       .option("--seed <number>", "for drawing; the same seed gives the same text", wholeNumber(0), 0)
       .option("--stop <texts...>", "end before any of these texts")
+      .option("--save-cache <file>", "keep the conversation in a file, the answer included")
+      .option("--load-cache <file>", "go on after a kept conversation, which is not read again")
+      .option("--force", "replace an earlier file of --save-cache")
       .addOption(dtypeOption())
       .addHelpText("after", HELP)
-      .action((model: string, flags: GenerateFlags) => runGenerate(host, model, flags)),
+      .action((model: string, flags: GenerateFlags, command: Command) =>
+        runGenerate(host, model, flags, command),
+      ),
   );
 
 const HELP = `
 Examples:
   kvfold generate ./model-half --prompt "It was a dark and" --temperature 0.8 --seed 1
+  kvfold generate ./model-half --prompts prompts.txt --max-new-tokens 40
+  kvfold generate ./model-half --prompt "It was a dark" --save-cache story.cache
+  kvfold generate ./model-half --prompt " Then" --load-cache story.cache --save-cache story.cache
   kvfold generate ./model-half --chat --system "Be brief." --prompt "What is a KV cache?"`;
 
-async function runGenerate(host: CommandHost, model: string, flags: GenerateFlags): Promise<void> {
-  const { json, quiet, verbose: _, dtype, revision, token, cacheDir, chat, system, ...sampling } = flags;
-  const onText = json === true ? () => {} : host.write;
-  const hub = hubOf({ revision, token, cacheDir });
-  const options = { model, hub, dtype, chat: chatOf(chat, system), ...deviceOf(flags), ...sampling };
-  const result = await host.run("generate", options, { quiet, onText });
+async function runGenerate(
+  host: CommandHost,
+  model: string,
+  flags: GenerateFlags,
+  command: Command,
+): Promise<void> {
+  if (flags.prompts !== undefined)
+    return runBatch(host, model, { ...flags, prompts: flags.prompts }, command);
+  const { prompt, loadCache, saveCache, force } = flags;
+  if (prompt === undefined) throw new CliError("usage", "give --prompt TEXT, or --prompts FILE");
+  if (saveCache === undefined)
+    refuseGiven(command, ["force"], "is about a kept conversation: add --save-cache FILE");
+  if (loadCache !== undefined)
+    refuseGiven(command, ["system"], "comes before a conversation: leave out --load-cache");
+  const onText = flags.json === true ? () => {} : host.write;
+  const existing = force === true ? "replace" : "refuse";
+  const options = { ...modelOptions(model, flags), prompt, loadCache, saveCache, existing } as const;
+  const result = await host.run("generate", options, { quiet: flags.quiet, onText });
   printResult(host, flags, result, () => "");
 }
+
+/** Options that would make no sense of several prompts. */
+const ONE_PROMPT = ["prompt", "saveCache", "loadCache", "force"];
+
+async function runBatch(
+  host: CommandHost,
+  model: string,
+  { prompts, ...flags }: GenerateFlags & { readonly prompts: string },
+  command: Command,
+): Promise<void> {
+  refuseGiven(command, ONE_PROMPT, "is for one prompt: leave out --prompts, or this");
+  const options = { ...modelOptions(model, flags), prompts };
+  const { texts, device } = await host.run("generateBatch", options, { quiet: flags.quiet });
+  for (const [index, text] of texts.entries()) {
+    const prompt = index + 1;
+    host.write(
+      flags.json === true
+        ? `${JSON.stringify({ prompt, device, ...text })}\n`
+        : `${index === 0 ? "" : "\n"}prompt ${prompt}\n${text.text}\n`,
+    );
+  }
+}
+
+/** What all generations take. */
+const modelOptions = (model: string, flags: GenerateFlags) => {
+  const { dtype, revision, token, cacheDir, chat, system } = flags;
+  const { maxNewTokens, temperature, topK, topP, seed, stop } = flags;
+  return {
+    model,
+    hub: hubOf({ revision, token, cacheDir }),
+    dtype,
+    chat: chatOf(chat, system),
+    ...deviceOf(flags),
+    maxNewTokens,
+    temperature,
+    topK,
+    topP,
+    seed,
+    ...(stop === undefined ? {} : { stop }),
+  };
+};
 
 /** What `--chat` and `--system` say together. */
 function chatOf(chat: boolean | undefined, system: string | undefined): generateText.Options["chat"] {

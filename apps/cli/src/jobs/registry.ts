@@ -2,6 +2,7 @@ import { benchModels } from "./bench.js";
 import { evaluateModels } from "./evaluate.js";
 import { foldCheckpoint } from "./fold.js";
 import { generateText } from "./generate.js";
+import { generateTexts } from "./generate-batch.js";
 import { inspectModel } from "./inspect.js";
 import { planCheckpoint } from "./plan.js";
 import { probeCopying } from "./probe-copying.js";
@@ -16,6 +17,7 @@ interface Jobs {
   readonly probeCopying: typeof probeCopying;
   readonly probeRetrieval: typeof probeRetrieval;
   readonly generate: typeof generateText;
+  readonly generateBatch: typeof generateTexts;
   readonly bench: typeof benchModels;
 }
 
@@ -27,6 +29,7 @@ export const jobs: Jobs = {
   probeCopying,
   probeRetrieval,
   generate: generateText,
+  generateBatch: generateTexts,
   bench: benchModels,
 };
 

@@ -21,6 +21,8 @@ export interface OpenedModel {
   readonly config: FolderConfig;
   readonly vocabulary: Vocabulary;
   readonly lm: CausalLM;
+  /** The `.onnx` file that is run. */
+  readonly graph: string;
   dispose(): Promise<void>;
 }
 
@@ -55,7 +57,8 @@ async function openModel(
   let session: Session | undefined;
   try {
     const config = await readFolderConfig(folder);
-    session = await provider.createSession({ path: provider.graph === "delta" ? deltaGraph : graph });
+    const running = provider.graph === "delta" ? deltaGraph : graph;
+    session = await provider.createSession({ path: running });
     const lm = createCausalLM(session, { maxPositions: config.maxPositions, ...options });
     const vocabSize = lm.vocabularySize ?? config.vocabSize;
     const vocabulary = folderVocabulary(folder, { vocabSize, bosToken: config.bosToken });
@@ -66,7 +69,7 @@ async function openModel(
         await remove();
       }
     };
-    return { path: name, folder, config, vocabulary, lm, dispose };
+    return { path: name, folder, config, vocabulary, lm, graph: running, dispose };
   } catch (error) {
     await session?.dispose();
     await remove();

@@ -6,7 +6,7 @@ import { shortMessage } from "../short-message.js";
 
 /** A turn of a conversation. */
 export interface ChatMessage {
-  readonly role: "system" | "user";
+  readonly role: "system" | "user" | "assistant";
   readonly content: string;
 }
 

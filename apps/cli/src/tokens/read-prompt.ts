@@ -10,6 +10,8 @@ export declare namespace readPrompt {
     readonly prompt: string;
     /** Puts the prompt into the model's chat template. */
     readonly chat?: { readonly system?: string | undefined } | undefined;
+    /** Where the prompt comes from, for messages; `--prompt` unless given. */
+    readonly source?: string | undefined;
   }
 }
 
@@ -24,7 +26,7 @@ export declare namespace readPrompt {
 export async function readPrompt(
   folder: string,
   vocabulary: Vocabulary,
-  { prompt, chat }: readPrompt.Options,
+  { prompt, chat, source = "--prompt" }: readPrompt.Options,
 ): Promise<readonly number[]> {
   const tokenizer = await vocabulary.loadTokenizer();
   const tokens =
@@ -32,9 +34,42 @@ export async function readPrompt(
       ? beginWith(documentBos(tokenizer, vocabulary), tokenizer.encode(prompt))
       : await readConversation(folder, tokenizer, { prompt, ...chat });
   if (tokens.length === 0)
-    throw new CliError("insufficient-text", "--prompt is empty; give the model a beginning");
-  checkTokens(tokens, { vocabSize: vocabulary.vocabSize, source: "--prompt", nameOf: tokenizer.nameOf });
+    throw new CliError("insufficient-text", `${source} is empty; give the model a beginning`);
+  checkTokens(tokens, { vocabSize: vocabulary.vocabSize, source, nameOf: tokenizer.nameOf });
   return tokens;
+}
+
+/**
+ * The tokens that a prompt adds to a conversation that the model has read: of a text its own, of a chat all that the
+ * template writes after the last answer, the end of that answer included. There may be none. Throws as `readPrompt`.
+ */
+export async function readContinuation(
+  folder: string,
+  vocabulary: Vocabulary,
+  { prompt, chat }: readPrompt.Options,
+): Promise<readonly number[]> {
+  const { encode, nameOf } = await vocabulary.loadTokenizer();
+  const tokens = encode(chat === undefined ? prompt : await nextTurn(folder, prompt));
+  checkTokens(tokens, { vocabSize: vocabulary.vocabSize, source: "--prompt", nameOf });
+  return tokens;
+}
+
+/** An answer that no model has given, to find its end in what a template writes. */
+const ANSWER = "[the answer of kvfold]";
+
+async function nextTurn(folder: string, prompt: string): Promise<string> {
+  const render = await loadChatTemplate(folder);
+  const text = render([
+    { role: "user", content: "-" },
+    { role: "assistant", content: ANSWER },
+    { role: "user", content: prompt },
+  ]);
+  const start = text.indexOf(ANSWER);
+  if (start >= 0) return text.slice(start + ANSWER.length);
+  throw new CliError(
+    "unsupported-model",
+    `${folder}: the chat template leaves out earlier answers, so that a saved chat cannot go on; leave out --load-cache`,
+  );
 }
 
 interface Conversation {

@@ -25,6 +25,11 @@ describe("writeWholeFile", () => {
     expect(await readdir(root)).toEqual(["moments"]);
   });
 
+  it("writes pieces one after the other", async () => {
+    await writeWholeFile(path, [Uint8Array.of(97, 98), new Uint8Array(), Uint8Array.of(99)]);
+    expect(await read()).toBe("abc");
+  });
+
   it("leaves a file that came meanwhile alone, unless it may be replaced", async () => {
     await writeFile(path, "dear to someone");
     await expect(writeWholeFile(path, "new")).rejects.toThrow(
