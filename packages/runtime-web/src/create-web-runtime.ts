@@ -47,6 +47,22 @@ export interface WebModel extends LoadedModel {
    * @throws {RuntimeError} as `generate`; `device-lost`, `disposed`.
    */
   generate(prompt: ArrayLike<number>, options?: createWebRuntime.GenerateOptions): Generation;
+  /**
+   * Keeps the cache of the conversation that `generate` went on in with `keep`, under a name in the browser's private file
+   * system. The last token drawn is not in it: the model has not read it.
+   *
+   * @throws {RuntimeError} `unsupported-model` for a cache in the memory of a GPU; `storage-full`, `busy`, and
+   *   `runtime-missing` in a page without HTTPS.
+   */
+  saveCache(name: string): Promise<void>;
+  /**
+   * Goes on with a cache that was kept, also by an earlier page: `generate` with `keep` reads it no more.
+   *
+   * @returns Its tokens, for the next prompt to begin with.
+   * @throws {RuntimeError} `cache-unreadable` when there is none of that name, or it is damaged or of another model; and as
+   *   `saveCache`.
+   */
+  loadCache(name: string): Promise<readonly number[]>;
   /** Perplexity as that of `@kvfold/runtime`. Throws as it and `generate` do. */
   perplexity(
     windows: Iterable<ArrayLike<number>>,
@@ -99,6 +115,8 @@ const absolute = (source: WebModelSource): WebModelSource =>
 const webModel = (connection: WorkerConnection, loaded: LoadedModel): WebModel => ({
   ...loaded,
   generate: (prompt, options = {}) => streamTokens(connection, prompt, options),
+  saveCache: (name) => connection.call("saveCache", { name }),
+  loadCache: (name) => connection.call("loadCache", { name }),
   perplexity: (windows, { onWindow, signal } = {}) => {
     let index = 0;
     return connection.call(

@@ -3,15 +3,17 @@ import { type Session, throwIfAborted } from "@kvfold/runtime";
 /**
  * A session that looks at its thread's messages before each run: ONNX Runtime runs WebAssembly without ever returning to
  * the event loop, so a wish to stop would wait for the end.
+ *
+ * @param signalOf - The signal of the call that is under way.
  */
-export const interruptible = (session: Session, signal: AbortSignal): Session => ({
+export const interruptible = (session: Session, signalOf: () => AbortSignal): Session => ({
   inputs: session.inputs,
   outputs: session.outputs,
   writesInPlace: session.writesInPlace,
   memory: session.memory,
   async run(feeds, fetches) {
     await nextTask();
-    throwIfAborted(signal);
+    throwIfAborted(signalOf());
     return session.run(feeds, fetches);
   },
   dispose: () => session.dispose(),

@@ -17,6 +17,12 @@ export interface Calls {
     readonly report: number;
     readonly result: FinishReason;
   };
+  readonly saveCache: { readonly input: CacheName; readonly report: never; readonly result: undefined };
+  readonly loadCache: {
+    readonly input: CacheName;
+    readonly report: never;
+    readonly result: readonly number[];
+  };
   readonly perplexity: {
     readonly input: { readonly windows: readonly (readonly number[])[] };
     readonly report: Perplexity;
@@ -50,7 +56,13 @@ export interface LoadedModel extends ProviderChoice {
 
 interface GenerateInput {
   readonly prompt: readonly number[];
-  readonly options: Omit<generate.Options, "signal">;
+  readonly options: Omit<generate.Options, "signal" | "state">;
+  /** Goes on in the kept conversation. */
+  readonly keep: boolean;
+}
+
+interface CacheName {
+  readonly name: string;
 }
 
 /** Messages to the worker. */

@@ -45,7 +45,7 @@ describe("ServedModel", () => {
     ]);
     const tokens: number[] = [];
     const report = (token: number) => void tokens.push(token);
-    const call = { prompt: [1, 2, 3], options: { maxNewTokens: 4 } };
+    const call = { prompt: [1, 2, 3], options: { maxNewTokens: 4 }, keep: false };
     expect(await model.generate(call, { signal, report })).toBe("max-new-tokens");
     expect(tokens).toHaveLength(4);
   });
@@ -70,7 +70,10 @@ describe("ServedModel", () => {
   });
 
   it("runs nothing before it is loaded", async () => {
-    const generating = serve().generate({ prompt: [1], options: {} }, { signal, report: () => {} });
+    const generating = serve().generate(
+      { prompt: [1], options: {}, keep: false },
+      { signal, report: () => {} },
+    );
     await expect(generating).rejects.toThrow(/expected a model, found none loaded/);
   });
 });

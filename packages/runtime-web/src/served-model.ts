@@ -2,8 +2,10 @@ import {
   type CausalLM,
   cacheBytesPerToken,
   createCausalLM,
+  type DecodingState,
   type FinishReason,
   generate,
+  modelIdentity,
   type Perplexity,
   perplexity,
   RuntimeError,
@@ -14,6 +16,7 @@ import {
   type ProviderChoice,
   webAssembly,
 } from "./choose-execution-provider.js";
+import { Conversation } from "./conversation.js";
 import { interruptible } from "./interruptible.js";
 import type { OrtWeb } from "./ort-web.js";
 import { type CallContext, type Calls, describeFailure, type LoadedModel } from "./protocol.js";
@@ -39,6 +42,8 @@ export class ServedModel {
   readonly #options: Options;
   #session: WebSession | undefined;
   #maxPositions: number | undefined;
+  #identity: Promise<string> | undefined;
+  #conversation: Conversation | undefined;
 
   constructor(options: Options) {
     this.#options = options;
@@ -59,6 +64,7 @@ export class ServedModel {
         report(progress);
       },
     });
+    this.#identity = identityOf(bytes);
     report({ stage: "start", file: "", loadedBytes, totalBytes: loadedBytes });
     const { session, ...opened } = await this.#open(choice, bytes, executionProvider === "auto");
     this.#session = session;
@@ -69,15 +75,29 @@ export class ServedModel {
   }
 
   async generate(
-    { prompt, options }: Input<"generate">,
+    { prompt, options, keep }: Input<"generate">,
     { report, signal }: CallContext<"generate">,
   ): Promise<FinishReason> {
-    const tokens = generate(this.#model(signal), prompt, { ...options, signal });
-    for (;;) {
-      const next = await tokens.next();
-      if (next.done === true) return next.value;
-      report(next.value);
-    }
+    const run = async (model: CausalLM, state?: DecodingState): Promise<FinishReason> => {
+      const tokens = generate(model, prompt, { ...options, signal, state });
+      for (;;) {
+        const next = await tokens.next();
+        if (next.done === true) return next.value;
+        report(next.value);
+      }
+    };
+    return keep ? this.#kept().use(signal, run) : run(this.#model(signal));
+  }
+
+  async saveCache({ name }: Input<"saveCache">, { signal }: CallContext<"saveCache">): Promise<undefined> {
+    await this.#kept().save(name, signal);
+  }
+
+  async loadCache(
+    { name }: Input<"loadCache">,
+    { signal }: CallContext<"loadCache">,
+  ): Promise<readonly number[]> {
+    return this.#kept().load(name, signal);
   }
 
   perplexity(
@@ -105,8 +125,30 @@ export class ServedModel {
   }
 
   #model(signal: AbortSignal): CausalLM {
-    if (this.#session === undefined)
-      throw new RuntimeError("invalid-argument", "expected a model, found none loaded");
-    return createCausalLM(interruptible(this.#session, signal), { maxPositions: this.#maxPositions });
+    const session = interruptible(this.#loaded(), () => signal);
+    return createCausalLM(session, { maxPositions: this.#maxPositions });
+  }
+
+  #kept(): Conversation {
+    this.#conversation ??= new Conversation(this.#loaded(), this.#maxPositions, this.#identity!);
+    return this.#conversation;
+  }
+
+  #loaded(): WebSession {
+    if (this.#session !== undefined) return this.#session;
+    throw new RuntimeError("invalid-argument", "expected a model, found none loaded");
   }
 }
+
+/** Found out while ONNX Runtime starts, since the bytes are given up then; that it fails matters to caches alone. */
+function identityOf({ bytes, externalData = [] }: ModelBytes): Promise<string> {
+  const data = externalData.map(({ path, data }) => [path, bytesOf(data)] as const);
+  const identity = modelIdentity(bytesOf(bytes), new Map(data));
+  identity.catch(() => {});
+  return identity;
+}
+
+const bytesOf = (bytes: Uint8Array): Parameters<typeof modelIdentity>[0] => ({
+  byteLength: bytes.byteLength,
+  read: async (start, end) => bytes.subarray(start, end),
+});

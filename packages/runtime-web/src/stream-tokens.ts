@@ -2,7 +2,12 @@ import { type FinishReason, type Generation, type generate, toGeneration } from 
 import type { WorkerConnection } from "./worker-connection.js";
 
 export declare namespace streamTokens {
-  interface Options extends Omit<generate.Options, "signal"> {
+  interface Options extends Omit<generate.Options, "signal" | "state"> {
+    /**
+     * Goes on in the conversation that the model keeps, which holds the prompt and the text afterwards: of a prompt only what
+     * differs from it is read. Its memory goes with the model.
+     */
+    readonly keep?: boolean | undefined;
     readonly signal?: AbortSignal | undefined;
   }
 }
@@ -17,7 +22,7 @@ export const streamTokens = (
 async function* receiveTokens(
   connection: WorkerConnection,
   prompt: ArrayLike<number>,
-  { signal, ...options }: streamTokens.Options,
+  { signal, keep = false, ...options }: streamTokens.Options,
 ): AsyncGenerator<number, FinishReason, undefined> {
   const stop = new AbortController();
   const forwardAbort = (): void => stop.abort(signal?.reason);
@@ -34,7 +39,7 @@ async function* receiveTokens(
     ended = true;
     wake();
   };
-  const input = { prompt: Array.from(prompt), options };
+  const input = { prompt: Array.from(prompt), options, keep };
   const finished = connection.call("generate", input, { onReport, signal: stop.signal });
   void finished.then(onEnd, onEnd);
   try {

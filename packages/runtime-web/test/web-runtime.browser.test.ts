@@ -7,6 +7,8 @@ import { makeProseModels, type ProseModels, runInNode } from "./prose-models.js"
 import { chromePath, startBrowser, type TestBrowser } from "./test-browser.js";
 
 declare const kvfold: PageApi;
+/** Of the worker: tokens that each run has read. */
+declare const tokensRead: readonly number[];
 
 const GRAPH = "/folded/model.onnx";
 const DELTA = "/folded/model_delta.onnx";
@@ -282,6 +284,51 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
     expect(found.tokens.length).toBeLessThan(50);
     expect(found.again).toEqual(found.tokens.slice(0, 3));
     expect(found.disposed).toBe("disposed");
+  });
+
+  it("goes on after a reload in a conversation that it kept, without reading it again", async () => {
+    const [prompt, more] = [text.slice(0, 40), text.slice(40, 44)];
+    const first = await page.evaluate(
+      async ([url, prompt, more]) => {
+        const model = await kvfold.runtime.load({ url });
+        const options = { maxNewTokens: 6, keep: true };
+        const answer = await kvfold.collect(model.generate(prompt, options));
+        await model.saveCache("a story/1");
+        const all = [...prompt, ...answer, ...more];
+        const next = await kvfold.collect(model.generate(all, { maxNewTokens: 6 }));
+        model.dispose();
+        return { answer, all, next };
+      },
+      [GRAPH, prompt, more] as const,
+    );
+    await page.close();
+    page = await chromium.openPage(context);
+    const second = await page.evaluate(
+      async ([url, all]) => {
+        const model = await kvfold.runtime.load({ url });
+        const tokens = await model.loadCache("a story/1");
+        const missing = await kvfold.failureOf(model.loadCache("another"));
+        const next = await kvfold.collect(model.generate(all, { maxNewTokens: 6, keep: true }));
+        return { tokens, missing, next };
+      },
+      [GRAPH, first.all] as const,
+    );
+    // Everything but the last token of the answer, which was drawn and not read.
+    expect(second.tokens).toEqual([...prompt, ...first.answer.slice(0, -1)]);
+    expect(second.next).toEqual(first.next);
+    expect(await page.workers()[0]!.evaluate(() => tokensRead)).toEqual([1 + more.length, 1, 1, 1, 1, 1]);
+    expect(second.missing).toEqual([
+      "cache-unreadable",
+      "expected a cache kept as another, found none: keep one with saveCache",
+    ]);
+    const foreign = await page.evaluate(async (url) => {
+      const model = await kvfold.runtime.load({ url });
+      return kvfold.failureOf(model.loadCache("a story/1"));
+    }, "/whole/model.onnx");
+    expect(foreign[0]).toBe("cache-unreadable");
+    expect(foreign[1]).toMatch(
+      /^loadState: expected a cache of model [0-9a-f]{64}, found one of [0-9a-f]{64}/,
+    );
   });
 
   it("explains a worker whose script is not there", async () => {

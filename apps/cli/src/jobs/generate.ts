@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Dtype } from "@kvfold/decoder";
 import {
   type CausalLM,
@@ -73,7 +74,7 @@ export async function generateText(
   const caches = {
     loadCache,
     saveCache,
-    existing: saveCache === loadCache ? ("replace" as const) : existing,
+    existing: samePath(loadCache, saveCache) ? ("replace" as const) : existing,
   };
   if (saveCache !== undefined) await checkFileTarget(saveCache, caches.existing);
   const { device, provider } = await openDevice(
@@ -92,6 +93,9 @@ export async function generateText(
     )),
   }));
 }
+
+const samePath = (a: string | undefined, b: string | undefined): boolean =>
+  a !== undefined && b !== undefined && resolve(a) === resolve(b);
 
 /** With WebGPU alone, caches lie where nothing but the GPU reads them. */
 function requireCpuCache(device: ExecutionProvider): void {
