@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -39,6 +39,22 @@ it("fold-in-node.mjs folds to a quarter", async () => {
   expect(JSON.parse(await readFile(join(folded, "kvfold.json"), "utf8"))).toMatchObject({
     calibration: { files: ["the-thirty-nine-steps.txt"], windows: 4 },
   });
+});
+
+/** Without measurements, which the program above makes already. */
+it("README.md folds as it says", async () => {
+  const readme = await readFile(join(examples, "../README.md"), "utf8");
+  const code = /^```js\n((?:.*\n)*?)```/m.exec(readme)?.[1] ?? "";
+  const program = code
+    .replace('"model"', JSON.stringify(join(assets, "models/prose-6m")))
+    .replace('"model-quarter"', `${JSON.stringify(join(root, "quarter"))}, method: "svd-w"`);
+  const name = ".readme.mjs"; // beside the examples, where packages resolve as theirs do
+  await writeFile(join(examples, name), program);
+  try {
+    expect(await run(name)).toBe("3072 bytes of cache per token instead of 12288\n");
+  } finally {
+    await rm(join(examples, name));
+  }
 });
 
 it("stream-in-node.mjs goes on with a prompt", async () => {

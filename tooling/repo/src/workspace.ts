@@ -12,6 +12,10 @@ export interface Manifest {
   readonly private?: boolean;
   readonly description?: string;
   readonly license?: string;
+  readonly keywords?: readonly string[];
+  readonly homepage?: string;
+  readonly bugs?: string | { readonly url: string };
+  readonly repository?: { readonly type: string; readonly url: string; readonly directory: string };
   readonly type?: string;
   readonly sideEffects?: boolean;
   readonly files?: readonly string[];

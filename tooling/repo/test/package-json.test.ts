@@ -12,6 +12,11 @@ describe.each(published)("$folder", ({ folder, manifest }) => {
     expect(manifest.files).toContain("dist");
   });
 
+  it("can be found by what it is about", () => {
+    expect(manifest.keywords?.length).toBeGreaterThanOrEqual(3);
+    expect(new Set(manifest.keywords).size).toBe(manifest.keywords?.length);
+  });
+
   it("has a README", () => {
     expect(existsSync(join(root, folder, "README.md"))).toBe(true);
   });
@@ -53,4 +58,20 @@ describe.each(packages)("$folder", ({ folder, manifest }) => {
 
 it("every package of the workspace has the same version", () => {
   expect(new Set(published.map(({ manifest }) => manifest.version)).size).toBe(1);
+});
+
+describe("the home of the repository", () => {
+  const homes = published.map(({ manifest }) => manifest.repository?.url);
+
+  it("is the same in all packages, or in none before there is one", () => {
+    expect(new Set(homes).size).toBe(1);
+  });
+
+  it.each(published)("is where $folder says that it is", ({ folder, manifest }) => {
+    const { repository, homepage, bugs } = manifest;
+    if (repository === undefined) return;
+    expect(repository.directory).toBe(folder);
+    expect(homepage).toMatch(/^https:/);
+    expect(bugs).toBeDefined();
+  });
 });
