@@ -49,7 +49,9 @@ describe.skipIf(!isBuilt)("kvfold with a model of a Hub", () => {
     child.kill("SIGINT");
     const { code, stderr } = await outcome;
     expect(code).toBe(130);
-    expect(stderr).toContain(`interrupted; what came of ${MODEL} is kept, continue with the same command`);
+    expect(stderr).toContain(
+      `interrupted; the part of ${MODEL} that arrived is kept, continue with the same command`,
+    );
     expect(existsSync(output())).toBe(false);
   });
 

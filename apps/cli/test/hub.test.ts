@@ -190,7 +190,7 @@ describe("a download that was interrupted", () => {
     const checksum = await failureOf(run());
     expect(checksum).toMatchObject({ code: "damaged-download" });
     expect(checksum.message).toMatch(
-      /someone\/tiny-model: model-00001.* came with SHA-256 [0-9a-f]{64} in place of/,
+      /someone\/tiny-model: model-00001.* arrived with SHA-256 [0-9a-f]{64} in place of/,
     );
     hub.damaged.set(SHARDS[0]!, noise(299_000, 1));
     expect((await failureOf(run())).message).toContain("299000 bytes in place of 300000");
@@ -223,7 +223,7 @@ describe("a Hub that cannot be reached", () => {
     const { run } = fetching(hub, await temporaryFolder());
     hub.override = (response) =>
       void response.writeHead(200).end("<html>Welcome to the hotel's network</html>");
-    expect((await failureOf(run())).message).toMatch(/127\.0\.0\.1:\d+ does not answer as a Hub does/);
+    expect((await failureOf(run())).message).toMatch(/127\.0\.0\.1:\d+ does not answer like a Hub/);
     hub.override = (response) => response.writeHead(503).end();
     expect((await failureOf(run())).message).toMatch(
       /answered with status 503 for someone\/tiny-model; try again/,

@@ -306,9 +306,9 @@ describe("usage errors", () => {
     ["eval model --text a --probe copy --window 64", "--window is about perplexity"],
     ["inspect model --force", "--svg FILE"],
     ["fold model -o out --keep 1/2 --format hf --max-positions 64", "--format onnx"],
-    ["fold model -o out --keep 1/2 --format onnx,gguf2", "Choose of onnx, hf, gguf"],
-    ["fold model -o out --keep 1/2 --dtype q8_0", "Choose of fp32, fp16, q4, q8"],
-    ["generate model --prompt x --dtype q8", "Choose of fp32, fp16, q4."],
+    ["fold model -o out --keep 1/2 --format onnx,gguf2", "Choose one of onnx, hf, gguf"],
+    ["fold model -o out --keep 1/2 --dtype q8_0", "Choose one of fp32, fp16, q4, q8"],
+    ["generate model --prompt x --dtype q8", "Choose one of fp32, fp16, q4."],
     ["flod model", "fold"],
     ["fold model -o out --keep 1/2 --colour", "unknown option"],
   ])("kvfold %s", async (line, hint) => {

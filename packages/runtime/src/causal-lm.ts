@@ -30,14 +30,14 @@ export interface CausalLM {
    * The sequence that a state has saved, to go on with.
    *
    * @param model - As it was saved with.
-   * @throws {RuntimeError} `cache-unreadable` for a file that is no saved cache, damaged, or of another model;
+   * @throws {RuntimeError} `cache-unreadable` for a file that is not a saved cache, is damaged, or belongs to another model;
    *   `unsupported-model` where caches lie in the memory of a GPU.
    */
   loadState(source: ByteSource, model: string): Promise<DecodingState>;
   /**
    * Several sequences to decode at once. A graph that takes one sequence at a time decodes them one after the other.
    *
-   * @throws {RuntimeError} `invalid-argument` for a size that is no number of sequences.
+   * @throws {RuntimeError} `invalid-argument` for a size that is not a positive whole number.
    */
   createBatch(options: CausalLM.BatchOptions): DecodingBatch;
   /**

@@ -1,7 +1,7 @@
 /** Why a generation ended. */
 export type FinishReason = "stop-token" | "max-new-tokens" | "max-positions";
 
-/** Tokens as they are drawn, for one `for await` loop, and in the end why there are no more. */
+/** Tokens as they are drawn, for one `for await` loop, and at the end the reason why they stop. */
 export interface Generation extends AsyncGenerator<number, FinishReason, undefined> {
   /** Why it ended; `undefined` while it runs, after an error, and when the loop was left early. */
   readonly finishReason: FinishReason | undefined;

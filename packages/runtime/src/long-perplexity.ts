@@ -88,7 +88,7 @@ export declare namespace findKeyTokens {
  * ICLR 2025, arXiv 2410.23771): `LSD = log p(long) - log p(short) > alpha` and `LCL = log p(long) > beta`.
  *
  * @param longLosses - `[n]`, from `windowLosses`.
- * @param shortLosses - `[n]`, from `shortContextLosses`; where it is NaN, a token is no key token.
+ * @param shortLosses - `[n]`, from `shortContextLosses`; a token whose loss is NaN is not a key token.
  * @returns Indices into the losses, ascending.
  *
  * @example

@@ -16,7 +16,7 @@
  * - `malformed-tokenizer`: a model's tokenizer is missing, broken or of an unknown kind.
  * - `too-many-positions`: more tokens than the model, or the cache, has positions for.
  * - `invalid-argument`: an option or a token id outside its range.
- * - `invalid-logits`: logits that are no distribution (NaN, or no finite entry).
+ * - `invalid-logits`: logits that do not form a distribution (NaN, or no finite entry).
  */
 export type RuntimeErrorCode =
   | "aborted"

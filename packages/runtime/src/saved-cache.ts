@@ -65,7 +65,7 @@ export function packCache(
 /**
  * Reads what `packCache` has written.
  *
- * @throws {RuntimeError} `cache-unreadable` for a file that is no saved cache, damaged, or of another model.
+ * @throws {RuntimeError} `cache-unreadable` for a file that is not a saved cache, is damaged, or belongs to another model.
  */
 export async function unpackCache(
   layout: CacheLayout,

@@ -20,7 +20,7 @@ export declare namespace createTextStream {
   }
 }
 
-/** What a decoder writes for bytes that are no complete character yet. */
+/** What a decoder writes for bytes that do not form a complete character yet. */
 const TRAILING_REPLACEMENTS = /\uFFFD+$/;
 
 /**

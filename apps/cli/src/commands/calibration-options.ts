@@ -18,7 +18,7 @@ export const addCalibrationOptions = (command: Command): Command =>
     .option("--calibration <files...>", "text to measure on: UTF-8, or raw token ids in a .u16 or .u32 file")
     .option(
       "--windows <count>",
-      "windows of that text to use (default: 128, or all there are)",
+      "windows of that text to use (default: 128, or as many as there are)",
       wholeNumber(1),
     )
     .option("--window <tokens>", "tokens of a window (default: 1024, or the model's context)", wholeNumber(2))

@@ -12,12 +12,12 @@ export const addDeviceOptions = (command: Command): Command =>
     .addOption(
       new Option(
         "--device <name>",
-        "what runs the model; auto takes a GPU that works, else the CPU (default: cpu)",
+        "device that runs the model; auto takes a GPU that works, or else the CPU (default: cpu)",
       ).choices(["auto", ...executionProviders]),
     )
     .option("--threads <count>", "threads of the CPU (default: one for each core)", wholeNumber(1));
 
-/** What they say. */
+/** The options as a job wants them. */
 export const deviceOf = ({ device, threads, quiet }: DeviceFlags): DeviceOptions => ({
   device,
   threads,

@@ -65,8 +65,8 @@ export const createEvalCommand = (host: CommandHost): Command =>
         "measure again with all positions moved by each of these: 0,4096,8192",
         wholeNumbers(0),
       )
-      .option("--buckets", "show nll and ratio by position in the window, too")
-      .option("--long-ppl", "measure LongPPL, too: perplexity over tokens that need a long context")
+      .option("--buckets", "also show nll and ratio by position in the window")
+      .option("--long-ppl", "also measure LongPPL: perplexity over tokens that need a long context")
       .option(
         "--short-context <tokens>",
         "LongPPL: what the long context is compared to (default: a quarter of the window, at most 4096)",
@@ -76,13 +76,13 @@ export const createEvalCommand = (host: CommandHost): Command =>
       .addOption(
         new Option(
           "--probe <name>",
-          "measure this in place of perplexity: copy (what comes again after a gap)",
+          "measure copying instead of perplexity: text that appears again after a gap",
         ).choices(["copy"]),
       )
       .addOption(
         new Option(
           "--repeat <what>",
-          "copy: passages of the text (default with one), or random tokens of it or of the vocabulary",
+          "copy: passages of the text (default if there is one), or random tokens of it or of the vocabulary",
         ).choices(["passages", "tokens"]),
       )
       .option(
@@ -90,18 +90,18 @@ export const createEvalCommand = (host: CommandHost): Command =>
         "copy: tokens from the first occurrence to the second (default: 32,64,128,256,512)",
         wholeNumbers(2),
       )
-      .option("--length <tokens>", "copy: tokens that come again (default: 32)", wholeNumber(2))
+      .option("--length <tokens>", "copy: tokens that appear again (default: 32)", wholeNumber(2))
       .option("--sequences <count>", "copy: sequences for each distance (default: 16)", wholeNumber(1))
       .option(
         "--seed <number>",
-        "seed of the windows that standard errors draw, or of what copy draws",
+        "seed for drawing windows (standard errors) or sequences (copy)",
         wholeNumber(0),
         0,
       )
       .addOption(
         new Option(
           "--retrieval <file>",
-          "measure this in place of perplexity: exact answers to prompts, JSON Lines of { task, length, ids, answer_ids }",
+          "measure retrieval instead of perplexity: exact answers to prompts, from JSON Lines of { task, length, ids, answer_ids }",
         ).conflicts(NOT_FOR_RETRIEVAL),
       )
       .option("--limit <count>", "retrieval: prompts of each task and length (default: all)", wholeNumber(1))

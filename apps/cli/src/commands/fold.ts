@@ -82,7 +82,7 @@ export function createFoldCommand(host: CommandHost): Command {
     )
     .option("--moments <file>", "reuse measurements; text then serves healing alone")
     .addOption(new Option("--save-moments <file>", "keep the measurements").conflicts("moments"))
-    .option("--resume", "keep finished blocks while folding, and go on from those of a stopped fold")
+    .option("--resume", "keep finished blocks while folding, and continue a stopped fold from them")
     .option("--force", "replace an earlier output")
     .option("--dry-run", "print the plan and write nothing")
     .addHelpText("after", HELP)
@@ -116,7 +116,7 @@ const spanOption = (flags: string, description: string): Option =>
 const chunkOption = (): Option =>
   new Option(
     "--chunk <slots>",
-    "for anchored: slots within which keys are turned, 1 to expand them instead, or 16,0.4 for 16, and 64 where a pair turns by at most 0.4 radians in them (default: 16,0.4)",
+    "for anchored: slots of the chunks within which keys are turned; 1 expands keys instead; 16,0.4 means 16, or 64 where a pair turns by at most 0.4 radians in them (default: 16,0.4)",
   ).argParser(chunkOf);
 
 function chunkOf(text: string): Chunk {
@@ -137,7 +137,7 @@ const formatsOption = (): Option =>
 function formatOf(text: string): Format {
   const format = FORMATS.find((candidate) => candidate === text.trim());
   if (format !== undefined) return format;
-  throw new InvalidArgumentError(`Choose of ${FORMATS.join(", ")}.`);
+  throw new InvalidArgumentError(`Choose one of ${FORMATS.join(", ")}.`);
 }
 
 const dtypesOption = (): Option =>

@@ -25,7 +25,7 @@ interface GenerateFlags extends CommonOptions, DeviceFlags, HubFlags {
   readonly dtype?: Dtype;
 }
 
-/** Beyond this all tokens are as good as equally likely. */
+/** Above this all tokens are practically equally likely. */
 const MAX_TEMPERATURE = 100;
 /** A nucleus holds at least the likeliest token, whatever its share. */
 const MIN_TOP_P = 1e-6;

@@ -9,7 +9,7 @@ export declare namespace CommandHost {
   }
 }
 
-/** What a command needs of the world: someone to do its job, and a place to print to. */
+/** What a command needs: a function that runs its job, and a place to print to. */
 export interface CommandHost {
   run<N extends JobName>(
     name: N,

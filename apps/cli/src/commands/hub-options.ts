@@ -31,5 +31,5 @@ export function hubOf(
   };
 }
 
-/** A variable that is set but empty is as good as none. */
+/** A variable that is set but empty counts as unset. */
 const given = (value: string | undefined): string | undefined => value?.trim() || undefined;

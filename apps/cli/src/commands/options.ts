@@ -51,7 +51,7 @@ const oneOf =
   (text: string): Name => {
     const name = names.find((candidate) => candidate === text.trim());
     if (name !== undefined) return name;
-    throw new InvalidArgumentError(`Choose of ${names.join(", ")}.`);
+    throw new InvalidArgumentError(`Choose one of ${names.join(", ")}.`);
   };
 
 /** Reads `fp32,q4`. */

@@ -3,7 +3,7 @@ import { CliError } from "../cli-error.js";
 import { optionFlag } from "../option-flag.js";
 
 /**
- * Refuses options that would do nothing beside the others: nobody gives one for that.
+ * Refuses options that would have no effect next to the others; giving one is a mistake.
  *
  * @param options - By the names under which commander keeps them, e.g. `topK`.
  * @param reason - What follows the option in the message: why, and what to do.

@@ -15,7 +15,7 @@ const PRIVATE = 0o700;
 
 /**
  * Makes an empty temporary folder, and removes those of this user's runs that were killed. The caller removes it;
- * whoever runs the job does when the job is killed.
+ * the caller of the job does when the job is killed.
  */
 export async function createTemporaryFolder({ onTemporary }: JobContext): Promise<TemporaryFolder> {
   const place = join(tmpdir(), "kvfold");

@@ -11,7 +11,7 @@ export function describeFailure(cause: unknown, repository: Repository): Error {
   }
   // What the Hub's client throws for an answer that it cannot read.
   if (cause instanceof SyntaxError || isFormatError(cause)) {
-    return networkError(`${host} does not answer as a Hub does (${cause.message}); check HF_ENDPOINT`, cause);
+    return networkError(`${host} does not answer like a Hub (${cause.message}); check HF_ENDPOINT`, cause);
   }
   const what = isBroken(cause) ? `the connection to ${host} broke` : `${host} cannot be reached`;
   return networkError(

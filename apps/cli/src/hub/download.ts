@@ -22,7 +22,7 @@ export declare namespace download {
 
 /**
  * Fetches a file that appears under its name complete or not at all. What comes is written to a partial file beside it,
- * at its place in the file and without gaps: whoever opens the partial file later goes on at its end. Two processes may
+ * at its place in the file and without gaps: the next process that opens the partial file continues at its end. Two processes may
  * do so at once, for both write the same bytes to the same places.
  *
  * @throws {CliError} `damaged-download` when size or checksum are not what the Hub says; the partial file is then gone.
@@ -50,7 +50,7 @@ export async function download(
     await rm(partial, { force: true });
     throw new CliError(
       "damaged-download",
-      `${hub.name}: ${file.name} came with ${damage}; it was removed, run the same command again`,
+      `${hub.name}: ${file.name} arrived with ${damage}; it was removed, run the same command again`,
     );
   }
   await rename(partial, place).catch(async (error: unknown) => {

@@ -44,7 +44,7 @@ const COMMIT = /^[0-9a-f]{40}$/;
  * no network at all.
  *
  * @throws {CliError} `not-found`, `access-denied`, `network`, `damaged-download`, `interrupted`, or `unsupported-model`
- * for what is no checkpoint with safetensors. What has come so far is kept, and the next call goes on there.
+ * for a repository without a checkpoint in safetensors. Downloaded parts are kept, and the next call continues there.
  * @throws {DecoderError} `unsupported-model` for a family that kvfold does not know, before weights are fetched.
  */
 export async function fetchModel(
@@ -96,7 +96,7 @@ async function findCommit(hub: HubConnection): Promise<string> {
   const { sha } = await hub.ask(() => modelInfo(options));
   // It becomes the name of a folder.
   if (COMMIT.test(sha)) return sha;
-  throw new CliError("network", `${hostOf(hub)} does not answer as a Hub does: ${name} has no commit`);
+  throw new CliError("network", `${hostOf(hub)} does not answer like a Hub: ${name} has no commit`);
 }
 
 /** What the Hub's client wants to know for each request. */

@@ -74,7 +74,10 @@ export function openConnection(
 }
 
 const interrupted = ({ name }: Repository) =>
-  new CliError("interrupted", `interrupted; what came of ${name} is kept, continue with the same command`);
+  new CliError(
+    "interrupted",
+    `interrupted; the part of ${name} that arrived is kept, continue with the same command`,
+  );
 
 const isMissingFile = ({ status, headers }: Response): boolean =>
   status === 404 && headers.get("x-error-code") === "EntryNotFound";

@@ -49,7 +49,7 @@ export const listingOf = (entries: readonly ListFileEntry[]): Listing =>
 export function smallFiles(listing: Listing, { name }: Repository): readonly HubFile[] {
   const refuse = (reason: string) =>
     new CliError("unsupported-model", `${name} ${reason}; name the checkpoint that it was made from`);
-  if (!listing.has(CONFIG)) throw refuse("has no config.json, so it is no checkpoint");
+  if (!listing.has(CONFIG)) throw refuse("has no config.json, so it is not a checkpoint");
   if (!listing.has(SINGLE_FILE) && !listing.has(SHARD_INDEX)) {
     throw refuse(
       `has no weights in safetensors (${describeWeights(listing)}), which is all that kvfold reads`,

@@ -9,7 +9,7 @@ export interface Progress {
   readonly total: number;
 }
 
-/** How a job talks to whoever runs it: a worker thread, a test, another program. */
+/** How a job talks to its caller: a worker thread, a test, another program. */
 export interface JobContext {
   /** Ends the job between two runs of the model. */
   readonly signal: AbortSignalLike;

@@ -48,7 +48,7 @@ export declare namespace probeCopying {
  * measured on the same sequences.
  *
  * @throws {CliError} `usage` for passages without text; `unsupported-model` when random tokens are asked for and nothing
- *   tells the vocabulary's size.
+ *   states the size of the vocabulary.
  */
 export async function probeCopying(
   options: probeCopying.Options,

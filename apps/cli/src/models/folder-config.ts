@@ -62,7 +62,7 @@ async function readJson(folder: string, file: string): Promise<Fields | undefine
   } catch (cause) {
     throw new CliError("malformed-file", `${path} is not JSON (${(cause as Error).message})`, { cause });
   }
-  throw new CliError("malformed-file", `${path} holds no JSON object`);
+  throw new CliError("malformed-file", `${path} does not hold a JSON object`);
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;

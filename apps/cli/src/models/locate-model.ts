@@ -64,7 +64,7 @@ async function graphsOf(folder: string, { fileName, deltaFileName }: DtypeTraits
 function locateGraph(path: string): ModelLocation {
   if (path.endsWith(".gguf")) throw runsElsewhere(path);
   if (!path.endsWith(".onnx")) {
-    throw new CliError("unreadable-file", `${path} is no .onnx file; name one, or the model's folder`);
+    throw new CliError("unreadable-file", `${path} is not a .onnx file; name one, or the model's folder`);
   }
   const parent = dirname(path);
   return { kind: "onnx", folder: basename(parent) === "onnx" ? dirname(parent) : parent, graph: path };

@@ -24,7 +24,7 @@ export async function withCheckpoint<T>(
 /**
  * Makes sure that a folder holds weights, not only a graph made of them.
  *
- * @throws {CliError} `unsupported-model` for an ONNX export, `unreadable-file` when it is no model at all.
+ * @throws {CliError} `unsupported-model` for an ONNX export, `unreadable-file` when it is not a model.
  */
 export async function checkIsCheckpoint(path: string, purpose: string): Promise<void> {
   const { kind } = await locateModel(path);

@@ -5,7 +5,7 @@ import { formatSeconds } from "./format.js";
 import { describeKeptShare } from "./kept-share.js";
 import { renderPairs } from "./table.js";
 
-/** What a fold did, for people. */
+/** The result of a fold, as text. */
 export function renderFold(
   { output, plan, seconds, peakBytes, cacheBytesPerToken }: foldCheckpoint.Result,
   { bold }: Colours,

@@ -4,7 +4,7 @@ import type { Colours } from "../ui/terminal.js";
 import { describeKeptShare } from "./kept-share.js";
 import { renderPairs, renderTable } from "./table.js";
 
-/** A plan for people: what happens to which layers, and what it saves. */
+/** A plan as text: what happens to which layers, and what it saves. */
 export function renderPlan(plan: FoldPlan, colours: Colours): string {
   const { before, after } = plan.cacheBytesPerToken;
   const summary = renderPairs([

@@ -24,7 +24,7 @@ export declare namespace openCopySource {
 /**
  * Where a copy probe of a model draws from; never special tokens where it draws one by one.
  *
- * @throws {CliError} `usage` for passages of no text; `unsupported-model` when nothing tells the vocabulary's size.
+ * @throws {CliError} `usage` for passages of no text; `unsupported-model` when nothing states the size of the vocabulary.
  */
 export async function openCopySource(options: openCopySource.Options): Promise<CopySource> {
   const { files, repeat, model, signal } = options;
@@ -46,6 +46,6 @@ function vocabularyOf({
   if (Number.isFinite(vocabSize)) return Array.from({ length: vocabSize }, (_, id) => id);
   throw new CliError(
     "unsupported-model",
-    `${path}: neither the graph nor config.json tells the vocabulary's size; draw from a text with --text FILE…`,
+    `${path}: neither the graph nor config.json states the size of the vocabulary; draw from a text with --text FILE…`,
   );
 }

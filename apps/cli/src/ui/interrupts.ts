@@ -1,7 +1,7 @@
 /** Signals that ask a program to end, and the exit codes that shells expect of it then. */
 const SIGNAL_EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
-/** Requests to end, from signals and from whoever else has a reason. */
+/** Requests to stop, from signals and from other parts of the program. */
 export interface Interrupts {
   /** The exit code that goes with the last request, if there was one. */
   readonly exitCode: number | undefined;
@@ -17,7 +17,7 @@ export interface Interrupts {
 export function watchInterrupts(): Interrupts {
   const listeners = new Set<() => void>();
   let exitCode: number | undefined;
-  // The one that no process can ignore, for requests that are no signal.
+  // The one that no process can ignore, for requests that did not come from a signal.
   let lastSignal: NodeJS.Signals = "SIGKILL";
   const raise = (code: number) => {
     exitCode = code;

@@ -20,7 +20,7 @@ const DEFAULT_CHUNK: Chunk = { least: 16, phase: 0.4 };
 /**
  * The chunks of a plan; nothing for methods without a joint latent.
  *
- * @throws {ConverterError} `invalid-option` for numbers that are no powers of two, a phase that is not above 0, and methods and
+ * @throws {ConverterError} `invalid-option` for numbers that are not powers of two, a phase that is not above 0, and methods and
  * models that have no use for chunks.
  */
 export function planChunk(

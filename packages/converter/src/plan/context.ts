@@ -9,7 +9,7 @@ const MOST_POSITIONS = 32_768;
 
 /**
  * Whether a method's bases depend on the positions of the text that they are chosen on: it folds keys after their rotation.
- * Not where a norm follows the rotation: such keys are no turned keys.
+ * Not where a norm follows the rotation: such keys are not merely turned.
  */
 const dependsOnPositions = (
   { taps, joint, keysBeforeRope = false }: Method,
@@ -31,7 +31,7 @@ export interface ContextRequest {
 /**
  * What a plan measures, and the positions that it is spread over.
  *
- * @throws {ConverterError} `invalid-option` for a context that is no number of tokens, or that the method has no use for.
+ * @throws {ConverterError} `invalid-option` for a context that is not a number of tokens, or that the method does not use.
  */
 export function planContext(
   request: ContextRequest,

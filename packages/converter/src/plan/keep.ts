@@ -13,7 +13,7 @@ const MAX_DENOMINATOR = 1024;
 /**
  * Reads `1/4`, `0.25` or `1`; `option` is the option that the share was given with.
  *
- * @throws {ConverterError} `invalid-option` when it is no fraction in (0, 1] with a small denominator.
+ * @throws {ConverterError} `invalid-option` when it is not a fraction in (0, 1] with a small denominator.
  */
 export function parseKeep(given: string | number, option = "keep"): Keep {
   const [, top = "", bottom = "1"] =

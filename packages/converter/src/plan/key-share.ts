@@ -6,7 +6,7 @@ import { parseKeep } from "./keep.js";
 /**
  * Reads the share of the cache that keys are to take; `undefined` where it is simply a half.
  *
- * @throws {ConverterError} `invalid-option` when it is no share, or the method or the budget has no use for it.
+ * @throws {ConverterError} `invalid-option` when it is not a share, or the method or the budget does not use it.
  */
 export function parseKeyShare(
   given: string | number | undefined,

@@ -273,7 +273,7 @@ describe("planFold refuses", () => {
     [
       "products after the rotation in a GGUF file",
       { keep: "1/2", method: "latent", formats: ["gguf"] },
-      /^formats gguf: method latent leaves products after .* \(none, mean, commuting do without\); format onnx can hold it/,
+      /^formats gguf: method latent leaves products after .* \(methods without them: none, mean, commuting\); format onnx can hold it/,
     ],
     [
       "wide heads in a GGUF file",

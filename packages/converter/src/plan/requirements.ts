@@ -74,7 +74,7 @@ function requirePlainGqa(
   if (obstacle !== undefined) refuse(obstacle);
   if (!method.standardShape) {
     refuse(
-      `method ${method.name} ${describeExtras(method)}, which plain GQA code does not have (${able.join(", ")} do without)`,
+      `method ${method.name} ${describeExtras(method)}, which plain GQA code does not have (methods without them: ${able.join(", ")})`,
     );
   }
   if (method !== none && blocks.some(({ attention }) => attention.headNorm !== undefined))

@@ -4,7 +4,7 @@ import { greatestDivisor } from "./greatest-divisor.js";
 
 /**
  * Moves ranks between the sides of a layer until its keys take `keyShare` of its numbers, or as near to it as steps of
- * eight numbers of a head come (of two, or one, where its ranks are no multiples). The layer's total stays, no rank
+ * eight numbers of a head come (of two, or one, where its ranks are not multiples). The layer's total stays, no rank
  * falls to zero and none exceeds its heads of `headDim`.
  */
 export function shareOut(layer: LayerPlan, keyShare: number, headDim: number): LayerPlan {
