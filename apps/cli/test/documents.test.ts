@@ -17,7 +17,7 @@ const idleHost = {
 } as unknown as CommandHost;
 
 const manual = readDocument("docs/cli.md");
-const documents = ["README.md", "apps/cli/README.md", "docs/cli.md", "docs/llama-cpp.md", "docs/measures.md"];
+const documents = ["README.md", "apps/cli/README.md", "docs/cli.md", "docs/llama-cpp.md"];
 
 /** Command lines between code fences, with or without a prompt before them. */
 const commandLines = (text: string): string[] =>
