@@ -56,7 +56,7 @@ export function describeChunk(chunk: Chunk): string {
   if (chunk === 1) return "none: keys are expanded before each use";
   return typeof chunk === "number"
     ? `${chunk} slots`
-    : `${chunk.least} slots, more where a pair turns by less than ${chunk.phase} radians in them`;
+    : `${chunk.least} slots, up to 64 where a pair turns by at most ${chunk.phase} radians in them`;
 }
 
 const describeSide = ({ span, heads, rank }: SidePlan): string =>
