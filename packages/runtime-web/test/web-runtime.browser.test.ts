@@ -95,7 +95,7 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
     expect(first.stages).toEqual(["download"]);
     expect(first.last).toMatchObject({ loadedBytes: bytes, totalBytes: bytes });
     expect(modelRequests()).toEqual([GRAPH, DELTA, WEIGHTS]);
-    expect(await storedFiles()).toEqual([WEIGHTS, GRAPH, DELTA].toSorted());
+    expect((await storedFiles()).toSorted()).toEqual([WEIGHTS, GRAPH, DELTA].toSorted());
     await page.close();
     page = await chromium.openPage(context);
     const stages = await page.evaluate(async (url) => {
