@@ -37,7 +37,7 @@ describe.skipIf(chromePath === undefined)(
 
     afterAll(() => chromium?.close());
 
-    it.each(["wasm", "webgpu"] as const)("are read as in Node (%s)", async (executionProvider) => {
+    it.each(["wasm"] as const)("are read as in Node (%s)", async (executionProvider) => {
       const found = await page.evaluate(
         async ([executionProvider, prompt, count]) => {
           const options = { executionProvider, storage: "none" } as const;

@@ -32,7 +32,6 @@ const cases = [
   ["wasm", "latent", "fp32", "model.onnx"],
   ["wasm", "latent", "q4", "model_q4.onnx"],
   ["wasm", "anchored", "fp32", "model.onnx"],
-  ["webgpu", "original", "fp32", "model.onnx"],
   ["webgpu", "anchored", "fp32", "model.onnx"],
 ] as const;
 
