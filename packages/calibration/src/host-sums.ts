@@ -1,5 +1,5 @@
-import { type Results, Tensor } from "@kvfold/runtime";
-import { addInto, type Sums, zeroTotals } from "./sums.js";
+import type { Results, Tensor } from "@kvfold/runtime";
+import { addInto, flat, floats, type Sums, zeroTotals } from "./sums.js";
 
 /** Windows that a graph adds up by itself: sums of float32 lose a unit in the last place or two over so few. */
 const RUN_WINDOWS = 8;
@@ -47,7 +47,3 @@ export function createWindowSums(sizes: ReadonlyMap<string, number>): Sums {
 
 const nullFetches = (sizes: ReadonlyMap<string, number>): Readonly<Record<string, null>> =>
   Object.fromEntries([...sizes.keys()].map((name) => [name, null]));
-
-const flat = (values: Float32Array): Tensor => new Tensor("float32", values, [values.length]);
-
-const floats = (tensor: Tensor): Float32Array => tensor.data as Float32Array;

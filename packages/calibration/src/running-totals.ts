@@ -1,7 +1,7 @@
-import { type Feeds, type Fetches, type Results, type Session, Tensor } from "@kvfold/runtime";
+import type { Feeds, Fetches, Results, Session, Tensor } from "@kvfold/runtime";
 import { createDeviceSums, type ReadableMemory } from "./device-sums.js";
 import { createGraphSums, createWindowSums } from "./host-sums.js";
-import type { Sums } from "./sums.js";
+import { flat, floats, type Sums } from "./sums.js";
 
 /**
  * The graph input, flat like the output `name`, by which a graph gets its own output of the window before. For a sum
@@ -102,7 +102,3 @@ function createShifts(sizes: readonly (readonly [name: string, size: number])[])
 
 const feedsOf = (values: Iterable<readonly [string, Tensor]>): Feeds =>
   Object.fromEntries([...values].map(([name, tensor]) => [soFar(name), tensor]));
-
-const flat = (values: Float32Array): Tensor => new Tensor("float32", values, [values.length]);
-
-const floats = (tensor: Tensor): Float32Array => tensor.data as Float32Array;

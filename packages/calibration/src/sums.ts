@@ -1,4 +1,4 @@
-import type { Fetches, Results, Tensor } from "@kvfold/runtime";
+import { type Fetches, type Results, Tensor } from "@kvfold/runtime";
 
 /** Sums over windows of some outputs of a graph. */
 export interface Sums {
@@ -20,3 +20,8 @@ export function addInto(total: Float64Array, window: Float32Array): void {
 /** Totals of outputs with these numbers of elements, all zero. */
 export const zeroTotals = (sizes: ReadonlyMap<string, number>): ReadonlyMap<string, Float64Array> =>
   new Map([...sizes].map(([name, size]) => [name, new Float64Array(size)]));
+
+/** Numbers as a graph takes totals: flat. */
+export const flat = (values: Float32Array): Tensor => new Tensor("float32", values, [values.length]);
+
+export const floats = (tensor: Tensor): Float32Array => tensor.data as Float32Array;

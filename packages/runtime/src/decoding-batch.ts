@@ -1,9 +1,9 @@
+import { checkKept, checkSequences, refusedByBatch } from "./check-batch.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
-import type { DecoderStep } from "./decoder-inputs.js";
 import type { DeltaCache } from "./delta-cache.js";
+import { ExclusiveCache } from "./exclusive-cache.js";
 import type { Logits } from "./logits.js";
-import type { Feeds, Session } from "./port.js";
-import { RuntimeError } from "./runtime-error.js";
+import { runStep, type StepRunner } from "./run-step.js";
 
 /** Several sequences that are decoded at once, each with its own length. One call at a time. */
 export interface DecodingBatch {
@@ -31,9 +31,7 @@ export interface DecodingBatch {
 }
 
 export declare namespace createDecodingBatch {
-  interface Options {
-    readonly session: Session;
-    readonly inputs: (step: DecoderStep) => Feeds;
+  interface Options extends StepRunner {
     readonly cache: DeltaCache;
     readonly size: number;
     readonly maxPositions: number;
@@ -56,14 +54,17 @@ export function createDecodingBatch(options: createDecodingBatch.Options): Decod
 
 class PaddedBatch implements DecodingBatch {
   readonly #options: createDecodingBatch.Options;
-  #cache: DeltaCache | undefined;
+  readonly #cache: ExclusiveCache<DeltaCache>;
   /** The slot of each sequence's first token. */
   #starts: readonly number[];
-  #busy = false;
 
   constructor(options: createDecodingBatch.Options) {
     this.#options = options;
-    this.#cache = options.cache;
+    this.#cache = new ExclusiveCache(options.cache, {
+      name: "DecodingBatch",
+      noun: "batch",
+      factory: "createBatch",
+    });
     this.#starts = Array.from({ length: options.size }, () => 0);
   }
 
@@ -72,12 +73,12 @@ class PaddedBatch implements DecodingBatch {
   }
 
   get cacheBytes(): number {
-    return this.#cache?.bytes ?? 0;
+    return this.#cache.current?.bytes ?? 0;
   }
 
   prefill(prompts: readonly ArrayLike<number>[]): Promise<Logits> {
     return this.#exclusively(prompts, async (cache) => {
-      if (cache.length > 0) throw refused("expected prefill before anything is decoded, found tokens");
+      if (cache.length > 0) throw refusedByBatch("expected prefill before anything is decoded, found tokens");
       const longest = Math.max(...prompts.map(({ length }) => length));
       this.#starts = prompts.map(({ length }) => longest - length);
       const chunk = Math.max(SHORTEST_CHUNK, Math.floor(this.#options.prefillChunk / this.size));
@@ -96,31 +97,25 @@ class PaddedBatch implements DecodingBatch {
   }
 
   keep(sequences: readonly number[]): void {
-    const cache = this.#available();
-    const isThere = (sequence: number) => this.#starts[sequence] !== undefined;
-    if (!sequences.every(isThere) || new Set(sequences).size < sequences.length)
-      throw refused(`expected different sequences below ${this.size}, found ${sequences.join(", ")}`);
+    const cache = this.#cache.available();
+    checkKept(sequences, this.size);
     cache.keep(sequences);
     this.#starts = sequences.map((sequence) => this.#starts[sequence]!);
   }
 
   dispose(): void {
-    if (!this.#busy) this.#cache?.dispose();
-    this.#cache = undefined;
+    this.#cache.dispose();
   }
 
   /** Runs tokens `[B, S]`. */
   async #run(cache: DeltaCache, ids: readonly number[]): Promise<Logits> {
-    const { session, inputs } = this.#options;
     const sequences = this.size;
-    const [past, count] = [cache.length, ids.length / sequences];
+    const past = cache.length;
     const positions = this.#starts.flatMap((start) =>
-      Array.from({ length: count }, (_, index) => Math.max(past + index - start, -1)),
+      Array.from({ length: ids.length / sequences }, (_, index) => Math.max(past + index - start, -1)),
     );
-    const feeds = { ...inputs({ sequences, ids, past, positions, logitsToKeep: 1 }), ...cache.feeds() };
-    const results = await session.run(feeds, { logits: null, ...cache.fetches() });
-    cache.commit(results, positions);
-    const { data, dims } = results.logits!;
+    const step = { sequences, ids, positions, logitsToKeep: 1 };
+    const { data, dims } = await runStep(this.#options, cache, step);
     return { rows: sequences, columns: dims[2]!, data: data as Float32Array };
   }
 
@@ -128,36 +123,15 @@ class PaddedBatch implements DecodingBatch {
     tokens: readonly ArrayLike<number>[],
     work: (cache: DeltaCache) => Promise<T>,
   ): Promise<T> {
-    const cache = this.#available();
+    const { length } = this.#cache.available();
     const { vocabularySize, maxPositions } = this.#options;
-    if (tokens.length !== this.size)
-      throw refused(`expected tokens for ${this.size} sequences, found them for ${tokens.length}`);
+    checkSequences(tokens.length, this.size);
     for (const [index, ids] of tokens.entries()) {
       checkTokens("DecodingBatch", ids, vocabularySize);
-      const before = cache.length === 0 ? 0 : cache.length - this.#starts[index]!;
+      const before = length === 0 ? 0 : length - this.#starts[index]!;
       checkPositions("DecodingBatch", before + ids.length, maxPositions);
     }
-    this.#busy = true;
-    try {
-      return await work(cache);
-    } finally {
-      this.#busy = false;
-      if (this.#cache === undefined) cache.dispose();
-    }
-  }
-
-  #available(): DeltaCache {
-    if (this.#cache === undefined)
-      throw new RuntimeError(
-        "disposed",
-        "DecodingBatch: used after dispose(): create another with model.createBatch()",
-      );
-    if (this.#busy)
-      throw new RuntimeError(
-        "busy",
-        "DecodingBatch: one call at a time: await the last one, or create another batch",
-      );
-    return this.#cache;
+    return this.#cache.use(work);
   }
 }
 
@@ -171,6 +145,3 @@ const padded = (
   prompts.flatMap((prompt, sequence) =>
     Array.from({ length: end - start }, (_, index) => prompt[start + index - starts[sequence]!] ?? 0),
   );
-
-const refused = (message: string): RuntimeError =>
-  new RuntimeError("invalid-argument", `DecodingBatch: ${message}`);

@@ -1,9 +1,9 @@
 import type { CacheLayout } from "./cache-layout.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
-import type { DecoderStep } from "./decoder-inputs.js";
+import { ExclusiveCache } from "./exclusive-cache.js";
 import type { KvCache } from "./kv-cache.js";
 import { type Logits, logitsRow } from "./logits.js";
-import type { Feeds, Session } from "./port.js";
+import { runStep, type StepRunner } from "./run-step.js";
 import { RuntimeError } from "./runtime-error.js";
 import { packCache, type SavedCache } from "./saved-cache.js";
 
@@ -47,9 +47,7 @@ export interface DecodingState {
 }
 
 export declare namespace createDecodingState {
-  interface Options {
-    readonly session: Session;
-    readonly inputs: (step: DecoderStep) => Feeds;
+  interface Options extends StepRunner {
     readonly layout: CacheLayout;
     readonly cache: KvCache;
     /** Tokens that the cache holds already; none unless given. */
@@ -69,31 +67,22 @@ export function createDecodingState(options: createDecodingState.Options): Decod
 }
 
 class CachedDecoding implements DecodingState {
-  readonly #session: Session;
-  readonly #inputs: (step: DecoderStep) => Feeds;
-  readonly #positionOf: (index: number) => number;
-  readonly #maxPositions: number;
-  readonly #vocabularySize: number;
-  readonly #prefillChunk: number;
-  readonly #layout: CacheLayout;
-  #cache: KvCache | undefined;
+  readonly #options: createDecodingState.Options;
+  readonly #cache: ExclusiveCache<KvCache>;
   #tokens: number[];
-  #busy = false;
 
   constructor(options: createDecodingState.Options) {
-    this.#session = options.session;
-    this.#inputs = options.inputs;
-    this.#layout = options.layout;
-    this.#cache = options.cache;
+    this.#options = options;
+    this.#cache = new ExclusiveCache(options.cache, {
+      name: "DecodingState",
+      noun: "state",
+      factory: "createState",
+    });
     this.#tokens = [...(options.tokens ?? [])];
-    this.#positionOf = options.positionOf;
-    this.#maxPositions = options.maxPositions;
-    this.#vocabularySize = options.vocabularySize;
-    this.#prefillChunk = options.prefillChunk;
   }
 
   get length(): number {
-    return this.#cache?.length ?? 0;
+    return this.#cache.current?.length ?? 0;
   }
 
   get tokens(): readonly number[] {
@@ -101,15 +90,16 @@ class CachedDecoding implements DecodingState {
   }
 
   get cacheBytes(): number {
-    return this.#cache?.bytes ?? 0;
+    return this.#cache.current?.bytes ?? 0;
   }
 
   prefill(ids: ArrayLike<number>): Promise<Float32Array> {
+    const { prefillChunk } = this.#options;
     return this.#exclusively(ids, async (cache) => {
       const all = Array.from(ids);
       let logits: Logits | undefined;
-      for (let start = 0; start < all.length; start += this.#prefillChunk) {
-        logits = await this.#run(cache, all.slice(start, start + this.#prefillChunk), 1);
+      for (let start = 0; start < all.length; start += prefillChunk) {
+        logits = await this.#run(cache, all.slice(start, start + prefillChunk), 1);
       }
       return logitsRow(logits!, logits!.rows - 1);
     });
@@ -124,7 +114,7 @@ class CachedDecoding implements DecodingState {
   }
 
   truncate(length: number): void {
-    const cache = this.#available();
+    const cache = this.#cache.available();
     if (!(Number.isInteger(length) && length >= 0 && length <= cache.length)) {
       throw new RuntimeError(
         "invalid-argument",
@@ -136,61 +126,35 @@ class CachedDecoding implements DecodingState {
   }
 
   clear(): void {
-    this.#available().clear();
+    this.#cache.available().clear();
     this.#tokens = [];
   }
 
   save(model: string): SavedCache {
-    const tensors = this.#available().tensors();
-    const contents = { tokens: this.#tokens, firstPosition: this.#positionOf(0), tensors };
-    return packCache(this.#layout, contents, model);
+    const { layout, positionOf } = this.#options;
+    const tensors = this.#cache.available().tensors();
+    return packCache(layout, { tokens: this.#tokens, firstPosition: positionOf(0), tensors }, model);
   }
 
   dispose(): void {
-    // The tensors of a run under way are still read, and it will leave others: they go when it is done.
-    if (!this.#busy) this.#cache?.dispose();
-    this.#cache = undefined;
+    this.#cache.dispose();
   }
 
   async #run(cache: KvCache, ids: ArrayLike<number>, logitsToKeep: number): Promise<Logits> {
-    cache.reserve(ids.length);
     const past = cache.length;
-    const positions = Array.from({ length: ids.length }, (_, index) => this.#positionOf(past + index));
-    const feeds = { ...this.#inputs({ ids, past, positions, logitsToKeep }), ...cache.feeds() };
-    const results = await this.#session.run(feeds, { logits: null, ...cache.fetches() });
-    cache.commit(results, positions);
+    const positions = Array.from({ length: ids.length }, (_, index) =>
+      this.#options.positionOf(past + index),
+    );
+    const { data, dims } = await runStep(this.#options, cache, { ids, positions, logitsToKeep });
     for (let i = 0; i < ids.length; i++) this.#tokens.push(ids[i]!);
-    const { data, dims } = results.logits!;
     return { rows: dims[1]!, columns: dims[2]!, data: data as Float32Array };
   }
 
-  /** Two runs at a time would both append behind the same tokens. */
   async #exclusively<T>(ids: ArrayLike<number>, work: (cache: KvCache) => Promise<T>): Promise<T> {
-    const cache = this.#available();
-    checkTokens("DecodingState", ids, this.#vocabularySize);
-    checkPositions("DecodingState", this.#positionOf(cache.length + ids.length - 1) + 1, this.#maxPositions);
-    this.#busy = true;
-    try {
-      return await work(cache);
-    } finally {
-      this.#busy = false;
-      if (this.#cache === undefined) cache.dispose();
-    }
-  }
-
-  #available(): KvCache {
-    if (this.#cache === undefined) {
-      throw new RuntimeError(
-        "disposed",
-        "DecodingState: used after dispose(): create another with model.createState()",
-      );
-    }
-    if (this.#busy) {
-      throw new RuntimeError(
-        "busy",
-        "DecodingState: one call at a time: await the last one, or create another state",
-      );
-    }
-    return this.#cache;
+    const { length } = this.#cache.available();
+    const { positionOf, maxPositions, vocabularySize } = this.#options;
+    checkTokens("DecodingState", ids, vocabularySize);
+    checkPositions("DecodingState", positionOf(length + ids.length - 1) + 1, maxPositions);
+    return this.#cache.use(work);
   }
 }

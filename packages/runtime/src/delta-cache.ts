@@ -5,7 +5,7 @@ import {
   elementBytes,
   type IndexInput,
 } from "./cache-layout.js";
-import { cpuMemory } from "./cpu-memory.js";
+import { copyTokens } from "./cpu-memory.js";
 import type { KvCache } from "./kv-cache.js";
 import { Tensor } from "./port.js";
 import { int64, zeros } from "./tensors.js";
@@ -58,14 +58,14 @@ export function createDeltaCache(
     }
     tensors = tensors.map((tensor, index) => {
       const larger = allocate(slots[index]!);
-      cpuMemory.copyTokens(tensor, larger, length);
+      copyTokens(tensor, larger, length);
       return larger;
     });
   };
   const append = (rows: readonly Tensor[], added: readonly number[]): void => {
     const count = added.length / sequences;
     grow(length + count);
-    for (const [index, tensor] of tensors.entries()) copyRows(rows[index]!, tensor, length);
+    for (const [index, tensor] of tensors.entries()) copyTokens(rows[index]!, tensor, count, length);
     for (const [index, position] of added.entries()) {
       const sequence = Math.floor(index / count);
       positions[sequence * capacity + length + (index % count)] = BigInt(position);
@@ -116,18 +116,6 @@ export function createDeltaCache(
 }
 
 const emptyPositions = (count: number): BigInt64Array<ArrayBuffer> => new BigInt64Array(count).fill(EMPTY);
-
-/** Puts rows `[B, heads, S, size]` into slots `start …` of a cache `[B, heads, capacity, size]`. */
-function copyRows(rows: Tensor, cache: Tensor, start: number): void {
-  const [batch, heads, count, size] = rows.dims as [number, number, number, number];
-  const capacity = cache.dims[2]!;
-  const source = rows.data as Float32Array;
-  const target = cache.data as Float32Array;
-  for (let head = 0; head < batch * heads; head++) {
-    const own = source.subarray(head * count * size, (head + 1) * count * size);
-    target.set(own, (head * capacity + start) * size);
-  }
-}
 
 /** Some rows of an array that has `rows` of them. */
 function pick<T extends BigInt64Array<ArrayBuffer> | Float32Array<ArrayBuffer>>(

@@ -1,6 +1,6 @@
 import { throwIfAborted } from "./abort-signal.js";
 import type { CausalLM } from "./causal-lm.js";
-import { checkCount, type generate } from "./generate.js";
+import { checkCount, DEFAULT_NEW_TOKENS, type generate } from "./generate.js";
 import type { FinishReason } from "./generation.js";
 import { logitsRow } from "./logits.js";
 import { createRandom } from "./random.js";
@@ -37,7 +37,8 @@ export async function* generateBatch(
   prompts: readonly ArrayLike<number>[],
   options: generate.Options = {},
 ): AsyncGenerator<BatchEvent, void, undefined> {
-  const { maxNewTokens = 256, temperature = 0, topK, topP, seed = 0, stopTokens = [], signal } = options;
+  const { temperature = 0, topK, topP, seed = 0, stopTokens = [], signal } = options;
+  const { maxNewTokens = DEFAULT_NEW_TOKENS } = options;
   checkCount(maxNewTokens);
   if (prompts.length === 0) return;
   const stops = new Set(stopTokens);

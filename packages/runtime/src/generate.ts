@@ -6,6 +6,9 @@ import { createRandom } from "./random.js";
 import { RuntimeError } from "./runtime-error.js";
 import { sampleToken } from "./sampling.js";
 
+/** Tokens that are generated at most unless said otherwise. */
+export const DEFAULT_NEW_TOKENS = 256;
+
 export declare namespace generate {
   interface Options extends sampleToken.Options {
     readonly maxNewTokens?: number;
@@ -49,7 +52,15 @@ async function* drawTokens(
   prompt: ArrayLike<number>,
   options: generate.Options,
 ): AsyncGenerator<number, FinishReason, undefined> {
-  const { maxNewTokens = 256, temperature = 0, topK, topP, seed = 0, stopTokens = [], signal } = options;
+  const {
+    maxNewTokens = DEFAULT_NEW_TOKENS,
+    temperature = 0,
+    topK,
+    topP,
+    seed = 0,
+    stopTokens = [],
+    signal,
+  } = options;
   checkCount(maxNewTokens);
   const random = createRandom(seed);
   const stops = new Set(stopTokens);

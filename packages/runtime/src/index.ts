@@ -23,7 +23,7 @@ export type { DecodingBatch } from "./decoding-batch.js";
 export type { DecodingState } from "./decoding-state.js";
 export { formatBytes } from "./format-bytes.js";
 export { gaussians } from "./gaussians.js";
-export { generate } from "./generate.js";
+export { DEFAULT_NEW_TOKENS, generate } from "./generate.js";
 export { type BatchEvent, generateBatch } from "./generate-batch.js";
 export { type FinishReason, type Generation, toGeneration } from "./generation.js";
 export { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";

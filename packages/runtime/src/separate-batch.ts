@@ -1,7 +1,7 @@
+import { checkKept, checkSequences } from "./check-batch.js";
 import type { DecodingBatch } from "./decoding-batch.js";
 import type { DecodingState } from "./decoding-state.js";
 import type { Logits } from "./logits.js";
-import { RuntimeError } from "./runtime-error.js";
 
 /** A batch of a graph that takes one sequence at a time: correct, and no faster than one after the other. */
 export function createSeparateBatch(initial: readonly DecodingState[]): DecodingBatch {
@@ -10,7 +10,7 @@ export function createSeparateBatch(initial: readonly DecodingState[]): Decoding
     tokens: readonly ArrayLike<number>[],
     run: (state: DecodingState, ids: ArrayLike<number>) => Promise<Float32Array>,
   ): Promise<Logits> => {
-    requireCount(tokens.length, states.length);
+    checkSequences(tokens.length, states.length);
     const rows: Float32Array[] = [];
     for (const [index, state] of states.entries()) rows.push((await run(state, tokens[index]!)).slice());
     return stack(rows);
@@ -29,27 +29,15 @@ export function createSeparateBatch(initial: readonly DecodingState[]): Decoding
         (state, token) => state.prefill(token),
       ),
     keep(sequences) {
-      const kept = sequences.map((sequence) => states[sequence]);
-      if (kept.includes(undefined) || new Set(sequences).size < sequences.length)
-        throw new RuntimeError(
-          "invalid-argument",
-          `DecodingBatch: expected different sequences below ${states.length}, found ${sequences.join(", ")}`,
-        );
+      checkKept(sequences, states.length);
+      const kept = sequences.map((sequence) => states[sequence]!);
       for (const state of states) if (!kept.includes(state)) state.dispose();
-      states = kept as readonly DecodingState[];
+      states = kept;
     },
     dispose() {
       for (const state of states) state.dispose();
     },
   };
-}
-
-function requireCount(found: number, expected: number): void {
-  if (found === expected) return;
-  throw new RuntimeError(
-    "invalid-argument",
-    `DecodingBatch: expected tokens for ${expected} sequences, found them for ${found}`,
-  );
 }
 
 function stack(rows: readonly Float32Array[]): Logits {

@@ -1,5 +1,5 @@
 import type { Dtype } from "@kvfold/decoder";
-import { createTextStream, type FinishReason, generateBatch } from "@kvfold/runtime";
+import { createTextStream, DEFAULT_NEW_TOKENS, type FinishReason, generateBatch } from "@kvfold/runtime";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModels } from "../models/find-model.js";
@@ -73,9 +73,6 @@ async function readAll(
   return all;
 }
 
-/** Steps of a generation unless it says another number; the runtime's own default. */
-const MAX_NEW_TOKENS = 256;
-
 async function continueAll(
   { lm, config, vocabulary }: OpenedModel,
   prompts: readonly (readonly number[])[],
@@ -85,7 +82,7 @@ async function continueAll(
   const { decode } = await vocabulary.loadTokenizer();
   const writers = prompts.map((prompt) => textWriter(decode, prompt, stop));
   const started = performance.now();
-  const { maxNewTokens = MAX_NEW_TOKENS } = sampling;
+  const { maxNewTokens = DEFAULT_NEW_TOKENS } = sampling;
   for await (const event of generateBatch(lm, prompts, {
     ...sampling,
     stopTokens: config.eosTokens,

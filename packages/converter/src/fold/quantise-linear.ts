@@ -1,4 +1,4 @@
-import { type Linear, nearestCode, packRows, quantiseRows, ZERO_CODE } from "@kvfold/decoder";
+import { BLOCK_SIZE, type Linear, nearestCode, packRows, quantiseRows, ZERO_CODE } from "@kvfold/decoder";
 import { choleskyInPlace, createMatrix, type Matrix, type MatrixProducts, transpose } from "@kvfold/linalg";
 
 /** A projection, and the second moments of what it reads. */
@@ -12,7 +12,6 @@ export interface QuantiseInput {
 const DAMPING = 0.01;
 /** Inputs whose errors reach the later ones in one product. */
 const STEP = 128;
-const BLOCK = 32;
 
 /**
  * Rounds a projection to four bits so that its outputs change little: weights of one input after the other, in order of
@@ -54,7 +53,7 @@ export async function roundInTurn(
     weights: inOrder(linear, order),
     scales,
     order,
-    blocks: Math.ceil(linear.inputs / BLOCK),
+    blocks: Math.ceil(linear.inputs / BLOCK_SIZE),
   };
   return inNaturalOrder(await roundRows(grid, await feedbackOf(square, order, products), products), grid);
 }
@@ -107,7 +106,7 @@ const emptyRounded = ({ weights: { rows, cols } }: Grid) => ({
 /** Rounds row `place` of the grid, whose weights are to become `wanted`. */
 function roundRow(grid: Grid, place: number, wanted: Float64Array, { codes, errors }: Rounded): void {
   const { weights, scales, order, blocks } = grid;
-  const block = Math.floor(order[place]! / BLOCK);
+  const block = Math.floor(order[place]! / BLOCK_SIZE);
   const outputs = weights.cols;
   for (let output = 0, at = place * outputs; output < outputs; output++, at++) {
     const scale = scales[output * blocks + block]!;
@@ -131,7 +130,7 @@ interface Choice {
 function nearestCodes({ inputs, outputs, weight }: Linear, scales: Float32Array): Choice {
   const order = Uint32Array.from({ length: inputs }, (_, input) => input);
   const weights = createMatrix(inputs, outputs, Float64Array.from(weight));
-  const grid: Grid = { weights, scales, order, blocks: Math.ceil(inputs / BLOCK) };
+  const grid: Grid = { weights, scales, order, blocks: Math.ceil(inputs / BLOCK_SIZE) };
   const rounded = emptyRounded(grid);
   for (let input = 0; input < inputs; input++)
     roundRow(grid, input, weights.data.subarray(input * outputs, (input + 1) * outputs), rounded);
@@ -238,8 +237,8 @@ async function descend(choice: Choice, square: Matrix, products: MatrixProducts)
   const { rows: inputs, cols: outputs } = errors;
   const pull = createMatrix(inputs, outputs, (await products.multiply(square, errors)).data.slice());
   for (let pass = 0; pass < PASSES; pass++) {
-    for (let start = 0; start < inputs; start += BLOCK) {
-      const end = Math.min(start + BLOCK, inputs);
+    for (let start = 0; start < inputs; start += BLOCK_SIZE) {
+      const end = Math.min(start + BLOCK_SIZE, inputs);
       const before = errors.data.slice(start * outputs, end * outputs);
       for (let output = 0; output < outputs; output++)
         improveBlock(choice, square, pull, { start, end, output });
@@ -266,7 +265,7 @@ function improveBlock(
   { start, end, output }: BlockOfOutput,
 ): void {
   const outputs = errors.cols;
-  const scaleAt = output * Math.ceil(inputs / BLOCK) + start / BLOCK;
+  const scaleAt = output * Math.ceil(inputs / BLOCK_SIZE) + start / BLOCK_SIZE;
   const scale = scales[scaleAt]!;
   if (scale === 0) return;
   const own = new Float64Array(end - start);
@@ -328,13 +327,13 @@ async function errorsOf(square: Matrix, { errors }: Choice, products: MatrixProd
 /** The projection with its weights as codes and as the numbers that they stand for. */
 function withCodes(linear: Linear, { codes, scales }: Choice): Linear {
   const { inputs, outputs } = linear;
-  const blocks = Math.ceil(inputs / BLOCK);
+  const blocks = Math.ceil(inputs / BLOCK_SIZE);
   const weight = new Float32Array(inputs * outputs);
   const byOutput = new Uint8Array(inputs * outputs);
   for (let at = 0; at < codes.length; at++) {
     const [input, output] = [Math.floor(at / outputs), at % outputs];
     byOutput[output * inputs + input] = codes[at]!;
-    weight[at] = (codes[at]! - ZERO_CODE) * scales[output * blocks + Math.floor(input / BLOCK)]!;
+    weight[at] = (codes[at]! - ZERO_CODE) * scales[output * blocks + Math.floor(input / BLOCK_SIZE)]!;
   }
   return { ...linear, weight, fourBit: packRows(byOutput, scales, outputs, inputs) };
 }

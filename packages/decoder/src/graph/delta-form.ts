@@ -1,6 +1,6 @@
 import { type CacheForm, perTokenInput } from "./cache-form.js";
 import { emitDeltaPositions } from "./delta-positions.js";
-import type { Emitter } from "./emitter.js";
+import { emitLast } from "./emit-last.js";
 import { LARGEST_GRID } from "./joint/chunk-levels.js";
 import { jointShape } from "./joint/joint-shape.js";
 
@@ -31,7 +31,7 @@ export const deltaForm: CacheForm = {
     return {
       inputIds: inputs.inputIds,
       positions: emitDeltaPositions(root.at("positions"), inputs, maxPositions),
-      wanted: (hidden) => emitLastTokens(root.at("wanted"), hidden, kept),
+      wanted: (hidden) => emitLast(root.at("wanted"), hidden, kept),
     };
   },
   tensors(weights) {
@@ -44,10 +44,3 @@ export const deltaForm: CacheForm = {
   lengths: { past: PAST_SLOTS, present: "sequence_length" },
   present: "new_key_values",
 };
-
-/** The last `count` tokens of `hidden [B, S, D]`, all of them for 0. */
-function emitLastTokens(e: Emitter, hidden: string, count: string): string {
-  const start = e.reshape("start/Reshape", e.node("Neg", "start/Neg", [count]), [1]);
-  const end = e.graph.int64([Number.MAX_SAFE_INTEGER]);
-  return e.node("Slice", "Slice", [hidden, start, end, e.graph.int64([1])]);
-}

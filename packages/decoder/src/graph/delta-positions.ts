@@ -1,4 +1,3 @@
-import { float32Value } from "@kvfold/onnx";
 import type { RopeParameters } from "@kvfold/rope";
 import { emitDecoderRotations } from "./decoder-rotations.js";
 import { type DeltaInputs, emitDeltaTokenIds } from "./delta-token-ids.js";
@@ -7,8 +6,9 @@ import type { Emitter } from "./emitter.js";
 import { emitAnchors } from "./joint/emit-anchors.js";
 import { memoise, once } from "./memoise.js";
 import { numbered } from "./numbered.js";
-import { biasKey, MASKED, type Positions, type ScoreBiasNeeds } from "./positions.js";
+import { biasKey, type Positions, type ScoreBiasNeeds } from "./positions.js";
 import type { Rotation } from "./rotation.js";
+import { emitMasked, emitWithin } from "./score-bias.js";
 
 /** Positions of a decoder whose cache says where each of its tokens stands. */
 export function emitDeltaPositions(
@@ -56,31 +56,12 @@ interface Standing {
   readonly key: string;
 }
 
-/** Float32 `[B, 1, S, T]`, or with heads for ALiBi: 0 or the ALiBi term for keys that a query may see, else `MASKED`. */
-function emitBias(e: Emitter, { query, key }: Standing, needs: ScoreBiasNeeds): string {
-  const keys = e.node("Unsqueeze", "key/Unsqueeze", [key, e.graph.int64([1, 2])]);
-  const queries = e.node("Unsqueeze", "query/Unsqueeze", [query, e.graph.int64([1, 3])]);
-  const base = needs.alibiSlopes ? emitAlibi(e.at("alibi"), keys, needs.alibiSlopes) : e.scalar(0, "float32");
-  const visible = emitVisible(e, { query: queries, key: keys }, needs.window);
-  return e.node("Where", "Where", [visible, base, e.scalar(MASKED, "float32")]);
-}
-
-/** bool `[B, 1, S, T]`: a token, not ahead of the query, within its window. */
-function emitVisible(e: Emitter, { query, key }: Standing, window: number | undefined): string {
+/** Float32 `[B, 1, S, T]`, or with heads for ALiBi: a query sees tokens that are not ahead of it, within its window. */
+function emitBias(e: Emitter, standing: Standing, needs: ScoreBiasNeeds): string {
+  const key = e.node("Unsqueeze", "key/Unsqueeze", [standing.key, e.graph.int64([1, 2])]);
+  const query = e.node("Unsqueeze", "query/Unsqueeze", [standing.query, e.graph.int64([1, 3])]);
   const real = e.node("GreaterOrEqual", "real/GreaterOrEqual", [key, e.graph.int64([0], [])]);
   const causal = e.node("LessOrEqual", "causal/LessOrEqual", [key, query]);
-  const visible = e.node("And", "causal/And", [real, causal]);
-  if (window === undefined) return visible;
-  const oldest = e.node("Sub", "window/Sub", [query, e.graph.int64([window], [])]);
-  return e.node("And", "window/And", [visible, e.node("Greater", "window/Greater", [key, oldest])]);
-}
-
-/**
- * ALiBi, float32 `[1, H, 1, 1] * [B, 1, 1, T]`: `slope_h * position of the key`, which is the published `-slope *
- * distance` up to a constant per query.
- */
-function emitAlibi(e: Emitter, keys: string, slopes: readonly number[]): string {
-  const values = float32Value([1, slopes.length, 1, 1], Float32Array.from(slopes));
-  const slope = e.graph.constant("alibi.slopes", values);
-  return e.node("Mul", "Mul", [e.cast("Cast", keys, "float32"), slope]);
+  const seen = e.node("And", "causal/And", [real, causal]);
+  return emitMasked(e, emitWithin(e, seen, { query, key }, needs.window), needs, () => key);
 }

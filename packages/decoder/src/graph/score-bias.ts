@@ -19,22 +19,50 @@ export interface ScorePositions {
  */
 export function emitScoreBias(e: Emitter, positions: ScorePositions, needs: ScoreBiasNeeds): string {
   const visible = emitVisible(e, positions, needs.window);
+  return emitMasked(e, visible, needs, (at) => emitKeyIndex(at, positions));
+}
+
+/**
+ * 0, or with slopes the ALiBi term, where `visible`; `MASKED` elsewhere. ALiBi is `slope_h * position of the key`, which
+ * equals the published `-slope * distance` up to a constant per query, which softmax ignores.
+ *
+ * @param emitKeys - Positions of keys, int64 `[T]` or `[B, 1, 1, T]`.
+ */
+export function emitMasked(
+  e: Emitter,
+  visible: string,
+  { alibiSlopes }: ScoreBiasNeeds,
+  emitKeys: (e: Emitter) => string,
+): string {
   const base =
-    needs.alibiSlopes === undefined ? e.scalar(0, "float32") : emitAlibi(e, positions, needs.alibiSlopes);
+    alibiSlopes === undefined ? e.scalar(0, "float32") : emitAlibi(e.at("alibi"), alibiSlopes, emitKeys);
   return e.node("Where", "Where", [visible, base, e.scalar(MASKED, "float32")]);
+}
+
+/** float32 `[B, H, 1, T]`. */
+function emitAlibi(e: Emitter, slopes: readonly number[], emitKeys: (e: Emitter) => string): string {
+  const values = float32Value([1, slopes.length, 1, 1], Float32Array.from(slopes));
+  const slope = e.graph.constant("alibi.slopes", values);
+  return e.node("Mul", "Mul", [e.cast("Cast", emitKeys(e), "float32"), slope]);
+}
+
+/** Adds to what queries may see that keys are within the window before them; positions broadcast to `[.., S, T]`. */
+export function emitWithin(
+  e: Emitter,
+  visible: string,
+  { query, key }: { readonly query: string; readonly key: string },
+  window: number | undefined,
+): string {
+  if (window === undefined) return visible;
+  const oldest = e.node("Sub", "window/Sub", [query, e.graph.int64([window], [])]);
+  return e.node("And", "window/And", [visible, e.node("Greater", "window/Greater", [key, oldest])]);
 }
 
 /** bool `[B, 1, S, T]` (B = 1 without padding): not ahead of the query, within its window, no padding. */
 function emitVisible(e: Emitter, positions: ScorePositions, window: number | undefined): string {
   const query = e.node("Unsqueeze", "query/Unsqueeze", [positions.queryIndex, e.graph.int64([1])]);
-  let visible = e.node("LessOrEqual", "causal/LessOrEqual", [positions.keyIndex, query]);
-  if (window !== undefined) {
-    const oldest = e.node("Sub", "window/Sub", [query, e.graph.int64([window], [])]);
-    visible = e.node("And", "window/And", [
-      visible,
-      e.node("Greater", "window/Greater", [positions.keyIndex, oldest]),
-    ]);
-  }
+  const causal = e.node("LessOrEqual", "causal/LessOrEqual", [positions.keyIndex, query]);
+  const visible = emitWithin(e, causal, { query, key: positions.keyIndex }, window);
   if (positions.attentionMask === undefined) return visible;
   const mask = e.cast("padding/Cast", positions.attentionMask, "bool");
   const keys = e.node("Unsqueeze", "padding/Unsqueeze", [mask, e.graph.int64([1, 2])]);
@@ -42,23 +70,10 @@ function emitVisible(e: Emitter, positions: ScorePositions, window: number | und
 }
 
 /**
- * ALiBi, float32 `[B, H, 1, T]`: `slope_h * position of the key`. It equals the published `-slope * distance` up to a
- * constant per query, which softmax ignores. Positions count real tokens only, as in Hugging Face's BLOOM.
+ * int64 `[B, 1, 1, T]` with padding, else `[T]`: where keys stand. Positions count real tokens only, as in Hugging Face's
+ * BLOOM.
  */
-function emitAlibi(e: Emitter, positions: ScorePositions, slopes: readonly number[]): string {
-  const part = e.at("alibi");
-  const slope = part.graph.constant(
-    "alibi.slopes",
-    float32Value([1, slopes.length, 1, 1], Float32Array.from(slopes)),
-  );
-  const index = part.cast("Cast", emitKeyPosition(part, positions), "float32");
-  const keys =
-    positions.attentionMask === undefined
-      ? index
-      : part.node("Unsqueeze", "Unsqueeze", [index, e.graph.int64([1, 2])]);
-  return part.node("Mul", "Mul", [keys, slope]);
+function emitKeyIndex(e: Emitter, { keyIndex, attentionMask }: ScorePositions): string {
+  if (attentionMask === undefined) return keyIndex;
+  return e.node("Unsqueeze", "Unsqueeze", [emitKeyPositions(e, attentionMask), e.graph.int64([1, 2])]);
 }
-
-/** int64 `[B, T]` with padding, else `[T]`. */
-const emitKeyPosition = (e: Emitter, { keyIndex, attentionMask }: ScorePositions): string =>
-  attentionMask === undefined ? keyIndex : emitKeyPositions(e, attentionMask);

@@ -1,3 +1,4 @@
+import { emitLast } from "./emit-last.js";
 import type { Emitter } from "./emitter.js";
 import { emitKeyPositions } from "./key-positions.js";
 import { memoise, once } from "./memoise.js";
@@ -68,13 +69,6 @@ export function emitTokenIds(e: Emitter, { inputIds, attentionMask, positionIds 
 export function emitIndices(e: Emitter, value: string, count: string): string {
   const range = e.node("Range", "Range", [e.graph.int64([0], []), count, e.graph.int64([1], [])]);
   return e.node("Expand", "Expand", [range, e.node("Shape", "Shape", [value])]);
-}
-
-/** The last `count` columns of a matrix. */
-function emitLast(e: Emitter, value: string, count: string): string {
-  const start = e.reshape("start/Reshape", e.node("Neg", "start/Neg", [count]), [1]);
-  const end = e.graph.int64([Number.MAX_SAFE_INTEGER]);
-  return e.node("Slice", "Slice", [value, start, end, e.graph.int64([1])]);
 }
 
 /** int64 scalar: a dimension of `value`. */

@@ -1,3 +1,4 @@
+import type { AttentionWeights, JointLatent } from "../../model/decoder-weights.js";
 import type { PairRange } from "./emit-turns.js";
 
 /** Pairs whose queries are turned once for each run of `grid` slots, a divisor of all their chunks. */
@@ -43,6 +44,24 @@ export function readingGrid(slots: number, smallest: number): number {
   return grid;
 }
 
-/** Slots that the cache is padded to a multiple of, so that all grids divide it. */
-export const paddingOf = (levels: readonly ChunkLevel[]): number =>
-  Math.max(...levels.map(({ grid }) => grid));
+/** How the chunks of a layer are read. */
+export interface Reading {
+  /** None in a layer without rotation, which has one endless chunk. */
+  readonly levels: readonly ChunkLevel[];
+  /** Slots of the shortest runs. */
+  readonly finest: number | undefined;
+  /** Slots that the cache is a multiple of, so that all grids divide it. */
+  readonly padding: number;
+}
+
+export function readingOf(
+  { rope }: Pick<AttentionWeights, "rope">,
+  { chunks }: Pick<JointLatent, "chunks">,
+): Reading {
+  const levels = rope === undefined ? [] : chunkLevels(chunks);
+  return {
+    levels,
+    finest: levels.at(-1)?.grid,
+    padding: Math.max(1, ...levels.map(({ grid }) => grid)),
+  };
+}

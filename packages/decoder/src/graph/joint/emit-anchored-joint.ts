@@ -3,11 +3,11 @@ import { emitSoftmax } from "../emit-scored.js";
 import { emitSoftCap } from "../emit-soft-cap.js";
 import type { Emitter } from "../emitter.js";
 import type { Anchors } from "./anchors.js";
-import { chunkLevels, paddingOf } from "./chunk-levels.js";
+import { readingOf } from "./chunk-levels.js";
 import { emitAnchoredQueries } from "./emit-anchored-queries.js";
 import { type CachedHalf, emitPaddedHalf } from "./emit-joint-cache.js";
 import type { JointReaders } from "./emit-readers.js";
-import { emitRunScores } from "./emit-run-scores.js";
+import { emitBySlot, emitHeadOutputs, emitRunScores } from "./emit-run-scores.js";
 import { jointShape } from "./joint-shape.js";
 
 export declare namespace emitAnchoredJoint {
@@ -36,9 +36,7 @@ export function emitAnchoredJoint(e: Emitter, queries: string, options: emitAnch
     e.node("MatMul", `average/${name}/MatMul`, [shares, present]),
   );
   const average = e.node("Concat", "average/Concat", averages, { attributes: { axis: 3 } });
-  const byHead = e.reshape("average/Reshape", average, [0, heads, 1, latent.size]);
-  const outputs = e.node("MatMul", "output/MatMul", [byHead, readers.heads]);
-  return e.reshape("output/Reshape", outputs, [0, 1, -1]);
+  return emitHeadOutputs(e, average, weights, readers);
 }
 
 /** `[B, groups, H / groups, T]`. */
@@ -47,9 +45,7 @@ function emitAnchoredScores(
   queries: string,
   { weights, joint, readers, anchors, halves }: emitAnchoredJoint.Options,
 ): string {
-  const levels = weights.rope === undefined ? [] : chunkLevels(joint.chunks);
-  const finest = levels.at(-1)?.grid;
-  const padding = finest === undefined ? 1 : paddingOf(levels);
+  const { levels, finest, padding } = readingOf(weights, joint);
   const reading = emitAnchoredQueries(e.at("queries"), queries, {
     weights,
     readers,
@@ -67,20 +63,9 @@ function emitAnchoredScores(
     return emitRunScores(at, cache, reading[index]!, { heads: weights.heads, latent: weights.keys, finest });
   });
   const sum = e.node("Add", "Add", parts);
-  return emitByHead(e, sum, weights, anchors);
-}
-
-/** Scores of the padded cache, `[B * groups * N, slots, H / groups]`, without those of empty slots. */
-function emitByHead(e: Emitter, scores: string, { heads, keys }: AttentionWeights, anchors: Anchors): string {
-  const inGroup = heads / keys.heads;
-  const shape = [anchors.batch(), e.graph.int64([keys.heads, -1, inGroup])];
-  const dims = e.node("Concat", "slots/shape/Concat", shape, { attributes: { axis: 0 } });
-  const bySlot = e.node("Reshape", "slots/Reshape", [scores, dims]);
-  const real = e.node("Slice", "slots/Slice", [
-    bySlot,
-    e.graph.int64([0]),
-    anchors.total(),
-    e.graph.int64([2]),
-  ]);
+  const bySlot = emitBySlot(e, sum, weights, anchors);
+  // The cache was padded; its empty slots are cut off.
+  const range = [e.graph.int64([0]), anchors.total(), e.graph.int64([2])];
+  const real = e.node("Slice", "slots/Slice", [bySlot, ...range]);
   return e.transpose("heads/Transpose", real, [0, 1, 3, 2]);
 }

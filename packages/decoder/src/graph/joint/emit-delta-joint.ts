@@ -7,12 +7,12 @@ import { emitSoftmax } from "../emit-scored.js";
 import { emitSoftCap } from "../emit-soft-cap.js";
 import type { Emitter } from "../emitter.js";
 import type { Positions } from "../positions.js";
-import { chunkLevels, paddingOf } from "./chunk-levels.js";
+import { readingOf } from "./chunk-levels.js";
 import { emitAnchoredQueries } from "./emit-anchored-queries.js";
 import { emitChoice } from "./emit-choice.js";
 import { emitExpandedStep, emitExpandedText } from "./emit-expanded-joint.js";
 import type { JointReaders } from "./emit-readers.js";
-import { emitRunScores } from "./emit-run-scores.js";
+import { emitBySlot, emitHeadOutputs, emitRunScores } from "./emit-run-scores.js";
 import { jointShape } from "./joint-shape.js";
 import { lateRotations, textRotations } from "./late-rotations.js";
 import { readsAnchored } from "./reads-anchored.js";
@@ -74,9 +74,7 @@ function emitAnchoredStep(
   const scores = softCap === undefined ? raw : emitSoftCap(e.at("scores"), raw, softCap);
   const shares = emitSoftmax(e.at("softmax"), scores, heads, latent.heads, bias);
   const average = emitShared(e.at("average"), shares, rows, positions);
-  const byHead = e.reshape("average/Reshape", average, [0, heads, 1, latent.size]);
-  const outputs = e.node("MatMul", "output/MatMul", [byHead, readers.heads]);
-  return e.reshape("output/Reshape", outputs, [0, 1, -1]);
+  return emitHeadOutputs(e, average, weights, readers);
 }
 
 /** Scores of cached latents, `[B, groups, H / groups, P]`. */
@@ -88,17 +86,12 @@ function emitPastScores(
 ): string {
   const at = e.at("scores/past");
   const anchors = positions.anchors!;
-  const levels = weights.rope === undefined ? [] : chunkLevels(joint.chunks);
-  const finest = levels.at(-1)?.grid;
-  const padding = finest === undefined ? 1 : paddingOf(levels);
+  const { levels, finest, padding } = readingOf(weights, joint);
   const options = { weights, readers, anchors, levels, padding, parts: ["latent"] as const };
   const [reading] = emitAnchoredQueries(at.at("queries"), queries, options);
   const latent = jointShape(weights);
-  const inGroup = weights.heads / latent.heads;
   const scores = emitRunScores(at, past, reading!, { heads: weights.heads, latent, finest });
-  const slots = [anchors.batch(), at.graph.int64([latent.heads, -1, inGroup])];
-  const dims = at.node("Concat", "slots/shape/Concat", slots, { attributes: { axis: 0 } });
-  const bySlot = at.node("Reshape", "slots/Reshape", [scores, dims]);
+  const bySlot = emitBySlot(at, scores, weights, anchors);
   return at.transpose("heads/Transpose", bySlot, [0, 1, 3, 2]);
 }
 

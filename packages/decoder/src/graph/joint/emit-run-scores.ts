@@ -1,5 +1,8 @@
-import type { CacheShape } from "../../model/decoder-weights.js";
+import type { AttentionWeights, CacheShape } from "../../model/decoder-weights.js";
 import type { Emitter } from "../emitter.js";
+import type { Anchors } from "./anchors.js";
+import type { JointReaders } from "./emit-readers.js";
+import { jointShape } from "./joint-shape.js";
 
 export declare namespace emitRunScores {
   interface Options {
@@ -31,4 +34,28 @@ export function emitRunScores(
   const runs = e.reshape("runs/Reshape", cache, [-1, finest, latent.size]);
   const byRun = e.reshape("queries/Reshape", queries, [-1, inGroup, latent.size]);
   return e.node("MatMul", "MatMul", [runs, e.transpose("queries/Transpose", byRun, [0, 2, 1])]);
+}
+
+/** The same by slot: `[B, groups, P, H / groups]`. */
+export function emitBySlot(
+  e: Emitter,
+  scores: string,
+  { heads, keys }: Pick<AttentionWeights, "heads" | "keys">,
+  anchors: Anchors,
+): string {
+  const shape = [anchors.batch(), e.graph.int64([keys.heads, -1, heads / keys.heads])];
+  const dims = e.node("Concat", "slots/shape/Concat", shape, { attributes: { axis: 0 } });
+  return e.node("Reshape", "slots/Reshape", [scores, dims]);
+}
+
+/** What each head gives of averaged latents `[B, groups, H / groups, r]`: `[B, 1, H * n]`. */
+export function emitHeadOutputs(
+  e: Emitter,
+  average: string,
+  weights: AttentionWeights,
+  readers: JointReaders,
+): string {
+  const byHead = e.reshape("average/Reshape", average, [0, weights.heads, 1, jointShape(weights).size]);
+  const outputs = e.node("MatMul", "output/MatMul", [byHead, readers.heads]);
+  return e.reshape("output/Reshape", outputs, [0, 1, -1]);
 }
