@@ -106,6 +106,37 @@ describe("generateBatch", () => {
     });
   });
 
+  it("goes on with short prompts where a long one has used up all slots of anchored latents", async () => {
+    const model = await exportModel(await openFamily("llama"), {
+      form: "delta",
+      maxPositions: 24,
+      fold: byFrequency,
+    });
+    const { ids } = readReference("llama").sequences[0]!;
+    const prompts = [ids.slice(0, 20), ids.slice(0, 3)];
+    await withModel(model, async (session) => {
+      const lm = createCausalLM(session, { maxPositions: 24 });
+      const drawn: number[][] = [[], []];
+      const reasons: string[] = [];
+      for await (const event of generateBatch(lm, prompts, { maxNewTokens: 18 })) {
+        if ("token" in event) drawn[event.sequence]!.push(event.token);
+        else reasons[event.sequence] = event.finishReason;
+      }
+      expect(reasons).toEqual(["max-positions", "max-new-tokens"]);
+      for (const [index, prompt] of prompts.entries()) {
+        const alone: number[] = [];
+        for await (const token of generate(lm, prompt, { maxNewTokens: 18 })) alone.push(token);
+        expect(drawn[index]).toEqual(alone);
+      }
+      const batch = lm.createBatch({ size: 2 });
+      await batch.prefill([ids.slice(0, 23), ids.slice(0, 3)]);
+      batch.keep([1]);
+      expect(batch.room).toBe(1);
+      await batch.decode([5]);
+      await expect(batch.decode([5])).rejects.toMatchObject({ code: "too-many-positions" });
+    });
+  });
+
   it("saves and loads the cache of a delta decoder", async () => {
     const fold = { form: "delta", maxPositions: 200, fold: byFrequency } as const;
     const model = await exportModel(await openFamily("llama"), fold);

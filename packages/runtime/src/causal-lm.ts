@@ -160,8 +160,12 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
             ...shared,
             cache: createDeltaCache(cacheLayout, { sequences: size }),
             vocabularySize: vocabularySize ?? Number.POSITIVE_INFINITY,
+            countsSlots: cacheLayout.indexInputs.includes("past_length"),
           })
-        : createSeparateBatch(Array.from({ length: size }, () => createStateAt((index) => index)));
+        : createSeparateBatch(
+            Array.from({ length: size }, () => createStateAt((index) => index)),
+            maxPositions,
+          );
     },
     async forward(ids) {
       const state = createStateAt((index) => index, createCache(Math.max(ids.length, 1)));

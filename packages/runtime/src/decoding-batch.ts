@@ -12,6 +12,11 @@ export interface DecodingBatch {
   /** Bytes of their cache. */
   readonly cacheBytes: number;
   /**
+   * Tokens that there is still room for behind every sequence. Where keys are turned by their slots, padding takes room, too:
+   * the longest prompt counts for all, also after its sequence has ended.
+   */
+  readonly room: number;
+  /**
    * Reads a prompt for each sequence and returns the logits `[B, vocabulary]` of their last tokens. Once, before anything
    * is decoded.
    *
@@ -36,6 +41,8 @@ export declare namespace createDecodingBatch {
     readonly size: number;
     readonly maxPositions: number;
     readonly vocabularySize: number;
+    /** Whether keys are turned by their slots, for which there are as many rotations as positions. */
+    readonly countsSlots: boolean;
     /** Tokens that are run at a time, over all sequences. */
     readonly prefillChunk: number;
   }
@@ -76,6 +83,10 @@ class PaddedBatch implements DecodingBatch {
     return this.#cache.current?.bytes ?? 0;
   }
 
+  get room(): number {
+    return this.#options.maxPositions - this.#used();
+  }
+
   prefill(prompts: readonly ArrayLike<number>[]): Promise<Logits> {
     return this.#exclusively(prompts, async (cache) => {
       if (cache.length > 0) throw refusedByBatch("expected prefill before anything is decoded, found tokens");
@@ -107,6 +118,13 @@ class PaddedBatch implements DecodingBatch {
     this.#cache.dispose();
   }
 
+  /** Positions that are used up, of the longest sequence or of all slots. */
+  #used(): number {
+    const length = this.#cache.current?.length ?? 0;
+    if (length === 0) return 0;
+    return this.#options.countsSlots ? length : length - Math.min(...this.#starts);
+  }
+
   /** Runs tokens `[B, S]`. */
   async #run(cache: DeltaCache, ids: readonly number[]): Promise<Logits> {
     const sequences = this.size;
@@ -131,6 +149,7 @@ class PaddedBatch implements DecodingBatch {
       const before = length === 0 ? 0 : length - this.#starts[index]!;
       checkPositions("DecodingBatch", before + ids.length, maxPositions);
     }
+    if (length > 0) checkPositions("DecodingBatch", this.#used() + 1, maxPositions);
     return this.#cache.use(work);
   }
 }

@@ -14,7 +14,8 @@ export type BatchEvent =
 /** A sequence that goes on. */
 interface Active {
   readonly sequence: number;
-  readonly promptLength: number;
+  /** Its prompt, and what has been drawn behind it. */
+  readonly tokens: number[];
   readonly random: ReturnType<typeof createRandom>;
 }
 
@@ -42,16 +43,16 @@ export async function* generateBatch(
   checkCount(maxNewTokens);
   if (prompts.length === 0) return;
   const stops = new Set(stopTokens);
-  const batch = model.createBatch({ size: prompts.length });
-  let active: readonly Active[] = prompts.map(({ length }, sequence) => ({
+  let batch = model.createBatch({ size: prompts.length });
+  let active: readonly Active[] = prompts.map((prompt, sequence) => ({
     sequence,
-    promptLength: length,
+    tokens: Array.from(prompt),
     random: createRandom(seed + sequence),
   }));
-  const endOf = ({ promptLength }: Active, token: number, count: number): FinishReason | undefined => {
+  const endOf = ({ tokens }: Active, token: number, count: number): FinishReason | undefined => {
     if (stops.has(token)) return "stop-token";
     if (count === maxNewTokens) return "max-new-tokens";
-    return promptLength + count > model.maxPositions ? "max-positions" : undefined;
+    return tokens.length > model.maxPositions ? "max-positions" : undefined;
   };
   try {
     throwIfAborted(signal);
@@ -64,16 +65,24 @@ export async function* generateBatch(
       const going: number[] = [];
       for (const [row, one] of active.entries()) {
         const token = drawn[row]!;
+        one.tokens.push(token);
         const finishReason = endOf(one, token, count);
         if (finishReason !== "stop-token") yield { sequence: one.sequence, token };
         if (finishReason === undefined) going.push(row);
         else yield { sequence: one.sequence, finishReason };
       }
       if (going.length === 0) return;
-      if (going.length < active.length) batch.keep(going);
       active = going.map((row) => active[row]!);
       throwIfAborted(signal);
-      logits = await batch.decode(going.map((row) => drawn[row]!));
+      if (batch.room > 0) {
+        if (going.length < batch.size) batch.keep(going);
+        logits = await batch.decode(going.map((row) => drawn[row]!));
+      } else {
+        // Padding has used up the room, while these still have positions: they go on without it.
+        batch.dispose();
+        batch = model.createBatch({ size: active.length });
+        logits = await batch.prefill(active.map(({ tokens }) => tokens));
+      }
     }
   } finally {
     batch.dispose();

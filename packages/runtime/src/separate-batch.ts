@@ -4,7 +4,7 @@ import type { DecodingState } from "./decoding-state.js";
 import type { Logits } from "./logits.js";
 
 /** A batch of a graph that takes one sequence at a time: correct, and no faster than one after the other. */
-export function createSeparateBatch(initial: readonly DecodingState[]): DecodingBatch {
+export function createSeparateBatch(initial: readonly DecodingState[], maxPositions: number): DecodingBatch {
   let states = initial;
   const each = async (
     tokens: readonly ArrayLike<number>[],
@@ -21,6 +21,9 @@ export function createSeparateBatch(initial: readonly DecodingState[]): Decoding
     },
     get cacheBytes() {
       return states.reduce((sum, { cacheBytes }) => sum + cacheBytes, 0);
+    },
+    get room() {
+      return maxPositions - Math.max(...states.map(({ length }) => length));
     },
     prefill: (prompts) => each(prompts, (state, ids) => state.prefill(ids)),
     decode: (ids) =>
