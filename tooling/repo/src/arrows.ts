@@ -55,10 +55,11 @@ export const folderArrows: Readonly<Record<string, Readonly<Record<string, reado
   converter: {
     graph: [],
     products: [],
+    quantisation: [],
     methods: ["graph"],
     plan: ["graph", "methods"],
     journal: ["methods"],
-    fold: ["graph", "journal", "methods", "plan"],
+    fold: ["graph", "journal", "methods", "plan", "quantisation"],
     budgets: ["fold", "graph", "methods", "plan"],
     output: ["fold", "plan"],
     node: ["budgets", "fold", "journal", "methods", "output", "plan"],

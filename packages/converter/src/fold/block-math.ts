@@ -1,10 +1,10 @@
 import type { AttentionWeights, Linear } from "@kvfold/decoder";
 import { type MatrixProducts, plainProducts } from "@kvfold/linalg";
 import type { Method } from "../methods/method.js";
+import { type QuantiseInput, quantiseLinear } from "../quantisation/quantise-linear.js";
 import { type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold-layer.js";
 import { type NarrowOutput, narrowOutput, widenOutput } from "./head-directions.js";
 import { layerSavings } from "./layer-savings.js";
-import { type QuantiseInput, quantiseLinear } from "./quantise-linear.js";
 import { type RefitInputsInput, type RefitLinearInput, refitInputs, refitLinear } from "./refit.js";
 
 /** The linear algebra of a fold, block by block: pure functions of plain data, which any thread can run. */

@@ -1,6 +1,13 @@
 import type { Arrangement, BlockWeights, Linear } from "@kvfold/decoder";
 import { REFIT } from "../graph/regression.js";
 import {
+  groupsOfInputs,
+  type InputGroup,
+  joinGroups,
+  linearOfGroup,
+  momentsOfGroup,
+} from "../quantisation/groups-of-inputs.js";
+import {
   addAttention,
   addAttentionAndRefitMlpInputs,
   addMlp,
@@ -66,30 +73,36 @@ function rounding(step: Step, part: Part): Step {
   const solve: Solve = async (block, input) => {
     const [first] = part.linears(block.weights);
     // The solve overwrites its sums.
-    const gram = gramOf(input, first!.inputs);
-    return round(await step.solve!(block, input), part, gram, input);
+    const groups = groupsOf(input, first!.inputs);
+    return round(await step.solve!(block, input), part, groups, input);
   };
   return { ...step, name: `${step.name} in four bits`, solve };
 }
 
-/** Second moments of the inputs; an offset that is fitted as an input comes last and is left out. */
-function gramOf({ sums }: SolveInput, inputs: number): Float64Array {
+/** Inputs that are rounded together, and their second moments. */
+interface MeasuredGroup {
+  readonly group: InputGroup;
+  readonly gram: Float64Array;
+}
+
+/** An offset that is fitted as an input comes last and is left out. */
+function groupsOf({ sums }: SolveInput, inputs: number): readonly MeasuredGroup[] {
   const { gram, width } = sums.moments[REFIT]!;
-  if (width === inputs) return gram.slice();
-  const part = new Float64Array(inputs * inputs);
-  for (let row = 0; row < inputs; row++)
-    part.set(gram.subarray(row * width, row * width + inputs), row * inputs);
-  return part;
+  return groupsOfInputs(inputs).map((group) => ({ group, gram: momentsOfGroup(gram, width, group) }));
 }
 
 async function round(
   block: FoldedBlock,
   { linears, replace }: Part,
-  gram: Float64Array,
+  groups: readonly MeasuredGroup[],
   { math }: SolveInput,
 ): Promise<FoldedBlock> {
   const rounded: Linear[] = [];
-  for (const linear of linears(block.weights))
-    rounded.push(await math.run("quantiseLinear", { linear, gram }));
+  for (const linear of linears(block.weights)) {
+    const parts: Linear[] = [];
+    for (const { group, gram } of groups)
+      parts.push(await math.run("quantiseLinear", { linear: linearOfGroup(linear, group), gram }));
+    rounded.push(joinGroups(linear, parts));
+  }
   return { ...block, weights: replace(block.weights, rounded) };
 }

@@ -2,7 +2,8 @@ import { type Linear, nearestCode, quantiseRows } from "@kvfold/decoder";
 import { plainProducts } from "@kvfold/linalg";
 import { gaussians } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
-import { fallingOrder, quantiseLinear, roundInTurn } from "./quantise-linear.js";
+import { quantiseLinear } from "./quantise-linear.js";
+import { fallingOrder, roundInTurn } from "./round-in-turn.js";
 
 const transposed = (values: ArrayLike<number>, rows: number, columns: number) =>
   Float32Array.from(
