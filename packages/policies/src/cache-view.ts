@@ -2,6 +2,8 @@
 export interface HeadView {
   /** `T`. */
   readonly tokens: number;
+  /** `G`: query heads that read this head. */
+  readonly queryHeads: number;
   /** `[T, keySize]`, as the model caches them: rotated in most models. A joint latent stands for both keys and values. */
   readonly keys: Float32Array;
   /** `[T, valueSize]`. */
@@ -23,8 +25,6 @@ export interface LayerView {
   readonly layer: number;
   readonly layers: number;
   readonly heads: readonly HeadView[];
-  /** `G`: query heads that read each head. */
-  readonly queryHeads: number;
   /** Tokens that the model has read so far, those included that were dropped. */
   readonly seen: number;
   /**
