@@ -2,6 +2,8 @@
 export interface HeadView {
   /** `T`. */
   readonly tokens: number;
+  /** `G`: query heads that read this head. */
+  readonly queryHeads: number;
   /** `[T, keySize]`, as the model caches them: rotated in most models. A joint latent stands for both keys and values. */
   readonly keys: Float32Array;
   /** `[T, valueSize]`. */
@@ -23,8 +25,6 @@ export interface LayerView {
   readonly layer: number;
   readonly layers: number;
   readonly heads: readonly HeadView[];
-  /** `G`: query heads that read each head. */
-  readonly queryHeads: number;
   /** Tokens that the model has read so far, those included that were dropped. */
   readonly seen: number;
   /**
@@ -32,4 +32,10 @@ export interface LayerView {
    * stand in order, and those behind the last whole run stay.
    */
   readonly run: number;
+  /** What products of queries and keys are multiplied by; `1 / sqrt(keySize)` where it is absent. */
+  readonly scale?: number | undefined;
+  /** Radians per token of the rotary pairs, half-split; absent where a model does not say or does not rotate. */
+  readonly inverseFrequencies?: Float64Array | undefined;
+  /** Token ids by position, where they are known. */
+  readonly ids?: ArrayLike<number> | undefined;
 }

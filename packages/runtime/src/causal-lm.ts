@@ -1,4 +1,6 @@
+import { checkPolicies, type Policy, type PolicyNeeds, parsePolicies } from "@kvfold/policies";
 import type { ByteSource } from "@kvfold/safetensors";
+import { checkNeeds, needsOf } from "./apply-policies.js";
 import { type CacheKind, type CacheLayout, readCacheLayout } from "./cache-layout.js";
 import { planDecoderInputs } from "./decoder-inputs.js";
 import { createDecodingBatch, type DecodingBatch } from "./decoding-batch.js";
@@ -7,6 +9,7 @@ import { createDeltaCache } from "./delta-cache.js";
 import { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";
 import type { Logits } from "./logits.js";
 import type { Session } from "./port.js";
+import { createRaggedCache } from "./ragged-cache.js";
 import { RuntimeError } from "./runtime-error.js";
 import { unpackCache } from "./saved-cache.js";
 import { createSeparateBatch } from "./separate-batch.js";
@@ -23,7 +26,9 @@ export interface CausalLM {
   /**
    * An empty sequence to decode, whose tokens stand at `firstPosition` and after it.
    *
-   * @throws {RuntimeError} `invalid-argument` for a first position other than 0 that the graph cannot be told.
+   * @throws {RuntimeError} `invalid-argument` for a first position other than 0 that the graph cannot be told, and for policies
+   *   on another graph than a policy graph.
+   * @throws {PolicyError} for policies that are unknown or do not go together.
    */
   createState(options?: CausalLM.StateOptions): DecodingState;
   /**
@@ -59,6 +64,13 @@ export declare namespace CausalLM {
   interface StateOptions {
     /** Position of the sequence's first token, 0 unless given. */
     readonly firstPosition?: number | undefined;
+    /**
+     * What drops or merges tokens of the cache, one after the other: policies, or their names as `parsePolicies` reads them.
+     * The model must be loaded from its policy graph.
+     */
+    readonly cache?: readonly (Policy | string)[] | undefined;
+    /** What `compress` may look at later, beside what these policies do. */
+    readonly observe?: PolicyNeeds | undefined;
   }
   interface BatchOptions {
     /** Sequences, 1 or more. */
@@ -107,6 +119,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
   const { memory } = session;
   const createCache = (capacity: number): KvCache => {
     if (cacheKind === "delta") return createDeltaCache(cacheLayout);
+    if (cacheKind === "ragged") return createRaggedCache(cacheLayout);
     return cacheKind === "in-place"
       ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions, memory })
       : createGrowingCache(cacheLayout, { memory });
@@ -116,6 +129,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     positionOf: (index: number) => number,
     cache = createCache(initialCapacity),
     tokens: readonly number[] = [],
+    policies: Pick<createDecodingState.Options, "policies" | "observe"> = {},
   ): DecodingState =>
     createDecodingState({
       session,
@@ -127,15 +141,22 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
       maxPositions,
       vocabularySize: vocabularySize ?? Number.POSITIVE_INFINITY,
       prefillChunk,
+      ...policies,
     });
   return {
     cacheLayout,
     cacheKind,
     vocabularySize,
     maxPositions,
-    createState({ firstPosition = 0 } = {}) {
+    createState({ firstPosition = 0, cache: wanted = [], observe } = {}) {
       checkFirstPosition(firstPosition, takesPositions);
-      return createStateAt((index) => firstPosition + index);
+      const policies = wanted.flatMap((policy) =>
+        typeof policy === "string" ? parsePolicies(policy) : [policy],
+      );
+      checkPolicies(policies);
+      if (policies.length > 0 || observe !== undefined)
+        checkNeeds(needsOf([...policies, { name: "observe", action: "drop", needs: observe ?? {} }]), cacheLayout.ragged);
+      return createStateAt((index) => firstPosition + index, createCache(initialCapacity), [], { policies, observe });
     },
     async loadState(source, model) {
       if (memory !== undefined && cacheKind !== "delta")
@@ -203,7 +224,7 @@ function chooseCache(
   { writesInPlace }: Session,
   { kind }: CacheLayout,
 ): CacheKind {
-  if (kind === "delta") return kind;
+  if (kind === "delta" || kind === "ragged") return kind;
   if (wanted === "auto") return writesInPlace ? kind : "growing";
   if (wanted === "in-place" && !writesInPlace) {
     throw new RuntimeError(

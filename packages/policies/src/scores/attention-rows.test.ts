@@ -75,7 +75,7 @@ describe("attentionRows", () => {
     [{ heads: 3, rows: 1, width: 2 }, "expected query heads in equal groups over 2 KV heads, found 3"],
     [
       { heads: 2, rows: 4, width: 2 },
-      "expected queries of the last tokens of 3 cached ones, found 4 queries",
+      "expected the queries of the last of 3 cached tokens, found 4 queries that see 0, 1, 2, 3",
     ],
     [{ heads: 2, rows: 1, width: 3 }, "expected queries as wide as keys, 2, found 3"],
   ])("refuses queries that do not fit: %o", (sizes, message) => {
@@ -97,6 +97,17 @@ describe("storedAttention", () => {
       { head: 0, query: 0, row: [1] },
       { head: 0, query: 1, row: [0.5, 0.5] },
     ]);
+  });
+
+  it("stops where a query sees no further, also when tokens of the window have gone", () => {
+    const weights = Float32Array.of(1, 0, 0.5, 0.5);
+    const places = { past: 1, visible: [1, 2] };
+    const stored = storedAttention({ weights, kvHeads: 1, heads: 1, queries: 2, tokens: 2, places });
+    expect(collect(stored).map(({ row }) => row)).toEqual([[1], [0.5, 0.5]]);
+    const beyond = { past: 1, visible: [2, 3] };
+    expect(() => storedAttention({ weights, kvHeads: 1, heads: 1, queries: 2, tokens: 2, places: beyond })).toThrow(
+      "expected the queries of the last of 2 cached tokens, found 2 queries that see 2, 3",
+    );
   });
 
   it("refuses weights of another shape", () => {

@@ -1,11 +1,25 @@
 import { PolicyError } from "../policy-error.js";
 import { type HeadRows, requireCounts, requireQueries, rowsOfHead } from "./head-rows.js";
 
+/** Where the tokens of `W` queries stand among the cached ones, which lie in the order of their positions. */
+export interface QueryPlaces {
+  /** Cached tokens before that of the first query. */
+  readonly past: number;
+  /** `[W]`: cached tokens that each query sees, its own included where it is cached. */
+  readonly visible: ArrayLike<number>;
+}
+
+/** The places of the queries of the last tokens, all of which are cached. */
+export const lastPlaces = (tokens: number, queries: number): QueryPlaces => ({
+  past: tokens - queries,
+  visible: Int32Array.from({ length: queries }, (_, query) => tokens - queries + query + 1),
+});
+
 /**
- * @param row - `[t + 1]`: attention weights of the keys up to that of the query's own token `t`. The array may be used again
+ * @param row - Attention weights of the tokens that the query sees, the first ones of the cache. The array may be used again
  * after the call.
  * @param head - Query head; it reads KV head `floor(head / (H / Hkv))`.
- * @param query - From 0 to `W - 1`; its token is `T - W + query`.
+ * @param query - From 0 to `W - 1`, the oldest first.
  */
 export type VisitRow = (row: Float32Array, head: number, query: number) => void;
 
@@ -17,8 +31,9 @@ export interface AttentionRows {
   readonly heads: number;
   /** `T` */
   readonly tokens: number;
-  /** `W`, at most `T`. */
+  /** `W` */
   readonly queries: number;
+  readonly places: QueryPlaces;
   /** Shows all rows, head by head, and in each head the queries in order. */
   readonly visit: (visit: VisitRow) => void;
 }
@@ -27,8 +42,10 @@ export declare namespace attentionRows {
   interface Options {
     /** `[Hkv, T, d]`, as they are cached. */
     readonly keys: HeadRows;
-    /** `[H, W, d]`: the queries of the last `W` of these tokens, as they meet the keys. `Hkv` divides `H`. */
+    /** `[H, W, d]`: queries, as they meet the keys. `Hkv` divides `H`. */
     readonly queries: HeadRows;
+    /** Default: the queries are those of the last `W` tokens, all of which are cached. */
+    readonly places?: QueryPlaces | undefined;
     /** What scores are multiplied by. Default `1 / sqrt(d)`; folded heads keep the scale of the unfolded ones. */
     readonly scale?: number | undefined;
   }
@@ -43,23 +60,26 @@ const BLOCK = 4;
  * Numerics: dot products and the sums of a softmax in float64, weights rounded to float32: within 1e-7 of those of the given
  * keys and queries. NaN in a key makes the rows of its head NaN. Each visit costs `H W T d` multiply-adds.
  *
- * @throws {PolicyError} `shape-mismatch` when keys and queries do not fit each other.
+ * @throws {PolicyError} when keys and queries do not fit each other.
  */
 export function attentionRows({
   keys,
   queries,
+  places = lastPlaces(keys.rows, queries.rows),
   scale = 1 / Math.sqrt(keys.width),
 }: attentionRows.Options): AttentionRows {
   requireQueries("attentionRows", keys, queries);
+  requirePlaces("attentionRows", places, keys.rows, queries.rows);
   const { heads, rows } = queries;
   return {
     kvHeads: keys.heads,
     heads,
     tokens: keys.rows,
     queries: rows,
+    places,
     visit: (visit) => {
       const buffers = createBuffers(keys);
-      for (let head = 0; head < heads; head++) visitHead({ keys, queries, scale, buffers, head }, visit);
+      for (let head = 0; head < heads; head++) visitHead({ keys, queries, places, scale, buffers, head }, visit);
     },
   };
 }
@@ -82,24 +102,24 @@ const createBuffers = ({ rows, width }: HeadRows): Buffers => ({
 interface HeadAttention {
   readonly keys: HeadRows;
   readonly queries: HeadRows;
+  readonly places: QueryPlaces;
   readonly scale: number;
   readonly buffers: Buffers;
   readonly head: number;
 }
 
-function visitHead({ keys, queries, scale, buffers, head }: HeadAttention, visit: VisitRow): void {
+function visitHead({ keys, queries, places, scale, buffers, head }: HeadAttention, visit: VisitRow): void {
   const { scores, block, weights } = buffers;
   const { rows: tokens, width } = keys;
-  const past = tokens - queries.rows;
   const ofKeys = rowsOfHead(keys, Math.floor((head * keys.heads) / queries.heads));
   const ofQueries = rowsOfHead(queries, head);
   for (let first = 0; first < queries.rows; first += BLOCK) {
     const end = Math.min(first + BLOCK, queries.rows);
     loadQueries(block, ofQueries.subarray(first * width, end * width), scale);
-    scoreKeys(scores, { keys: ofKeys, block, width, stride: tokens, count: past + end });
+    scoreKeys(scores, { keys: ofKeys, block, width, stride: tokens, count: places.visible[end - 1]! });
     for (let query = first; query < end; query++) {
       const start = (query - first) * tokens;
-      const row = weights.subarray(0, past + query + 1);
+      const row = weights.subarray(0, places.visible[query]!);
       softmax(scores.subarray(start, start + row.length), row);
       visit(row, head, query);
     }
@@ -166,36 +186,62 @@ export declare namespace storedAttention {
     readonly heads: number;
     readonly queries: number;
     readonly tokens: number;
+    /** Default: the queries are those of the last `W` tokens, all of which are cached. */
+    readonly places?: QueryPlaces | undefined;
   }
 }
 
 /**
  * Attention that a decoder has computed, with whatever its model adds to scores: ALiBi, caps, sinks, windows.
  *
- * @throws {PolicyError} `shape-mismatch` when `weights` has another length, when the KV heads do not divide the heads, or when
- * there are more queries than tokens; `invalid-argument` when a size is not a positive integer.
+ * @throws {PolicyError} when `weights` has another length, when the KV heads do not divide the heads, when a size is not a
+ * positive integer, or when the places are not among the tokens.
  */
-export function storedAttention({ weights, ...sizes }: storedAttention.Options): AttentionRows {
+export function storedAttention({
+  weights,
+  places: given,
+  ...sizes
+}: storedAttention.Options): AttentionRows {
   requireStored(weights, sizes);
   const { heads, queries, tokens } = sizes;
+  const places = given ?? lastPlaces(tokens, queries);
+  requirePlaces("storedAttention", places, tokens, queries);
   return {
     ...sizes,
+    places,
     visit: (visit) => {
       for (let row = 0; row < heads * queries; row++) {
         const query = row % queries;
-        const visible = tokens - queries + query + 1;
-        visit(weights.subarray(row * tokens, row * tokens + visible), Math.floor(row / queries), query);
+        const start = row * tokens;
+        const seen = weights.subarray(start, start + places.visible[query]!);
+        visit(seen, Math.floor(row / queries), query);
       }
     },
   };
 }
 
-function requireStored(weights: Float32Array, sizes: Omit<storedAttention.Options, "weights">): void {
-  requireCounts("storedAttention", { ...sizes });
-  const { kvHeads, heads, queries, tokens } = sizes;
-  if (weights.length === heads * queries * tokens && heads % kvHeads === 0 && queries <= tokens) return;
+function requireStored(
+  weights: Float32Array,
+  { kvHeads, heads, queries, tokens }: Omit<storedAttention.Options, "weights" | "places">,
+): void {
+  requireCounts("storedAttention", { kvHeads, heads, queries, tokens });
+  if (weights.length === heads * queries * tokens && heads % kvHeads === 0) return;
   throw new PolicyError(
-    "shape-mismatch",
-    `storedAttention: expected weights of ${heads} heads in equal groups over ${kvHeads} KV heads, ${queries} queries and at least as many tokens (${tokens}), found ${weights.length} numbers`,
+    `storedAttention: expected weights of ${heads} heads in equal groups over ${kvHeads} KV heads, ${queries} queries and ${tokens} tokens, found ${weights.length} numbers`,
+  );
+}
+
+/** Queries see no fewer tokens than those before the first of them, and later ones no fewer than earlier ones. */
+function requirePlaces(
+  caller: string,
+  { past, visible }: QueryPlaces,
+  tokens: number,
+  queries: number,
+): void {
+  const counts = [0, past, ...Array.from(visible), tokens];
+  const isRising = counts.slice(1).every((count, index) => count >= counts[index]!);
+  if (isRising && visible.length === queries) return;
+  throw new PolicyError(
+    `${caller}: expected the queries of the last of ${tokens} cached tokens, found ${queries} queries that see ${Array.from(visible).join(", ")}`,
   );
 }

@@ -1,6 +1,6 @@
 import { PolicyError } from "../policy-error.js";
 import { requireCounts } from "./head-rows.js";
-import { highestPlaces } from "./kept.js";
+import { bestIndices } from "./best-indices.js";
 
 /** What the scores of a chunk's tokens come to. */
 export type ChunkScore = (scores: Float32Array) => number;
@@ -21,7 +21,7 @@ export const maxOfChunk: ChunkScore = (scores) =>
  *
  * @param scores - `[T]`; slot 0 begins a chunk. A last chunk may be shorter.
  * @returns `[ceil(T / chunk)]`; higher stays.
- * @throws {PolicyError} `invalid-argument` when `chunk` is not a positive integer.
+ * @throws {PolicyError} when `chunk` is not a positive integer.
  * @example
  * ```ts
  * import { chunkScores, maxOfChunk } from "@kvfold/policies";
@@ -53,13 +53,13 @@ export declare namespace highestChunks {
 }
 
 /**
- * The tokens of the best chunks that fit into `count`. The last chunk stays always, since it may still grow; so up to
- * `chunk - 1` tokens fewer than `count` are kept, and more than `count` only where the last chunk alone is larger.
+ * The tokens of the best whole chunks that fit into `count`. Tokens behind the last whole chunk stay, since theirs still
+ * grows, and count; so up to `chunk - 1` tokens fewer than `count` are kept, and more only where these alone are more.
  *
  * Numerics: comparisons of float32 scores; of equal chunks the earlier stay.
  *
  * @returns Slots that stay, ascending.
- * @throws {PolicyError} `invalid-argument` when `chunk` is not a positive integer, or `count` is not between 0 and `T`.
+ * @throws {PolicyError} when `chunk` is not a positive integer, or `count` is not between 0 and `T`.
  * @example
  * ```ts
  * import { highestChunks } from "@kvfold/policies";
@@ -69,23 +69,19 @@ export declare namespace highestChunks {
  */
 export function highestChunks({ scores, chunk, count, score }: highestChunks.Options): Int32Array {
   requireTokens(scores.length, count);
-  const ofChunks = chunkScores(scores, chunk, score);
-  if (ofChunks.length === 0) return new Int32Array(0);
-  const lastStart = (ofChunks.length - 1) * chunk;
-  const room = Math.max(0, Math.floor((count - (scores.length - lastStart)) / chunk));
-  const best = highestPlaces(ofChunks.subarray(0, -1), Math.min(room, ofChunks.length - 1));
-  const starts = [...Array.from(best, (index) => index * chunk), lastStart];
-  return Int32Array.from(
-    starts.flatMap((start) =>
-      Array.from({ length: Math.min(chunk, scores.length - start) }, (_, offset) => start + offset),
-    ),
-  );
+  const whole = scores.length - (scores.length % chunk);
+  const ofChunks = chunkScores(scores.subarray(0, whole), chunk, score);
+  const best = bestIndices(ofChunks, Math.floor((count - (scores.length - whole)) / chunk));
+  const kept = new Int32Array(best.length * chunk + scores.length - whole);
+  for (const [index, start] of [...best].entries()) {
+    for (let offset = 0; offset < chunk; offset++) kept[index * chunk + offset] = start * chunk + offset;
+  }
+  for (let slot = whole; slot < scores.length; slot++) kept[best.length * chunk + slot - whole] = slot;
+  return kept;
 }
 
 function requireTokens(tokens: number, count: number): void {
   if (Number.isInteger(count) && count >= 0 && count <= tokens) return;
-  throw new PolicyError(
-    "invalid-argument",
-    `highestChunks: expected a count of 0 to ${tokens} tokens, found ${count}`,
+  throw new PolicyError(`highestChunks: expected a count of 0 to ${tokens} tokens, found ${count}`,
   );
 }

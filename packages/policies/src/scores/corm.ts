@@ -18,11 +18,13 @@ export const NEVER_IMPORTANT = -1;
  *
  * @param lastImportant - `[T]`, of one KV head, changed in place: the last step at which each token was important.
  * @param row - `[t]`, the attention of one query; `t` is at most `T`.
- * @param step - Counts queries; never falls.
+ * @param step - Counts queries, in any order.
  */
 export function noteImportance(lastImportant: Int32Array, row: Float32Array, step: number): void {
   const share = (1 - 1e-6) / row.length;
-  for (let token = 0; token < row.length; token++) if (row[token]! >= share) lastImportant[token] = step;
+  for (let token = 0; token < row.length; token++) {
+    if (row[token]! >= share && lastImportant[token]! < step) lastImportant[token] = step;
+  }
 }
 
 export declare namespace cormKept {

@@ -42,7 +42,7 @@ export declare namespace decoQuantise {
  * directions that the data does not have cost nothing. A zero matrix comes back as zeros. It does not always help: at 2 bits, or
  * without outliers, plain rows may be nearer.
  *
- * @throws {PolicyError} `shape-mismatch` when `block` does not divide `width`, or `width` the data; `invalid-argument` when
+ * @throws {PolicyError} when `block` does not divide `width`, or `width` the data, or when
  * `bits` is not 2 to 8.
  */
 export function decoQuantise({ data, width, bits = 4, block = 16 }: decoQuantise.Options): DecoQuantised {
@@ -89,7 +89,7 @@ export function decoDequantise(quantised: DecoQuantised): Float32Array {
  *
  * Numerics: to the nearest, within half a scale; a zero row has scale 0.
  *
- * @throws {PolicyError} `invalid-argument` when `bits` is not 2 to 8.
+ * @throws {PolicyError} when `bits` is not 2 to 8.
  */
 export function quantiseRows({ data, width, bits = 4 }: Omit<decoQuantise.Options, "block">): QuantisedRows {
   requireBits(bits);
@@ -114,13 +114,11 @@ export function dequantiseRows({ codes, scales }: QuantisedRows): Float32Array {
 function requireBlocks(data: Float32Array, width: number, block: number): void {
   requireCounts("decoQuantise", { width, block });
   if (width % block === 0 && data.length > 0 && data.length % width === 0) return;
-  throw new PolicyError(
-    "shape-mismatch",
-    `decoQuantise: expected rows of ${width} channels in blocks of ${block}, found ${data.length} numbers; take a block that divides the width`,
+  throw new PolicyError(`decoQuantise: expected rows of ${width} channels in blocks of ${block}, found ${data.length} numbers; take a block that divides the width`,
   );
 }
 
 function requireBits(bits: number): void {
   if (Number.isInteger(bits) && bits >= 2 && bits <= 8) return;
-  throw new PolicyError("invalid-argument", `quantiseRows: expected 2 to 8 bits, found ${bits}`);
+  throw new PolicyError(`quantiseRows: expected 2 to 8 bits, found ${bits}`);
 }

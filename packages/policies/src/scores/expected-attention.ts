@@ -31,7 +31,7 @@ export declare namespace expectedAttentionScores {
  * Numerics: float64, rounded once. Costs `H T d² / 2` multiply-adds: at `d` = 64 as much as 32 queries of a window.
  *
  * @returns `[Hkv, T]`; higher stays.
- * @throws {PolicyError} `shape-mismatch` when keys, values and moments do not fit; `invalid-argument` when there are no
+ * @throws {PolicyError} when keys, values and moments do not fit, or when there are no
  * tokens beside the sinks.
  */
 export function expectedAttentionScores(options: expectedAttentionScores.Options): Float32Array {
@@ -106,14 +106,10 @@ function softmaxInPlace(scores: Float64Array): void {
 function requireFit({ keys, values, moments, sinks = 4 }: expectedAttentionScores.Options): void {
   requireValues("expectedAttentionScores", keys, values);
   if (moments.width !== keys.width || moments.heads % keys.heads !== 0) {
-    throw new PolicyError(
-      "shape-mismatch",
-      `expectedAttentionScores: expected moments of query heads of width ${keys.width} in equal groups over ${keys.heads} KV heads, found ${moments.heads} of width ${moments.width}`,
+    throw new PolicyError(`expectedAttentionScores: expected moments of query heads of width ${keys.width} in equal groups over ${keys.heads} KV heads, found ${moments.heads} of width ${moments.width}`,
     );
   }
   if (keys.rows > sinks) return;
-  throw new PolicyError(
-    "invalid-argument",
-    `expectedAttentionScores: expected more tokens than the ${sinks} sinks, found ${keys.rows}`,
+  throw new PolicyError(`expectedAttentionScores: expected more tokens than the ${sinks} sinks, found ${keys.rows}`,
   );
 }

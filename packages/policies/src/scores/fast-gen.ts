@@ -1,7 +1,7 @@
 import { PolicyError } from "../policy-error.js";
 import type { AttentionRows } from "./attention-rows.js";
 import { requireShares } from "./head-rows.js";
-import { highestPlaces } from "./kept.js";
+import { bestIndices } from "./best-indices.js";
 
 /** What FastGen asks of a token: whether it is special, such as the one that begins a text, punctuation, or other. */
 export type TokenClass = "special" | "punctuation" | "other";
@@ -46,7 +46,7 @@ export declare namespace profileHeads {
  * Numerics: sums in float64. `recover: 1` is met by `full` alone where every weight is positive, up to rounding of the weights.
  *
  * @returns For each KV head.
- * @throws {PolicyError} `shape-mismatch` when there is not a class for each token; `invalid-argument` when a share is none.
+ * @throws {PolicyError} when there is not a class for each token, or when a share is none.
  */
 export function profileHeads(options: profileHeads.Options): readonly HeadProfile[] {
   const { attention, classes, recover = 0.95, frequent = 0.3, local = 0.3, sinks = 4 } = options;
@@ -116,7 +116,7 @@ function mostFrequent(sums: Float64Array, isKept: Uint8Array, count: number): In
     isKept[token] === 1 ? Number.NEGATIVE_INFINITY : sum,
   );
   const others = isKept.length - placesOf(isKept).length;
-  return highestPlaces(scores, Math.min(count, others));
+  return bestIndices(scores, Math.min(count, others));
 }
 
 const placesOf = (isKept: Uint8Array): Int32Array =>
@@ -124,8 +124,6 @@ const placesOf = (isKept: Uint8Array): Int32Array =>
 
 function requireClasses(classes: readonly TokenClass[], tokens: number): void {
   if (classes.length === tokens) return;
-  throw new PolicyError(
-    "shape-mismatch",
-    `profileHeads: expected a class for each of ${tokens} tokens, found ${classes.length}`,
+  throw new PolicyError(`profileHeads: expected a class for each of ${tokens} tokens, found ${classes.length}`,
   );
 }

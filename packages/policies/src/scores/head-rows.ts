@@ -18,81 +18,51 @@ export function rowsOfHead({ data, rows, width }: HeadRows, head: number): Float
   return data.subarray(head * rows * width, (head + 1) * rows * width);
 }
 
-/** The last `count` rows of every head, `[heads, count, width]`: a copy. */
-export function lastRows(vectors: HeadRows, count: number): HeadRows {
-  const { heads, rows, width } = vectors;
-  const data = new Float32Array(heads * count * width);
-  for (let head = 0; head < heads; head++) {
-    data.set(rowsOfHead(vectors, head).subarray((rows - count) * width), head * count * width);
-  }
-  return { data, heads, rows: count, width };
-}
-
-/** @throws {PolicyError} `shape-mismatch` when `data` has not `heads * rows * width` numbers, or a size is no count. */
+/** @throws {PolicyError} when `data` has not `heads * rows * width` numbers, or a size is no count. */
 export function requireHeadRows(caller: string, name: string, vectors: HeadRows): void {
   const { data, heads, rows, width } = vectors;
   requireCounts(caller, { [`${name}.heads`]: heads, [`${name}.rows`]: rows, [`${name}.width`]: width });
   if (data.length === heads * rows * width) return;
-  throw new PolicyError(
-    "shape-mismatch",
-    `${caller}: expected ${name} of ${heads} x ${rows} x ${width} = ${heads * rows * width} numbers, found ${data.length}`,
+  throw new PolicyError(`${caller}: expected ${name} of ${heads} x ${rows} x ${width} = ${heads * rows * width} numbers, found ${data.length}`,
   );
 }
 
-/**
- * Checks keys, and queries of their last tokens.
- *
- * @throws {PolicyError} `shape-mismatch` when the widths differ, when the KV heads do not divide the query heads, or when
- * there are more queries than keys.
- */
+/** @throws {PolicyError} when the widths of keys and queries differ, or the KV heads do not divide the query heads. */
 export function requireQueries(caller: string, keys: HeadRows, queries: HeadRows): void {
   requireHeadRows(caller, "keys", keys);
   requireHeadRows(caller, "queries", queries);
   if (queries.width !== keys.width) {
-    throw new PolicyError(
-      "shape-mismatch",
-      `${caller}: expected queries as wide as keys, ${keys.width}, found ${queries.width}`,
+    throw new PolicyError(`${caller}: expected queries as wide as keys, ${keys.width}, found ${queries.width}`,
     );
   }
-  if (queries.heads % keys.heads !== 0) {
-    throw new PolicyError(
-      "shape-mismatch",
-      `${caller}: expected query heads in equal groups over ${keys.heads} KV heads, found ${queries.heads}`,
-    );
-  }
-  if (queries.rows <= keys.rows) return;
+  if (queries.heads % keys.heads === 0) return;
   throw new PolicyError(
-    "shape-mismatch",
-    `${caller}: expected queries of the last tokens of ${keys.rows} cached ones, found ${queries.rows} queries`,
+    `${caller}: expected query heads in equal groups over ${keys.heads} KV heads, found ${queries.heads}`,
   );
 }
 
-/** @throws {PolicyError} `shape-mismatch` unless keys and values have the same heads and rows. */
+/** @throws {PolicyError} unless keys and values have the same heads and rows. */
 export function requireValues(caller: string, keys: HeadRows, values: HeadRows): void {
   requireHeadRows(caller, "keys", keys);
   requireHeadRows(caller, "values", values);
   if (values.heads === keys.heads && values.rows === keys.rows) return;
-  throw new PolicyError(
-    "shape-mismatch",
-    `${caller}: expected values of ${keys.heads} heads and ${keys.rows} tokens as keys have, found ${values.heads} and ${values.rows}`,
+  throw new PolicyError(`${caller}: expected values of ${keys.heads} heads and ${keys.rows} tokens as keys have, found ${values.heads} and ${values.rows}`,
   );
 }
 
-/** @throws {PolicyError} `invalid-argument` naming the first of `counts` that is not a positive integer. */
+/** @throws {PolicyError} naming the first of `counts` that is not a positive integer. */
 export function requireCounts(caller: string, counts: Readonly<Record<string, number>>): void {
   for (const [name, count] of Object.entries(counts)) {
     if (Number.isInteger(count) && count > 0) continue;
-    throw new PolicyError(
-      "invalid-argument",
-      `${caller}: expected ${name} to be a positive integer, found ${count}`,
+    throw new PolicyError(`${caller}: expected ${name} to be a positive integer, found ${count}`,
     );
   }
 }
 
-/** @throws {PolicyError} `invalid-argument` naming the first of `shares` that is outside `[0, 1]`. */
+/** @throws {PolicyError} naming the first of `shares` that is outside `[0, 1]`. */
 export function requireShares(caller: string, shares: Readonly<Record<string, number>>): void {
   for (const [name, share] of Object.entries(shares)) {
     if (share >= 0 && share <= 1) continue;
-    throw new PolicyError("invalid-argument", `${caller}: expected ${name} between 0 and 1, found ${share}`);
+    throw new PolicyError(`${caller}: expected ${name} between 0 and 1, found ${share}`);
   }
 }

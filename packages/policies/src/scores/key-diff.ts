@@ -13,7 +13,7 @@ import { rowNorms } from "./key-norms.js";
  *
  * @param keys - `[heads, T, d]`, as they are cached.
  * @returns `[heads, T]`; higher stays.
- * @throws {PolicyError} `shape-mismatch` when `keys.data` has another length.
+ * @throws {PolicyError} when `keys.data` has another length.
  */
 export function keyDiffScores(keys: HeadRows): Float32Array {
   requireHeadRows("keyDiffScores", "keys", keys);

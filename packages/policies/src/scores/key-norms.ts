@@ -11,7 +11,7 @@ import { type HeadRows, requireHeadRows } from "./head-rows.js";
  *
  * @param keys - `[heads, T, d]`.
  * @returns `[heads, T]`; higher stays.
- * @throws {PolicyError} `shape-mismatch` when `keys.data` has another length.
+ * @throws {PolicyError} when `keys.data` has another length.
  */
 export function keyNormScores(keys: HeadRows): Float32Array {
   requireHeadRows("keyNormScores", "keys", keys);

@@ -1,5 +1,5 @@
 import { PolicyError } from "../policy-error.js";
-import { highestPlaces } from "./kept.js";
+import { bestIndices } from "./best-indices.js";
 
 /** Sets of neighbours that become one token each: `[start, end)`, in order, without gaps or overlaps. */
 export type MergingSets = readonly (readonly [start: number, end: number])[];
@@ -33,7 +33,7 @@ export declare namespace mergingSets {
  *
  * Source: Wang et al., "Model Tells You Where to Merge", arXiv 2407.08454.
  *
- * @throws {PolicyError} `shape-mismatch` when there is not one similarity fewer than tokens.
+ * @throws {PolicyError} when there is not one similarity fewer than tokens.
  */
 export function mergingSets({ similarities, isProtected, threshold }: mergingSets.Options): MergingSets {
   requireNeighbours(similarities, isProtected);
@@ -52,7 +52,7 @@ export declare namespace mergingSetsWithin {
  * the paper's rule at the threshold that meets the budget, met exactly.
  *
  * @returns More than `count` sets where too many tokens are protected to merge as much.
- * @throws {PolicyError} `shape-mismatch` when there is not one similarity fewer than tokens.
+ * @throws {PolicyError} when there is not one similarity fewer than tokens.
  */
 export function mergingSetsWithin({
   similarities,
@@ -66,7 +66,7 @@ export function mergingSetsWithin({
   const available = free.filter((similarity) => similarity > Number.NEGATIVE_INFINITY).length;
   const merges = Math.max(0, Math.min(isProtected.length - count, available));
   const chosen = new Uint8Array(similarities.length);
-  for (const left of highestPlaces(free, merges)) chosen[left] = 1;
+  for (const left of bestIndices(free, merges)) chosen[left] = 1;
   return setsOf(similarities, (left) => chosen[left] === 1);
 }
 
@@ -85,9 +85,7 @@ function setsOf(similarities: Float32Array, merges: (left: number) => boolean): 
 
 function requireNeighbours(similarities: Float32Array, isProtected: Uint8Array): void {
   if (isProtected.length > 0 && similarities.length === isProtected.length - 1) return;
-  throw new PolicyError(
-    "shape-mismatch",
-    `mergingSets: expected similarities of the neighbours among ${isProtected.length} tokens, found ${similarities.length}`,
+  throw new PolicyError(`mergingSets: expected similarities of the neighbours among ${isProtected.length} tokens, found ${similarities.length}`,
   );
 }
 

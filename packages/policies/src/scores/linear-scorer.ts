@@ -31,15 +31,13 @@ export interface ScorerSums {
  * @param hidden - `[n, D]`, what enters the layer's attention.
  * @param targets - `[n, Hkv]`, such as {@link kvzapTargets}, token by token.
  * @param size - `D`.
- * @throws {PolicyError} `shape-mismatch` when there are not as many targets as hidden states, for each head.
+ * @throws {PolicyError} when there are not as many targets as hidden states, for each head.
  */
 export function scorerSums(hidden: Float32Array, targets: Float32Array, size: number): ScorerSums {
   const tokens = hidden.length / size;
   const heads = targets.length / tokens;
   if (!(Number.isInteger(tokens) && tokens > 0 && Number.isInteger(heads) && heads > 0)) {
-    throw new PolicyError(
-      "shape-mismatch",
-      `scorerSums: expected hidden states of ${size} numbers and as many rows of targets, found ${hidden.length} and ${targets.length} numbers`,
+    throw new PolicyError(`scorerSums: expected hidden states of ${size} numbers and as many rows of targets, found ${hidden.length} and ${targets.length} numbers`,
     );
   }
   const inputs = createMatrix(tokens, size + 1, withOnes(hidden, size));
@@ -86,14 +84,12 @@ export async function fitLinearScorer({ gram, cross }: ScorerSums, ridge = 1e-3)
  *
  * @param hidden - `[T, D]`
  * @returns `[Hkv, T]`; higher stays.
- * @throws {PolicyError} `shape-mismatch` when `hidden` is not rows of `D` numbers.
+ * @throws {PolicyError} when `hidden` is not rows of `D` numbers.
  */
 export function linearScores({ weights, bias }: LinearScorer, hidden: Float32Array): Float32Array {
   const tokens = hidden.length / weights.rows;
   if (!Number.isInteger(tokens)) {
-    throw new PolicyError(
-      "shape-mismatch",
-      `linearScores: expected hidden states of ${weights.rows} numbers, found ${hidden.length} numbers`,
+    throw new PolicyError(`linearScores: expected hidden states of ${weights.rows} numbers, found ${hidden.length} numbers`,
     );
   }
   const products = multiply(fromFloat32(tokens, weights.rows, hidden), weights).data;

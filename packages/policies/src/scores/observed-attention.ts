@@ -14,10 +14,18 @@ import { groupMeans } from "./group-means.js";
  * @returns `[Hkv, T]`; higher stays.
  */
 export function observedAttentionScores(attention: AttentionRows): Float32Array {
-  const { kvHeads, tokens, queries } = attention;
+  const { kvHeads, tokens } = attention;
   const sums = attentionSums(attention);
-  for (let at = 0; at < sums.length; at++) sums[at]! /= Math.min(queries, tokens - (at % tokens));
+  const seen = timesSeen(attention);
+  for (let at = 0; at < sums.length; at++) sums[at]! /= Math.max(1, seen[at % tokens]!);
   return groupMeans(sums, kvHeads, tokens);
+}
+
+/** Queries that see each token, `[T]`. */
+function timesSeen({ tokens, places }: AttentionRows): Float64Array {
+  const seen = new Float64Array(tokens);
+  for (const visible of Array.from(places.visible)) for (let token = 0; token < visible; token++) seen[token]! += 1;
+  return seen;
 }
 
 /** Attention that each token was paid by all queries, `[H, T]`. */

@@ -29,7 +29,7 @@ export declare namespace pyramidBudgets {
  * Numerics: the line is rounded by largest remainders, of equal ones the shallower layer first.
  *
  * @returns Tokens to keep for each layer, the first one first.
- * @throws {PolicyError} `invalid-argument` when `kept` exceeds `tokens`, or an option is outside its range.
+ * @throws {PolicyError} when `kept` exceeds `tokens`, or an option is outside its range.
  * @example
  * ```ts
  * import { pyramidBudgets } from "@kvfold/policies";
@@ -56,13 +56,11 @@ export function pyramidBudgets({
 
 function requireRange({ tokens, kept, beta }: { tokens: number; kept: number; beta: number }): void {
   if (kept > tokens) {
-    throw new PolicyError(
-      "invalid-argument",
-      `pyramidBudgets: expected to keep at most all ${tokens} tokens, found ${kept}`,
+    throw new PolicyError(`pyramidBudgets: expected to keep at most all ${tokens} tokens, found ${kept}`,
     );
   }
   if (beta >= 1) return;
-  throw new PolicyError("invalid-argument", `pyramidBudgets: expected beta of at least 1, found ${beta}`);
+  throw new PolicyError(`pyramidBudgets: expected beta of at least 1, found ${beta}`);
 }
 
 /** Whole numbers next to `values` with the sum `total`, which is that of `values` up to rounding errors. */

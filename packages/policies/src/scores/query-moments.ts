@@ -19,15 +19,13 @@ export interface QueryMoments {
  *
  * @param queries - `[H, n, d]`.
  * @param skip - First queries to leave out: those of sinks are unlike all others. Default 4.
- * @throws {PolicyError} `shape-mismatch` when `queries.data` has another length; `invalid-argument` when nothing is left.
+ * @throws {PolicyError} when `queries.data` has another length, or when nothing is left.
  */
 export function queryMoments(queries: HeadRows, skip = 4): QueryMoments {
   requireHeadRows("queryMoments", "queries", queries);
   const { heads, rows, width } = queries;
   if (!(skip >= 0 && skip < rows)) {
-    throw new PolicyError(
-      "invalid-argument",
-      `queryMoments: expected more queries than the ${skip} skipped ones, found ${rows}`,
+    throw new PolicyError(`queryMoments: expected more queries than the ${skip} skipped ones, found ${rows}`,
     );
   }
   const mean = new Float64Array(heads * width);

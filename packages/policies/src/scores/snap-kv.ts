@@ -32,8 +32,8 @@ export function snapKvScores({
   kernel = 5,
   pool = averagePool,
 }: snapKvScores.Options): Float32Array {
-  const { kvHeads, heads, tokens, queries } = attention;
-  const past = tokens - queries;
+  const { kvHeads, heads, tokens } = attention;
+  const { past } = attention.places;
   const means = windowMeans(attention, past);
   for (let head = 0; head < heads; head++) {
     const ofHead = means.subarray(head * past, (head + 1) * past);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { highestPlaces } from "./kept.js";
+import { bestIndices } from "./best-indices.js";
 import { streamingLlmScores } from "./streaming-llm.js";
 
 describe("streamingLlmScores", () => {
@@ -9,10 +9,10 @@ describe("streamingLlmScores", () => {
     [4, [0, 1, 2, 3]],
     [2, [0, 1]],
   ])("keeps %i of 10 tokens: sinks and the latest", (count, kept) => {
-    expect(Array.from(highestPlaces(streamingLlmScores({ tokens: 10 }), count))).toEqual(kept);
+    expect(Array.from(bestIndices(streamingLlmScores({ tokens: 10 }), count))).toEqual(kept);
   });
 
   it("takes texts shorter than the sinks", () => {
-    expect(Array.from(highestPlaces(streamingLlmScores({ tokens: 3 }), 2))).toEqual([0, 1]);
+    expect(Array.from(bestIndices(streamingLlmScores({ tokens: 3 }), 2))).toEqual([0, 1]);
   });
 });

@@ -18,11 +18,11 @@ export declare namespace streamingLlmScores {
  * Numerics: small integers, exact. With fewer tokens than sinks, all are sinks, and the earlier ones score higher.
  *
  * @returns `[T]`, the same for every head; higher stays.
- * @throws {PolicyError} `invalid-argument` when `tokens` is not a positive integer.
+ * @throws {PolicyError} when `tokens` is not a positive integer.
  * @example
  * ```ts
- * import { highestPlaces, streamingLlmScores } from "@kvfold/policies";
- * Array.from(highestPlaces(streamingLlmScores({ tokens: 10, sinks: 2 }), 5)) // => [0, 1, 7, 8, 9]
+ * import { bestIndices, streamingLlmScores } from "@kvfold/policies";
+ * Array.from(bestIndices(streamingLlmScores({ tokens: 10, sinks: 2 }), 5)) // => [0, 1, 7, 8, 9]
  * ```
  */
 export function streamingLlmScores({ tokens, sinks = 4 }: streamingLlmScores.Options): Float32Array {

@@ -1,7 +1,7 @@
 import { PolicyError } from "../policy-error.js";
 import { groupMeans } from "./group-means.js";
 import { type HeadRows, requireHeadRows, requireQueries, requireShares, rowsOfHead } from "./head-rows.js";
-import { highestPlaces } from "./kept.js";
+import { bestIndices } from "./best-indices.js";
 
 export declare namespace thinkChannels {
   interface Options {
@@ -25,7 +25,7 @@ export declare namespace thinkChannels {
  * Numerics: float64, rounded to float32 before they are compared. Of equal channels the first stay.
  *
  * @returns For each KV head the channels that stay, ascending.
- * @throws {PolicyError} `shape-mismatch` when keys and queries do not fit; `invalid-argument` when `removed` is not a share.
+ * @throws {PolicyError} when keys and queries do not fit, or when `removed` is not a share.
  */
 export function thinkChannels({ keys, queries, removed }: thinkChannels.Options): readonly Int32Array[] {
   requireQueries("thinkChannels", keys, queries);
@@ -34,7 +34,7 @@ export function thinkChannels({ keys, queries, removed }: thinkChannels.Options)
   const scores = channelEnergies(keys).map((energy, at) => energy * ofQueries[at]!);
   const kept = keys.width - Math.floor(keys.width * removed);
   return Array.from({ length: keys.heads }, (_, head) =>
-    highestPlaces(Float32Array.from(scores.subarray(head * keys.width, (head + 1) * keys.width)), kept),
+    bestIndices(Float32Array.from(scores.subarray(head * keys.width, (head + 1) * keys.width)), kept),
   );
 }
 
@@ -58,7 +58,7 @@ function channelEnergies(vectors: HeadRows): Float64Array {
  * @param vectors - `[heads, rows, d]`.
  * @param channels - For each KV head the channels to take, the same number for each; query heads take those of their group.
  * @returns `[heads, rows, kept]`, a copy.
- * @throws {PolicyError} `shape-mismatch` when the lists differ in length or do not divide the heads.
+ * @throws {PolicyError} when the lists differ in length or do not divide the heads.
  */
 export function packChannels(vectors: HeadRows, channels: readonly Int32Array[]): HeadRows {
   requireHeadRows("packChannels", "vectors", vectors);
@@ -80,8 +80,6 @@ export function packChannels(vectors: HeadRows, channels: readonly Int32Array[])
 function requireChannels({ heads }: HeadRows, channels: readonly Int32Array[]): number {
   const width = channels[0]?.length ?? 0;
   if (heads % channels.length === 0 && channels.every((places) => places.length === width)) return width;
-  throw new PolicyError(
-    "shape-mismatch",
-    `packChannels: expected as many channels for each of the KV heads that ${heads} heads read, found lists of ${channels.map((places) => places.length).join(", ")}`,
+  throw new PolicyError(`packChannels: expected as many channels for each of the KV heads that ${heads} heads read, found lists of ${channels.map((places) => places.length).join(", ")}`,
   );
 }

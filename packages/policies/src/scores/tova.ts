@@ -17,7 +17,7 @@ export function tovaScores({ kvHeads, heads, tokens, queries, visit }: Attention
   const means = new Float64Array(tokens);
   visit((row, _head, query) => {
     if (query < queries - 1) return;
-    for (let token = 0; token < tokens; token++) means[token]! += row[token]! / heads;
+    for (let token = 0; token < row.length; token++) means[token]! += row[token]! / heads;
   });
   const scores = new Float32Array(kvHeads * tokens);
   for (let head = 0; head < kvHeads; head++) scores.set(means, head * tokens);
