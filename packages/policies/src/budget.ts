@@ -25,10 +25,7 @@ export declare namespace pyramidBudget {
 }
 
 /** Budgets that fall from layer to layer and have the given one as their mean: see {@link pyramidBudgets}. */
-export function pyramidBudget(
-  budget: Budget,
-  { beta = 20, window }: pyramidBudget.Options,
-): LayerBudget {
+export function pyramidBudget(budget: Budget, { beta = 20, window }: pyramidBudget.Options): LayerBudget {
   return (layer) => {
     const kept = Math.min(tokensOf(budget, layer), layer.seen);
     if (kept < 1) return 0;

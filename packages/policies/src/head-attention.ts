@@ -1,6 +1,11 @@
 import type { HeadView, LayerView } from "./cache-view.js";
 import { PolicyError } from "./policy-error.js";
-import { type AttentionRows, attentionRows, type QueryPlaces, storedAttention } from "./scores/attention-rows.js";
+import {
+  type AttentionRows,
+  attentionRows,
+  type QueryPlaces,
+  storedAttention,
+} from "./scores/attention-rows.js";
 import type { HeadRows } from "./scores/head-rows.js";
 
 /** The keys of one head. */

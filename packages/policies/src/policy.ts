@@ -9,7 +9,7 @@ export interface PolicyNeeds {
 }
 
 /** How many queries a policy needs that looks at those of a whole prompt. */
-export const ALL_TOKENS = 2 ** 31 - 1;
+export const ALL_TOKENS: number = 2 ** 31 - 1;
 
 /** What becomes of one head: the tokens that stay, and rows that take the place of theirs. */
 export interface HeadChange {

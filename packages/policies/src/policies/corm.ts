@@ -58,7 +58,11 @@ function remembered(before: Int32Array | undefined, seen: number, first: number)
   return last;
 }
 
-function keepImportant(head: HeadView, layer: LayerView, { last, ...rest }: Remembering): HeadChange | undefined {
+function keepImportant(
+  head: HeadView,
+  layer: LayerView,
+  { last, ...rest }: Remembering,
+): HeadChange | undefined {
   const slots = slotsInOrder(head);
   const ordered = slots === undefined ? head : reorder(head, slots);
   const { positions } = ordered;

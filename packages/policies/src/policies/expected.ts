@@ -79,5 +79,8 @@ const frequencies = (theta: number, width: number): Float64Array =>
 /** Queries before their rotation. */
 function turnBack(queries: HeadRows, tables: RopeTables<Float64Array>): HeadRows {
   const backwards = { ...tables, sin: tables.sin.map((sine) => -sine) };
-  return { ...queries, data: applyRope(queries.data, { tables: backwards, heads: 1, headDim: queries.width }) };
+  return {
+    ...queries,
+    data: applyRope(queries.data, { tables: backwards, heads: 1, headDim: queries.width }),
+  };
 }

@@ -9,9 +9,5 @@ export const keydiff = (budget: Budget, name = "keydiff"): Policy => ({
   name,
   action: "drop",
   afterPrefill: (layer) =>
-    keepBest(
-      layer,
-      ({ heads }) => heads.map((head) => keyDiffScores(keysOf(head))),
-      uniformBudget(budget),
-    ),
+    keepBest(layer, ({ heads }) => heads.map((head) => keyDiffScores(keysOf(head))), uniformBudget(budget)),
 });

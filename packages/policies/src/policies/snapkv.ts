@@ -43,9 +43,7 @@ function windowPolicy(
 ): Policy {
   const scorer = (layer: LayerView) =>
     layer.heads.map((head) =>
-      scoreInOrder(head, (ordered) =>
-        snapKvScores({ attention: attentionOf(ordered, layer, name), kernel }),
-      ),
+      scoreInOrder(head, (ordered) => snapKvScores({ attention: attentionOf(ordered, layer, name), kernel })),
     );
   return {
     name,

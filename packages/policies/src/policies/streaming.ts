@@ -21,9 +21,7 @@ export function streaming(budget: Budget, { sinks = 4 }: streaming.Options = {},
     keepBest(
       layer,
       ({ heads }) =>
-        heads.map((head) =>
-          scoreInOrder(head, ({ tokens }) => streamingLlmScores({ tokens, sinks })),
-        ),
+        heads.map((head) => scoreInOrder(head, ({ tokens }) => streamingLlmScores({ tokens, sinks }))),
       uniformBudget(budget),
     );
   return { name, action: "drop", afterPrefill: keep, ...("tokens" in budget ? { afterStep: keep } : {}) };

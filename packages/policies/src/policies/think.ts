@@ -27,7 +27,9 @@ export const think = (
   action: "clear-channels",
   needs: { queries: window },
   afterPrefill: (layer) =>
-    removed === 0 ? undefined : layer.heads.map((head) => clearChannels(head, layer, { removed, recent, name })),
+    removed === 0
+      ? undefined
+      : layer.heads.map((head) => clearChannels(head, layer, { removed, recent, name })),
 });
 
 interface Clearing {

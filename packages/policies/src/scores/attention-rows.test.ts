@@ -105,9 +105,9 @@ describe("storedAttention", () => {
     const stored = storedAttention({ weights, kvHeads: 1, heads: 1, queries: 2, tokens: 2, places });
     expect(collect(stored).map(({ row }) => row)).toEqual([[1], [0.5, 0.5]]);
     const beyond = { past: 1, visible: [2, 3] };
-    expect(() => storedAttention({ weights, kvHeads: 1, heads: 1, queries: 2, tokens: 2, places: beyond })).toThrow(
-      "expected the queries of the last of 2 cached tokens, found 2 queries that see 2, 3",
-    );
+    expect(() =>
+      storedAttention({ weights, kvHeads: 1, heads: 1, queries: 2, tokens: 2, places: beyond }),
+    ).toThrow("expected the queries of the last of 2 cached tokens, found 2 queries that see 2, 3");
   });
 
   it("refuses weights of another shape", () => {

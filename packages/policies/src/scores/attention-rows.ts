@@ -79,7 +79,8 @@ export function attentionRows({
     places,
     visit: (visit) => {
       const buffers = createBuffers(keys);
-      for (let head = 0; head < heads; head++) visitHead({ keys, queries, places, scale, buffers, head }, visit);
+      for (let head = 0; head < heads; head++)
+        visitHead({ keys, queries, places, scale, buffers, head }, visit);
     },
   };
 }

@@ -1,6 +1,6 @@
 import { PolicyError } from "../policy-error.js";
-import { requireCounts } from "./head-rows.js";
 import { bestIndices } from "./best-indices.js";
+import { requireCounts } from "./head-rows.js";
 
 /** What the scores of a chunk's tokens come to. */
 export type ChunkScore = (scores: Float32Array) => number;
@@ -82,6 +82,5 @@ export function highestChunks({ scores, chunk, count, score }: highestChunks.Opt
 
 function requireTokens(tokens: number, count: number): void {
   if (Number.isInteger(count) && count >= 0 && count <= tokens) return;
-  throw new PolicyError(`highestChunks: expected a count of 0 to ${tokens} tokens, found ${count}`,
-  );
+  throw new PolicyError(`highestChunks: expected a count of 0 to ${tokens} tokens, found ${count}`);
 }

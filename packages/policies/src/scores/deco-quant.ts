@@ -114,7 +114,8 @@ export function dequantiseRows({ codes, scales }: QuantisedRows): Float32Array {
 function requireBlocks(data: Float32Array, width: number, block: number): void {
   requireCounts("decoQuantise", { width, block });
   if (width % block === 0 && data.length > 0 && data.length % width === 0) return;
-  throw new PolicyError(`decoQuantise: expected rows of ${width} channels in blocks of ${block}, found ${data.length} numbers; take a block that divides the width`,
+  throw new PolicyError(
+    `decoQuantise: expected rows of ${width} channels in blocks of ${block}, found ${data.length} numbers; take a block that divides the width`,
   );
 }
 

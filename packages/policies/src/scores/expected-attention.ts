@@ -106,10 +106,12 @@ function softmaxInPlace(scores: Float64Array): void {
 function requireFit({ keys, values, moments, sinks = 4 }: expectedAttentionScores.Options): void {
   requireValues("expectedAttentionScores", keys, values);
   if (moments.width !== keys.width || moments.heads % keys.heads !== 0) {
-    throw new PolicyError(`expectedAttentionScores: expected moments of query heads of width ${keys.width} in equal groups over ${keys.heads} KV heads, found ${moments.heads} of width ${moments.width}`,
+    throw new PolicyError(
+      `expectedAttentionScores: expected moments of query heads of width ${keys.width} in equal groups over ${keys.heads} KV heads, found ${moments.heads} of width ${moments.width}`,
     );
   }
   if (keys.rows > sinks) return;
-  throw new PolicyError(`expectedAttentionScores: expected more tokens than the ${sinks} sinks, found ${keys.rows}`,
+  throw new PolicyError(
+    `expectedAttentionScores: expected more tokens than the ${sinks} sinks, found ${keys.rows}`,
   );
 }

@@ -1,7 +1,7 @@
 import { PolicyError } from "../policy-error.js";
 import type { AttentionRows } from "./attention-rows.js";
-import { requireShares } from "./head-rows.js";
 import { bestIndices } from "./best-indices.js";
+import { requireShares } from "./head-rows.js";
 
 /** What FastGen asks of a token: whether it is special, such as the one that begins a text, punctuation, or other. */
 export type TokenClass = "special" | "punctuation" | "other";
@@ -124,6 +124,7 @@ const placesOf = (isKept: Uint8Array): Int32Array =>
 
 function requireClasses(classes: readonly TokenClass[], tokens: number): void {
   if (classes.length === tokens) return;
-  throw new PolicyError(`profileHeads: expected a class for each of ${tokens} tokens, found ${classes.length}`,
+  throw new PolicyError(
+    `profileHeads: expected a class for each of ${tokens} tokens, found ${classes.length}`,
   );
 }

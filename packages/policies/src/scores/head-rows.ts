@@ -23,7 +23,8 @@ export function requireHeadRows(caller: string, name: string, vectors: HeadRows)
   const { data, heads, rows, width } = vectors;
   requireCounts(caller, { [`${name}.heads`]: heads, [`${name}.rows`]: rows, [`${name}.width`]: width });
   if (data.length === heads * rows * width) return;
-  throw new PolicyError(`${caller}: expected ${name} of ${heads} x ${rows} x ${width} = ${heads * rows * width} numbers, found ${data.length}`,
+  throw new PolicyError(
+    `${caller}: expected ${name} of ${heads} x ${rows} x ${width} = ${heads * rows * width} numbers, found ${data.length}`,
   );
 }
 
@@ -32,7 +33,8 @@ export function requireQueries(caller: string, keys: HeadRows, queries: HeadRows
   requireHeadRows(caller, "keys", keys);
   requireHeadRows(caller, "queries", queries);
   if (queries.width !== keys.width) {
-    throw new PolicyError(`${caller}: expected queries as wide as keys, ${keys.width}, found ${queries.width}`,
+    throw new PolicyError(
+      `${caller}: expected queries as wide as keys, ${keys.width}, found ${queries.width}`,
     );
   }
   if (queries.heads % keys.heads === 0) return;
@@ -46,7 +48,8 @@ export function requireValues(caller: string, keys: HeadRows, values: HeadRows):
   requireHeadRows(caller, "keys", keys);
   requireHeadRows(caller, "values", values);
   if (values.heads === keys.heads && values.rows === keys.rows) return;
-  throw new PolicyError(`${caller}: expected values of ${keys.heads} heads and ${keys.rows} tokens as keys have, found ${values.heads} and ${values.rows}`,
+  throw new PolicyError(
+    `${caller}: expected values of ${keys.heads} heads and ${keys.rows} tokens as keys have, found ${values.heads} and ${values.rows}`,
   );
 }
 
@@ -54,8 +57,7 @@ export function requireValues(caller: string, keys: HeadRows, values: HeadRows):
 export function requireCounts(caller: string, counts: Readonly<Record<string, number>>): void {
   for (const [name, count] of Object.entries(counts)) {
     if (Number.isInteger(count) && count > 0) continue;
-    throw new PolicyError(`${caller}: expected ${name} to be a positive integer, found ${count}`,
-    );
+    throw new PolicyError(`${caller}: expected ${name} to be a positive integer, found ${count}`);
   }
 }
 

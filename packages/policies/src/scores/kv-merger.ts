@@ -85,7 +85,8 @@ function setsOf(similarities: Float32Array, merges: (left: number) => boolean): 
 
 function requireNeighbours(similarities: Float32Array, isProtected: Uint8Array): void {
   if (isProtected.length > 0 && similarities.length === isProtected.length - 1) return;
-  throw new PolicyError(`mergingSets: expected similarities of the neighbours among ${isProtected.length} tokens, found ${similarities.length}`,
+  throw new PolicyError(
+    `mergingSets: expected similarities of the neighbours among ${isProtected.length} tokens, found ${similarities.length}`,
   );
 }
 

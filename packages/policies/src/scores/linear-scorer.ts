@@ -37,7 +37,8 @@ export function scorerSums(hidden: Float32Array, targets: Float32Array, size: nu
   const tokens = hidden.length / size;
   const heads = targets.length / tokens;
   if (!(Number.isInteger(tokens) && tokens > 0 && Number.isInteger(heads) && heads > 0)) {
-    throw new PolicyError(`scorerSums: expected hidden states of ${size} numbers and as many rows of targets, found ${hidden.length} and ${targets.length} numbers`,
+    throw new PolicyError(
+      `scorerSums: expected hidden states of ${size} numbers and as many rows of targets, found ${hidden.length} and ${targets.length} numbers`,
     );
   }
   const inputs = createMatrix(tokens, size + 1, withOnes(hidden, size));
@@ -89,7 +90,8 @@ export async function fitLinearScorer({ gram, cross }: ScorerSums, ridge = 1e-3)
 export function linearScores({ weights, bias }: LinearScorer, hidden: Float32Array): Float32Array {
   const tokens = hidden.length / weights.rows;
   if (!Number.isInteger(tokens)) {
-    throw new PolicyError(`linearScores: expected hidden states of ${weights.rows} numbers, found ${hidden.length} numbers`,
+    throw new PolicyError(
+      `linearScores: expected hidden states of ${weights.rows} numbers, found ${hidden.length} numbers`,
     );
   }
   const products = multiply(fromFloat32(tokens, weights.rows, hidden), weights).data;

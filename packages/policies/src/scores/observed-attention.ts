@@ -24,7 +24,8 @@ export function observedAttentionScores(attention: AttentionRows): Float32Array 
 /** Queries that see each token, `[T]`. */
 function timesSeen({ tokens, places }: AttentionRows): Float64Array {
   const seen = new Float64Array(tokens);
-  for (const visible of Array.from(places.visible)) for (let token = 0; token < visible; token++) seen[token]! += 1;
+  for (const visible of Array.from(places.visible))
+    for (let token = 0; token < visible; token++) seen[token]! += 1;
   return seen;
 }
 

@@ -56,8 +56,7 @@ export function pyramidBudgets({
 
 function requireRange({ tokens, kept, beta }: { tokens: number; kept: number; beta: number }): void {
   if (kept > tokens) {
-    throw new PolicyError(`pyramidBudgets: expected to keep at most all ${tokens} tokens, found ${kept}`,
-    );
+    throw new PolicyError(`pyramidBudgets: expected to keep at most all ${tokens} tokens, found ${kept}`);
   }
   if (beta >= 1) return;
   throw new PolicyError(`pyramidBudgets: expected beta of at least 1, found ${beta}`);

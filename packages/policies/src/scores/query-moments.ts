@@ -25,8 +25,7 @@ export function queryMoments(queries: HeadRows, skip = 4): QueryMoments {
   requireHeadRows("queryMoments", "queries", queries);
   const { heads, rows, width } = queries;
   if (!(skip >= 0 && skip < rows)) {
-    throw new PolicyError(`queryMoments: expected more queries than the ${skip} skipped ones, found ${rows}`,
-    );
+    throw new PolicyError(`queryMoments: expected more queries than the ${skip} skipped ones, found ${rows}`);
   }
   const mean = new Float64Array(heads * width);
   const covariance = new Float64Array(heads * width * width);

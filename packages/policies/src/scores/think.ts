@@ -1,7 +1,7 @@
 import { PolicyError } from "../policy-error.js";
+import { bestIndices } from "./best-indices.js";
 import { groupMeans } from "./group-means.js";
 import { type HeadRows, requireHeadRows, requireQueries, requireShares, rowsOfHead } from "./head-rows.js";
-import { bestIndices } from "./best-indices.js";
 
 export declare namespace thinkChannels {
   interface Options {
@@ -80,6 +80,7 @@ export function packChannels(vectors: HeadRows, channels: readonly Int32Array[])
 function requireChannels({ heads }: HeadRows, channels: readonly Int32Array[]): number {
   const width = channels[0]?.length ?? 0;
   if (heads % channels.length === 0 && channels.every((places) => places.length === width)) return width;
-  throw new PolicyError(`packChannels: expected as many channels for each of the KV heads that ${heads} heads read, found lists of ${channels.map((places) => places.length).join(", ")}`,
+  throw new PolicyError(
+    `packChannels: expected as many channels for each of the KV heads that ${heads} heads read, found lists of ${channels.map((places) => places.length).join(", ")}`,
   );
 }
