@@ -1,5 +1,6 @@
 import type { LayerView } from "./cache-view.js";
 import type { LayerBudget } from "./policy.js";
+import { pyramidBudgets } from "./scores/pyramid-budgets.js";
 
 /** How much of a cache stays: all but a share of the tokens read so far, or a number of tokens a head. */
 export type Budget = { readonly removed: number } | { readonly tokens: number };
@@ -23,21 +24,11 @@ export declare namespace pyramidBudget {
   }
 }
 
-/**
- * Budgets that fall from the first layer to the last by equal steps and have the given one as their mean (PyramidKV, arXiv
- * 2406.02069): with `c = tokens + window` and `B = c - window`, from `2 B - B / beta` to `B / beta`. Rounded as in
- * NVIDIA/kvpress. Where the widest would be more than the text, all layers have the mean.
- */
-export function pyramidBudget(
-  budget: Budget,
-  { beta = 20, window }: pyramidBudget.Options,
-): LayerBudget {
+/** Budgets that fall from layer to layer and have the given one as their mean: see {@link pyramidBudgets}. */
+export function pyramidBudget(budget: Budget, { beta = 20, window }: pyramidBudget.Options): LayerBudget {
   return (layer) => {
-    const mean = tokensOf(budget, layer);
-    const least = mean / beta;
-    const most = 2 * mean - least;
-    if (!(layer.seen >= most && most >= least && least >= window)) return Math.round(mean);
-    const step = (most - least) / Math.max(1, layer.layers - 1);
-    return Math.round(most - layer.layer * step);
+    const kept = Math.min(tokensOf(budget, layer), layer.seen);
+    if (kept < 1) return 0;
+    return pyramidBudgets({ tokens: layer.seen, layers: layer.layers, kept, window, beta })[layer.layer]!;
   };
 }

@@ -32,4 +32,10 @@ export interface LayerView {
    * stand in order, and those behind the last whole run stay.
    */
   readonly run: number;
+  /** What products of queries and keys are multiplied by; `1 / sqrt(keySize)` where it is absent. */
+  readonly scale?: number | undefined;
+  /** Radians per token of the rotary pairs, half-split; absent where a model does not say or does not rotate. */
+  readonly inverseFrequencies?: Float64Array | undefined;
+  /** Token ids by position, where they are known. */
+  readonly ids?: ArrayLike<number> | undefined;
 }

@@ -40,6 +40,37 @@ export function readBudget({ text, amount }: PolicyText): Budget {
 }
 
 /**
+ * The amount of a policy that is a share: `think:0.4`.
+ *
+ * @param what - What it is a share of, for the error.
+ * @throws {PolicyError} for an amount that is missing or not from 0 to 1.
+ */
+export function readShare({ text, amount }: PolicyText, what: string): number {
+  const share = amount === undefined || amount === "" ? Number.NaN : Number(amount);
+  if (share >= 0 && share <= 1) return share;
+  throw new PolicyError(`${text}: expected a share of ${what} from 0 to 1, found ${amount ?? "none"}`);
+}
+
+/**
+ * The amount of a policy that is a number of bits: `decoquant:4`.
+ *
+ * @throws {PolicyError} for an amount that is missing or not from 2 to 8.
+ */
+export function readBits({ text, amount }: PolicyText): number {
+  const bits = Number(amount ?? Number.NaN);
+  if (Number.isInteger(bits) && bits >= 2 && bits <= 8) return bits;
+  throw new PolicyError(`${text}: expected a number of bits from 2 to 8, found ${amount ?? "none"}`);
+}
+
+/** @throws {PolicyError} for a policy that takes no amount. */
+export function refuseAmount({ text, amount }: PolicyText): void {
+  if (amount === undefined) return;
+  throw new PolicyError(
+    `${text}: expected no amount, since the text decides how much stays, found ${amount}`,
+  );
+}
+
+/**
  * Options by name, the defaults where they are not given.
  *
  * @throws {PolicyError} for an option that the policy does not have.

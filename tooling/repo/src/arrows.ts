@@ -19,6 +19,8 @@ export interface Arrows {
 export const arrows: Readonly<Record<string, Arrows>> = {
   rope: { to: [], outside: [] },
   linalg: { to: [], outside: ["ml-matrix"] },
+  // Cache policies: mathematics on views of a cache; a runtime applies what they return.
+  policies: { to: ["linalg", "rope"], outside: [] },
   safetensors: { to: [], outside: ["@petamoriken/float16"] },
   onnx: { to: [], outside: ["@bufbuild/protobuf", "onnx-buf"] },
   autodiff: { to: ["onnx"], outside: [] },

@@ -1,7 +1,8 @@
 import { type Budget, uniformBudget } from "../budget.js";
-import type { HeadView } from "../cache-view.js";
+import { keysOf } from "../head-attention.js";
 import { keepBest } from "../keep-best.js";
 import type { Policy } from "../policy.js";
+import { keyNormScores } from "../scores/key-norms.js";
 
 export declare namespace knorm {
   interface Options {
@@ -17,14 +18,9 @@ export const knorm = (budget: Budget, { spare = 2 }: knorm.Options = {}, name = 
   afterPrefill: (layer) =>
     layer.layer < spare
       ? undefined
-      : keepBest(layer, ({ heads }) => heads.map(smallness), uniformBudget(budget)),
+      : keepBest(
+          layer,
+          ({ heads }) => heads.map((head) => keyNormScores(keysOf(head))),
+          uniformBudget(budget),
+        ),
 });
-
-function smallness({ keys, tokens }: HeadView): Float32Array {
-  const size = keys.length / tokens;
-  return Float32Array.from({ length: tokens }, (_, token) => {
-    let sum = 0;
-    for (let i = token * size; i < (token + 1) * size; i++) sum += keys[i]! ** 2;
-    return -Math.sqrt(sum);
-  });
-}

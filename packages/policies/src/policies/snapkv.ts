@@ -1,8 +1,10 @@
 import { type Budget, pyramidBudget, uniformBudget } from "../budget.js";
-import type { HeadView, LayerView } from "../cache-view.js";
-import { attentionOf } from "../attention-of.js";
+import type { LayerView } from "../cache-view.js";
+import { attentionOf } from "../head-attention.js";
+import { scoreInOrder } from "../in-order.js";
 import { keepBest } from "../keep-best.js";
 import type { LayerBudget, Policy } from "../policy.js";
+import { snapKvScores } from "../scores/snap-kv.js";
 
 export declare namespace snapkv {
   interface Options {
@@ -39,30 +41,14 @@ function windowPolicy(
   { window = 32, kernel = 5 }: snapkv.Options,
   budget: (window: number) => LayerBudget,
 ): Policy {
-  const scorer = ({ heads }: LayerView) => heads.map((head) => windowScores(head, kernel, name));
+  const scorer = (layer: LayerView) =>
+    layer.heads.map((head) =>
+      scoreInOrder(head, (ordered) => snapKvScores({ attention: attentionOf(ordered, layer, name), kernel })),
+    );
   return {
     name,
     action: "drop",
     needs: { attention: window },
     afterPrefill: (layer) => keepBest(layer, scorer, budget(window)),
   };
-}
-
-/** Mean attention of the window to the tokens before it, pooled; the window itself is infinitely important. */
-function windowScores(head: HeadView, kernel: number, policy: string): Float32Array {
-  const { attention, queryHeads, rows } = attentionOf(head, policy);
-  const { tokens } = head;
-  const before = Math.max(0, tokens - rows);
-  const means = new Float32Array(before);
-  for (let row = 0; row < queryHeads * rows; row++)
-    for (let token = 0; token < before; token++)
-      means[token]! += attention[row * tokens + token]! / (queryHeads * rows);
-  const reach = Math.floor(kernel / 2);
-  return Float32Array.from({ length: tokens }, (_, token) => {
-    if (token >= before) return Number.POSITIVE_INFINITY;
-    let sum = 0;
-    for (let near = Math.max(0, token - reach); near <= Math.min(before - 1, token + reach); near++)
-      sum += means[near]!;
-    return sum / kernel;
-  });
 }

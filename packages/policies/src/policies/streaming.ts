@@ -1,7 +1,9 @@
 import { type Budget, uniformBudget } from "../budget.js";
-import { type HeadView, type LayerView } from "../cache-view.js";
+import type { LayerView } from "../cache-view.js";
+import { scoreInOrder } from "../in-order.js";
 import { keepBest } from "../keep-best.js";
 import type { Policy } from "../policy.js";
+import { streamingLlmScores } from "../scores/streaming-llm.js";
 
 export declare namespace streaming {
   interface Options {
@@ -16,14 +18,11 @@ export declare namespace streaming {
  */
 export function streaming(budget: Budget, { sinks = 4 }: streaming.Options = {}, name = "streaming"): Policy {
   const keep = (layer: LayerView) =>
-    keepBest(layer, ({ heads }) => heads.map((head) => recency(head, sinks)), uniformBudget(budget));
+    keepBest(
+      layer,
+      ({ heads }) =>
+        heads.map((head) => scoreInOrder(head, ({ tokens }) => streamingLlmScores({ tokens, sinks }))),
+      uniformBudget(budget),
+    );
   return { name, action: "drop", afterPrefill: keep, ...("tokens" in budget ? { afterStep: keep } : {}) };
-}
-
-function recency({ positions }: HeadView, sinks: number): Float32Array {
-  const sorted = positions.slice().sort();
-  const lastSink = sorted[Math.min(sinks, sorted.length) - 1] ?? Number.NEGATIVE_INFINITY;
-  return Float32Array.from(positions, (position) =>
-    position <= lastSink ? Number.POSITIVE_INFINITY : position,
-  );
 }

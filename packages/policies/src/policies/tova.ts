@@ -1,15 +1,18 @@
 import { type Budget, uniformBudget } from "../budget.js";
-import type { LayerView } from "../cache-view.js";
+import type { HeadView, LayerView } from "../cache-view.js";
+import { attentionOf } from "../head-attention.js";
+import { scoreInOrder } from "../in-order.js";
 import { keepBest } from "../keep-best.js";
 import type { Policy } from "../policy.js";
-import { attentionOf } from "../attention-of.js";
+import { tovaScores } from "../scores/tova.js";
 
 /**
  * Keeps the tokens that the newest one attends to most, on the mean of all heads of a layer, which so keep the same (TOVA,
  * arXiv 2401.06104). The newest token always stays. With a number of tokens it goes on while tokens are decoded.
  */
 export function tova(budget: Budget, name = "tova"): Policy {
-  const keep = (layer: LayerView) => keepBest(layer, lastAttention, uniformBudget(budget));
+  const scorer = (layer: LayerView) => lastAttention(layer, name);
+  const keep = (layer: LayerView) => keepBest(layer, scorer, uniformBudget(budget));
   return {
     name,
     action: "drop",
@@ -20,27 +23,15 @@ export function tova(budget: Budget, name = "tova"): Policy {
 }
 
 /** Heads that hold other tokens than the first are scored by themselves. */
-function lastAttention({ heads }: LayerView): readonly Float32Array[] {
-  const own = heads.map((head) => {
-    const { attention, queryHeads, rows } = attentionOf(head, "tova");
-    const { tokens } = head;
-    return Float32Array.from({ length: tokens }, (_, token) => {
-      let sum = 0;
-      for (let query = 0; query < queryHeads; query++)
-        sum += attention[(query * rows + rows - 1) * tokens + token]!;
-      return sum / queryHeads;
-    });
-  });
-  return heads.map(({ positions }, head) => {
-    const alike = heads.flatMap((other, index) => (isAlike(other.positions, positions) ? [own[index]!] : []));
-    const newest = positions.indexOf(positions.reduce((a, b) => Math.max(a, b)));
-    return own[head]!.map((_, token) =>
-      token === newest
-        ? Number.POSITIVE_INFINITY
-        : alike.reduce((sum, scores) => sum + scores[token]!, 0) / alike.length,
-    );
+function lastAttention(layer: LayerView, name: string): readonly Float32Array[] {
+  const own = layer.heads.map((head) =>
+    scoreInOrder(head, (ordered) => tovaScores(attentionOf(ordered, layer, name))),
+  );
+  return layer.heads.map((head) => {
+    const alike = own.filter((_, index) => haveSameTokens(layer.heads[index]!, head));
+    return alike[0]!.map((_, token) => alike.reduce((sum, scores) => sum + scores[token]! / alike.length, 0));
   });
 }
 
-const isAlike = (a: Int32Array, b: Int32Array): boolean =>
-  a === b || (a.length === b.length && a.every((position, index) => position === b[index]));
+const haveSameTokens = (a: HeadView, b: HeadView): boolean =>
+  a === b || (a.tokens === b.tokens && a.positions.every((position, slot) => position === b.positions[slot]));
