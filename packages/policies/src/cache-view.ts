@@ -8,7 +8,7 @@ export interface HeadView {
   readonly keys: Float32Array;
   /** `[T, valueSize]`. */
   readonly values: Float32Array;
-  /** `[T]`. */
+  /** `[T]`, counted from the first token of the prompt. */
   readonly positions: Int32Array;
   /**
    * `[G, W, size]`: the last `W` queries of the `G` query heads that read this head, oldest first, as they meet the keys.

@@ -6,15 +6,21 @@ export function slotsInOrder({ positions }: HeadView): Int32Array | undefined {
   return Int32Array.from(positions.keys()).sort((a, b) => positions[a]! - positions[b]!);
 }
 
-/** The head with its tokens moved into the order of `slots`. */
+/** The head with its tokens moved into the order of `slots`; keys and values are moved when they are read. */
 export function reorder(head: HeadView, slots: Int32Array): HeadView {
-  const { keys, values, positions, attention, tokens } = head;
+  const { tokens } = head;
   return {
-    ...head,
-    keys: gatherRows(keys, slots, keys.length / tokens),
-    values: gatherRows(values, slots, values.length / tokens),
-    positions: slots.map((slot) => positions[slot]!),
-    attention: attention && gatherColumns(attention, slots),
+    tokens,
+    queryHeads: head.queryHeads,
+    queries: head.queries,
+    get keys() {
+      return gatherRows(head.keys, slots, head.keys.length / tokens);
+    },
+    get values() {
+      return gatherRows(head.values, slots, head.values.length / tokens);
+    },
+    positions: slots.map((slot) => head.positions[slot]!),
+    attention: head.attention && gatherColumns(head.attention, slots),
   };
 }
 

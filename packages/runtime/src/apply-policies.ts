@@ -11,17 +11,25 @@ export type PolicyTime = "afterPrefill" | "afterStep";
  *
  * @throws {RuntimeError} `invalid-argument` when a policy keeps what is not there.
  */
-export function applyPolicies(cache: RaggedCache, policies: readonly Policy[], time: PolicyTime): void {
+export function applyPolicies(
+  cache: RaggedCache,
+  policies: readonly Policy[],
+  { time, ids }: { readonly time: PolicyTime; readonly ids: readonly number[] },
+): void {
   const acting = policies.filter((policy) => policy[time] !== undefined);
   for (const layer of cache.lengths.keys()) {
     for (const policy of acting) {
-      const view = cache.view(layer);
+      const view = { ...cache.view(layer), ids };
       const change = policy[time]!(view);
       for (const [head, own] of (change ?? []).entries()) checkChange(policy, view, head, own);
       cache.change(layer, change);
     }
   }
 }
+
+/** Policies for one cache: those that remember what they saw begin anew. */
+export const beginPolicies = (policies: readonly Policy[]): readonly Policy[] =>
+  policies.map((policy) => policy.begin?.() ?? policy);
 
 /** What some policies look at, all together. */
 export function needsOf(policies: readonly Policy[]): PolicyNeeds {

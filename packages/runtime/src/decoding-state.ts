@@ -1,5 +1,5 @@
 import type { Policy, PolicyNeeds } from "@kvfold/policies";
-import { applyPolicies, checkNeeds, needsOf, type PolicyTime, stepNeedsOf } from "./apply-policies.js";
+import { applyPolicies, beginPolicies, checkNeeds, needsOf, type PolicyTime, stepNeedsOf } from "./apply-policies.js";
 import type { CacheLayout } from "./cache-layout.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
@@ -99,6 +99,7 @@ class CachedDecoding implements DecodingState {
   readonly #cache: ExclusiveCache<KvCache>;
   #tokens: number[];
   #settled: number;
+  #policies: readonly Policy[];
 
   constructor(options: createDecodingState.Options) {
     this.#options = options;
@@ -109,6 +110,7 @@ class CachedDecoding implements DecodingState {
     });
     this.#tokens = [...(options.tokens ?? [])];
     this.#settled = options.settled ?? 0;
+    this.#policies = beginPolicies(options.policies ?? []);
   }
 
   get length(): number {
@@ -133,26 +135,26 @@ class CachedDecoding implements DecodingState {
   }
 
   prefill(ids: ArrayLike<number>): Promise<Float32Array> {
-    const { prefillChunk, policies = [], observe = {} } = this.#options;
+    const { prefillChunk, observe = {} } = this.#options;
     return this.#exclusively(ids, async (cache) => {
-      const needs = joinNeeds(needsOf(policies), observe);
+      const needs = joinNeeds(needsOf(this.#policies), observe);
       const looks = needs.queries > 0 || needs.attention > 0;
       let logits: Logits | undefined;
-      for (const { chunk, isLast } of chunksOf(Array.from(ids), prefillChunk, looks)) {
-        if (isRagged(cache)) cache.observe(isLast ? needs : {});
+      for (const { chunk, rest } of chunksOf(Array.from(ids), prefillChunk, looks)) {
+        const seen = { queries: needs.queries > rest ? needs.queries : 0, attention: rest > 0 ? 0 : needs.attention };
+        if (isRagged(cache)) cache.observe(seen);
         logits = await this.#run(cache, chunk, 1);
       }
-      this.#act(cache, policies, "afterPrefill");
+      this.#act(cache, this.#policies, "afterPrefill");
       return logitsRow(logits!, logits!.rows - 1);
     });
   }
 
   decode(id: number): Promise<Float32Array> {
-    const { policies = [] } = this.#options;
     return this.#exclusively([id], async (cache) => {
-      if (isRagged(cache)) cache.observe(stepNeedsOf(policies));
+      if (isRagged(cache)) cache.observe(stepNeedsOf(this.#policies));
       const logits = await this.#run(cache, [id], 1);
-      this.#act(cache, policies, "afterStep");
+      this.#act(cache, this.#policies, "afterStep");
       return logitsRow(logits, logits.rows - 1);
     });
   }
@@ -160,7 +162,7 @@ class CachedDecoding implements DecodingState {
   compress(policies: readonly Policy[]): void {
     const cache = this.#cache.available();
     checkNeeds(needsOf(policies), this.#options.layout.ragged);
-    this.#act(cache, policies, "afterPrefill");
+    this.#act(cache, beginPolicies(policies), "afterPrefill");
   }
 
   copy(): DecodingState {
@@ -177,7 +179,7 @@ class CachedDecoding implements DecodingState {
   #act(cache: KvCache, policies: readonly Policy[], time: PolicyTime): void {
     if (!isRagged(cache) || policies.length === 0) return;
     const before = cache.lengths;
-    applyPolicies(cache, policies, time);
+    applyPolicies(cache, policies, { time, ids: this.#tokens });
     const hasDropped = cache.lengths.some((heads, layer) =>
       heads.some((length, head) => length < before[layer]![head]!),
     );
@@ -206,13 +208,18 @@ class CachedDecoding implements DecodingState {
       );
     cache.truncate(length);
     this.#tokens.length = length;
-    if (length === 0) this.#settled = 0;
+    if (length === 0) this.#begin();
   }
 
   clear(): void {
     this.#cache.available().clear();
     this.#tokens = [];
+    this.#begin();
+  }
+
+  #begin(): void {
     this.#settled = 0;
+    this.#policies = beginPolicies(this.#options.policies ?? []);
   }
 
   save(model: string): SavedCache {
@@ -251,16 +258,18 @@ const joinNeeds = (a: PolicyNeeds, b: PolicyNeeds): Required<PolicyNeeds> => ({
   attention: Math.max(a.attention ?? 0, b.attention ?? 0),
 });
 
+/** A piece of a prompt, and how many tokens come behind it. */
+interface Chunk {
+  readonly chunk: readonly number[];
+  readonly rest: number;
+}
+
 /** Pieces of a prompt. Where the last queries are looked at, the shorter piece comes first: they are all in the last. */
-function* chunksOf(
-  ids: readonly number[],
-  size: number,
-  looks: boolean,
-): Generator<{ readonly chunk: readonly number[]; readonly isLast: boolean }> {
+function* chunksOf(ids: readonly number[], size: number, looks: boolean): Generator<Chunk> {
   const odd = looks ? ids.length % size : 0;
   for (let start = 0; start < ids.length; ) {
     const end = Math.min(ids.length, start === 0 && odd > 0 ? odd : start + size);
-    yield { chunk: ids.slice(start, end), isLast: end === ids.length };
+    yield { chunk: ids.slice(start, end), rest: ids.length - end };
     start = end;
   }
 }

@@ -4,8 +4,9 @@ import { floatsOf } from "./tensors.js";
 
 /** What a run gave out of the last queries of a layer. */
 export interface ObservedLayer {
-  /** `[1, H, W, size]`. */
-  readonly queries: Tensor | undefined;
+  /** `[1, H, W, size]` of runs one after the other, and how many of the last rows are looked at. */
+  readonly queries: readonly Tensor[] | undefined;
+  readonly queryRows: number;
   /** `[1, H, W, capacity + S]`: the slots of the past, empty ones included, and the new tokens. */
   readonly attention: Tensor | undefined;
   /** `G`: query heads that read each head. */
@@ -24,15 +25,42 @@ export function observeLayer(
   tokens: number,
 ): Pick<HeadView, "queries" | "attention"> {
   if (observed === undefined) return {};
-  const { queries, queryHeads } = observed;
-  const block = (tensor: Tensor) => {
-    const width = tensor.dims[2]! * tensor.dims[3]!;
-    return floatsOf(tensor, head * queryHeads * width, (head + 1) * queryHeads * width);
-  };
+  const { queries, queryHeads, attention } = observed;
   return {
-    queries: queries && block(queries),
-    attention: observed.attention && columnsOf(observed, block(observed.attention), head, tokens),
+    queries: queries && lastRows(queries, { head, queryHeads, rows: observed.queryRows }),
+    attention: attention && columnsOf(observed, blockOf(attention, head, queryHeads), head, tokens),
   };
+}
+
+/** What the query heads of a head have of `[1, H, W, X]`: `[G, W, X]`. */
+function blockOf(tensor: Tensor, head: number, queryHeads: number): Float32Array {
+  const width = tensor.dims[2]! * tensor.dims[3]!;
+  return floatsOf(tensor, head * queryHeads * width, (head + 1) * queryHeads * width);
+}
+
+/** The last rows of several runs, `[G, W, size]`. */
+function lastRows(
+  runs: readonly Tensor[],
+  { head, queryHeads, rows }: { readonly head: number; readonly queryHeads: number; readonly rows: number },
+): Float32Array {
+  const last = runs.at(-1)!;
+  if (runs.length === 1 && last.dims[2]! <= rows) return blockOf(last, head, queryHeads);
+  const size = last.dims[3]!;
+  const total = runs.reduce((sum, { dims }) => sum + dims[2]!, 0);
+  const count = Math.min(rows, total);
+  const joined = new Float32Array(queryHeads * count * size);
+  let end = count;
+  for (const run of [...runs].reverse()) {
+    const width = run.dims[2]!;
+    const taken = Math.min(width, end);
+    const block = blockOf(run, head, queryHeads);
+    for (let query = 0; query < queryHeads; query++) {
+      const own = block.subarray(((query + 1) * width - taken) * size, (query + 1) * width * size);
+      joined.set(own, (query * count + end - taken) * size);
+    }
+    end -= taken;
+  }
+  return joined;
 }
 
 /** The columns of a head's tokens, `[G, W, tokens]`. */

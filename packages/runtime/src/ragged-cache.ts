@@ -17,7 +17,10 @@ import { int64 } from "./tensors.js";
 
 /** The cache of one sequence of which layers and heads may keep different tokens. */
 export interface RaggedCache extends KvCache {
-  /** What policies look at is taken from the runs that follow, until it is set anew. */
+  /**
+   * What policies look at is taken from the runs that follow, until it is set anew: attention of the last of them, queries of
+   * all since a run of which none were taken.
+   */
   observe(needs: PolicyNeeds): void;
   /** What a layer has cached now. */
   view(layer: number): LayerView;
@@ -61,7 +64,7 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
     ragged.some(({ queries, attention }) => (name === "observed_queries" ? queries : attention) !== undefined);
   const commit = (rowsOf: (layer: number) => readonly Tensor[], added: readonly number[]) => {
     if (contents.length === 0) contents.first = added[0] ?? 0;
-    for (const [index, layer] of layers.entries()) appendRows(layer, rowsOf(index), added);
+    for (const [index, layer] of layers.entries()) appendRows(layer, rowsOf(index), added, contents.first);
     contents.length += added.length;
   };
   const forget = () => contents.observed.fill(undefined);
@@ -99,7 +102,10 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
     },
     commit(results, added) {
       for (const [index, layer] of layers.entries())
-        contents.observed[index] = observeResults(results, ragged[index]!, layer);
+        contents.observed[index] = observeResults(results, ragged[index]!, layer, {
+          before: contents.observed[index],
+          rows: needs.queries ?? 0,
+        });
       commit((layer) => layers[layer]!.slots.map(({ present }) => results[present]!), added);
     },
     observe(wanted) {
@@ -131,7 +137,7 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
     truncate(count) {
       if (count === contents.length) return;
       forget();
-      for (const layer of layers) truncateRagged(layer, contents.first + count);
+      for (const layer of layers) truncateRagged(layer, count);
       contents.length = count;
     },
     clear() {
@@ -164,18 +170,27 @@ function observeResults(
   results: Results,
   { queries, attention, queryHeads, heads }: RaggedLayer,
   layer: RaggedLayerCache,
+  { before, rows: wanted }: { readonly before: ObservedLayer | undefined; readonly rows: number },
 ): ObservedLayer | undefined {
   const query = queries === undefined ? undefined : results[queries];
   const rows = attention === undefined ? undefined : results[attention];
   if (query === undefined && rows === undefined) return undefined;
   return {
-    queries: query,
+    queries: query && lastRuns([...(before?.queries ?? []), query], wanted),
+    queryRows: wanted,
     attention: rows,
     queryHeads: queryHeadsOf({ queryHeads, heads }),
     capacity: layer.capacity,
     lengths: layer.lengths.slice(),
     kept: [],
   };
+}
+
+/** The last of some runs that together have `rows` rows. */
+function lastRuns(runs: readonly Tensor[], rows: number): readonly Tensor[] {
+  let first = runs.length - 1;
+  for (let count = runs[first]!.dims[2]!; first > 0 && count < rows; first--) count += runs[first - 1]!.dims[2]!;
+  return runs.slice(first);
 }
 
 /** Query heads that read each ragged head; 1 where the graph does not say. */

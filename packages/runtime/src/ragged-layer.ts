@@ -20,7 +20,7 @@ export interface RaggedLayerCache {
   capacity: number;
   /** Tokens of each head. */
   lengths: Int32Array<ArrayBuffer>;
-  /** `[heads, capacity]`, as the graph reads them and as policies do. */
+  /** `[heads, capacity]`: positions as the graph reads them, and counted from the first token of the sequence. */
   positions: BigInt64Array<ArrayBuffer>;
   places: Int32Array<ArrayBuffer>;
   tensors: readonly Tensor[];
@@ -52,11 +52,12 @@ export const copyRaggedLayer = (layer: RaggedLayerCache): RaggedLayerCache => ({
 export const raggedBytes = ({ slots, capacity }: RaggedLayerCache): number =>
   slots.reduce((sum, slot) => sum + slot.heads * slot.size * capacity * elementBytes(slot), 0);
 
-/** Appends rows `[1, heads, S, size]` of new tokens to every head. */
+/** Appends rows `[1, heads, S, size]` of new tokens to every head; the sequence begins at position `first`. */
 export function appendRows(
   layer: RaggedLayerCache,
   rows: readonly Tensor[],
   added: readonly number[],
+  first: number,
 ): void {
   grow(layer, Math.max(...layer.lengths) + added.length);
   for (const [index, slot] of layer.slots.entries()) {
@@ -70,18 +71,20 @@ export function appendRows(
   }
   for (let head = 0; head < layer.heads; head++) {
     const start = head * layer.capacity + layer.lengths[head]!;
-    layer.places.set(added, start);
-    for (const [index, position] of added.entries()) layer.positions[start + index] = BigInt(position);
+    for (const [index, position] of added.entries()) {
+      layer.places[start + index] = position - first;
+      layer.positions[start + index] = BigInt(position);
+    }
     layer.lengths[head]! += added.length;
   }
 }
 
-/** Forgets tokens that stand at `position` or behind it. */
-export function truncateRagged(layer: RaggedLayerCache, position: number): void {
+/** Forgets all tokens but the first `count` of the sequence. */
+export function truncateRagged(layer: RaggedLayerCache, count: number): void {
   const heads = Array.from({ length: layer.heads }, (_, head): HeadChange | undefined => {
     const own = headPositions(layer, head);
-    if (own.every((place) => place < position)) return undefined;
-    return { kept: Int32Array.from(own.keys()).filter((index) => own[index]! < position) };
+    if (own.every((place) => place < count)) return undefined;
+    return { kept: Int32Array.from(own.keys()).filter((index) => own[index]! < count) };
   });
   changeRagged(layer, heads);
 }
@@ -111,7 +114,7 @@ export function headRows(layer: RaggedLayerCache, head: number): Pick<HeadView, 
   return { tokens: layer.lengths[head]!, keys, values, positions: headPositions(layer, head) };
 }
 
-/** Where the tokens of a head stand. */
+/** Where the tokens of a head stand, counted from the first of the sequence. */
 const headPositions = ({ places, capacity, lengths }: RaggedLayerCache, head: number): Int32Array =>
   places.subarray(head * capacity, head * capacity + lengths[head]!);
 

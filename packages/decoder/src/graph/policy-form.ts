@@ -16,7 +16,8 @@ import { emitRaggedPositions } from "./ragged-positions.js";
  * - `past_length`, int64 scalar, in graphs with chunks: tokens of the sequence before the new ones, those included that were
  *   dropped. Of layers with chunks whole runs of slots may go, as many as the number in the name of their dimension 2.
  * - `observed_queries` and `observed_attention`, int64 scalars: how many of the last new tokens the outputs
- *   `queries.N [B, H, W, size]` and `attention.N [B, H, W, P + S]` are of; 0 for none, which costs nothing. Layers of joint
+ *   `queries.N [B, H, W, size]` and `attention.N [B, H, W, P + S]` are of; 0 for none, which costs nothing. Scores are products of
+ *   these queries with cached keys, over `sqrt(size)`. Layers of joint
  *   latents have neither, and layers that expand their keys have no `queries`, since what is cached of them are no keys.
  */
 export const policyForm: CacheForm = {
@@ -39,6 +40,7 @@ export const policyForm: CacheForm = {
           emitLastRows(e.at(`observed/${observation}`), value, {
             count: observed(observation),
             output: `${observation}.${layer}`,
+            factor: observation === "queries" ? weights.scale * Math.sqrt(weights.keys.size) : 1,
           });
         },
         outputs: observations(weights).map((observation) => ({
@@ -71,15 +73,24 @@ const observedDims = (
   observation === "queries" ? keys.size : "slots",
 ];
 
-/** The last `count` rows along axis 2, none for 0. */
-function emitLastRows(
-  e: Emitter,
-  value: string,
-  { count, output }: { readonly count: string; readonly output: string },
-): void {
+interface LastRows {
+  readonly count: string;
+  readonly output: string;
+  readonly factor: number;
+}
+
+/** The last `count` rows along axis 2, none for 0, times a factor. */
+function emitLastRows(e: Emitter, value: string, { count, output, factor }: LastRows): void {
   const length = e.node("Shape", "length/Shape", [value], { attributes: { start: 2, end: 3 } });
   const start = e.node("Sub", "start/Sub", [length, e.reshape("count/Reshape", count, [1])]);
-  e.graph.nodeWithOutputs("Slice", [value, start, length, e.graph.int64([2])], [output], {
-    name: `${e.path}/Slice`,
-  });
+  const range = [start, length, e.graph.int64([2])];
+  if (Math.abs(factor - 1) < ROUNDING) {
+    e.graph.nodeWithOutputs("Slice", [value, ...range], [output], { name: `${e.path}/Slice` });
+    return;
+  }
+  const rows = e.node("Slice", "Slice", [value, ...range]);
+  e.graph.nodeWithOutputs("Mul", [rows, e.scalar(factor)], [output], { name: `${e.path}/Mul` });
 }
+
+/** Relative error of a product of two float64. */
+const ROUNDING = 1e-12;
