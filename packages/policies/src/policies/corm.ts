@@ -2,7 +2,7 @@ import type { HeadView, LayerView } from "../cache-view.js";
 import { attentionOf } from "../head-attention.js";
 import { reorder, slotsInOrder } from "../in-order.js";
 import type { HeadChange, Policy } from "../policy.js";
-import { cormKept, noteImportance } from "../scores/corm.js";
+import { cormKept, NEVER_IMPORTANT, noteImportance } from "../scores/corm.js";
 
 export declare namespace corm {
   interface Options {
@@ -22,7 +22,7 @@ export function corm({ window = 256, recent = 256 }: corm.Options = {}, name = "
   const keep = (layer: LayerView) =>
     layer.heads.map((head, index) => {
       const key = `${layer.layer}.${index}`;
-      const last = remembered(memory.get(key), layer.seen, firstQuery(head, layer));
+      const last = remembered(memory.get(key), layer.seen, firstQuery(head, layer, window));
       memory.set(key, last);
       return keepImportant(head, layer, { last, window, recent, name });
     });
@@ -45,15 +45,19 @@ interface Remembering {
 }
 
 /** Position of the first query that is seen now. */
-const firstQuery = ({ attention, queryHeads, tokens }: HeadView, { seen }: LayerView): number =>
-  seen - (attention?.length ?? 0) / (queryHeads * tokens);
+const firstQuery = (
+  { attention, queryHeads, tokens }: HeadView,
+  { seen }: LayerView,
+  window: number,
+): number => seen - Math.min(window, (attention?.length ?? 0) / (queryHeads * tokens));
 
 /**
- * What is known of `seen` tokens. Of those that were not there before, or have been read anew, the queries up to now are not
- * known: they count as important to the one before the first that is seen.
+ * What is known of `seen` tokens. Of those before the first query that is seen now, and that are not remembered, earlier queries
+ * are not known: they count as important to the one before it.
  */
 function remembered(before: Int32Array | undefined, seen: number, first: number): Int32Array {
-  const last = new Int32Array(seen).fill(first - 1);
+  const last = new Int32Array(seen).fill(NEVER_IMPORTANT);
+  last.fill(first - 1, 0, first);
   if (before !== undefined) last.set(before.subarray(0, first).map((step) => Math.min(step, first - 1)));
   return last;
 }
@@ -67,7 +71,7 @@ function keepImportant(
   const ordered = slots === undefined ? head : reorder(head, slots);
   const { positions } = ordered;
   const own = positions.map((position) => last[position]!);
-  const rows = attentionOf(ordered, layer, rest.name);
+  const rows = attentionOf(ordered, layer, rest.window, rest.name);
   const first = layer.seen - rows.queries;
   rows.visit((row, _head, query) => noteImportance(own, row, first + query));
   for (const [place, position] of positions.entries()) last[position] = own[place]!;

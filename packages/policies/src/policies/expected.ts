@@ -48,24 +48,27 @@ export const expected = (budget: Budget, options: expected.Options = {}, name = 
 function scoresOf(
   head: HeadView,
   layer: LayerView,
-  { future = 512, sinks = 4, epsilon = 0, theta = 0 }: expected.Options,
+  { window = 0, future = 512, sinks = 4, epsilon = 0, theta = 0 }: expected.Options,
   name: string,
 ): Float32Array {
-  const queries = queriesOf(head, name);
+  const queries = queriesOf(head, window || ALL_TOKENS, name);
   const inverseFrequencies = layer.inverseFrequencies ?? frequencies(theta, queries.width);
-  const tables = (first: number, length: number): RopeTables<Float64Array> =>
-    ropeTables({
-      inverseFrequencies,
-      positions: Float64Array.from({ length }, (_, index) => first + index),
-      dtype: "float64",
-    });
+  const tables = (first: number, length: number): RopeTables<Float64Array> | undefined =>
+    inverseFrequencies.length === 0
+      ? undefined
+      : ropeTables({
+          inverseFrequencies,
+          positions: Float64Array.from({ length }, (_, index) => first + index),
+          dtype: "float64",
+        });
   const first = layer.seen - queries.rows;
   const before = turnBack(queries, tables(first, queries.rows));
-  const moments = queryMoments(before, Math.max(0, Math.min(sinks, queries.rows - 1) - first));
+  const moments = queryMoments(before, Math.max(0, Math.min(sinks, layer.seen - 1) - first));
+  const toCome = tables(layer.seen, future);
   return expectedAttentionScores({
     keys: keysOf(head),
     values: valuesOf(head),
-    moments: turnMoments(moments, tables(layer.seen, future)),
+    moments: toCome === undefined ? moments : turnMoments(moments, toCome),
     sinks: Math.min(sinks, head.tokens - 1),
     epsilon,
     scale: layer.scale,
@@ -77,7 +80,8 @@ const frequencies = (theta: number, width: number): Float64Array =>
   Float64Array.from({ length: theta > 0 ? width / 2 : 0 }, (_, pair) => theta ** ((-2 * pair) / width));
 
 /** Queries before their rotation. */
-function turnBack(queries: HeadRows, tables: RopeTables<Float64Array>): HeadRows {
+function turnBack(queries: HeadRows, tables: RopeTables<Float64Array> | undefined): HeadRows {
+  if (tables === undefined) return queries;
   const backwards = { ...tables, sin: tables.sin.map((sine) => -sine) };
   return {
     ...queries,

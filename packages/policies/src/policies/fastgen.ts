@@ -25,18 +25,30 @@ export declare namespace fastgen {
  *
  * @param recover - Share of the attention; the paper takes 0.91 to 0.98.
  */
-export const fastgen = (recover: number, options: fastgen.Options = {}, name = "fastgen"): Policy => ({
-  name,
-  action: "drop",
-  needs: { queries: (options.window ?? 32) || ALL_TOKENS },
-  afterPrefill: (layer) => layer.heads.map((head) => thinOut(head, layer, recover, { ...options, name })),
-});
+export function fastgen(
+  recover: number,
+  { window = 32, ...options }: fastgen.Options = {},
+  name = "fastgen",
+): Policy {
+  const profiling = { ...options, recover, window: window || ALL_TOKENS, name };
+  return {
+    name,
+    action: "drop",
+    needs: window === 0 ? { queries: ALL_TOKENS } : { attention: window },
+    afterPrefill: (layer) => layer.heads.map((head) => thinOut(head, layer, profiling)),
+  };
+}
+
+interface Profiling extends fastgen.Options {
+  readonly recover: number;
+  readonly window: number;
+  readonly name: string;
+}
 
 function thinOut(
   head: HeadView,
   layer: LayerView,
-  recover: number,
-  { classOf, name, frequent, local, sinks }: fastgen.Options & { readonly name: string },
+  { classOf, name, recover, window, frequent, local, sinks }: Profiling,
 ): HeadChange | undefined {
   const slots = slotsInOrder(head);
   const ordered = slots === undefined ? head : reorder(head, slots);
@@ -44,7 +56,7 @@ function thinOut(
   const classes = Array.from(ordered.positions, (position) =>
     ids === undefined || classOf === undefined ? "other" : classOf(ids[position]!),
   );
-  const attention = attentionOf(ordered, layer, name);
+  const attention = attentionOf(ordered, layer, window, name);
   const [profile] = profileHeads({ attention, classes, recover, frequent, local, sinks });
   const { kept } = profile!;
   if (kept.length === head.tokens) return undefined;

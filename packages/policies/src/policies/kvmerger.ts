@@ -33,28 +33,36 @@ export const kvmerger = (
 ): Policy => ({
   name,
   action: "merge",
-  needs: { queries: window || ALL_TOKENS },
+  needs: window === 0 ? { queries: ALL_TOKENS } : { attention: window },
   afterPrefill: (layer) => {
     if (layer.layer < spare || (layer.layer === layer.layers - 1 && layer.layers > 1)) return undefined;
     const count = Math.max(1, tokensOf(budget, layer));
     return layer.heads.map((head) =>
-      head.tokens <= count ? undefined : mergeHead(head, layer, { count, recent, heavy, name }),
+      head.tokens <= count ? undefined : mergeHead(head, layer, { count, window, recent, heavy, name }),
     );
   },
 });
 
 interface Merging {
   readonly count: number;
+  readonly window: number;
   readonly recent: number;
   readonly heavy: number;
   readonly name: string;
 }
 
-function mergeHead(head: HeadView, layer: LayerView, { count, recent, heavy, name }: Merging): HeadChange {
+function mergeHead(
+  head: HeadView,
+  layer: LayerView,
+  { count, window, recent, heavy, name }: Merging,
+): HeadChange {
   const slots = slotsInOrder(head);
   const ordered = slots === undefined ? head : reorder(head, slots);
   const { tokens, keys, values } = ordered;
-  const attention = sumOfGroup(attentionSums(attentionOf(ordered, layer, name)), tokens);
+  const attention = sumOfGroup(
+    attentionSums(attentionOf(ordered, layer, window || ALL_TOKENS, name)),
+    tokens,
+  );
   const isProtected = new Uint8Array(tokens);
   for (const token of bestIndices(attention, Math.floor(heavy * count))) isProtected[token] = 1;
   isProtected.fill(1, tokens - Math.floor(recent * count));

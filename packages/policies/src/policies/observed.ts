@@ -19,7 +19,9 @@ export const observed = (budget: Budget, name = "observed"): Policy => ({
       layer,
       ({ heads }) =>
         heads.map((head) =>
-          scoreInOrder(head, (ordered) => observedAttentionScores(attentionOf(ordered, layer, name))),
+          scoreInOrder(head, (ordered) =>
+            observedAttentionScores(attentionOf(ordered, layer, ALL_TOKENS, name)),
+          ),
         ),
       uniformBudget(budget),
     ),

@@ -43,7 +43,9 @@ function windowPolicy(
 ): Policy {
   const scorer = (layer: LayerView) =>
     layer.heads.map((head) =>
-      scoreInOrder(head, (ordered) => snapKvScores({ attention: attentionOf(ordered, layer, name), kernel })),
+      scoreInOrder(head, (ordered) =>
+        snapKvScores({ attention: attentionOf(ordered, layer, window, name), kernel }),
+      ),
     );
   return {
     name,

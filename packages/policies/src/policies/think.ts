@@ -29,19 +29,20 @@ export const think = (
   afterPrefill: (layer) =>
     removed === 0
       ? undefined
-      : layer.heads.map((head) => clearChannels(head, layer, { removed, recent, name })),
+      : layer.heads.map((head) => clearChannels(head, layer, { removed, window, recent, name })),
 });
 
 interface Clearing {
   readonly removed: number;
+  readonly window: number;
   readonly recent: number;
   readonly name: string;
 }
 
-function clearChannels(head: HeadView, { seen }: LayerView, { removed, recent, name }: Clearing) {
+function clearChannels(head: HeadView, { seen }: LayerView, { removed, window, recent, name }: Clearing) {
   const { tokens, positions } = head;
   const keys = keysOf(head);
-  const [kept] = thinkChannels({ keys, queries: queriesOf(head, name), removed });
+  const [kept] = thinkChannels({ keys, queries: queriesOf(head, window, name), removed });
   const isKept = new Uint8Array(keys.width);
   for (const channel of kept!) isKept[channel] = 1;
   const cleared = keys.data.map((value, at) =>

@@ -25,7 +25,7 @@ export function tova(budget: Budget, name = "tova"): Policy {
 /** Heads that hold other tokens than the first are scored by themselves. */
 function lastAttention(layer: LayerView, name: string): readonly Float32Array[] {
   const own = layer.heads.map((head) =>
-    scoreInOrder(head, (ordered) => tovaScores(attentionOf(ordered, layer, name))),
+    scoreInOrder(head, (ordered) => tovaScores(attentionOf(ordered, layer, 1, name))),
   );
   return layer.heads.map((head) => {
     const alike = own.filter((_, index) => haveSameTokens(layer.heads[index]!, head));

@@ -1,6 +1,6 @@
-import { createMatrix, multiply, symmetricEigen, toFloat32, transposeMultiply } from "@kvfold/linalg";
 import { PolicyError } from "../policy-error.js";
 import { requireCounts } from "./head-rows.js";
+import { jacobiEigen } from "./jacobi-eigen.js";
 
 /** Whole numbers with a scale for each row: `codes * scale`. */
 export interface QuantisedRows {
@@ -47,27 +47,42 @@ export declare namespace decoQuantise {
  */
 export function decoQuantise({ data, width, bits = 4, block = 16 }: decoQuantise.Options): DecoQuantised {
   requireBlocks(data, width, block);
-  const rows = createMatrix(data.length / block, block, Float64Array.from(data));
-  const { values, vectors } = symmetricEigen(transposeMultiply(rows, rows));
-  const floor = 1e-6 * Math.sqrt(Math.max(values[0]!, 0));
-  // The fourth root of an eigenvalue of AᵀA is the root of the singular value.
-  const roots = values.map((value) => Math.sqrt(Math.max(Math.sqrt(Math.max(value, 0)), floor)));
-  const scaled = (power: number) =>
-    createMatrix(
-      block,
-      block,
-      vectors.data.map((value, at) => scaledBy(value, roots[at % block]!, power)),
-    );
-  const large = toFloat32(multiply(rows, scaled(-1)));
-  const small = transposed(scaled(1).data, block);
-  return { ...quantiseRows({ data: large, width, bits }), small, block };
+  const { values, vectors } = jacobiEigen(gramOf(data, block), block);
+  const singular = values.map((value) => Math.sqrt(Math.max(value, 0)));
+  const floor = 1e-6 * singular.reduce((largest, value) => Math.max(largest, value), 0);
+  const roots = singular.map((value) => Math.sqrt(Math.max(value, floor)));
+  const inverse = vectors.map((value, at) => (roots[at % block]! > 0 ? value / roots[at % block]! : 0));
+  const small = Float32Array.from(
+    vectors,
+    (_, at) => roots[Math.floor(at / block)]! * vectors[(at % block) * block + Math.floor(at / block)]!,
+  );
+  return { ...quantiseRows({ data: timesSquare(data, inverse, block), width, bits }), small, block };
 }
 
-const scaledBy = (value: number, root: number, power: number): number =>
-  root > 0 ? value * root ** power : 0;
+/** `AᵀA` of rows `A [n, block]`. */
+function gramOf(rows: Float32Array, block: number): Float64Array {
+  const gram = new Float64Array(block * block);
+  for (let first = 0; first < rows.length; first += block) {
+    for (let i = 0; i < block; i++) {
+      for (let j = 0; j < block; j++) gram[i * block + j]! += rows[first + i]! * rows[first + j]!;
+    }
+  }
+  return gram;
+}
 
-const transposed = (data: Float64Array, size: number): Float32Array =>
-  Float32Array.from(data, (_, at) => data[(at % size) * size + Math.floor(at / size)]!);
+/** `rows [n, size]` times `square [size, size]`. */
+function timesSquare(rows: Float32Array, square: ArrayLike<number>, size: number): Float32Array {
+  const products = new Float32Array(rows.length);
+  const sums = new Float64Array(size);
+  for (let first = 0; first < rows.length; first += size) {
+    sums.fill(0);
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j < size; j++) sums[j]! += rows[first + i]! * square[i * size + j]!;
+    }
+    products.set(sums, first);
+  }
+  return products;
+}
 
 /**
  * The matrix that is left, `[rows, width]`.
@@ -75,13 +90,7 @@ const transposed = (data: Float64Array, size: number): Float32Array =>
  * Numerics: float64 products of the float32 factors, rounded once.
  */
 export function decoDequantise(quantised: DecoQuantised): Float32Array {
-  const { small, block } = quantised;
-  const large = createMatrix(
-    quantised.codes.length / block,
-    block,
-    Float64Array.from(dequantiseRows(quantised)),
-  );
-  return toFloat32(multiply(large, createMatrix(block, block, Float64Array.from(small))));
+  return timesSquare(dequantiseRows(quantised), quantised.small, quantised.block);
 }
 
 /**
