@@ -108,14 +108,14 @@ function change(random: Random, cache: RaggedCache, layer: number): (HeadChange 
 describe("a ragged cache", () => {
   it("holds what a slow one holds, through any sequence of runs, changes, cuts, copies and files", async () => {
     const random = createRandom(1);
-    for (let sequence = 0; sequence < 60; sequence++) {
+    for (let sequence = 0; sequence < 20; sequence++) {
       const first = sequence % 2 === 0 ? 0 : 7;
       let cache = createRaggedCache(layout);
       let held: Held = [
         [[], []],
         [[], []],
       ];
-      for (let step = 0; step < 14; step++) {
+      for (let step = 0; step < 12; step++) {
         const action = Math.floor(random() * 6);
         if (action <= 1) {
           const count = 1 + Math.floor(random() * 30);
