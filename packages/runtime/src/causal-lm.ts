@@ -12,6 +12,7 @@ import type { Session } from "./port.js";
 import { createRaggedCache } from "./ragged-cache.js";
 import { RuntimeError } from "./runtime-error.js";
 import { unpackCache } from "./saved-cache.js";
+import { unpackRaggedCache } from "./saved-ragged-cache.js";
 import { createSeparateBatch } from "./separate-batch.js";
 import { findShiftObstacle, type ShiftObstacle } from "./shift-obstacle.js";
 
@@ -38,7 +39,7 @@ export interface CausalLM {
    * @throws {RuntimeError} `cache-unreadable` for a file that is not a saved cache, is damaged, or belongs to another model;
    *   `unsupported-model` where caches lie in the memory of a GPU.
    */
-  loadState(source: ByteSource, model: string): Promise<DecodingState>;
+  loadState(source: ByteSource, model: string, options?: CausalLM.CacheOptions): Promise<DecodingState>;
   /**
    * Several sequences to decode at once. A graph that takes one sequence at a time decodes them one after the other.
    *
@@ -61,9 +62,11 @@ export interface CausalLM {
 }
 
 export declare namespace CausalLM {
-  interface StateOptions {
+  interface StateOptions extends CacheOptions {
     /** Position of the sequence's first token, 0 unless given. */
     readonly firstPosition?: number | undefined;
+  }
+  interface CacheOptions {
     /**
      * What drops or merges tokens of the cache, one after the other: policies, or their names as `parsePolicies` reads them.
      * The model must be loaded from its policy graph.
@@ -129,7 +132,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     positionOf: (index: number) => number,
     cache = createCache(initialCapacity),
     tokens: readonly number[] = [],
-    policies: Pick<createDecodingState.Options, "policies" | "observe"> = {},
+    policies: Pick<createDecodingState.Options, "policies" | "observe" | "settled"> = {},
   ): DecodingState =>
     createDecodingState({
       session,
@@ -148,17 +151,19 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     cacheKind,
     vocabularySize,
     maxPositions,
-    createState({ firstPosition = 0, cache: wanted = [], observe } = {}) {
+    createState({ firstPosition = 0, ...actions } = {}) {
       checkFirstPosition(firstPosition, takesPositions);
-      const policies = wanted.flatMap((policy) =>
-        typeof policy === "string" ? parsePolicies(policy) : [policy],
-      );
-      checkPolicies(policies);
-      if (policies.length > 0 || observe !== undefined)
-        checkNeeds(needsOf([...policies, { name: "observe", action: "drop", needs: observe ?? {} }]), cacheLayout.ragged);
-      return createStateAt((index) => firstPosition + index, createCache(initialCapacity), [], { policies, observe });
+      const acting = actionsOf(actions, cacheLayout);
+      return createStateAt((index) => firstPosition + index, createCache(initialCapacity), [], acting);
     },
-    async loadState(source, model) {
+    async loadState(source, model, actions = {}) {
+      const acting = actionsOf(actions, cacheLayout);
+      if (cacheKind === "ragged") {
+        const { tokens, firstPosition, settled, layers } = await unpackRaggedCache(cacheLayout, source, model);
+        const cache = createRaggedCache(cacheLayout);
+        cache.fill(layers, tokens.length, firstPosition);
+        return createStateAt((index) => firstPosition + index, cache, tokens, { ...acting, settled });
+      }
       if (memory !== undefined && cacheKind !== "delta")
         throw new RuntimeError(
           "unsupported-model",
@@ -202,6 +207,19 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
         : "no-position-input";
     },
   };
+}
+
+/** What acts on the cache of a state. */
+function actionsOf(
+  { cache = [], observe }: CausalLM.CacheOptions,
+  { ragged }: CacheLayout,
+): Pick<createDecodingState.Options, "policies" | "observe"> {
+  const policies = cache.flatMap((policy) => (typeof policy === "string" ? parsePolicies(policy) : [policy]));
+  checkPolicies(policies);
+  if (policies.length === 0 && observe === undefined) return {};
+  checkNeeds(needsOf(policies), ragged);
+  checkNeeds(observe ?? {}, ragged);
+  return { policies, observe };
 }
 
 function checkFirstPosition(firstPosition: number, takesPositions: boolean): void {

@@ -9,6 +9,7 @@ import type { RaggedCache } from "./ragged-cache.js";
 import { runStep, type StepRunner } from "./run-step.js";
 import { RuntimeError } from "./runtime-error.js";
 import { packCache, type SavedCache } from "./saved-cache.js";
+import { packRaggedCache } from "./saved-ragged-cache.js";
 
 /** One sequence being decoded, with the cache of its tokens. One call at a time. */
 export interface DecodingState {
@@ -224,7 +225,12 @@ class CachedDecoding implements DecodingState {
 
   save(model: string): SavedCache {
     const { layout, positionOf } = this.#options;
-    const tensors = this.#cache.available().tensors();
+    const cache = this.#cache.available();
+    if (isRagged(cache)) {
+      const contents = { tokens: this.#tokens, firstPosition: positionOf(0), settled: this.#settled };
+      return packRaggedCache(layout, contents, { layers: cache.layers, model });
+    }
+    const tensors = cache.tensors();
     return packCache(layout, { tokens: this.#tokens, firstPosition: positionOf(0), tensors }, model);
   }
 

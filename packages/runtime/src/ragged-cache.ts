@@ -8,11 +8,13 @@ import {
   changeRagged,
   copyRaggedLayer,
   createRaggedLayer,
+  fillRagged,
   headRows,
   type RaggedLayerCache,
   raggedBytes,
   truncateRagged,
 } from "./ragged-layer.js";
+import type { SavedLayer } from "./saved-ragged-cache.js";
 import { int64 } from "./tensors.js";
 
 /** The cache of one sequence of which layers and heads may keep different tokens. */
@@ -26,6 +28,10 @@ export interface RaggedCache extends KvCache {
   view(layer: number): LayerView;
   /** Changes a layer. Views of it are no longer valid. */
   change(layer: number, change: LayerChange): void;
+  /** The layers as they are, to be saved before the cache is used again. */
+  readonly layers: readonly RaggedLayerCache[];
+  /** Takes in `length` tokens that another cache held, when it is empty. */
+  fill(layers: readonly SavedLayer[], length: number, first: number): void;
   /** A cache of the same tokens that shares no memory with this one. */
   copy(): RaggedCache;
   /** Tokens that each head of each layer holds. */
@@ -127,6 +133,11 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
       const observed = contents.observed[index];
       if (observed !== undefined)
         contents.observed[index] = { ...observed, kept: joinKept(observed.kept, kept) };
+    },
+    layers,
+    fill(saved, length, first) {
+      for (const [index, layer] of layers.entries()) fillRagged(layer, saved[index]!, first);
+      Object.assign(contents, { length, first });
     },
     tensors: () => layers.flatMap(({ tensors }) => tensors),
     restore(tensors, positions) {

@@ -79,6 +79,30 @@ export function appendRows(
   }
 }
 
+/** Takes in tokens that another cache held, when it is empty: `places [heads, T]` and rows `[1, heads, T, size]`. */
+export function fillRagged(
+  layer: RaggedLayerCache,
+  { places, tensors }: { readonly places: Int32Array; readonly tensors: readonly Tensor[] },
+  first: number,
+): void {
+  const count = places.length / layer.heads;
+  grow(layer, count);
+  for (const [index, slot] of layer.slots.entries()) {
+    const target = layer.tensors[index]!.data as Float32Array;
+    const source = tensors[index]!.data as Float32Array;
+    const width = count * slot.size;
+    for (let head = 0; head < slot.heads; head++)
+      target.set(source.subarray(head * width, (head + 1) * width), head * layer.capacity * slot.size);
+  }
+  for (let head = 0; head < layer.heads; head++) {
+    const own = places.subarray(head * count, (head + 1) * count).filter((place) => place >= 0);
+    layer.lengths[head] = own.length;
+    layer.places.set(own, head * layer.capacity);
+    for (const [index, place] of own.entries())
+      layer.positions[head * layer.capacity + index] = BigInt(first + place);
+  }
+}
+
 /** Forgets all tokens but the first `count` of the sequence. */
 export function truncateRagged(layer: RaggedLayerCache, count: number): void {
   const heads = Array.from({ length: layer.heads }, (_, head): HeadChange | undefined => {
@@ -174,7 +198,9 @@ function changeHead(layer: RaggedLayerCache, head: number, { kept, keys, values 
   }
   moveRows(layer.positions.subarray(head * capacity, (head + 1) * capacity), order, 1);
   moveRows(layer.places.subarray(head * capacity, (head + 1) * capacity), order, 1);
-  layer.positions.fill(EMPTY, head * capacity + kept.length, head * capacity + before);
+  const dropped = [head * capacity + kept.length, head * capacity + before] as const;
+  layer.positions.fill(EMPTY, ...dropped);
+  layer.places.fill(Number(EMPTY), ...dropped);
   lengths[head] = kept.length;
   if (keys !== undefined) putRows(layer, 0, head, keys);
   if (values !== undefined) putRows(layer, 1, head, values);
