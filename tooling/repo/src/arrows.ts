@@ -24,7 +24,7 @@ export const arrows: Readonly<Record<string, Arrows>> = {
   safetensors: { to: [], outside: ["@petamoriken/float16"] },
   onnx: { to: [], outside: ["@bufbuild/protobuf", "onnx-buf"] },
   autodiff: { to: ["onnx"], outside: [] },
-  runtime: { to: ["safetensors"], outside: ["onnxruntime-common"] },
+  runtime: { to: ["policies", "safetensors"], outside: ["onnxruntime-common"] },
   // Its few graphs that move memory of a GPU are built where they run.
   "runtime-node": { to: ["onnx", "runtime"], outside: ["onnxruntime-node"] },
   "runtime-web": { to: ["runtime"], outside: ["onnxruntime-web"] },

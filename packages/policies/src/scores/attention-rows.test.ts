@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { expectNear } from "../../test/near.js";
+import { distance } from "../../test/near.js";
 import { attentionRows, storedAttention } from "./attention-rows.js";
 import type { HeadRows } from "./head-rows.js";
 
@@ -31,8 +31,8 @@ describe("attentionRows", () => {
     const keys = { data: Float32Array.of(0, Math.log(2), Math.log(5)), heads: 1, rows: 3, width: 1 };
     const queries = { data: Float32Array.of(1, 2), heads: 1, rows: 2, width: 1 };
     const [first, second] = collect(attentionRows({ keys, queries, scale: 1 }));
-    expectNear(first!.row, [1 / 3, 2 / 3]);
-    expectNear(second!.row, [1 / 30, 4 / 30, 25 / 30]);
+    expect(distance(first!.row, [1 / 3, 2 / 3])).toBeLessThan(1e-6);
+    expect(distance(second!.row, [1 / 30, 4 / 30, 25 / 30])).toBeLessThan(1e-6);
   });
 
   it("is the definition for any number of heads, queries and tokens", () => {
@@ -57,7 +57,7 @@ describe("attentionRows", () => {
         expect(found.length).toBe(kvHeads * group * count);
         for (const [index, { head, query, row }] of found.entries()) {
           expect([head, query]).toEqual([Math.floor(index / count), index % count]);
-          expectNear(row, naiveRow(keys, queries, head, query), 1e-7);
+          expect(distance(row, naiveRow(keys, queries, head, query))).toBeLessThan(1e-7);
         }
       }),
       { numRuns: 30 },
@@ -68,7 +68,7 @@ describe("attentionRows", () => {
     const keys = { data: Float32Array.of(1000, 999), heads: 1, rows: 2, width: 1 };
     const queries = { data: Float32Array.of(1), heads: 1, rows: 1, width: 1 };
     const [only] = collect(attentionRows({ keys, queries, scale: 1 }));
-    expectNear(only!.row, [1 / (1 + Math.exp(-1)), 1 / (1 + Math.E)]);
+    expect(distance(only!.row, [1 / (1 + Math.exp(-1)), 1 / (1 + Math.E)])).toBeLessThan(1e-6);
   });
 
   it.each([

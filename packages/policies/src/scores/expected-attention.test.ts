@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { expectNear } from "../../test/near.js";
+import { distance } from "../../test/near.js";
 import { attentionRows } from "./attention-rows.js";
 import { expectedAttentionScores } from "./expected-attention.js";
 
@@ -23,12 +23,12 @@ describe("expectedAttentionScores", () => {
   it("weighs means and spread of the queries, and the length of values", () => {
     // Exponents log 2, log 2 and 0: weights .4 .4 .2, times norms 1, 2 and 5. The sink is lifted.
     const scores = expectedAttentionScores({ keys, values, moments, sinks: 1, scale: 1 });
-    expectNear(scores, [2, 0.4, 0.8, 1]);
+    expect(distance(scores, [2, 0.4, 0.8, 1])).toBeLessThan(1e-6);
   });
 
   it("adds epsilon to the weights", () => {
     const scores = expectedAttentionScores({ keys, values, moments, sinks: 1, scale: 1, epsilon: 0.1 });
-    expectNear(scores, [2.5, 0.5, 1, 1.5]);
+    expect(distance(scores, [2.5, 0.5, 1, 1.5])).toBeLessThan(1e-6);
   });
 
   it("averages the weights of a group", () => {
@@ -41,7 +41,9 @@ describe("expectedAttentionScores", () => {
     // The second head's queries are zero: a third for each token.
     const third = 1 / 3;
     const scores = expectedAttentionScores({ keys, values, moments: two, sinks: 1, scale: 1 });
-    expectNear(scores.subarray(1), [(0.4 + third) / 2, 0.4 + third, 2.5 * (0.2 + third)]);
+    expect(distance(scores.subarray(1), [(0.4 + third) / 2, 0.4 + third, 2.5 * (0.2 + third)])).toBeLessThan(
+      1e-6,
+    );
   });
 
   it("is the attention of the mean query where queries do not spread", () => {
@@ -53,7 +55,9 @@ describe("expectedAttentionScores", () => {
       sinks: 0,
     });
     const query = rows([0.3, -0.8]);
-    attentionRows({ keys, queries: query }).visit((row) => expectNear(scores, Array.from(row)));
+    attentionRows({ keys, queries: query }).visit((row) =>
+      expect(distance(scores, Array.from(row))).toBeLessThan(1e-6),
+    );
   });
 
   it("counts both halves of a covariance", () => {
@@ -67,7 +71,7 @@ describe("expectedAttentionScores", () => {
       scale: 1,
     });
     // (1 + 2 * 0.5 * 2 + 2 * 4) / 2 = 5.5
-    expectNear(scores, [1 / (1 + Math.exp(-5.5)), 1 / (1 + Math.exp(5.5))]);
+    expect(distance(scores, [1 / (1 + Math.exp(-5.5)), 1 / (1 + Math.exp(5.5))])).toBeLessThan(1e-6);
   });
 
   it("refuses a text of sinks alone", () => {

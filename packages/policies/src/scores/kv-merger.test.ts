@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { expectNear } from "../../test/near.js";
+import { distance } from "../../test/near.js";
 import { mergeSets, mergingSets, mergingSetsWithin, neighbourSimilarities } from "./kv-merger.js";
 
 const free = (tokens: number) => new Uint8Array(tokens);
@@ -7,7 +7,7 @@ const free = (tokens: number) => new Uint8Array(tokens);
 describe("neighbourSimilarities", () => {
   it("takes the cosine of each key and the next, and 0 beside a zero key", () => {
     const keys = Float32Array.of(1, 0, 3, 0, 3, 4, 0, 0, 1, 1);
-    expectNear(neighbourSimilarities(keys, 2), [1, 0.6, 0, 0]);
+    expect(distance(neighbourSimilarities(keys, 2), [1, 0.6, 0, 0])).toBeLessThan(1e-6);
   });
 });
 
@@ -115,7 +115,7 @@ describe("mergeSets", () => {
       sets: [[0, 2]],
     });
     expect(weight).toBeCloseTo(0.2123, 4);
-    expectNear(merged.keys, [1, weight / (1 + weight)]);
-    expectNear(merged.values, [(10 * weight) / (1 + weight)], 1e-5);
+    expect(distance(merged.keys, [1, weight / (1 + weight)])).toBeLessThan(1e-6);
+    expect(distance(merged.values, [(10 * weight) / (1 + weight)])).toBeLessThan(1e-5);
   });
 });
