@@ -58,7 +58,9 @@ const textFile = (name) => {
 async function readItems() {
   const counts = new Map();
   const items = [];
-  for await (const line of createInterface({ input: createReadStream(textFile("retrieval-validation.jsonl")) })) {
+  for await (const line of createInterface({
+    input: createReadStream(textFile("retrieval-validation.jsonl")),
+  })) {
     const { task, length, ids, answer_ids } = JSON.parse(line);
     const count = counts.get(`${task} ${length}`) ?? 0;
     if (!tasks.includes(task) || !lengths.includes(length) || count >= limit) continue;
@@ -74,7 +76,11 @@ function splitPrompt(ids, endsLine) {
   return { context: ids.slice(0, end), question: ids.slice(end) };
 }
 
-const results = { machine: machine(), model: "mix-30m", keep, method, specs, retrieval: [], prose: [] };
+/** @type {{ task: string, length: number, question: string, scores: any[] }[]} */
+const retrieval = [];
+/** @type {{ scores: any[] }[]} */
+const prose = [];
+const results = { machine: machine(), model: "mix-30m", keep, method, specs, retrieval, prose };
 
 async function save() {
   await writeFile(`${out}.part`, `${JSON.stringify(results)}\n`);
@@ -99,19 +105,27 @@ async function measure(folder) {
       const start = performance.now();
       const [scores] = await policyProbe(lm, [probed], lists, { question });
       const { task, length } = item;
-      results.retrieval.push({ task, length, question, scores });
+      retrieval.push({ task, length, question, scores });
       console.error(`${task} ${length}, question ${question}: ${Math.round(performance.now() - start)} ms`);
       await save();
     }
   }
   if (textsLimit > 0) {
-    const tokens = parseTokenBytes(await readFile(textFile("validation-prose.u16")), 8192, "validation-prose.u16");
+    const tokens = parseTokenBytes(
+      await readFile(textFile("validation-prose.u16")),
+      8192,
+      "validation-prose.u16",
+    );
     const windows = tokenWindows(tokens, { length: WINDOW, count: textsLimit, first: 0, source: "prose" });
     for (const window of windows) {
       const half = WINDOW / 2;
-      const item = { context: [...window.slice(0, half)], question: [], answer: [...window.slice(half)] };
+      const item = {
+        context: Array.from(window.subarray(0, half)),
+        question: [],
+        answer: Array.from(window.subarray(half)),
+      };
       const [scores] = await policyProbe(lm, [item], lists);
-      results.prose.push({ scores });
+      prose.push({ scores });
       await save();
     }
   }
@@ -121,17 +135,19 @@ async function measure(folder) {
 const percent = (part, whole) => (whole === 0 ? "" : String(Math.round((100 * part) / whole)));
 
 function table() {
-  const groups = [...new Set(results.retrieval.map(({ task, length, question }) => `${task} @${length} ${question}`))];
+  const groups = [
+    ...new Set(retrieval.map(({ task, length, question }) => `${task} @${length} ${question}`)),
+  ];
   const rows = specs.map((spec, index) => {
     const cells = groups.map((group) => {
-      const items = results.retrieval.filter(
+      const items = retrieval.filter(
         ({ task, length, question }) => `${task} @${length} ${question}` === group,
       );
       const exact = items.filter(({ scores }) => scores[index].hits === scores[index].tokens);
       return percent(exact.length, items.length);
     });
-    const nll = (at) => results.prose.reduce((sum, { scores }) => sum + scores[at].nll, 0);
-    const tokens = results.prose.reduce((sum, { scores }) => sum + scores[index].tokens, 0);
+    const nll = (at) => prose.reduce((sum, { scores }) => sum + scores[at].nll, 0);
+    const tokens = prose.reduce((sum, { scores }) => sum + scores[index].tokens, 0);
     const ratio = tokens === 0 ? "" : Math.exp((nll(index) - nll(0)) / tokens).toFixed(4);
     return [spec, ...cells, ratio];
   });

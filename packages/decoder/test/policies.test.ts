@@ -25,31 +25,43 @@ const withPolicies = <T>(use: (lm: CausalLM) => Promise<T>, source = model): Pro
 const counts = (heads: readonly (readonly number[])[]) => [...new Set(heads.flat())];
 
 describe("policies on a decoder", () => {
-  it.each(["keydiff:0.5", "knorm:0.5:spare=0", "tova:0.5", "snapkv:0.5:window=8", "random:0.5", "streaming:0.5"])(
-    "%s meets its budget and leaves a state that goes on",
-    (policy) =>
-      withPolicies(async (lm) => {
-        const state = lm.createState({ cache: [policy] });
-        const logits = (await state.prefill(prompt)).slice();
-        expect(counts(state.heldTokens)).toEqual([20]);
-        expect(state.length).toBe(41);
-        await state.decode(5);
-        expect(counts(state.heldTokens)).toEqual([21]);
-        expect(state.settled).toBe(41);
-        state.truncate(41);
-        expect(() => state.truncate(40)).toThrow(/^truncate: expected 0 or a length from 41, since policies/);
-        state.truncate(0);
-        expect(await state.prefill(prompt)).toEqual(logits);
-      }),
+  it.each([
+    "keydiff:0.5",
+    "knorm:0.5:spare=0",
+    "tova:0.5",
+    "snapkv:0.5:window=8",
+    "random:0.5",
+    "streaming:0.5",
+  ])("%s meets its budget and leaves a state that goes on", (policy) =>
+    withPolicies(async (lm) => {
+      const state = lm.createState({ cache: [policy] });
+      const logits = (await state.prefill(prompt)).slice();
+      expect(counts(state.heldTokens)).toEqual([20]);
+      expect(state.length).toBe(41);
+      await state.decode(5);
+      expect(counts(state.heldTokens)).toEqual([21]);
+      expect(state.settled).toBe(41);
+      state.truncate(41);
+      expect(() => state.truncate(40)).toThrow(/^truncate: expected 0 or a length from 41, since policies/);
+      state.truncate(0);
+      expect(await state.prefill(prompt)).toEqual(logits);
+    }),
   );
 
   it("attends in the first layer as before, to the tokens that each head has kept alone", () =>
     withPolicies(async (lm) => {
-      const look: Policy = { name: "look", action: "drop", needs: { attention: 1 }, afterStep: (layer) => note(layer) };
+      const look: Policy = {
+        name: "look",
+        action: "drop",
+        needs: { attention: 1 },
+        afterStep: (layer) => note(layer),
+      };
       const seen: { positions: number[]; rows: number[] }[][] = [];
       const note: NonNullable<Policy["afterStep"]> = ({ layer, heads }) => {
         if (layer === 0)
-          seen.push(heads.map(({ positions, attention }) => ({ positions: [...positions], rows: [...attention!] })));
+          seen.push(
+            heads.map(({ positions, attention }) => ({ positions: [...positions], rows: [...attention!] })),
+          );
         return undefined;
       };
       /** Each head keeps others. */
@@ -58,7 +70,9 @@ describe("policies on a decoder", () => {
         action: "merge",
         afterPrefill: ({ heads }) =>
           heads.map(({ tokens }, head) => ({
-            kept: Int32Array.from({ length: tokens }, (_, index) => index).filter((index) => index % (head + 2) === 0),
+            kept: Int32Array.from({ length: tokens }, (_, index) => index).filter(
+              (index) => index % (head + 2) === 0,
+            ),
           })),
       };
       for (const cache of [[look], [look, apart]]) {
@@ -130,28 +144,45 @@ describe("policies on a decoder", () => {
     const delta = await exportModel(checkpoint, { form: "delta", maxPositions: 128 });
     await withModel(delta, async (session) => {
       const lm = createCausalLM(session);
-      expect(() => lm.createState({ cache: ["keydiff:0.5"] })).toThrow(/^createState: expected a policy graph/);
+      expect(() => lm.createState({ cache: ["keydiff:0.5"] })).toThrow(
+        /^createState: expected a policy graph/,
+      );
       expect(() => lm.createState().copy()).toThrow(/^copy: expected a policy graph/);
     });
     await withPolicies(async (lm) => {
       expect(() => lm.createState({ cache: ["keydiff:0.5", "knorm:0.5"] })).toThrow(/both drop tokens/);
-      const broken: Policy = { name: "broken", action: "drop", afterPrefill: () => [{ kept: Int32Array.of(3, 2) }] };
+      const broken: Policy = {
+        name: "broken",
+        action: "drop",
+        afterPrefill: () => [{ kept: Int32Array.of(3, 2) }],
+      };
       const state = lm.createState();
       await state.prefill(prompt);
-      expect(() => state.compress([broken])).toThrow(/^policy broken: expected indices below 41 in ascending order/);
+      expect(() => state.compress([broken])).toThrow(
+        /^policy broken: expected indices below 41 in ascending order/,
+      );
     });
   });
 
   it("drops joint latents by whole runs, and says what they do not give out", async () => {
     const fold = (attention: AttentionWeights) =>
-      withJointLatent(attention, { span: 2, chunks: Array.from({ length: 8 }, (_, pair) => 2 ** Math.min(pair, 6)) });
-    const joint = await exportModel(await syntheticCheckpoint({ config }), { fold, form: "policy", maxPositions: 256 });
+      withJointLatent(attention, {
+        span: 2,
+        chunks: Array.from({ length: 8 }, (_, pair) => 2 ** Math.min(pair, 6)),
+      });
+    const joint = await exportModel(await syntheticCheckpoint({ config }), {
+      fold,
+      form: "policy",
+      maxPositions: 256,
+    });
     await withPolicies(async (lm) => {
       const state = lm.createState({ cache: ["keydiff:0.5"] });
       await state.prefill(tokensOf(210));
       // Of 105 tokens one run of 64 and the 18 behind the third.
       expect(counts(state.heldTokens)).toEqual([82]);
-      expect(() => lm.createState({ cache: ["snapkv:0.5"] })).toThrow(/gives out the attention .* found none in layer 0/);
+      expect(() => lm.createState({ cache: ["snapkv:0.5"] })).toThrow(
+        /gives out the attention .* found none in layer 0/,
+      );
     }, joint);
   });
 });

@@ -61,7 +61,10 @@ const withEmptySlots = (model: ModelSource, { prompt, rest, keeps }: Text): Prom
 interface DeltaState {
   readonly positions: readonly number[];
   /** `[heads, T, size]` by part. */
-  readonly rows: ReadonlyMap<string, { readonly heads: number; readonly size: number; readonly data: Float32Array }>;
+  readonly rows: ReadonlyMap<
+    string,
+    { readonly heads: number; readonly size: number; readonly data: Float32Array }
+  >;
   readonly logits?: Float32Array;
 }
 

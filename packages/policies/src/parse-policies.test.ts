@@ -19,7 +19,10 @@ describe("parsePolicies", () => {
     ["streaming:0.5:sink=4", /^streaming:0.5:sink=4: expected options sinks, found sink$/],
     ["streaming:0.5:sinks=x", /expected sinks as a number from 0, found x$/],
     ["streaming:0.5:0.7", /expected one amount/],
-    ["keydiff:0.5,snapkv:0.5", /keydiff:0.5 and snapkv:0.5 both drop tokens after the prompt; name one of them$/],
+    [
+      "keydiff:0.5,snapkv:0.5",
+      /keydiff:0.5 and snapkv:0.5 both drop tokens after the prompt; name one of them$/,
+    ],
   ])("refuses %j", (text, message) => {
     expect(() => parsePolicies(text)).toThrow(message);
   });

@@ -85,7 +85,10 @@ function checkChange(
 function keepsRuns(kept: Int32Array, tokens: number, run: number): boolean {
   const whole = Math.floor(tokens / run) * run;
   const counts = new Map<number, number>();
-  for (const index of kept) counts.set(Math.floor(index / run), (counts.get(Math.floor(index / run)) ?? 0) + 1);
-  return [...counts].every(([first, count]) => first * run === whole || count === run) &&
-    (counts.get(whole / run) ?? 0) === tokens - whole;
+  for (const index of kept)
+    counts.set(Math.floor(index / run), (counts.get(Math.floor(index / run)) ?? 0) + 1);
+  return (
+    [...counts].every(([first, count]) => first * run === whole || count === run) &&
+    (counts.get(whole / run) ?? 0) === tokens - whole
+  );
 }

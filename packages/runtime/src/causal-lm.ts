@@ -159,7 +159,11 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     async loadState(source, model, actions = {}) {
       const acting = actionsOf(actions, cacheLayout);
       if (cacheKind === "ragged") {
-        const { tokens, firstPosition, settled, layers } = await unpackRaggedCache(cacheLayout, source, model);
+        const { tokens, firstPosition, settled, layers } = await unpackRaggedCache(
+          cacheLayout,
+          source,
+          model,
+        );
         const cache = createRaggedCache(cacheLayout);
         cache.fill(layers, tokens.length, firstPosition);
         return createStateAt((index) => firstPosition + index, cache, tokens, { ...acting, settled });

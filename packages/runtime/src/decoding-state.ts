@@ -1,5 +1,12 @@
 import type { Policy, PolicyNeeds } from "@kvfold/policies";
-import { applyPolicies, beginPolicies, checkNeeds, needsOf, type PolicyTime, stepNeedsOf } from "./apply-policies.js";
+import {
+  applyPolicies,
+  beginPolicies,
+  checkNeeds,
+  needsOf,
+  type PolicyTime,
+  stepNeedsOf,
+} from "./apply-policies.js";
 import type { CacheLayout } from "./cache-layout.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
@@ -142,7 +149,10 @@ class CachedDecoding implements DecodingState {
       const looks = needs.queries > 0 || needs.attention > 0;
       let logits: Logits | undefined;
       for (const { chunk, rest } of chunksOf(Array.from(ids), prefillChunk, looks)) {
-        const seen = { queries: needs.queries > rest ? needs.queries : 0, attention: rest > 0 ? 0 : needs.attention };
+        const seen = {
+          queries: needs.queries > rest ? needs.queries : 0,
+          attention: rest > 0 ? 0 : needs.attention,
+        };
         if (isRagged(cache)) cache.observe(seen);
         logits = await this.#run(cache, chunk, 1);
       }

@@ -68,7 +68,10 @@ function expectHeld(cache: RaggedCache, held: Held, first: number): void {
     expect(capacity % layout.slotMultiple).toBe(0);
     const view = cache.view(layer);
     for (const [head, places] of heads.entries()) {
-      const positions = Array.from((data as BigInt64Array).subarray(head * capacity, (head + 1) * capacity), Number);
+      const positions = Array.from(
+        (data as BigInt64Array).subarray(head * capacity, (head + 1) * capacity),
+        Number,
+      );
       const held = positions.slice(0, places.length);
       expect(held.map((position) => position - first).sort((a, b) => a - b)).toEqual(places);
       expect(positions.slice(places.length).every((position) => position === -1)).toBe(true);

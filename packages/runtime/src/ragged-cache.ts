@@ -51,7 +51,9 @@ interface Contents {
 export function createRaggedCache(layout: CacheLayout): RaggedCache {
   const ragged = layout.ragged!;
   return raggedCache(layout, {
-    layers: layout.layers.map((cache, layer) => createRaggedLayer(cache, ragged[layer]!, layout.slotMultiple)),
+    layers: layout.layers.map((cache, layer) =>
+      createRaggedLayer(cache, ragged[layer]!, layout.slotMultiple),
+    ),
     observed: [],
     length: 0,
     first: 0,
@@ -67,7 +69,9 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
   const observedCounts = (): readonly number[] =>
     [needs.queries, needs.attention].map((count = 0) => Math.min(count, incoming));
   const isGiven = (name: string) =>
-    ragged.some(({ queries, attention }) => (name === "observed_queries" ? queries : attention) !== undefined);
+    ragged.some(
+      ({ queries, attention }) => (name === "observed_queries" ? queries : attention) !== undefined,
+    );
   const commit = (rowsOf: (layer: number) => readonly Tensor[], added: readonly number[]) => {
     if (contents.length === 0) contents.first = added[0] ?? 0;
     for (const [index, layer] of layers.entries()) appendRows(layer, rowsOf(index), added, contents.first);
@@ -122,7 +126,11 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
       layers: layers.length,
       heads: Array.from({ length: layers[index]!.heads }, (_, head): HeadView => {
         const rows = headRows(layers[index]!, head);
-        return { queryHeads: queryHeadsOf(ragged[index]!), ...rows, ...observeLayer(contents.observed[index], head, rows.tokens) };
+        return {
+          queryHeads: queryHeadsOf(ragged[index]!),
+          ...rows,
+          ...observeLayer(contents.observed[index], head, rows.tokens),
+        };
       }),
       seen: contents.length,
       run: layers[index]!.run,
@@ -200,7 +208,8 @@ function observeResults(
 /** The last of some runs that together have `rows` rows. */
 function lastRuns(runs: readonly Tensor[], rows: number): readonly Tensor[] {
   let first = runs.length - 1;
-  for (let count = runs[first]!.dims[2]!; first > 0 && count < rows; first--) count += runs[first - 1]!.dims[2]!;
+  for (let count = runs[first]!.dims[2]!; first > 0 && count < rows; first--)
+    count += runs[first - 1]!.dims[2]!;
   return runs.slice(first);
 }
 
@@ -212,5 +221,7 @@ const queryHeadsOf = ({ queryHeads, heads }: Pick<RaggedLayer, "queryHeads" | "h
 const joinKept = (before: ObservedLayer["kept"], now: ObservedLayer["kept"]): ObservedLayer["kept"] =>
   now.map((kept, head) => {
     const earlier = before[head];
-    return kept === undefined || earlier === undefined ? (kept ?? earlier) : kept.map((index) => earlier[index]!);
+    return kept === undefined || earlier === undefined
+      ? (kept ?? earlier)
+      : kept.map((index) => earlier[index]!);
   });

@@ -130,7 +130,10 @@ export function changeRagged(
 }
 
 /** What a head has cached. Views of the cache where its numbers lie together as float32. */
-export function headRows(layer: RaggedLayerCache, head: number): Pick<HeadView, "tokens" | "keys" | "values"> & {
+export function headRows(
+  layer: RaggedLayerCache,
+  head: number,
+): Pick<HeadView, "tokens" | "keys" | "values"> & {
   readonly positions: Int32Array;
 } {
   const keys = rowsOf(layer, 0, head);
@@ -218,7 +221,11 @@ function fillGaps(kept: Int32Array): Int32Array {
 }
 
 /** Puts row `order[i]` at `i`; no row is read after another has taken its place. */
-function moveRows<T extends Float32Array | BigInt64Array | Int32Array>(rows: T, order: Int32Array, size: number): void {
+function moveRows<T extends Float32Array | BigInt64Array | Int32Array>(
+  rows: T,
+  order: Int32Array,
+  size: number,
+): void {
   for (let target = 0; target < order.length; ) {
     const from = order[target]!;
     let count = 1;
@@ -262,7 +269,10 @@ function putRows(layer: RaggedLayerCache, index: number, head: number, rows: Flo
 }
 
 function putFloats({ type, data }: Tensor, numbers: Float32Array, start: number): void {
-  if (type === "float32") return (data as Float32Array).set(numbers, start);
+  if (type === "float32") {
+    (data as Float32Array).set(numbers, start);
+    return;
+  }
   const bytes = encodeFloats(numbers, "F16", { tensor: "cache" });
   const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
   (data as unknown as Uint16Array).set(halves, start);

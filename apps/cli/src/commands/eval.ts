@@ -180,7 +180,10 @@ async function runEval(host: CommandHost, models: readonly string[], flags: Eval
     );
   }
   if (flags.cache !== undefined || flags.question !== undefined)
-    throw new CliError("usage", "--cache and --question are about prompts of --retrieval FILE; add it, or leave them out");
+    throw new CliError(
+      "usage",
+      "--cache and --question are about prompts of --retrieval FILE; add it, or leave them out",
+    );
   if (flags.probe === "copy") return runCopyProbe(host, models, flags);
   const { windows, window, dtype, shift, buckets, seed } = flags;
   const files = filesOf(flags);

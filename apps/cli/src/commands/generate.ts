@@ -65,7 +65,11 @@ export const createGenerateCommand = (host: CommandHost): Command =>
       .option("--stop <texts...>", "end before any of these texts")
       .option("--save-cache <file>", "keep the conversation in a file, the answer included")
       .option("--load-cache <file>", "go on after a kept conversation, which is not read again")
-      .option("--cache <policies>", "drop or merge tokens of the cache: keydiff:0.5, or several with commas", policies)
+      .option(
+        "--cache <policies>",
+        "drop or merge tokens of the cache: keydiff:0.5, or several with commas",
+        policies,
+      )
       .option("--force", "replace an earlier file of --save-cache")
       .addOption(dtypeOption())
       .addHelpText("after", `${HELP}\n${POLICY_HELP}`)

@@ -98,11 +98,18 @@ export async function benchModels(
   const initialCapacity = Math.max(...contexts);
   const { device, provider } = await openDevice(options, context, floatType(dtype));
   const found = await findModels(names, hub, context);
-  const opening = { provider, dtype, initialCapacity, cache: cache === undefined ? ("whole" as const) : ("policies" as const) };
+  const opening = {
+    provider,
+    dtype,
+    initialCapacity,
+    cache: cache === undefined ? ("whole" as const) : ("policies" as const),
+  };
   return withModels(found, opening, context, async (models) => {
     const lists = [undefined, ...(cache ?? [])];
     const benches = contexts.flatMap((length) =>
-      models.flatMap((model) => lists.map((list): Bench => ({ model, context: length, cache: list, timings: [] }))),
+      models.flatMap((model) =>
+        lists.map((list): Bench => ({ model, context: length, cache: list, timings: [] })),
+      ),
     );
     const measurable = benches.filter(fits);
     if (measurable.length === 0) throw tooLong(contexts, models);

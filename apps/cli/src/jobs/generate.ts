@@ -89,7 +89,11 @@ export async function generateText(
   const [found] = await findModels([model], hub, context);
   const read = loadCache === undefined ? readPrompt : readContinuation;
   const tokens = await promptTokens(found!, dtype, (...place) => read(...place, { prompt, chat }));
-  const opening = { provider, dtype, cache: cache === undefined ? ("whole" as const) : ("policies" as const) };
+  const opening = {
+    provider,
+    dtype,
+    cache: cache === undefined ? ("whole" as const) : ("policies" as const),
+  };
   return withModels([found!], opening, context, async ([opened]) => ({
     device,
     ...(await withState(opened!, caches, (state) =>
@@ -119,7 +123,9 @@ async function withState<T>(
   const identity = loadCache === undefined && saveCache === undefined ? "" : await identifyModel(graph);
   const actions = cache === undefined ? {} : { cache: [cache] };
   const state =
-    loadCache === undefined ? lm.createState(actions) : await readCache(loadCache, lm, { identity, ...actions });
+    loadCache === undefined
+      ? lm.createState(actions)
+      : await readCache(loadCache, lm, { identity, ...actions });
   try {
     const result = await work(state);
     if (saveCache !== undefined) await writeCache(saveCache, state, { identity, existing });

@@ -16,9 +16,9 @@ import { readFolderConfig } from "../models/folder-config.js";
 import { locateModel } from "../models/locate-model.js";
 import { type DeviceOptions, floatType, openDevice } from "../models/open-device.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
-import { splitPrompt } from "../tokens/split-prompt.js";
 import { groupItems, limitItems } from "../tokens/retrieval-groups.js";
 import { type RetrievalLine, readRetrievalItems } from "../tokens/retrieval-items.js";
+import { splitPrompt } from "../tokens/split-prompt.js";
 import type { JobContext } from "./job.js";
 
 export declare namespace probeRetrieval {
@@ -85,7 +85,11 @@ export async function probeRetrieval(
   const probes: probeRetrieval.Probe[] = [];
   for (const [index, model] of models.entries()) {
     const label = `${model.name} (${index + 1}/${models.length})`;
-    const opening = { provider, dtype, cache: cache === undefined ? ("whole" as const) : ("policies" as const) };
+    const opening = {
+      provider,
+      dtype,
+      cache: cache === undefined ? ("whole" as const) : ("policies" as const),
+    };
     probes.push(
       ...(await withModels([model], opening, context, async ([opened]) =>
         cache === undefined
@@ -168,7 +172,11 @@ async function probePolicies(
   { onProgress, signal }: JobContext,
 ): Promise<readonly probeRetrieval.Probe[]> {
   const { decode } = await vocabulary.loadTokenizer();
-  const split = items.map(({ prompt, answer, ...rest }) => ({ ...rest, ...splitPrompt(prompt, decode), answer }));
+  const split = items.map(({ prompt, answer, ...rest }) => ({
+    ...rest,
+    ...splitPrompt(prompt, decode),
+    answer,
+  }));
   let done = 0;
   const onItem = () => onProgress({ label, done: ++done, total: items.length });
   const lists = cache.map((policies) => parsePolicies(policies));

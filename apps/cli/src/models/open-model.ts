@@ -82,7 +82,11 @@ async function openModel(
   }
 }
 
-function requirePolicyGraph(name: string, policyGraph: string | undefined, provider: SessionProvider): string {
+function requirePolicyGraph(
+  name: string,
+  policyGraph: string | undefined,
+  provider: SessionProvider,
+): string {
   if (provider.graph !== "delta")
     throw new CliError(
       "usage",

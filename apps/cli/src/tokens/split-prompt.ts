@@ -8,10 +8,7 @@ export interface SplitPrompt {
  * The context of a prompt is everything up to and including the last token whose text ends a line. A prompt of one line has
  * no question.
  */
-export function splitPrompt(
-  prompt: readonly number[],
-  decode: (ids: number[]) => string,
-): SplitPrompt {
+export function splitPrompt(prompt: readonly number[], decode: (ids: number[]) => string): SplitPrompt {
   const ends = new Map<number, boolean>();
   const endsLine = (id: number): boolean => {
     const known = ends.get(id) ?? decode([id]).endsWith("\n");

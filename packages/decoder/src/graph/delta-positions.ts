@@ -21,7 +21,11 @@ export function emitDeltaPositions(
     e.node("Concat", "key/Concat", [inputs.pastPositions, inputs.positionIds], { attributes: { axis: 1 } }),
   );
   const ids = emitDeltaTokenIds(e, inputs, keyPositions);
-  const { ropeOf, relativeRotation, ...rotations } = emitDecoderRotations(e, ids, emitRopes(e, ids, maxPositions));
+  const { ropeOf, relativeRotation, ...rotations } = emitDecoderRotations(
+    e,
+    ids,
+    emitRopes(e, ids, maxPositions),
+  );
   const ownRotation = memoise<RopeParameters, Rotation>(JSON.stringify, (rope, index) =>
     emitOwnTables(e.at(`own.${index}`), relativeRotation(rope, "all")),
   );

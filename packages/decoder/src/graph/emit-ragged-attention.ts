@@ -38,7 +38,10 @@ export function emitRaggedAttention(
         ]
       : emitSplitScores(
           e,
-          score(e.at("scores"), emitRaggedKeys(e.at("k_expansion"), emitWhole(e.at("key"), key), weights, expanded, ragged)),
+          score(
+            e.at("scores"),
+            emitRaggedKeys(e.at("k_expansion"), emitWhole(e.at("key"), key), weights, expanded, ragged),
+          ),
           positions.parts!(),
         ).map((part, index) => biased(index === 0 ? "past" : "fresh", part));
   const shares = emitShares(e.at("softmax"), scores, { heads, observe, at: e });
@@ -56,7 +59,11 @@ function emitBiased(
   e: Emitter,
   scores: string,
   bias: string,
-  { heads, ragged, query }: { readonly heads: number; readonly ragged: RaggedPositions; readonly query: string },
+  {
+    heads,
+    ragged,
+    query,
+  }: { readonly heads: number; readonly ragged: RaggedPositions; readonly query: string },
 ): string {
   const count = e.node("Shape", "count/Shape", [query], { attributes: { start: 2, end: 3 } });
   const shape = e.node(
@@ -74,7 +81,11 @@ function emitBiased(
 function emitShares(
   e: Emitter,
   scores: readonly string[],
-  { heads, observe, at }: { readonly heads: number; readonly at: Emitter } & Pick<AttentionContext, "observe">,
+  {
+    heads,
+    observe,
+    at,
+  }: { readonly heads: number; readonly at: Emitter } & Pick<AttentionContext, "observe">,
 ): string {
   const all = e.node("Concat", "Concat", scores, { attributes: { axis: 4 } });
   const softmax = e.node("Softmax", "Softmax", [all], { attributes: { axis: -1 } });
@@ -91,7 +102,9 @@ function emitShares(
 /** int64 `[4]`: `[B, heads, rest, T]`. */
 function emitStackShape(e: Emitter, shares: string, heads: number): string {
   const total = e.node("Shape", "total/Shape", [shares], { attributes: { start: 3, end: 4 } });
-  return e.node("Concat", "shape/Concat", [e.graph.int64([0, heads, -1]), total], { attributes: { axis: 0 } });
+  return e.node("Concat", "shape/Concat", [e.graph.int64([0, heads, -1]), total], {
+    attributes: { axis: 0 },
+  });
 }
 
 function emitSplitScores(e: Emitter, scores: string, parts: string): readonly string[] {

@@ -25,7 +25,10 @@ export const policyForm: CacheForm = {
   begin(root, _, maxPositions) {
     const { graph } = root;
     const scalar = (name: string) => graph.input(name, "int64", []);
-    const inputs = { inputIds: perTokenInput(graph, "input_ids"), positionIds: perTokenInput(graph, "position_ids") };
+    const inputs = {
+      inputIds: perTokenInput(graph, "input_ids"),
+      positionIds: perTokenInput(graph, "position_ids"),
+    };
     const kept = scalar("num_logits_to_keep");
     const observed = memoise<Observation, string>(String, (name) => scalar(`observed_${name}`));
     const pastPositions = (layer: number, weights: AttentionWeights) =>

@@ -1,5 +1,5 @@
-import type { RopeParameters } from "@kvfold/rope";
 import { float32Value } from "@kvfold/onnx";
+import type { RopeParameters } from "@kvfold/rope";
 import type { AttentionWeights } from "../model/decoder-weights.js";
 import type { DecoderStart } from "./cache-form.js";
 import { type DecoderRotations, emitDecoderRotations, emitRopes } from "./decoder-rotations.js";
@@ -125,8 +125,7 @@ function emitPastBias(
   const key = e.node("Unsqueeze", "key/Unsqueeze", [past, e.graph.int64([2, 3])]);
   const query = () => e.node("Unsqueeze", "query/Unsqueeze", [positionIds, e.graph.int64([1, 2, 4])]);
   const real = e.node("GreaterOrEqual", "real/GreaterOrEqual", [key, e.graph.int64([0], [])]);
-  const seen =
-    needs.window === undefined ? real : emitWithin(e, real, { query: query(), key }, needs.window);
+  const seen = needs.window === undefined ? real : emitWithin(e, real, { query: query(), key }, needs.window);
   return emitBias(e, seen, key, heads, needs);
 }
 

@@ -3,8 +3,8 @@ import type { ModelConfig } from "../families/read-config.js";
 import { createDecoderGraph, type DecoderGraph } from "../graph/decoder-graph.js";
 import { deltaForm } from "../graph/delta-form.js";
 import { type Dtype, dtypes } from "../graph/dtype.js";
-import type { AttentionKind } from "../graph/positions.js";
 import { policyForm } from "../graph/policy-form.js";
+import type { AttentionKind } from "../graph/positions.js";
 import { standardForm } from "../graph/standard-form.js";
 import type { ModelOutput } from "./model-output.js";
 

@@ -43,5 +43,7 @@ function dropOldest({ positions, tokens }: HeadView, sinks: number): HeadChange 
     const isOlder = positions[token]! < positions[oldest]!;
     if (positions[token]! >= sinks && (isOlder || positions[oldest]! < sinks)) oldest = token;
   }
-  return { kept: Int32Array.from({ length: tokens - 1 }, (_, index) => (index < oldest ? index : index + 1)) };
+  return {
+    kept: Int32Array.from({ length: tokens - 1 }, (_, index) => (index < oldest ? index : index + 1)),
+  };
 }
