@@ -3,7 +3,7 @@ import type { HeadView, LayerView } from "../cache-view.js";
 import { attentionOf } from "../head-attention.js";
 import { scoreInOrder } from "../in-order.js";
 import { keepBest } from "../keep-best.js";
-import type { Policy } from "../policy.js";
+import type { LayerChange, Policy } from "../policy.js";
 import { tovaScores } from "../scores/tova.js";
 
 /**
@@ -13,13 +13,31 @@ import { tovaScores } from "../scores/tova.js";
 export function tova(budget: Budget, name = "tova"): Policy {
   const scorer = (layer: LayerView) => lastAttention(layer, name);
   const keep = (layer: LayerView) => keepBest(layer, scorer, uniformBudget(budget));
+  const afterPrefill = { name, action: "drop", needs: { attention: 1 }, afterPrefill: keep } as const;
+  if (!("tokens" in budget)) return afterPrefill;
   return {
-    name,
-    action: "drop",
-    needs: { attention: 1 },
-    afterPrefill: keep,
-    ...("tokens" in budget ? { afterStep: keep } : {}),
+    ...afterPrefill,
+    afterStep: (layer) => (isOneOver(layer, budget.tokens) ? dropLeast(layer) : keep(layer)),
   };
+}
+
+/** Whether all heads hold the same tokens in the same slots, one too many. */
+const isOneOver = ({ heads, run }: LayerView, budget: number): boolean =>
+  run === 1 &&
+  heads.every(
+    (head) => head.tokens === budget + 1 && head.attention !== undefined && haveSameTokens(head, heads[0]!),
+  );
+
+/** One token over the budget is found without sorting, since a step is short; the newest, in the last slot, stays. */
+function dropLeast({ heads }: LayerView): LayerChange {
+  const { tokens } = heads[0]!;
+  const sums = new Float64Array(tokens);
+  for (const { attention } of heads)
+    for (let at = 0; at < attention!.length; at++) sums[at % tokens]! += attention![at]!;
+  let least = 0;
+  for (let token = 1; token < tokens - 1; token++) if (sums[token]! < sums[least]!) least = token;
+  const kept = Int32Array.from({ length: tokens - 1 }, (_, index) => (index < least ? index : index + 1));
+  return heads.map(() => ({ kept }));
 }
 
 /** Heads that hold other tokens than the first are scored by themselves. */
