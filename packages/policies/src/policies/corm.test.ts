@@ -41,3 +41,10 @@ it("keeps all until there have been as many queries as its window", () => {
   expect(kept(policy.afterPrefill!(view([0, 1], 2, [1, 0], [1, 0])))).toBeUndefined();
   expect(kept(policy.afterStep!(view([0, 1, 2], 3, [1, 0, 0])))).toEqual([0]);
 });
+
+it("gives tokens whose queries it did not see the time of its window", () => {
+  const policy = corm({ window: 2, recent: 0 });
+  // Only query 3 is seen; it passes over itself. Of the others queries before it may have made something.
+  expect(kept(policy.afterStep!(view([0, 1, 2, 3], 4, [0.9, 0.1, 0, 0])))).toEqual([0, 1, 2]);
+  expect(kept(policy.afterStep!(view([0, 1, 2, 4], 5, [0.9, 0.1, 0, 0])))).toEqual([0]);
+});
