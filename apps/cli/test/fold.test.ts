@@ -52,9 +52,12 @@ describe("foldCheckpoint", () => {
       "model_fp16.onnx",
       "model_fp16.onnx_data",
       "model_fp16_delta.onnx",
+      "model_fp16_policy.onnx",
+      "model_policy.onnx",
       "model_q4.onnx",
       "model_q4.onnx_data",
       "model_q4_delta.onnx",
+      "model_q4_policy.onnx",
     ]);
     const record = JSON.parse(await readFile(join(output, "kvfold.json"), "utf8")) as Record<string, unknown>;
     expect(record).toMatchObject({

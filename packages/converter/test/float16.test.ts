@@ -58,7 +58,11 @@ it("float16 alone is a plan of its own", async () => {
     method: "svd-w",
     dtypes: ["fp16"],
   });
-  expect([...files.keys()]).toEqual([`${HALF}_data`, HALF, HALF.replace(".onnx", "_delta.onnx")]);
+  expect([...files.keys()]).toEqual([
+    `${HALF}_data`,
+    HALF,
+    ...["_delta.onnx", "_policy.onnx"].map((end) => HALF.replace(".onnx", end)),
+  ]);
   // 2 layers x 2 sides x 4 heads of 16 x 2 bytes, and half of it.
   expect(plan.cacheBytesPerToken).toEqual({ before: 512, after: 256 });
 });

@@ -108,7 +108,11 @@ it("a folded model keeps the products behind the rotation, norms and biases in f
   const floats = [...initializers.values()].filter(({ type }) => type === "float16" || type === "float32");
   expect(floats.every(({ type }) => type === "float32")).toBe(true);
   expect(initializers.get("model.layers.0.attn.k_basis.encode")?.type).toBe("float32");
-  expect([...files.keys()]).toEqual([`${Q4}_data`, Q4, Q4.replace(".onnx", "_delta.onnx")]);
+  expect([...files.keys()]).toEqual([
+    `${Q4}_data`,
+    Q4,
+    ...["_delta.onnx", "_policy.onnx"].map((end) => Q4.replace(".onnx", end)),
+  ]);
 });
 
 it("a joint latent keeps its products in float32, whose projections are in four bits", async () => {

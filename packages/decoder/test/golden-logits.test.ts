@@ -5,7 +5,7 @@ import { familyNames, openFamily, readReference } from "./support/families.js";
 import { GOLDEN_TOLERANCE, goldenError, MAX_POSITIONS, TURNS_ANEW } from "./support/golden-logits.js";
 
 const cases = familyNames.flatMap((name) =>
-  (["standard", "delta"] as const).map((form) => [name, form] as const),
+  (["standard", "delta", "policy"] as const).map((form) => [name, form] as const),
 );
 
 describe("an exported model computes what Hugging Face transformers does, at once and step by step", () => {

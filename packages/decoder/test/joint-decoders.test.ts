@@ -8,7 +8,7 @@ import { GOLDEN_TOLERANCE, goldenError, MAX_POSITIONS, TURNS_ANEW } from "./supp
 import { withJointLatent } from "./support/joint-layers.js";
 
 const cases = familyNames.flatMap((name) =>
-  (["standard", "delta"] as const).map((form) => [name, form] as const),
+  (["standard", "delta", "policy"] as const).map((form) => [name, form] as const),
 );
 
 describe("a decoder with joint latents of full rank computes what Hugging Face transformers does", () => {

@@ -76,7 +76,7 @@ describe("latents that lose something are read as plain loops read them", () => 
     const tokens = tokensOf(count);
     const expected = await referenceLogits(checkpoint, tokens, (_, seen) => throughJointLatents(seen, pass));
     const fold = (layer: AttentionWeights) => withJointLatent(layer, options);
-    for (const form of ["standard", "delta"] as const) {
+    for (const form of ["standard", "delta", "policy"] as const) {
       // No more positions than tokens: the empty slots of a cache lie beyond them.
       const model = await exportModel(checkpoint, { fold, form, maxPositions: count });
       const errors = await withModel(model, (session) =>

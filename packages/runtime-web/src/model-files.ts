@@ -141,7 +141,8 @@ function pickGraph(files: readonly File[], model: string | undefined): File {
 }
 
 /** A standard graph names its delta graph itself. */
-const isStandardGraph = (name: string): boolean => name.endsWith(".onnx") && !name.endsWith("_delta.onnx");
+const isStandardGraph = (name: string): boolean =>
+  name.endsWith(".onnx") && !/_(delta|policy)\.onnx$/.test(name);
 
 const list = (files: readonly File[]): string =>
   files.length === 0 ? "no files" : files.map(({ name }) => name).join(", ");

@@ -24,9 +24,10 @@ export type LayerCache = Readonly<Partial<Record<CachePart, CacheSlot>>>;
  *
  * - `in-place`: the present may be written into the memory of the past;
  * - `growing`: the present is a new tensor, the past and the new tokens;
- * - `delta`: the graph reads a past that the runtime owns, and gives the rows of the new tokens alone.
+ * - `delta`: the graph reads a past that the runtime owns, and gives the rows of the new tokens alone;
+ * - `ragged`: the same, and layers and heads may keep different tokens.
  */
-export type CacheKind = "in-place" | "growing" | "delta";
+export type CacheKind = "in-place" | "growing" | "delta" | "ragged";
 
 /** The KV cache that a decoder graph declares. */
 export interface CacheLayout {
@@ -36,6 +37,23 @@ export interface CacheLayout {
   readonly slotMultiple: number;
   /** Inputs beside pasts that the cache fills. */
   readonly indexInputs: readonly IndexInput[];
+  /** What each layer has besides, where layers and heads may keep different tokens. */
+  readonly ragged?: readonly RaggedLayer[] | undefined;
+}
+
+/** A layer whose heads keep tokens of their own. */
+export interface RaggedLayer {
+  /** Name of the input with the positions of the past, `[B, heads, P]`. */
+  readonly positions: string;
+  /** Heads with tokens of their own; a number that divides those of keys and of values. */
+  readonly heads: number;
+  /** Slots that can only go together, counted from the first; 1 where each may go alone. */
+  readonly run: number;
+  /** Names of the outputs with the last queries `[B, H, W, size]` and their attention `[B, H, W, P + S]`. */
+  readonly queries: string | undefined;
+  readonly attention: string | undefined;
+  /** `H`, where attention is given out. */
+  readonly queryHeads: number | undefined;
 }
 
 /** Positions of the past's slots, -1 for empty ones, and the number of slots in use. */
@@ -45,7 +63,7 @@ const INDEX_INPUTS: readonly IndexInput[] = ["past_positions", "past_length"];
 /** How kvfold names dimension 2 of pasts and presents that may share their memory. */
 const IN_PLACE_DIMENSION = "cache_length";
 /** How it names dimension 2 of pasts that have empty slots, up to a multiple. */
-const SLOTS_DIMENSION = /^past_slots_([1-9]\d*)$/;
+const SLOTS_DIMENSION = /^past_slots_([1-9]\d*)(?:\.\d+)?$/;
 const PAST_NAME = /^past_key_values\.(\d+)\.(key|value|latent)$/;
 /** Names of the outputs with present rows, and of those with new rows alone. */
 const PRESENT = { whole: "present", delta: "new_key_values" };
@@ -73,7 +91,8 @@ export function readCacheLayout({ inputs, outputs }: Pick<Session, "inputs" | "o
   }
   const indexInputs = INDEX_INPUTS.filter((index) => inputs.some(({ name }) => name === index));
   const isDelta = indexInputs.includes("past_positions");
-  const present = isDelta ? PRESENT.delta : PRESENT.whole;
+  const isRagged = inputs.some(({ name }) => name === raggedInput(0));
+  const present = isDelta || isRagged ? PRESENT.delta : PRESENT.whole;
   const readLayer = (layer: number): LayerCache => {
     const hasLatent = pasts.some((past) => past.layer === layer && past.part === "latent");
     const parts: readonly CachePart[] = hasLatent ? ["latent"] : ["key", "value"];
@@ -86,15 +105,54 @@ export function readCacheLayout({ inputs, outputs }: Pick<Session, "inputs" | "o
     .filter(({ name }) => isCacheName(name))
     .map(({ shape }) => shape[2]);
   const isInPlace = lengths.every((length) => length === IN_PLACE_DIMENSION);
+  const slotMultiple = Number(
+    lengths.map((length) => SLOTS_DIMENSION.exec(String(length))?.[1]).find(Boolean) ?? 1,
+  );
+  const layout = { layers, slotMultiple, indexInputs };
+  if (isRagged) {
+    const hasChunks = indexInputs.includes("past_length");
+    const ragged = layers.map(({ latent }, layer) =>
+      readRagged(inputs, outputs, layer, hasChunks && latent !== undefined ? slotMultiple : 1),
+    );
+    return { ...layout, kind: "ragged", ragged };
+  }
+  return { ...layout, kind: isDelta ? "delta" : isInPlace ? "in-place" : "growing" };
+}
+
+const raggedInput = (layer: number): string => `past_positions.${layer}`;
+
+function readRagged(
+  inputs: readonly TensorInfo[],
+  outputs: readonly TensorInfo[],
+  layer: number,
+  run: number,
+): RaggedLayer {
+  const { name: positions, shape } = find(inputs, raggedInput(layer));
+  const output = (name: string) => outputs.find((candidate) => candidate.name === `${name}.${layer}`);
+  const [, heads] = shape;
+  if (typeof heads !== "number" || shape.length !== 3)
+    throw unsupported(`expected ${positions} of shape [batch, heads, slots], found [${shape.join(", ")}]`);
+  const attention = output("attention");
+  const queryHeads = attention?.shape[1];
   return {
-    layers,
-    kind: isDelta ? "delta" : isInPlace ? "in-place" : "growing",
-    slotMultiple: Number(
-      lengths.map((length) => SLOTS_DIMENSION.exec(String(length))?.[1]).find(Boolean) ?? 1,
-    ),
-    indexInputs,
+    positions,
+    heads,
+    run,
+    queries: output("queries")?.name,
+    attention: attention?.name,
+    queryHeads: typeof queryHeads === "number" ? queryHeads : undefined,
   };
 }
+
+/** Inputs of a graph that a cache fills besides its pasts. */
+export const cacheInputs = ({ indexInputs, ragged = [] }: CacheLayout): readonly string[] => [
+  ...indexInputs,
+  ...ragged.map(({ positions }) => positions),
+  ...OBSERVED_INPUTS,
+];
+
+/** How many of the last new tokens queries and attention are wanted of, in graphs that give them out. */
+export const OBSERVED_INPUTS = ["observed_queries", "observed_attention"] as const;
 
 /** All slots of a layout, layer by layer, keys first. */
 export const cacheSlots = ({ layers }: CacheLayout): readonly CacheSlot[] =>

@@ -1,4 +1,6 @@
+import { checkPolicies, type Policy, type PolicyNeeds, parsePolicies } from "@kvfold/policies";
 import type { ByteSource } from "@kvfold/safetensors";
+import { checkNeeds, needsOf } from "./apply-policies.js";
 import { type CacheKind, type CacheLayout, readCacheLayout } from "./cache-layout.js";
 import { planDecoderInputs } from "./decoder-inputs.js";
 import { createDecodingBatch, type DecodingBatch } from "./decoding-batch.js";
@@ -7,8 +9,10 @@ import { createDeltaCache } from "./delta-cache.js";
 import { createGrowingCache, createInPlaceCache, type KvCache } from "./kv-cache.js";
 import type { Logits } from "./logits.js";
 import type { Session } from "./port.js";
+import { createRaggedCache } from "./ragged-cache.js";
 import { RuntimeError } from "./runtime-error.js";
 import { unpackCache } from "./saved-cache.js";
+import { unpackRaggedCache } from "./saved-ragged-cache.js";
 import { createSeparateBatch } from "./separate-batch.js";
 import { findShiftObstacle, type ShiftObstacle } from "./shift-obstacle.js";
 
@@ -23,7 +27,9 @@ export interface CausalLM {
   /**
    * An empty sequence to decode, whose tokens stand at `firstPosition` and after it.
    *
-   * @throws {RuntimeError} `invalid-argument` for a first position other than 0 that the graph cannot be told.
+   * @throws {RuntimeError} `invalid-argument` for a first position other than 0 that the graph cannot be told, and for policies
+   *   on another graph than a policy graph.
+   * @throws {PolicyError} for policies that are unknown or do not go together.
    */
   createState(options?: CausalLM.StateOptions): DecodingState;
   /**
@@ -33,7 +39,7 @@ export interface CausalLM {
    * @throws {RuntimeError} `cache-unreadable` for a file that is not a saved cache, is damaged, or belongs to another model;
    *   `unsupported-model` where caches lie in the memory of a GPU.
    */
-  loadState(source: ByteSource, model: string): Promise<DecodingState>;
+  loadState(source: ByteSource, model: string, options?: CausalLM.CacheOptions): Promise<DecodingState>;
   /**
    * Several sequences to decode at once. A graph that takes one sequence at a time decodes them one after the other.
    *
@@ -56,9 +62,18 @@ export interface CausalLM {
 }
 
 export declare namespace CausalLM {
-  interface StateOptions {
+  interface StateOptions extends CacheOptions {
     /** Position of the sequence's first token, 0 unless given. */
     readonly firstPosition?: number | undefined;
+  }
+  interface CacheOptions {
+    /**
+     * What drops or merges tokens of the cache, one after the other: policies, or their names as `parsePolicies` reads them.
+     * The model must be loaded from its policy graph.
+     */
+    readonly cache?: readonly (Policy | string)[] | undefined;
+    /** What `compress` may look at later, beside what these policies do. */
+    readonly observe?: PolicyNeeds | undefined;
   }
   interface BatchOptions {
     /** Sequences, 1 or more. */
@@ -107,6 +122,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
   const { memory } = session;
   const createCache = (capacity: number): KvCache => {
     if (cacheKind === "delta") return createDeltaCache(cacheLayout);
+    if (cacheKind === "ragged") return createRaggedCache(cacheLayout);
     return cacheKind === "in-place"
       ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions, memory })
       : createGrowingCache(cacheLayout, { memory });
@@ -116,6 +132,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     positionOf: (index: number) => number,
     cache = createCache(initialCapacity),
     tokens: readonly number[] = [],
+    policies: Pick<createDecodingState.Options, "policies" | "observe" | "settled"> = {},
   ): DecodingState =>
     createDecodingState({
       session,
@@ -127,17 +144,30 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
       maxPositions,
       vocabularySize: vocabularySize ?? Number.POSITIVE_INFINITY,
       prefillChunk,
+      ...policies,
     });
   return {
     cacheLayout,
     cacheKind,
     vocabularySize,
     maxPositions,
-    createState({ firstPosition = 0 } = {}) {
+    createState({ firstPosition = 0, ...actions } = {}) {
       checkFirstPosition(firstPosition, takesPositions);
-      return createStateAt((index) => firstPosition + index);
+      const acting = actionsOf(actions, cacheLayout);
+      return createStateAt((index) => firstPosition + index, createCache(initialCapacity), [], acting);
     },
-    async loadState(source, model) {
+    async loadState(source, model, actions = {}) {
+      const acting = actionsOf(actions, cacheLayout);
+      if (cacheKind === "ragged") {
+        const { tokens, firstPosition, settled, layers } = await unpackRaggedCache(
+          cacheLayout,
+          source,
+          model,
+        );
+        const cache = createRaggedCache(cacheLayout);
+        cache.fill(layers, tokens.length, firstPosition);
+        return createStateAt((index) => firstPosition + index, cache, tokens, { ...acting, settled });
+      }
       if (memory !== undefined && cacheKind !== "delta")
         throw new RuntimeError(
           "unsupported-model",
@@ -183,6 +213,19 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
   };
 }
 
+/** What acts on the cache of a state. */
+function actionsOf(
+  { cache = [], observe }: CausalLM.CacheOptions,
+  { ragged }: CacheLayout,
+): Pick<createDecodingState.Options, "policies" | "observe"> {
+  const policies = cache.flatMap((policy) => (typeof policy === "string" ? parsePolicies(policy) : [policy]));
+  checkPolicies(policies);
+  if (policies.length === 0 && observe === undefined) return {};
+  checkNeeds(needsOf(policies), ragged);
+  checkNeeds(observe ?? {}, ragged);
+  return { policies, observe };
+}
+
 function checkFirstPosition(firstPosition: number, takesPositions: boolean): void {
   if (firstPosition === 0) return;
   if (!(Number.isSafeInteger(firstPosition) && firstPosition > 0)) {
@@ -203,7 +246,7 @@ function chooseCache(
   { writesInPlace }: Session,
   { kind }: CacheLayout,
 ): CacheKind {
-  if (kind === "delta") return kind;
+  if (kind === "delta" || kind === "ragged") return kind;
   if (wanted === "auto") return writesInPlace ? kind : "growing";
   if (wanted === "in-place" && !writesInPlace) {
     throw new RuntimeError(

@@ -1,5 +1,5 @@
 import type { CacheLayout } from "./cache-layout.js";
-import { cacheSlots } from "./cache-layout.js";
+import { cacheInputs, cacheSlots } from "./cache-layout.js";
 import type { Feeds, Session, Tensor, TensorInfo } from "./port.js";
 import { RuntimeError } from "./runtime-error.js";
 import { int64 } from "./tensors.js";
@@ -35,7 +35,7 @@ export function planDecoderInputs(
   { inputs }: Pick<Session, "inputs">,
   layout: CacheLayout,
 ): (step: DecoderStep) => Feeds {
-  const ofCache = new Set<string>([...cacheSlots(layout).map(({ past }) => past), ...layout.indexInputs]);
+  const ofCache = new Set<string>([...cacheSlots(layout).map(({ past }) => past), ...cacheInputs(layout)]);
   const steps = inputs
     .filter(({ name }) => !ofCache.has(name))
     .map((info) => ({ info, build: builderOf(info) }));

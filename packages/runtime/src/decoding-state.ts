@@ -1,11 +1,22 @@
+import type { Policy, PolicyNeeds } from "@kvfold/policies";
+import {
+  applyPolicies,
+  beginPolicies,
+  checkNeeds,
+  needsOf,
+  type PolicyTime,
+  stepNeedsOf,
+} from "./apply-policies.js";
 import type { CacheLayout } from "./cache-layout.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
 import type { KvCache } from "./kv-cache.js";
 import { type Logits, logitsRow } from "./logits.js";
+import type { RaggedCache } from "./ragged-cache.js";
 import { runStep, type StepRunner } from "./run-step.js";
 import { RuntimeError } from "./runtime-error.js";
 import { packCache, type SavedCache } from "./saved-cache.js";
+import { packRaggedCache } from "./saved-ragged-cache.js";
 
 /** One sequence being decoded, with the cache of its tokens. One call at a time. */
 export interface DecodingState {
@@ -17,15 +28,34 @@ export interface DecodingState {
   readonly cacheBytes: number;
   /**
    * Appends the tokens of a prompt, a chunk at a time, and returns the logits `[vocabulary]` of the last. When a run
-   * fails, the chunks before it stay.
+   * fails, the chunks before it stay. The state's policies then act on the cache.
    *
    * @throws {RuntimeError} `invalid-argument`, `too-many-positions`, `busy`, `disposed` or `run-failed`.
    */
   prefill(ids: ArrayLike<number>): Promise<Float32Array>;
-  /** Appends one token and returns its logits `[vocabulary]`. Throws as `prefill`. */
+  /** Appends one token and returns its logits `[vocabulary]`; policies for steps then act. Throws as `prefill`. */
   decode(id: number): Promise<Float32Array>;
-  /** Appends tokens in one run and returns the logits `[S, vocabulary]` of all of them. Throws as `prefill`. */
+  /**
+   * Appends tokens in one run and returns the logits `[S, vocabulary]` of all of them. No policy acts. Throws as `prefill`.
+   */
   forward(ids: ArrayLike<number>): Promise<Logits>;
+  /** Tokens at the beginning of which policies have dropped some: `truncate` goes back to none of them but to 0. */
+  readonly settled: number;
+  /**
+   * Lets policies change the cache as they do after a prompt, without its being read again.
+   *
+   * @throws {RuntimeError} `invalid-argument` for a graph that cannot drop tokens, policies that look at what the last run has
+   *   not given out (`createState`'s `observe`), or that keep what is not there; `busy` or `disposed`.
+   */
+  compress(policies: readonly Policy[]): void;
+  /**
+   * A state of the same tokens with a cache of its own.
+   *
+   * @throws {RuntimeError} `invalid-argument` for a graph other than a policy graph; `busy` or `disposed`.
+   */
+  copy(): DecodingState;
+  /** Tokens that each head of each layer holds, where these may differ. */
+  readonly heldTokens: readonly (readonly number[])[];
   /**
    * Forgets all tokens but the first `length`: what comes next is decoded as if the others had never been. An in-place
    * cache keeps its memory; a growing one copies what stays.
@@ -58,6 +88,12 @@ export declare namespace createDecodingState {
     /** Token ids are below it; infinite where the graph does not say. */
     readonly vocabularySize: number;
     readonly prefillChunk: number;
+    /** What acts on the cache; none unless given. */
+    readonly policies?: readonly Policy[];
+    /** What prompts are read to be looked at for, beside what policies need. */
+    readonly observe?: PolicyNeeds | undefined;
+    /** Tokens that policies have acted on already. */
+    readonly settled?: number;
   }
 }
 
@@ -70,6 +106,8 @@ class CachedDecoding implements DecodingState {
   readonly #options: createDecodingState.Options;
   readonly #cache: ExclusiveCache<KvCache>;
   #tokens: number[];
+  #settled: number;
+  #policies: readonly Policy[];
 
   constructor(options: createDecodingState.Options) {
     this.#options = options;
@@ -79,6 +117,8 @@ class CachedDecoding implements DecodingState {
       factory: "createState",
     });
     this.#tokens = [...(options.tokens ?? [])];
+    this.#settled = options.settled ?? 0;
+    this.#policies = beginPolicies(options.policies ?? []);
   }
 
   get length(): number {
@@ -93,24 +133,75 @@ class CachedDecoding implements DecodingState {
     return this.#cache.current?.bytes ?? 0;
   }
 
+  get settled(): number {
+    return this.#settled;
+  }
+
+  get heldTokens(): readonly (readonly number[])[] {
+    const cache = this.#cache.current;
+    return cache !== undefined && isRagged(cache) ? cache.lengths : [];
+  }
+
   prefill(ids: ArrayLike<number>): Promise<Float32Array> {
-    const { prefillChunk } = this.#options;
+    const { prefillChunk, observe = {} } = this.#options;
     return this.#exclusively(ids, async (cache) => {
-      const all = Array.from(ids);
+      const needs = joinNeeds(needsOf(this.#policies), observe);
+      const looks = needs.queries > 0 || needs.attention > 0;
       let logits: Logits | undefined;
-      for (let start = 0; start < all.length; start += prefillChunk) {
-        logits = await this.#run(cache, all.slice(start, start + prefillChunk), 1);
+      for (const { chunk, rest } of chunksOf(Array.from(ids), prefillChunk, looks)) {
+        const seen = {
+          queries: needs.queries > rest ? needs.queries : 0,
+          attention: rest > 0 ? 0 : needs.attention,
+        };
+        if (isRagged(cache)) cache.observe(seen);
+        logits = await this.#run(cache, chunk, 1);
       }
+      this.#act(cache, this.#policies, "afterPrefill");
       return logitsRow(logits!, logits!.rows - 1);
     });
   }
 
   decode(id: number): Promise<Float32Array> {
-    return this.prefill([id]);
+    return this.#exclusively([id], async (cache) => {
+      if (isRagged(cache)) cache.observe(stepNeedsOf(this.#policies));
+      const logits = await this.#run(cache, [id], 1);
+      this.#act(cache, this.#policies, "afterStep");
+      return logitsRow(logits, logits.rows - 1);
+    });
+  }
+
+  compress(policies: readonly Policy[]): void {
+    const cache = this.#cache.available();
+    checkNeeds(needsOf(policies), this.#options.layout.ragged);
+    this.#act(cache, beginPolicies(policies), "afterPrefill");
+  }
+
+  copy(): DecodingState {
+    const cache = this.#cache.available();
+    if (!isRagged(cache))
+      throw new RuntimeError(
+        "invalid-argument",
+        "copy: expected a policy graph (model_policy.onnx), found another: load that one",
+      );
+    const contents = { cache: cache.copy(), tokens: this.#tokens, settled: this.#settled };
+    return new CachedDecoding({ ...this.#options, ...contents });
+  }
+
+  #act(cache: KvCache, policies: readonly Policy[], time: PolicyTime): void {
+    if (!isRagged(cache) || policies.length === 0) return;
+    const before = cache.lengths;
+    applyPolicies(cache, policies, { time, ids: this.#tokens });
+    const hasDropped = cache.lengths.some((heads, layer) =>
+      heads.some((length, head) => length < before[layer]![head]!),
+    );
+    if (hasDropped) this.#settled = cache.length;
   }
 
   forward(ids: ArrayLike<number>): Promise<Logits> {
-    return this.#exclusively(ids, (cache) => this.#run(cache, ids, 0));
+    return this.#exclusively(ids, (cache) => {
+      if (isRagged(cache)) cache.observe({});
+      return this.#run(cache, ids, 0);
+    });
   }
 
   truncate(length: number): void {
@@ -121,18 +212,35 @@ class CachedDecoding implements DecodingState {
         `truncate: expected a length from 0 to ${cache.length}, the tokens there are, found ${length}`,
       );
     }
+    if (length > 0 && length < this.#settled)
+      throw new RuntimeError(
+        "invalid-argument",
+        `truncate: expected 0 or a length from ${this.#settled}, since policies have dropped tokens before, found ${length}`,
+      );
     cache.truncate(length);
     this.#tokens.length = length;
+    if (length === 0) this.#begin();
   }
 
   clear(): void {
     this.#cache.available().clear();
     this.#tokens = [];
+    this.#begin();
+  }
+
+  #begin(): void {
+    this.#settled = 0;
+    this.#policies = beginPolicies(this.#options.policies ?? []);
   }
 
   save(model: string): SavedCache {
     const { layout, positionOf } = this.#options;
-    const tensors = this.#cache.available().tensors();
+    const cache = this.#cache.available();
+    if (isRagged(cache)) {
+      const contents = { tokens: this.#tokens, firstPosition: positionOf(0), settled: this.#settled };
+      return packRaggedCache(layout, contents, { layers: cache.layers, model });
+    }
+    const tensors = cache.tensors();
     return packCache(layout, { tokens: this.#tokens, firstPosition: positionOf(0), tensors }, model);
   }
 
@@ -156,5 +264,28 @@ class CachedDecoding implements DecodingState {
     checkTokens("DecodingState", ids, vocabularySize);
     checkPositions("DecodingState", positionOf(length + ids.length - 1) + 1, maxPositions);
     return this.#cache.use(work);
+  }
+}
+
+const isRagged = (cache: KvCache): cache is RaggedCache => "observe" in cache;
+
+const joinNeeds = (a: PolicyNeeds, b: PolicyNeeds): Required<PolicyNeeds> => ({
+  queries: Math.max(a.queries ?? 0, b.queries ?? 0),
+  attention: Math.max(a.attention ?? 0, b.attention ?? 0),
+});
+
+/** A piece of a prompt, and how many tokens come behind it. */
+interface Chunk {
+  readonly chunk: readonly number[];
+  readonly rest: number;
+}
+
+/** Pieces of a prompt. Where the last queries are looked at, the shorter piece comes first: they are all in the last. */
+function* chunksOf(ids: readonly number[], size: number, looks: boolean): Generator<Chunk> {
+  const odd = looks ? ids.length % size : 0;
+  for (let start = 0; start < ids.length; ) {
+    const end = Math.min(ids.length, start === 0 && odd > 0 ? odd : start + size);
+    yield { chunk: ids.slice(start, end), rest: ids.length - end };
+    start = end;
   }
 }

@@ -89,8 +89,8 @@ function readPrompt(state: DecodingState, prompt: ArrayLike<number>): Promise<Fl
   const last = Math.max(prompt.length - 1, 0);
   let known = 0;
   while (known < Math.min(state.length, last) && state.tokens[known] === prompt[known]) known++;
-  state.truncate(known);
-  return state.prefill(Array.from(prompt).slice(known));
+  state.truncate(known < state.settled ? 0 : known);
+  return state.prefill(Array.from(prompt).slice(state.length));
 }
 
 /** @throws {RuntimeError} `invalid-argument`. */

@@ -13,6 +13,7 @@ export {
   type CacheSlot,
   cacheBytesPerToken,
   type LayerCache,
+  type RaggedLayer,
   readCacheLayout,
 } from "./cache-layout.js";
 export { type CausalLM, createCausalLM } from "./causal-lm.js";
@@ -41,6 +42,7 @@ export {
 } from "./loss-sums.js";
 export { modelIdentity } from "./model-identity.js";
 export { perplexity } from "./perplexity.js";
+export { type PolicyItem, type PolicyScore, policyProbe, type QuestionTime } from "./policy-probe.js";
 export {
   type ExternalData,
   type Feeds,

@@ -22,7 +22,7 @@ export interface CacheContents {
 
 const FORMAT = "kvfold-cache-1";
 const TOKENS = "tokens";
-const dtypes = { float32: "F32", float16: "F16" } as const;
+export const savedDtypes = { float32: "F32", float16: "F16" } as const;
 
 /**
  * A safetensors file: `tokens [T]` int32, and `[heads, T, size]` under the name of each past. Its metadata name the model and
@@ -36,28 +36,42 @@ export function packCache(
   { tokens, firstPosition, tensors }: CacheContents,
   model: string,
 ): SavedCache {
-  const slots = cacheSlots(layout);
   const count = tokens.length;
-  const pieces = [
-    bytesOf(Int32Array.from(tokens)),
-    ...tensors.flatMap((tensor) => headRows(onCpu(tensor), count)),
-  ];
-  const checksum = pieces.reduce((sum, piece) => crc32(piece, sum), 0);
-  const layouts = [
-    { name: TOKENS, dtype: "I32" as const, shape: [count] },
-    ...slots.map(({ past, type, heads, size }) => ({
-      name: past,
-      dtype: dtypes[type],
-      shape: [heads, count, size],
-    })),
-  ];
-  const metadata = {
-    format: FORMAT,
-    model,
-    checksum: String(checksum),
-    first_position: String(firstPosition),
-  };
-  const { bytes: header } = planHeader(layouts, metadata);
+  const pasts = cacheSlots(layout).map(({ past, type, heads, size }, index) => ({
+    name: past,
+    dtype: savedDtypes[type],
+    shape: [heads, count, size],
+    pieces: headRows(onCpu(tensors[index]!), count),
+  }));
+  const metadata = { format: FORMAT, model, first_position: String(firstPosition) };
+  return packTensors([tokenTensor(tokens), ...pasts], metadata);
+}
+
+/** A tensor of a file, and its bytes one after the other. */
+export interface PackedTensor {
+  readonly name: string;
+  readonly dtype: "I32" | "F32" | "F16";
+  readonly shape: readonly number[];
+  readonly pieces: readonly Uint8Array[];
+}
+
+/** The tokens of a sequence, as a tensor of a file. */
+export const tokenTensor = (tokens: readonly number[]): PackedTensor => ({
+  name: TOKENS,
+  dtype: "I32",
+  shape: [tokens.length],
+  pieces: [bytesOf(Int32Array.from(tokens))],
+});
+
+/** A file of tensors with a checksum. */
+export function packTensors(
+  tensors: readonly PackedTensor[],
+  metadata: Readonly<Record<string, string>>,
+): SavedCache {
+  const pieces = tensors.flatMap((tensor) => tensor.pieces);
+  const checksum = String(pieces.reduce((sum, piece) => crc32(piece, sum), 0));
+  const layouts = tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+  const { bytes: header } = planHeader(layouts, { ...metadata, checksum });
   const all = [header, ...pieces];
   return { byteLength: all.reduce((sum, { byteLength }) => sum + byteLength, 0), pieces: all };
 }
@@ -72,19 +86,45 @@ export async function unpackCache(
   source: ByteSource,
   model: string,
 ): Promise<CacheContents> {
+  const file = await openSaved(source, FORMAT, model);
+  const tokens = await file.tokens();
+  const restored: Tensor[] = [];
+  for (const slot of cacheSlots(layout)) {
+    const { past, type, heads, size } = slot;
+    const buffer = await file.read(past, savedDtypes[type], [heads, tokens.length, size]);
+    restored.push(tensorOf(slot, buffer, tokens.length));
+  }
+  file.check();
+  return { tokens, firstPosition: Number(file.metadata.first_position), tensors: restored };
+}
+
+/** A saved cache that is being read, tensor by tensor in their order. */
+export interface SavedFile {
+  readonly metadata: Readonly<Record<string, string>>;
+  tokens(): Promise<readonly number[]>;
+  /** Dimensions of a tensor; none where there is no such. */
+  shape(name: string): readonly number[];
+  /** The bytes of a tensor whose shape is known but for undefined dimensions. */
+  read(name: string, dtype: string, shape: readonly (number | undefined)[]): Promise<ArrayBuffer>;
+  /** Once all is read. */
+  check(): void;
+}
+
+/** @throws {RuntimeError} `cache-unreadable`, as all that is read of it. */
+export async function openSaved(source: ByteSource, format: string, model: string): Promise<SavedFile> {
   const { tensors, metadata } = await parseHeader(source).catch((cause: unknown) => {
     throw unreadable("expected a file that a decoding state has saved, found none", cause);
   });
-  if (metadata.format !== FORMAT)
+  if (metadata.format !== format)
     throw unreadable(
-      `expected format ${FORMAT}, found ${metadata.format ?? "a safetensors file without one"}`,
+      `expected format ${format}, found ${metadata.format ?? "a safetensors file without one"}`,
     );
   if (metadata.model !== model)
     throw unreadable(
       `expected a cache of model ${model}, found one of ${metadata.model}: read the text again`,
     );
   let checksum = 0;
-  const read = async (name: string, dtype: string, shape: readonly (number | undefined)[]) => {
+  const read: SavedFile["read"] = async (name, dtype, shape) => {
     const info = tensors.get(name);
     if (
       info?.dtype !== dtype ||
@@ -98,18 +138,15 @@ export async function unpackCache(
     checksum = crc32(bytes, checksum);
     return bytes.buffer;
   };
-  const tokens = new Int32Array(await read(TOKENS, "I32", [undefined]));
-  const restored: Tensor[] = [];
-  for (const slot of cacheSlots(layout)) {
-    const { past, type, heads, size } = slot;
-    const buffer = await read(past, dtypes[type], [heads, tokens.length, size]);
-    restored.push(tensorOf(slot, buffer, tokens.length));
-  }
-  if (String(checksum) !== metadata.checksum) throw unreadable("its checksum does not fit: it is damaged");
   return {
-    tokens: Array.from(tokens),
-    firstPosition: Number(metadata.first_position),
-    tensors: restored,
+    metadata,
+    tokens: async () => Array.from(new Int32Array(await read(TOKENS, "I32", [undefined]))),
+    shape: (name) => tensors.get(name)?.shape ?? [],
+    read,
+    check() {
+      if (String(checksum) !== metadata.checksum)
+        throw unreadable("its checksum does not fit: it is damaged");
+    },
   };
 }
 
@@ -122,7 +159,7 @@ function onCpu(tensor: Tensor): Tensor {
 }
 
 /** The first `count` rows of each head. */
-function headRows({ data, dims }: Tensor, count: number): readonly Uint8Array[] {
+export function headRows({ data, dims }: Tensor, count: number): readonly Uint8Array[] {
   const [, heads, capacity, size] = dims as [number, number, number, number];
   const numbers = data as Float32Array;
   return Array.from({ length: heads }, (_, head) =>
@@ -130,15 +167,15 @@ function headRows({ data, dims }: Tensor, count: number): readonly Uint8Array[] 
   );
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: Int32Array | Float32Array): Uint8Array =>
+export const bytesOf = ({ buffer, byteOffset, byteLength }: Int32Array | Float32Array): Uint8Array =>
   new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 
-function tensorOf({ type, heads, size }: CacheSlot, buffer: ArrayBuffer, tokens: number): Tensor {
+export function tensorOf({ type, heads, size }: CacheSlot, buffer: ArrayBuffer, tokens: number): Tensor {
   const dims = [1, heads, tokens, size];
   return type === "float16"
     ? new Tensor("float16", new Uint16Array(buffer), dims)
     : new Tensor("float32", new Float32Array(buffer), dims);
 }
 
-const unreadable = (message: string, cause?: unknown): RuntimeError =>
+export const unreadable = (message: string, cause?: unknown): RuntimeError =>
   new RuntimeError("cache-unreadable", `loadState: ${message}`, { cause });

@@ -1,3 +1,4 @@
+import { decodeFloats } from "@kvfold/safetensors";
 import { Tensor } from "./port.js";
 
 /** A tensor of zeros. Float16 is handed over as bits: a `Float16Array` is missing before Node 24. */
@@ -15,3 +16,10 @@ export const int64 = (values: ArrayLike<number>, dims: readonly number[]): Tenso
     BigInt64Array.from({ length: values.length }, (_, i) => BigInt(values[i]!)),
     dims,
   );
+
+/** Numbers `[start, end)` of a float tensor on the CPU: a view of float32, float16 decoded. */
+export function floatsOf({ type, data }: Tensor, start: number, end: number): Float32Array {
+  if (type === "float32") return (data as Float32Array).subarray(start, end);
+  const halves = (data as unknown as Uint16Array).subarray(start, end);
+  return decodeFloats(new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength), "F16");
+}

@@ -19,10 +19,12 @@ export interface Arrows {
 export const arrows: Readonly<Record<string, Arrows>> = {
   rope: { to: [], outside: [] },
   linalg: { to: [], outside: ["ml-matrix"] },
+  // Cache policies: mathematics on views of a cache; a runtime applies what they return.
+  policies: { to: ["linalg", "rope"], outside: [] },
   safetensors: { to: [], outside: ["@petamoriken/float16"] },
   onnx: { to: [], outside: ["@bufbuild/protobuf", "onnx-buf"] },
   autodiff: { to: ["onnx"], outside: [] },
-  runtime: { to: ["safetensors"], outside: ["onnxruntime-common"] },
+  runtime: { to: ["policies", "safetensors"], outside: ["onnxruntime-common"] },
   // Its few graphs that move memory of a GPU are built where they run.
   "runtime-node": { to: ["onnx", "runtime"], outside: ["onnxruntime-node"] },
   "runtime-web": { to: ["runtime"], outside: ["onnxruntime-web"] },

@@ -4,7 +4,15 @@ import { renderBench } from "../render/bench.js";
 import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
-import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber, wholeNumbers } from "./options.js";
+import {
+  addCommonOptions,
+  type CommonOptions,
+  dtypeOption,
+  POLICY_HELP,
+  policyLists,
+  wholeNumber,
+  wholeNumbers,
+} from "./options.js";
 
 interface BenchFlags extends CommonOptions, DeviceFlags, HubFlags {
   readonly contexts: readonly number[];
@@ -12,6 +20,7 @@ interface BenchFlags extends CommonOptions, DeviceFlags, HubFlags {
   readonly repeats: number;
   readonly seed: number;
   readonly dtype?: Dtype;
+  readonly cache?: readonly string[];
 }
 
 /** `kvfold bench`: speed of models, measured in turn. */
@@ -30,8 +39,13 @@ export const createBenchCommand = (host: CommandHost): Command =>
       .option("--tokens <count>", "tokens decoded per measurement", wholeNumber(1), 32)
       .option("--repeats <count>", "measurements per model and context", wholeNumber(1), 5)
       .option("--seed <number>", "for the random tokens", wholeNumber(0), 0)
+      .option(
+        "--cache <policies...>",
+        "also measure with policies that drop tokens of the cache, each of these lists for itself: keydiff:0.5 streaming:512t",
+        policyLists,
+      )
       .addOption(dtypeOption())
-      .addHelpText("after", HELP)
+      .addHelpText("after", `${HELP}\n${POLICY_HELP}`)
       .action((models: readonly string[], flags: BenchFlags) => runBench(host, models, flags)),
   );
 
@@ -40,10 +54,10 @@ Example:
   kvfold bench ./model ./model-half --contexts 256,1024,4096`;
 
 async function runBench(host: CommandHost, models: readonly string[], flags: BenchFlags): Promise<void> {
-  const { contexts, tokens, repeats, seed, dtype } = flags;
+  const { contexts, tokens, repeats, seed, dtype, cache } = flags;
   const result = await host.run(
     "bench",
-    { models, hub: hubOf(flags), ...deviceOf(flags), contexts, tokens, repeats, seed, dtype },
+    { models, hub: hubOf(flags), ...deviceOf(flags), contexts, tokens, repeats, seed, dtype, cache },
     flags,
   );
   printResult(host, flags, result, (bench) => renderBench(bench, host.colours));

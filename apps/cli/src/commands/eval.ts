@@ -9,7 +9,15 @@ import { type TokenFile, tokenFile, tokenIdFile } from "../tokens/read-tokens.js
 import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
-import { addCommonOptions, type CommonOptions, dtypeOption, wholeNumber, wholeNumbers } from "./options.js";
+import {
+  addCommonOptions,
+  type CommonOptions,
+  dtypeOption,
+  POLICY_HELP,
+  policyLists,
+  wholeNumber,
+  wholeNumbers,
+} from "./options.js";
 import { refuseGiven } from "./refuse-given.js";
 
 interface EvalFlags extends CommonOptions, DeviceFlags, HubFlags {
@@ -31,6 +39,8 @@ interface EvalFlags extends CommonOptions, DeviceFlags, HubFlags {
   readonly seed: number;
   readonly retrieval?: string;
   readonly limit?: number;
+  readonly cache?: readonly string[];
+  readonly question?: "unknown" | "known";
 }
 
 /** `kvfold eval`: perplexity of models on the same text, how well they copy, or what they find in their context. */
@@ -105,8 +115,19 @@ export const createEvalCommand = (host: CommandHost): Command =>
         ).conflicts(NOT_FOR_RETRIEVAL),
       )
       .option("--limit <count>", "retrieval: prompts of each task and length (default: all)", wholeNumber(1))
+      .option(
+        "--cache <policies...>",
+        "retrieval: let policies drop tokens of the cache, each of these lists on a copy of it: keydiff:0.5 snapkv:0.5",
+        policyLists,
+      )
+      .addOption(
+        new Option(
+          "--question <when>",
+          "retrieval with --cache: whether policies act before the last line of a prompt is read, or after it (default: unknown)",
+        ).choices(["unknown", "known"]),
+      )
       .addOption(dtypeOption())
-      .addHelpText("after", HELP)
+      .addHelpText("after", `${HELP}\n${POLICY_HELP}`)
       .action((models: readonly string[], flags: EvalFlags, command: Command) => {
         refuseIdle(flags, command);
         return runEval(host, models, flags);
@@ -137,7 +158,8 @@ Example:
   kvfold eval ./model ./model-half --text book.txt --windows 64
   kvfold eval ./model ./model-half --text book.txt --shift 0,4096,8192
   kvfold eval ./model ./model-half --probe copy --text book.txt
-  kvfold eval ./model ./model-half --retrieval pass-keys.jsonl --limit 8`;
+  kvfold eval ./model ./model-half --retrieval pass-keys.jsonl --limit 8
+  kvfold eval ./model --retrieval pass-keys.jsonl --cache keydiff:0.5 streaming:0.5`;
 
 /** Refuses what only the other kind of measurement looks at. */
 function refuseIdle({ probe, longPpl }: EvalFlags, command: Command): void {
@@ -157,6 +179,11 @@ async function runEval(host: CommandHost, models: readonly string[], flags: Eval
       "--limit counts prompts of --retrieval FILE; use --windows to measure less text",
     );
   }
+  if (flags.cache !== undefined || flags.question !== undefined)
+    throw new CliError(
+      "usage",
+      "--cache and --question are about prompts of --retrieval FILE; add it, or leave them out",
+    );
   if (flags.probe === "copy") return runCopyProbe(host, models, flags);
   const { windows, window, dtype, shift, buckets, seed } = flags;
   const files = filesOf(flags);
@@ -209,8 +236,10 @@ async function runRetrievalProbe(
   flags: EvalFlags,
   file: string,
 ): Promise<void> {
-  const { limit, dtype } = flags;
-  const options = { models, hub: hubOf(flags), ...deviceOf(flags), file, limit, dtype };
+  const { limit, dtype, cache, question } = flags;
+  if (question !== undefined && cache === undefined)
+    throw new CliError("usage", "--question says when policies of --cache act; add --cache, or leave it out");
+  const options = { models, hub: hubOf(flags), ...deviceOf(flags), file, limit, dtype, cache, question };
   printResult(host, flags, await host.run("probeRetrieval", options, flags), (result) =>
     renderRetrieval(result, host.colours),
   );

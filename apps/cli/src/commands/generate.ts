@@ -5,7 +5,15 @@ import type { generateText } from "../jobs/generate.js";
 import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
-import { addCommonOptions, type CommonOptions, dtypeOption, numberWithin, wholeNumber } from "./options.js";
+import {
+  addCommonOptions,
+  type CommonOptions,
+  dtypeOption,
+  numberWithin,
+  POLICY_HELP,
+  policies,
+  wholeNumber,
+} from "./options.js";
 import { refuseGiven } from "./refuse-given.js";
 
 interface GenerateFlags extends CommonOptions, DeviceFlags, HubFlags {
@@ -13,6 +21,7 @@ interface GenerateFlags extends CommonOptions, DeviceFlags, HubFlags {
   readonly prompts?: string;
   readonly saveCache?: string;
   readonly loadCache?: string;
+  readonly cache?: string;
   readonly force?: boolean;
   readonly chat?: boolean;
   readonly system?: string;
@@ -56,9 +65,14 @@ export const createGenerateCommand = (host: CommandHost): Command =>
       .option("--stop <texts...>", "end before any of these texts")
       .option("--save-cache <file>", "keep the conversation in a file, the answer included")
       .option("--load-cache <file>", "go on after a kept conversation, which is not read again")
+      .option(
+        "--cache <policies>",
+        "drop or merge tokens of the cache: keydiff:0.5, or several with commas",
+        policies,
+      )
       .option("--force", "replace an earlier file of --save-cache")
       .addOption(dtypeOption())
-      .addHelpText("after", HELP)
+      .addHelpText("after", `${HELP}\n${POLICY_HELP}`)
       .action((model: string, flags: GenerateFlags, command: Command) =>
         runGenerate(host, model, flags, command),
       ),
@@ -70,6 +84,7 @@ Examples:
   kvfold generate ./model-half --prompts prompts.txt --max-new-tokens 40
   kvfold generate ./model-half --prompt "It was a dark" --save-cache story.cache
   kvfold generate ./model-half --prompt " Then" --load-cache story.cache --save-cache story.cache
+  kvfold generate ./model-half --prompt "Once upon a time" --cache streaming:512t
   kvfold generate ./model-half --chat --system "Be brief." --prompt "What is a KV cache?"`;
 
 async function runGenerate(
@@ -80,7 +95,7 @@ async function runGenerate(
 ): Promise<void> {
   if (flags.prompts !== undefined)
     return runBatch(host, model, { ...flags, prompts: flags.prompts }, command);
-  const { prompt, loadCache, saveCache, force } = flags;
+  const { prompt, loadCache, saveCache, force, cache } = flags;
   if (prompt === undefined) throw new CliError("usage", "give --prompt TEXT, or --prompts FILE");
   if (saveCache === undefined)
     refuseGiven(command, ["force"], "is about a kept conversation: add --save-cache FILE");
@@ -88,13 +103,13 @@ async function runGenerate(
     refuseGiven(command, ["system"], "comes before a conversation: leave out --load-cache");
   const onText = flags.json === true ? () => {} : host.write;
   const existing = force === true ? "replace" : "refuse";
-  const options = { ...modelOptions(model, flags), prompt, loadCache, saveCache, existing } as const;
+  const options = { ...modelOptions(model, flags), prompt, loadCache, saveCache, existing, cache } as const;
   const result = await host.run("generate", options, { quiet: flags.quiet, onText });
   printResult(host, flags, result, () => "");
 }
 
 /** Options that would make no sense of several prompts. */
-const ONE_PROMPT = ["prompt", "saveCache", "loadCache", "force"];
+const ONE_PROMPT = ["prompt", "saveCache", "loadCache", "force", "cache"];
 
 async function runBatch(
   host: CommandHost,

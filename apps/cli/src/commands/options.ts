@@ -1,5 +1,6 @@
 import type { StoredDtype } from "@kvfold/converter";
 import { type Dtype, dtypes, ggufDtypes } from "@kvfold/decoder";
+import { PolicyError, parsePolicies, policyEntries } from "@kvfold/policies";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
 /** Options that every command has. */
@@ -64,3 +65,25 @@ export const dtypeOption = (): Option =>
   new Option("--dtype <type>", "run the fp32, fp16 or q4 graph (default: the first there is)").argParser(
     oneOf(graphDtypes),
   );
+
+/** Reads a list of cache policies and leaves it as it is: jobs read it again. */
+export function policies(text: string): string {
+  try {
+    parsePolicies(text);
+    return text;
+  } catch (error) {
+    if (PolicyError.isInstance(error)) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+}
+
+/** Several of them. */
+export const policyLists = (text: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  policies(text),
+];
+
+/** What `--cache` takes, for the help of a command. */
+export const POLICY_HELP: string = `
+Cache policies, with a share of tokens to drop (0.5) or a number to keep (512t):
+${policyEntries.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`).join("\n")}`;

@@ -22,6 +22,8 @@ export declare namespace benchModels {
     readonly repeats?: number | undefined;
     readonly seed?: number | undefined;
     readonly dtype?: Dtype | undefined;
+    /** Lists of policies; each model is measured without, and with each of them. */
+    readonly cache?: readonly string[] | undefined;
   }
   /** Speed of one phase: median over the repeats, and over that of the first model. */
   interface Speed {
@@ -32,6 +34,10 @@ export declare namespace benchModels {
   }
   interface Measurement {
     readonly path: string;
+    /** Policies that acted on the cache. */
+    readonly cache?: string;
+    /** Bytes of the cache at the end, under policies. */
+    readonly cacheBytes?: number;
     readonly context: number;
     readonly promptTokens: number;
     readonly decodedTokens: number;
@@ -57,12 +63,14 @@ const DEFAULT_CONTEXTS = [128, 512, 1024];
 interface Timing {
   readonly prefill: number;
   readonly decode: number;
+  readonly cacheBytes: number;
 }
 
 /** A model at a context length, and what was measured there. */
 interface Bench {
   readonly model: OpenedModel;
   readonly context: number;
+  readonly cache: string | undefined;
   readonly timings: Timing[];
 }
 
@@ -84,13 +92,25 @@ export async function benchModels(
     repeats = 5,
     seed = 0,
     dtype,
+    cache,
   } = options;
   checkContexts(contexts, tokens);
   const initialCapacity = Math.max(...contexts);
   const { device, provider } = await openDevice(options, context, floatType(dtype));
   const found = await findModels(names, hub, context);
-  return withModels(found, { provider, dtype, initialCapacity }, context, async (models) => {
-    const benches = contexts.flatMap((length) => models.map((model) => createBench(model, length)));
+  const opening = {
+    provider,
+    dtype,
+    initialCapacity,
+    cache: cache === undefined ? ("whole" as const) : ("policies" as const),
+  };
+  return withModels(found, opening, context, async (models) => {
+    const lists = [undefined, ...(cache ?? [])];
+    const benches = contexts.flatMap((length) =>
+      models.flatMap((model) =>
+        lists.map((list): Bench => ({ model, context: length, cache: list, timings: [] })),
+      ),
+    );
     const measurable = benches.filter(fits);
     if (measurable.length === 0) throw tooLong(contexts, models);
     await measureInTurn(measurable, { tokens, repeats, seed }, context);
@@ -102,7 +122,7 @@ export async function benchModels(
       })),
       measurements: measurable.map((bench) => summarise(bench, measurable, models[0]!, tokens)),
       skipped: benches
-        .filter((bench) => !fits(bench))
+        .filter((bench) => !fits(bench) && bench.cache === undefined)
         .map(({ model, context: length }) => ({
           path: model.path,
           context: length,
@@ -111,8 +131,6 @@ export async function benchModels(
     };
   });
 }
-
-const createBench = (model: OpenedModel, context: number): Bench => ({ model, context, timings: [] });
 
 const fits = ({ model, context }: Bench): boolean => context <= model.lm.maxPositions;
 
@@ -154,17 +172,17 @@ const rotate = <T>(items: readonly T[], by: number): readonly T[] => [
   ...items.slice(0, by % items.length),
 ];
 
-async function measureOnce({ model, context }: Bench, tokens: number, seed: number): Promise<Timing> {
+async function measureOnce({ model, context, cache }: Bench, tokens: number, seed: number): Promise<Timing> {
   const { lm, vocabulary } = model;
   const random = createRandom(seed);
   const randomToken = () => Math.floor(random() * Math.min(vocabulary.vocabSize, 2 ** 31));
-  const state = lm.createState();
+  const state = lm.createState(cache === undefined ? {} : { cache: [cache] });
   try {
     const prefill = await time(() => state.prefill(Array.from({ length: context - tokens }, randomToken)));
     const decode = await time(async () => {
       for (let count = 0; count < tokens; count++) await state.decode(randomToken());
     });
-    return { prefill, decode };
+    return { prefill, decode, cacheBytes: state.cacheBytes };
   } finally {
     state.dispose();
   }
@@ -177,13 +195,15 @@ async function time(work: () => Promise<unknown>): Promise<number> {
 }
 
 function summarise(
-  { model, context, timings }: Bench,
+  { model, context, cache, timings }: Bench,
   benches: readonly Bench[],
   firstModel: OpenedModel,
   tokens: number,
 ): benchModels.Measurement {
-  const first = benches.find((bench) => bench.model === firstModel && bench.context === context);
-  const speed = (phase: keyof Timing, count: number): benchModels.Speed => {
+  const first = benches.find(
+    (bench) => bench.model === firstModel && bench.context === context && bench.cache === undefined,
+  );
+  const speed = (phase: "prefill" | "decode", count: number): benchModels.Speed => {
     const seconds = timings.map((timing) => timing[phase]);
     const baseline = first?.timings.map((timing) => timing[phase]);
     return {
@@ -194,6 +214,7 @@ function summarise(
   };
   return {
     path: model.path,
+    ...(cache !== undefined && { cache, cacheBytes: timings.at(-1)!.cacheBytes }),
     context,
     promptTokens: context - tokens,
     decodedTokens: tokens,

@@ -34,6 +34,8 @@ export declare namespace generateText {
     readonly saveCache?: string | undefined;
     /** What `saveCache` does to a file that is there; one that is also loaded is replaced. `refuse` unless given. */
     readonly existing?: Existing | undefined;
+    /** Policies that act on the cache, as `parsePolicies` reads them. */
+    readonly cache?: string | undefined;
   }
   interface Options extends Sampling, Omit<readPrompt.Options, "source">, CacheOptions, DeviceOptions {
     readonly model: string;
@@ -69,11 +71,12 @@ export async function generateText(
   { model, hub, dtype, prompt, chat, device: wanted, threads, quiet, ...options }: generateText.Options,
   context: JobContext,
 ): Promise<generateText.Result> {
-  const { loadCache, saveCache, existing = "refuse", ...sampling } = options;
+  const { loadCache, saveCache, existing = "refuse", cache, ...sampling } = options;
   tellUnused(sampling, context);
   const caches = {
     loadCache,
     saveCache,
+    cache,
     existing: samePath(loadCache, saveCache) ? ("replace" as const) : existing,
   };
   if (saveCache !== undefined) await checkFileTarget(saveCache, caches.existing);
@@ -86,7 +89,12 @@ export async function generateText(
   const [found] = await findModels([model], hub, context);
   const read = loadCache === undefined ? readPrompt : readContinuation;
   const tokens = await promptTokens(found!, dtype, (...place) => read(...place, { prompt, chat }));
-  return withModels([found!], { provider, dtype }, context, async ([opened]) => ({
+  const opening = {
+    provider,
+    dtype,
+    cache: cache === undefined ? ("whole" as const) : ("policies" as const),
+  };
+  return withModels([found!], opening, context, async ([opened]) => ({
     device,
     ...(await withState(opened!, caches, (state) =>
       continuePrompt(opened!, { state, tokens }, sampling, context),
@@ -109,11 +117,15 @@ function requireCpuCache(device: ExecutionProvider): void {
 /** Starts with the loaded cache, if one is named, and saves the cache after `work`, if it is to be kept. */
 async function withState<T>(
   { lm, graph }: OpenedModel,
-  { loadCache, saveCache, existing }: generateText.CacheOptions & { readonly existing: Existing },
+  { loadCache, saveCache, existing, cache }: generateText.CacheOptions & { readonly existing: Existing },
   work: (state: DecodingState) => Promise<T>,
 ): Promise<T> {
   const identity = loadCache === undefined && saveCache === undefined ? "" : await identifyModel(graph);
-  const state = loadCache === undefined ? lm.createState() : await readCache(loadCache, lm, identity);
+  const actions = cache === undefined ? {} : { cache: [cache] };
+  const state =
+    loadCache === undefined
+      ? lm.createState(actions)
+      : await readCache(loadCache, lm, { identity, ...actions });
   try {
     const result = await work(state);
     if (saveCache !== undefined) await writeCache(saveCache, state, { identity, existing });

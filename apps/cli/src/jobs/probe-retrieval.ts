@@ -1,5 +1,13 @@
 import type { Dtype } from "@kvfold/decoder";
-import { cacheBytesPerToken, type RetrievalScore, retrievalProbe } from "@kvfold/runtime";
+import { parsePolicies } from "@kvfold/policies";
+import {
+  cacheBytesPerToken,
+  type PolicyScore,
+  policyProbe,
+  type QuestionTime,
+  type RetrievalScore,
+  retrievalProbe,
+} from "@kvfold/runtime";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import type { HubSettings } from "../hub/hub-settings.js";
@@ -10,6 +18,7 @@ import { type DeviceOptions, floatType, openDevice } from "../models/open-device
 import { type OpenedModel, withModels } from "../models/open-model.js";
 import { groupItems, limitItems } from "../tokens/retrieval-groups.js";
 import { type RetrievalLine, readRetrievalItems } from "../tokens/retrieval-items.js";
+import { splitPrompt } from "../tokens/split-prompt.js";
 import type { JobContext } from "./job.js";
 
 export declare namespace probeRetrieval {
@@ -21,14 +30,18 @@ export declare namespace probeRetrieval {
     /** Items of each task and length; all without it. */
     readonly limit?: number | undefined;
     readonly dtype?: Dtype | undefined;
+    /** Lists of policies, as `parsePolicies` reads them; each acts on a copy of the cache. */
+    readonly cache?: readonly string[] | undefined;
+    /** Whether policies act before the question is read, which is the last line of a prompt; `unknown` unless given. */
+    readonly question?: QuestionTime | undefined;
   }
   /** How many answers are right. */
   interface Counts {
     readonly items: number;
     /** Answers whose tokens are all the first choice, each after the answer's own tokens before it. */
     readonly teacherForced: number;
-    /** Answers that greedy decoding writes. */
-    readonly greedy: number;
+    /** Answers that greedy decoding writes; absent under policies. */
+    readonly greedy?: number;
     /** Share of the answers' tokens that are the first choice, teacher-forced; 0 to 1. */
     readonly accuracy: number;
   }
@@ -38,6 +51,10 @@ export declare namespace probeRetrieval {
   }
   interface Probe {
     readonly path: string;
+    /** The policies, where some were asked for. */
+    readonly cache?: string;
+    /** Share of the tokens that heads held on average when policies had acted; 0 to 1. */
+    readonly held?: number;
     readonly groups: readonly Group[];
     /** Over all groups. */
     readonly all: Counts;
@@ -57,7 +74,7 @@ export declare namespace probeRetrieval {
  *   an item is longer than a model's context.
  */
 export async function probeRetrieval(
-  { models: names, hub, file, limit, dtype, ...on }: probeRetrieval.Options,
+  { models: names, hub, file, limit, dtype, cache, question, ...on }: probeRetrieval.Options,
   context: JobContext,
 ): Promise<probeRetrieval.Result> {
   const { device, provider } = await openDevice(on, context, floatType(dtype));
@@ -68,10 +85,17 @@ export async function probeRetrieval(
   const probes: probeRetrieval.Probe[] = [];
   for (const [index, model] of models.entries()) {
     const label = `${model.name} (${index + 1}/${models.length})`;
+    const opening = {
+      provider,
+      dtype,
+      cache: cache === undefined ? ("whole" as const) : ("policies" as const),
+    };
     probes.push(
-      await withModels([model], { provider, dtype }, context, ([opened]) =>
-        probe(opened!, items, label, context),
-      ),
+      ...(await withModels([model], opening, context, async ([opened]) =>
+        cache === undefined
+          ? [await probe(opened!, items, label, context)]
+          : probePolicies(opened!, items, { cache, question, label }, context),
+      )),
     );
   }
   return { device, models: probes };
@@ -134,6 +158,52 @@ async function probe(
   }));
   return { path, groups, all: count(scored), cacheBytesPerToken: cacheBytesPerToken(lm.cacheLayout) };
 }
+
+interface PolicyRequest extends Pick<probeRetrieval.Options, "question"> {
+  readonly cache: readonly string[];
+  readonly label: string;
+}
+
+/** Reads each prompt once, for all lists of policies. */
+async function probePolicies(
+  { path, lm, vocabulary }: OpenedModel,
+  items: readonly RetrievalLine[],
+  { cache, question, label }: PolicyRequest,
+  { onProgress, signal }: JobContext,
+): Promise<readonly probeRetrieval.Probe[]> {
+  const { decode } = await vocabulary.loadTokenizer();
+  const split = items.map(({ prompt, answer, ...rest }) => ({
+    ...rest,
+    ...splitPrompt(prompt, decode),
+    answer,
+  }));
+  let done = 0;
+  const onItem = () => onProgress({ label, done: ++done, total: items.length });
+  const lists = cache.map((policies) => parsePolicies(policies));
+  const scores = await policyProbe(lm, split, lists, { question, onItem, signal });
+  return cache.map((policies, list) => {
+    const scored = items.map(({ task, length }, index) => ({ task, length, ...scores[index]![list]! }));
+    const groups = groupItems(scored).map((group) => ({
+      task: group.task,
+      length: group.length,
+      ...countHits(group.items),
+    }));
+    return {
+      path,
+      cache: policies,
+      held: sum(scored.map(({ held }) => held)) / sum(scored.map(({ read }) => read)),
+      groups,
+      all: countHits(scored),
+      cacheBytesPerToken: cacheBytesPerToken(lm.cacheLayout),
+    };
+  });
+}
+
+const countHits = (scores: readonly PolicyScore[]): probeRetrieval.Counts => ({
+  items: scores.length,
+  teacherForced: scores.filter(({ hits, tokens }) => hits === tokens).length,
+  accuracy: sum(scores.map(({ hits }) => hits)) / sum(scores.map(({ tokens }) => tokens)),
+});
 
 const tokensOf = ({ prompt, answer }: RetrievalLine): number => prompt.length + answer.length;
 

@@ -8,17 +8,21 @@ import type { Existing } from "../files/whole-file.js";
 /**
  * Goes on with the conversation of a file that `--save-cache` wrote.
  *
- * @param identity - Of the model, as the file was saved with.
+ * @param options - The identity of the model, as the file was saved with, and policies that act on the cache.
  * @throws {CliError} `unreadable-file` for a missing file, `malformed-file` for one that is no saved cache, damaged, or of
  *   another model.
  */
-export async function readCache(path: string, lm: CausalLM, identity: string): Promise<DecodingState> {
+export async function readCache(
+  path: string,
+  lm: CausalLM,
+  { identity, ...options }: CausalLM.CacheOptions & { readonly identity: string },
+): Promise<DecodingState> {
   const source = await fileSource(path).catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === "ENOENT" ? "no such saved cache" : `cannot be read (${cause.message})`;
     throw new CliError("unreadable-file", `--load-cache ${path}: ${reason}`, { cause });
   });
   try {
-    return await lm.loadState(source, identity);
+    return await lm.loadState(source, identity, options);
   } catch (cause) {
     if (!RuntimeError.isInstance(cause) || cause.code !== "cache-unreadable") throw cause;
     throw new CliError(

@@ -11,6 +11,8 @@ export type ModelLocation =
       readonly graph: string;
       /** The graph over the same weights that leaves the cache where it is, in folders that have it. */
       readonly deltaGraph?: string | undefined;
+      /** The graph over the same weights whose layers and heads may keep different tokens, in folders that have it. */
+      readonly policyGraph?: string | undefined;
     }
   | { readonly kind: "checkpoint"; readonly folder: string };
 
@@ -51,13 +53,20 @@ async function findTraits(
   return undefined;
 }
 
-async function graphsOf(folder: string, { fileName, deltaFileName }: DtypeTraits): Promise<ModelLocation> {
-  const deltaGraph = join(folder, "onnx", deltaFileName);
+async function graphsOf(
+  folder: string,
+  { fileName, deltaFileName, policyFileName }: DtypeTraits,
+): Promise<ModelLocation> {
+  const existing = async (name: string) => {
+    const path = join(folder, "onnx", name);
+    return (await exists(path)) ? path : undefined;
+  };
   return {
     kind: "onnx",
     folder,
     graph: join(folder, "onnx", fileName),
-    deltaGraph: (await exists(deltaGraph)) ? deltaGraph : undefined,
+    deltaGraph: await existing(deltaFileName),
+    policyGraph: await existing(policyFileName),
   };
 }
 

@@ -2,6 +2,7 @@ import { dirname, join } from "node:path";
 import { planFold } from "@kvfold/converter";
 import type { Dtype } from "@kvfold/decoder";
 import { type CausalLM, createCausalLM, type Session, type SessionProvider } from "@kvfold/runtime";
+import { CliError } from "../cli-error.js";
 import { type Replacement, sayInstead } from "../files/say-instead.js";
 import { createTemporaryFolder } from "../files/temporary-folder.js";
 import type { JobContext } from "../jobs/job.js";
@@ -34,6 +35,8 @@ declare namespace openModel {
     readonly positions?: number | undefined;
     /** Tokens that the cache has room for at first. */
     readonly initialCapacity?: number;
+    /** Whether policies are to act on the cache; they need a graph of their own. */
+    readonly cache?: "whole" | "policies" | undefined;
   }
 }
 
@@ -45,19 +48,21 @@ type RunnableModel = Extract<ModelLocation, { kind: "onnx" }> & { readonly remov
  */
 async function openModel(
   { name, path }: FoundModel,
-  { provider, dtype, positions, ...options }: openModel.Options,
+  { provider, dtype, positions, cache = "whole", ...options }: openModel.Options,
   context: ExportContext,
 ): Promise<OpenedModel> {
   const {
     folder,
     graph,
     deltaGraph = graph,
+    policyGraph,
     remove,
   } = await makeRunnable({ name, path, dtype, positions }, context);
   let session: Session | undefined;
   try {
     const config = await readFolderConfig(folder);
-    const running = provider.graph === "delta" ? deltaGraph : graph;
+    const whole = provider.graph === "delta" ? deltaGraph : graph;
+    const running = cache === "whole" ? whole : requirePolicyGraph(name, policyGraph, provider);
     session = await provider.createSession({ path: running });
     const lm = createCausalLM(session, { maxPositions: config.maxPositions, ...options });
     const vocabSize = lm.vocabularySize ?? config.vocabSize;
@@ -75,6 +80,23 @@ async function openModel(
     await remove();
     throw error;
   }
+}
+
+function requirePolicyGraph(
+  name: string,
+  policyGraph: string | undefined,
+  provider: SessionProvider,
+): string {
+  if (provider.graph !== "delta")
+    throw new CliError(
+      "usage",
+      "policies act on caches in the memory of the CPU; give --device cpu, or leave out --cache",
+    );
+  if (policyGraph !== undefined) return policyGraph;
+  throw new CliError(
+    "unsupported-model",
+    `${name} has no graph whose heads may keep different tokens (onnx/model_policy.onnx); write it anew with this version of kvfold, or leave out --cache`,
+  );
 }
 
 /** Opens several models for the time of `work`. */

@@ -4,13 +4,13 @@ import type { Colours } from "../ui/terminal.js";
 import { formatRatio, formatSpeed } from "./format.js";
 import { type Column, renderTable } from "./table.js";
 
-type Row = benchModels.Measurement & { readonly cacheBytes: number };
+type Row = benchModels.Measurement & Required<Pick<benchModels.Measurement, "cacheBytes">>;
 
 const formatOptionalRatio = (ratio: number | null): string => (ratio === null ? "-" : formatRatio(ratio));
 
 const columns: readonly Column<Row>[] = [
   { heading: "context", align: "right", cell: ({ context }) => String(context) },
-  { heading: "model", cell: ({ path }) => path },
+  { heading: "model", cell: ({ path, cache }) => (cache === undefined ? path : `${path}, ${cache}`) },
   { heading: "cache", align: "right", cell: ({ cacheBytes }) => formatBytes(cacheBytes) },
   { heading: "prefill tok/s", align: "right", cell: ({ prefill }) => formatSpeed(prefill.tokensPerSecond) },
   { heading: "ratio", align: "right", cell: ({ prefill }) => formatOptionalRatio(prefill.ratio) },
@@ -23,7 +23,7 @@ export function renderBench({ models, measurements, skipped }: benchModels.Resul
   const bytesPerToken = new Map(models.map(({ path, cacheBytesPerToken }) => [path, cacheBytesPerToken]));
   const rows = measurements.map((row) => ({
     ...row,
-    cacheBytes: bytesPerToken.get(row.path)! * row.context,
+    cacheBytes: row.cacheBytes ?? bytesPerToken.get(row.path)! * row.context,
   }));
   const notes = skipped.map(({ path, context, maxPositions }) =>
     colours.dim(`skipped ${path} at ${context}: its context ends at ${maxPositions}`),

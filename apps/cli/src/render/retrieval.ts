@@ -18,7 +18,11 @@ const columns: readonly Column<Row>[] = [
     align: "right",
     cell: ({ teacherForced, items }) => `${teacherForced}/${items}`,
   },
-  { heading: "greedy", align: "right", cell: ({ greedy, items }) => `${greedy}/${items}` },
+  {
+    heading: "greedy",
+    align: "right",
+    cell: ({ greedy, items }) => (greedy === undefined ? "" : `${greedy}/${items}`),
+  },
   { heading: "tokens", align: "right", cell: ({ accuracy }) => formatPercent(accuracy) },
 ];
 
@@ -28,11 +32,15 @@ const LEGEND =
 /** Exact answers as a table, models in turn for each task and length, all together last. */
 export function renderRetrieval({ models }: probeRetrieval.Result, colours: Colours): string {
   const rows = (models[0]?.groups ?? []).flatMap((_, index) =>
-    models.map(({ path, groups }): Row => {
-      const group = groups[index]!;
-      return { ...group, path, length: String(group.length) };
+    models.map((model): Row => {
+      const group = model.groups[index]!;
+      return { ...group, path: nameOf(model), length: String(group.length) };
     }),
   );
-  const totals = models.map(({ path, all }): Row => ({ ...all, path, task: "all", length: "" }));
+  const totals = models.map((model): Row => ({ ...model.all, path: nameOf(model), task: "all", length: "" }));
   return `${renderTable([...rows, ...totals], columns, colours)}\n\n${colours.dim(LEGEND)}`;
 }
+
+/** A model, and under policies what they are and the share of tokens that they leave. */
+const nameOf = ({ path, cache, held }: probeRetrieval.Probe): string =>
+  cache === undefined ? path : `${path}, ${cache} (${formatPercent(held!)} held)`;

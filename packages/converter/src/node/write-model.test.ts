@@ -68,6 +68,8 @@ describe("writeModel", () => {
       "model_fp16.onnx",
       "model_fp16.onnx_data",
       "model_fp16_delta.onnx",
+      "model_fp16_policy.onnx",
+      "model_policy.onnx",
     ]);
     expect(await readJson(join(to, "config.json"))).toEqual({
       ...tinyLlama,

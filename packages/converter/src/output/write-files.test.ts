@@ -46,6 +46,7 @@ describe("writeFiles", () => {
       "onnx/model.onnx",
       "onnx/model.onnx_data",
       "onnx/model_delta.onnx",
+      "onnx/model_policy.onnx",
       "tokenizer.json",
     ]);
     expect(files.get("tokenizer.json")).toBe(2);

@@ -1,3 +1,4 @@
+import type { Emitter } from "./emitter.js";
 import type { AttentionKind, Positions } from "./positions.js";
 
 /** What a layer's cache holds: keys and values, or latents that stand for both. */
@@ -11,8 +12,11 @@ export interface CacheNames {
   present(part: CachePart): string;
 }
 
-/** How a graph attends: as its stored cache allows, or to past and new rows apart (`emit-delta-attention.ts`). */
-export type AttentionForm = AttentionKind | "delta";
+/**
+ * How a graph attends: as its stored cache allows, or to past and new rows apart, where all heads keep the same tokens
+ * (`emit-delta-attention.ts`) or each its own (`emit-ragged-attention.ts`).
+ */
+export type AttentionForm = AttentionKind | "delta" | "ragged";
 
 /**
  * What attention starts from, each `[B, S, width]`: after norms and rotation, before any basis that follows them. Where
@@ -41,9 +45,17 @@ export interface AttentionContext {
   readonly kind: AttentionForm;
   readonly positions: Positions;
   readonly cache: CacheNames | undefined;
+  /** Gives out what the last queries look like and attend to; absent in graphs without such outputs. */
+  readonly observe?: Observe | undefined;
   /** Runs of queries to attend with one after the other, where a whole window of known length is run at once. */
   readonly queryBlocks?: readonly QueryBlock[] | undefined;
 }
+
+/** What a cache policy may see of a layer. */
+export type Observation = "queries" | "attention";
+
+/** Makes the last rows of `value [B, heads, S, size]` an output of the graph: as many as a run asks for. */
+export type Observe = (e: Emitter, observation: Observation, value: string) => void;
 
 /** Queries `[start, end)` of a window. */
 export interface QueryBlock {

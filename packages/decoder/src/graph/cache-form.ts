@@ -1,7 +1,7 @@
 import type { GraphScope } from "@kvfold/onnx";
 import type { ModelConfig } from "../families/read-config.js";
 import type { AttentionWeights, CacheShape } from "../model/decoder-weights.js";
-import type { AttentionForm, CachePart } from "./attention-values.js";
+import type { AttentionForm, CachePart, Observe } from "./attention-values.js";
 import type { Emitter } from "./emitter.js";
 import type { Positions } from "./positions.js";
 
@@ -12,8 +12,8 @@ export interface CacheForm {
   begin(root: Emitter, config: ModelConfig, maxPositions: number): DecoderStart;
   /** The tensors of a layer's cache. */
   tensors(attention: AttentionWeights): readonly CacheTensor[];
-  /** Names of dimension 2 of the cache's inputs and outputs. */
-  readonly lengths: { readonly past: string; readonly present: string };
+  /** Names of dimension 2 of the inputs and outputs of a layer's cache. */
+  lengths(layer: number): { readonly past: string; readonly present: string };
   /** Outputs are called `<present>.<layer>.<part>`. */
   readonly present: string;
 }
@@ -22,8 +22,18 @@ export interface CacheForm {
 export interface DecoderStart {
   readonly inputIds: string;
   readonly positions: Positions;
+  /** Where the tokens of a layer stand, in forms whose layers keep different tokens; `positions` in others. */
+  readonly positionsOf?: (layer: number, attention: AttentionWeights) => Positions;
+  /** What a layer gives out besides its cache. */
+  readonly observe?: (layer: number, attention: AttentionWeights) => LayerOutputs;
   /** The hidden states `[B, S, D]` that logits are wanted of. */
   readonly wanted: (hidden: string) => string;
+}
+
+/** How a layer gives out what policies see, and the outputs that it then has. */
+export interface LayerOutputs {
+  readonly observe: Observe;
+  readonly outputs: readonly { readonly name: string; readonly dims: readonly (number | string)[] }[];
 }
 
 /** One tensor of a layer's cache, `[B, heads, T, size]`. */

@@ -2,7 +2,7 @@ import { createGraphBuilder, type WeightStore } from "@kvfold/onnx";
 import type { ModelConfig } from "../families/read-config.js";
 import type { BlockWeights, CacheShape, EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
 import type { CacheNames } from "./attention-values.js";
-import type { CacheForm } from "./cache-form.js";
+import type { CacheForm, LayerOutputs } from "./cache-form.js";
 import { type Dtype, dtypes } from "./dtype.js";
 import { emitBlock } from "./emit-block.js";
 import { emitEmbedding, emitHead } from "./emit-embedding.js";
@@ -38,21 +38,33 @@ export function createDecoderGraph(options: createDecoderGraph.Options): Decoder
   const { floatType, projections } = dtypes[dtype];
   const graph = createGraphBuilder({ graphName: "decoder", opsets: OPSETS, weights, metadata });
   const root = createEmitter(graph, { floatType, projections });
-  const { inputIds, positions, wanted } = form.begin(root, config, options.maxPositions);
+  const { inputIds, positions, positionsOf, observe, wanted } = form.begin(
+    root,
+    config,
+    options.maxPositions,
+  );
   const embedded = emitEmbedding(root.at("model"), inputIds, options.embedding, config.shape, positions);
 
   let hidden = embedded.hidden;
-  const presents: { name: string; shape: CacheShape }[] = [];
+  const outputs: LayerOutputs["outputs"][number][] = [];
   let layer = 0;
 
   return {
     addBlock(block) {
       const cache = cacheNames(layer, form);
+      const lengths = form.lengths(layer);
       for (const { part, shape } of form.tensors(block.attention)) {
-        graph.input(cache.past(part), floatType, cacheDims(shape, form.lengths.past));
-        presents.push({ name: cache.present(part), shape });
+        graph.input(cache.past(part), floatType, cacheDims(shape, lengths.past));
+        outputs.push({ name: cache.present(part), dims: cacheDims(shape, lengths.present) });
       }
-      const context = { kind: form.kind, positions, cache };
+      const observed = observe?.(layer, block.attention);
+      if (observed !== undefined) outputs.push(...observed.outputs);
+      const context = {
+        kind: form.kind,
+        positions: positionsOf?.(layer, block.attention) ?? positions,
+        cache,
+        observe: observed?.observe,
+      };
       hidden = emitBlock(root.at(`model/layers.${layer}`), hidden, block, context).output;
       layer++;
     },
@@ -60,8 +72,7 @@ export function createDecoderGraph(options: createDecoderGraph.Options): Decoder
       const logits = emitHead(root, wanted(hidden), embedded.table, head, config.shape);
       const named = graph.nodeWithOutputs("Identity", [logits], ["logits"], { name: "/logits/Identity" })[0]!;
       graph.output(named, "float32", ["batch_size", "sequence_length", config.shape.vocabSize]);
-      for (const { name, shape } of presents)
-        graph.output(name, floatType, cacheDims(shape, form.lengths.present));
+      for (const { name, dims } of outputs) graph.output(name, floatType, dims);
       return graph.toBytes();
     },
   };

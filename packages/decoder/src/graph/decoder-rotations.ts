@@ -16,17 +16,28 @@ export interface DecoderRotations extends Pick<Positions, "rotation" | "relative
   readonly ropeOf: (rope: RopeParameters) => RotationOf;
 }
 
-/** Tables cover `maxPositions` tokens. */
-export function emitDecoderRotations(e: Emitter, ids: TokenIds, maxPositions: number): DecoderRotations {
+/** Tables of each rotation that cover `maxPositions` tokens. */
+export function emitRopes(
+  e: Emitter,
+  ids: Pick<TokenIds, "positions">,
+  maxPositions: number,
+): (rope: RopeParameters) => RotationOf {
+  const textLength = once(() => emitTextLength(e.at("text"), ids.positions()));
+  return memoise(JSON.stringify as (rope: RopeParameters) => string, (rope, index) =>
+    emitDecoderRope(numbered(e, index), { rope, maxPositions, textLength }),
+  );
+}
+
+export function emitDecoderRotations(
+  e: Emitter,
+  ids: TokenIds,
+  ropeOf: DecoderRotations["ropeOf"],
+): DecoderRotations {
   const rows: Readonly<Record<RotatedBy, () => string>> = {
     positions: () => ids.positions(),
     "new places": () => ids.realPlaces("new"),
     "all places": () => ids.realPlaces("all"),
   };
-  const textLength = once(() => emitTextLength(e.at("text"), ids.positions()));
-  const ropeOf = memoise(JSON.stringify as (rope: RopeParameters) => string, (rope, index) =>
-    emitDecoderRope(numbered(e, index), { rope, maxPositions, textLength }),
-  );
   const rotations = memoise<readonly [RopeParameters, RotatedBy], Rotation>(
     JSON.stringify,
     ([rope, by], index) => ropeOf(rope)(e.at(`rotation.${index}`), rows[by]()),

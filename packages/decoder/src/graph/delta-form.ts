@@ -1,11 +1,12 @@
-import { type CacheForm, perTokenInput } from "./cache-form.js";
+import type { AttentionWeights } from "../model/decoder-weights.js";
+import { type CacheForm, type CacheTensor, perTokenInput } from "./cache-form.js";
 import { emitDeltaPositions } from "./delta-positions.js";
 import { emitLast } from "./emit-last.js";
 import { LARGEST_GRID } from "./joint/chunk-levels.js";
 import { jointShape } from "./joint/joint-shape.js";
 
 /** Anchored latents are read in runs of slots, of which the cache has whole ones. */
-const PAST_SLOTS = `past_slots_${LARGEST_GRID}`;
+export const PAST_SLOTS: string = `past_slots_${LARGEST_GRID}`;
 
 /**
  * The form for a runtime that owns the cache: the past is an input that is read where it lies, and only the rows of new
@@ -34,13 +35,16 @@ export const deltaForm: CacheForm = {
       wanted: (hidden) => emitLast(root.at("wanted"), hidden, kept),
     };
   },
-  tensors(weights) {
-    if (weights.joint !== undefined) return [{ part: "latent", shape: jointShape(weights) }];
-    return [
-      { part: "key", shape: weights.keys },
-      { part: "value", shape: weights.values },
-    ];
-  },
-  lengths: { past: PAST_SLOTS, present: "sequence_length" },
+  tensors: deltaTensors,
+  lengths: () => ({ past: PAST_SLOTS, present: "sequence_length" }),
   present: "new_key_values",
 };
+
+/** Keys and values, or latents that stand for both, as they are read. */
+export function deltaTensors(weights: AttentionWeights): readonly CacheTensor[] {
+  if (weights.joint !== undefined) return [{ part: "latent", shape: jointShape(weights) }];
+  return [
+    { part: "key", shape: weights.keys },
+    { part: "value", shape: weights.values },
+  ];
+}

@@ -1,5 +1,5 @@
 import type { RopeParameters } from "@kvfold/rope";
-import { emitDecoderRotations } from "./decoder-rotations.js";
+import { emitDecoderRotations, emitRopes } from "./decoder-rotations.js";
 import { type DeltaInputs, emitDeltaTokenIds } from "./delta-token-ids.js";
 import { emitOwnTables } from "./emit-decoder-rope.js";
 import type { Emitter } from "./emitter.js";
@@ -21,7 +21,11 @@ export function emitDeltaPositions(
     e.node("Concat", "key/Concat", [inputs.pastPositions, inputs.positionIds], { attributes: { axis: 1 } }),
   );
   const ids = emitDeltaTokenIds(e, inputs, keyPositions);
-  const { ropeOf, relativeRotation, ...rotations } = emitDecoderRotations(e, ids, maxPositions);
+  const { ropeOf, relativeRotation, ...rotations } = emitDecoderRotations(
+    e,
+    ids,
+    emitRopes(e, ids, maxPositions),
+  );
   const ownRotation = memoise<RopeParameters, Rotation>(JSON.stringify, (rope, index) =>
     emitOwnTables(e.at(`own.${index}`), relativeRotation(rope, "all")),
   );
@@ -34,18 +38,18 @@ export function emitDeltaPositions(
     lengths: notCounted,
     parts: once(() => emitParts(e.at("parts"), ids.cachedSlots(), ids.count("new"))),
     scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, index) =>
-      emitBias(numbered(e, index), { query: inputs.positionIds, key: keyPositions() }, needs),
+      emitDeltaBias(numbered(e, index), { query: inputs.positionIds, key: keyPositions() }, needs),
     ),
   };
 }
 
 /** Only GroupQueryAttention asks for lengths, and no delta graph has it. */
-function notCounted(): never {
+export function notCounted(): never {
   throw new TypeError("a delta decoder does not count the keys of its sequences");
 }
 
 /** int64 `[2]`: how many slots the past has, and how many tokens are new. */
-function emitParts(e: Emitter, past: string, fresh: string): string {
+export function emitParts(e: Emitter, past: string, fresh: string): string {
   const vectors = [past, fresh].map((count, index) => e.reshape(`${index}/Reshape`, count, [1]));
   return e.node("Concat", "Concat", vectors, { attributes: { axis: 0 } });
 }
@@ -57,7 +61,7 @@ interface Standing {
 }
 
 /** Float32 `[B, 1, S, T]`, or with heads for ALiBi: a query sees tokens that are not ahead of it, within its window. */
-function emitBias(e: Emitter, standing: Standing, needs: ScoreBiasNeeds): string {
+export function emitDeltaBias(e: Emitter, standing: Standing, needs: ScoreBiasNeeds): string {
   const key = e.node("Unsqueeze", "key/Unsqueeze", [standing.key, e.graph.int64([1, 2])]);
   const query = e.node("Unsqueeze", "query/Unsqueeze", [standing.query, e.graph.int64([1, 3])]);
   const real = e.node("GreaterOrEqual", "real/GreaterOrEqual", [key, e.graph.int64([0], [])]);

@@ -12,6 +12,8 @@ export interface DtypeTraits {
   readonly fileName: string;
   /** The graph for runtimes that own the cache, over the same weights. */
   readonly deltaFileName: string;
+  /** The graph whose layers and heads may keep different tokens, over the same weights. */
+  readonly policyFileName: string;
 }
 
 /** The dtypes of ONNX outputs, the most precise first. */
@@ -21,18 +23,21 @@ export const dtypes: Readonly<Record<Dtype, DtypeTraits>> = {
     projections: "float",
     fileName: "model.onnx",
     deltaFileName: "model_delta.onnx",
+    policyFileName: "model_policy.onnx",
   },
   fp16: {
     floatType: "float16",
     projections: "float",
     fileName: "model_fp16.onnx",
     deltaFileName: "model_fp16_delta.onnx",
+    policyFileName: "model_fp16_policy.onnx",
   },
   q4: {
     floatType: "float32",
     projections: "q4",
     fileName: "model_q4.onnx",
     deltaFileName: "model_q4_delta.onnx",
+    policyFileName: "model_q4_policy.onnx",
   },
 };
 

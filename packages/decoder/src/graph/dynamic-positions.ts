@@ -1,4 +1,4 @@
-import { emitDecoderRotations } from "./decoder-rotations.js";
+import { emitDecoderRotations, emitRopes } from "./decoder-rotations.js";
 import type { Emitter } from "./emitter.js";
 import { emitAnchors } from "./joint/emit-anchors.js";
 import { memoise, once } from "./memoise.js";
@@ -10,7 +10,7 @@ import { type DecoderInputs, emitTokenIds, type TokenIds } from "./token-ids.js"
 /** Positions of a decoder with a KV cache, from its inputs; rotation tables cover `maxPositions` tokens. */
 export function emitDynamicPositions(e: Emitter, inputs: DecoderInputs, maxPositions: number): Positions {
   const ids = emitTokenIds(e, inputs);
-  const { ropeOf, ...rotations } = emitDecoderRotations(e, ids, maxPositions);
+  const { ropeOf, ...rotations } = emitDecoderRotations(e, ids, emitRopes(e, ids, maxPositions));
   return {
     ...rotations,
     positionIds: () => ids.positions(),

@@ -6,6 +6,7 @@ import { emitGroupQueryAttention } from "./emit-group-query-attention.js";
 import { emitLinear } from "./emit-linear.js";
 import { emitPlainAttention } from "./emit-plain-attention.js";
 import { emitProjections } from "./emit-projections.js";
+import { emitRaggedAttention } from "./emit-ragged-attention.js";
 import type { Emitter } from "./emitter.js";
 import { emitJointAttended } from "./joint/emit-joint-attended.js";
 
@@ -13,6 +14,7 @@ const emitters = {
   "group-query": emitGroupQueryAttention,
   plain: emitPlainAttention,
   delta: emitDeltaAttention,
+  ragged: emitRaggedAttention,
 };
 
 /** Attention of one block on what its projections read, `x [B, S, D]`, the output projection included. */

@@ -13,6 +13,8 @@ export declare namespace emitExpandedKeys {
     readonly decode: string;
     /** What turns the expanded keys; absent where nothing turns. */
     readonly rotation: Rotation | undefined;
+    /** Whether the rotation has a row of positions for each head, not for each sequence. */
+    readonly apart?: boolean;
   }
 }
 
@@ -24,7 +26,7 @@ export function emitExpandedKeys(
   e: Emitter,
   latents: string,
   weights: AttentionWeights,
-  { latent, decode, rotation }: emitExpandedKeys.Options,
+  { latent, decode, rotation, apart = false }: emitExpandedKeys.Options,
 ): string {
   const { headDim, kvHeads, rope } = weights;
   const shape = { heads: kvHeads, size: headDim };
@@ -35,7 +37,11 @@ export function emitExpandedKeys(
   const rotated =
     rope === undefined || rotation === undefined
       ? keys
-      : emitRotation(e.at("rotary"), keys, { rotation, rope, shape });
+      : apart
+        ? emitApart(e.at("rotary"), keys, shape, (at, rows) =>
+            emitRotation(at, rows, { rotation, rope, shape: { heads: 1, size: headDim } }),
+          )
+        : emitRotation(e.at("rotary"), keys, { rotation, rope, shape });
   return emitNormOfHeads(e.at("norm"), rotated, weights);
 }
 
@@ -49,4 +55,19 @@ function emitNormOfHeads(
   const shape = { heads: kvHeads, size: headDim };
   const joined = emitJoinHeads(e.at("join"), keys, kvHeads * headDim);
   return emitSplitHeads(e.at("split"), emitHeadNorm(e, joined, keyNorm, shape), shape);
+}
+
+/** Turns `[B, heads, T, d]` as that many sequences `[B * heads, 1, T, d]`. */
+function emitApart(
+  e: Emitter,
+  keys: string,
+  { heads, size }: CacheShape,
+  turn: (e: Emitter, rows: string) => string,
+): string {
+  const total = e.node("Shape", "total/Shape", [keys], { attributes: { start: 2, end: 3 } });
+  const shape = e.node("Concat", "shape/Concat", [e.graph.int64([-1, 1]), total, e.graph.int64([size])], {
+    attributes: { axis: 0 },
+  });
+  const turned = turn(e, e.node("Reshape", "apart/Reshape", [keys, shape]));
+  return e.reshape("together/Reshape", e.reshape("flat/Reshape", turned, [-1]), [1, heads, -1, size]);
 }

@@ -30,8 +30,25 @@ export interface Positions {
   lengths(): { readonly lastKey: string; readonly total: string };
   /** For attention to past and new rows apart: int64 `[2]`, how many of each there are. */
   parts?(): string;
+  /** Where the heads of the layer keep tokens of their own. */
+  readonly ragged?: RaggedPositions | undefined;
   /** For plain attention: float32, broadcast to `[B, H, S, T]`; ALiBi plus the causal and padding mask. */
   scoreBias(needs: ScoreBiasNeeds): string;
+}
+
+/** Positions of a layer whose heads keep tokens of their own. */
+export interface RaggedPositions {
+  /** Heads with tokens of their own, each of several KV heads where keys and values have different numbers of them. */
+  readonly heads: number;
+  /** What rotates expanded keys `[B * kvHeads, 1, T, d]`, past and new. */
+  keyRotation(rope: RopeParameters, kvHeads: number): Rotation;
+  bias(needs: ScoreBiasNeeds): RaggedBias;
+}
+
+/** Float32, broadcast to `[B, heads, H / heads, S, P]` for tokens of the past and to `[.., S]` for new ones. */
+export interface RaggedBias {
+  readonly past: string;
+  readonly fresh: string;
 }
 
 /** What of a layer its score bias depends on. */

@@ -29,9 +29,10 @@ export function standardForm(attention: AttentionKind): CacheForm {
         { part: "value", shape: values },
       ];
     },
-    lengths: isInPlace
-      ? { past: "cache_length", present: "cache_length" }
-      : { past: "past_sequence_length", present: "total_sequence_length" },
+    lengths: () =>
+      isInPlace
+        ? { past: "cache_length", present: "cache_length" }
+        : { past: "past_sequence_length", present: "total_sequence_length" },
     present: "present",
   };
 }

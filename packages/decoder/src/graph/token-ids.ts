@@ -32,6 +32,8 @@ export interface TokenIds {
   sequences(): string;
   /** Scalar: slots whose rows a step reads as they are cached. */
   cachedSlots(): string;
+  /** `[P]`: slots whose rows a step reads; absent where they are `0, 1, 2, …`. */
+  pastSlots?(): string;
   /** Scalar: slot of the newest token. */
   newestSlot(): string;
 }

@@ -39,7 +39,12 @@ describe("onnxOutput", () => {
     const files = new Map<string, Uint8Array>();
     const output = await write(memorySink(files));
     expect(output.dataFiles).toEqual(["model.onnx_data"]);
-    expect([...files.keys()]).toEqual(["model.onnx_data", "model.onnx", "model_delta.onnx"]);
+    expect([...files.keys()]).toEqual([
+      "model.onnx_data",
+      "model.onnx",
+      "model_delta.onnx",
+      "model_policy.onnx",
+    ]);
   });
 
   it.each([0, 1000, 60_000])(

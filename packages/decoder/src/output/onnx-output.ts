@@ -3,6 +3,7 @@ import type { ModelConfig } from "../families/read-config.js";
 import { createDecoderGraph, type DecoderGraph } from "../graph/decoder-graph.js";
 import { deltaForm } from "../graph/delta-form.js";
 import { type Dtype, dtypes } from "../graph/dtype.js";
+import { policyForm } from "../graph/policy-form.js";
 import type { AttentionKind } from "../graph/positions.js";
 import { standardForm } from "../graph/standard-form.js";
 import type { ModelOutput } from "./model-output.js";
@@ -30,11 +31,12 @@ export declare namespace onnxOutput {
 
 /**
  * Writes the model as ONNX decoders with external data, streaming weights a block at a time: the standard graph, which
- * other runtimes load, and a delta graph over the same data for runtimes that own the cache.
+ * other runtimes load, and over the same data a delta graph for runtimes that own the cache, and a policy graph for those that
+ * drop tokens of it.
  */
 export function onnxOutput(options: onnxOutput.Options): OnnxOutput {
   const { dtype, open, attention } = options;
-  const { fileName, deltaFileName } = dtypes[dtype];
+  const { fileName, deltaFileName, policyFileName } = dtypes[dtype];
   const data = createExternalDataWriter({ fileName: `${fileName}_data`, open });
   const weights = sharedWeights(data);
   const dataFiles: string[] = [];
@@ -49,6 +51,7 @@ export function onnxOutput(options: onnxOutput.Options): OnnxOutput {
       graphs = [
         [fileName, createDecoderGraph({ ...shared, form: standardForm(attention), metadata })],
         [deltaFileName, createDecoderGraph({ ...shared, form: deltaForm })],
+        [policyFileName, createDecoderGraph({ ...shared, form: policyForm })],
       ];
       await data.drain();
     },

@@ -13,7 +13,7 @@ export declare namespace exportModel {
     readonly dtype?: Dtype;
     readonly maxPositions?: number;
     /** The graph that other runtimes load, or the one for a runtime that owns the cache. */
-    readonly form?: "standard" | "delta";
+    readonly form?: "standard" | "delta" | "policy";
     /** What stands in the place of a layer's attention; the graph attends plainly then. */
     readonly fold?: (attention: AttentionWeights) => AttentionWeights;
   }
@@ -36,11 +36,12 @@ export async function exportModel(
   const addBlock: ModelOutput["addBlock"] = (block) =>
     output.addBlock(fold === undefined ? block : { ...block, attention: fold(block.attention) });
   await streamModel(checkpoint, [{ ...output, takesStored: fold === undefined, addBlock }]);
-  const { fileName, deltaFileName } = dtypes[dtype];
+  const { fileName, deltaFileName, policyFileName } = dtypes[dtype];
+  const graphs = { standard: fileName, delta: deltaFileName, policy: policyFileName };
   const externalData = [...files]
     .filter(([name]) => name.startsWith(`${fileName}_data`))
     .map(([path, data]) => ({ path, data }));
-  return { bytes: files.get(form === "delta" ? deltaFileName : fileName)!, externalData };
+  return { bytes: files.get(graphs[form])!, externalData };
 }
 
 /** Runs `use` with a session over a model. */

@@ -34,9 +34,12 @@ export function emitAnchors(
         rows: ids.indices("all"),
       }),
   );
-  const runs = memoise<readonly [number, number], string>(JSON.stringify, ([grid, multiple]) =>
-    emitRuns(e.at(`runs.${grid}.${multiple}`), padded(multiple), grid),
-  );
+  const runs = memoise<readonly [number, number], string>(JSON.stringify, ([grid, multiple]) => {
+    const at = e.at(`runs.${grid}.${multiple}`);
+    return ids.pastSlots === undefined
+      ? emitRuns(at, padded(multiple), grid)
+      : emitKeptRuns(at, ids.pastSlots(), grid);
+  });
   const distances = memoise<readonly [RopeParameters, ChunkLevel, number], string>(
     JSON.stringify,
     ([rope, level, multiple], index) => {
@@ -77,17 +80,22 @@ function emitCeiling(e: Emitter, count: string, size: number): string {
   return e.node("Div", "ceiling/Div", [raised, e.graph.int64([size], [])]);
 }
 
-/** int64 `[N]`: `0, 1, 2, …`, a number for each run of `grid` slots. */
+/** int64 `[N]`: the first slot of each run of `grid` slots. */
 function emitRuns(e: Emitter, slots: string, grid: number): string {
   const count = emitCeiling(e, slots, grid);
-  return e.node("Range", "Range", [e.graph.int64([0], []), count, e.graph.int64([1], [])]);
+  const runs = e.node("Range", "Range", [e.graph.int64([0], []), count, e.graph.int64([1], [])]);
+  return e.node("Mul", "Mul", [runs, e.graph.int64([grid], [])]);
+}
+
+/** The same of runs that were kept, of `slots [P]`, a multiple of `grid`. */
+function emitKeptRuns(e: Emitter, slots: string, grid: number): string {
+  const range = [0, Number.MAX_SAFE_INTEGER, 0, grid].map((value) => e.graph.int64([value]));
+  return e.node("Slice", "Slice", [slots, ...range]);
 }
 
 /** int64 `[N, p]`: where the chunks begin that each run of slots lies in, pair by pair. */
-function emitStarts(e: Emitter, runs: string, { grid, chunks }: ChunkLevel): string {
-  const first = e.node("Mul", "run/Mul", [runs, e.graph.int64([grid], [])]);
-  return emitSlotPart(e, e.reshape("run/Reshape", first, [-1, 1]), chunks, "start");
-}
+const emitStarts = (e: Emitter, firstSlots: string, { chunks }: ChunkLevel): string =>
+  emitSlotPart(e, e.reshape("run/Reshape", firstSlots, [-1, 1]), chunks, "start");
 
 function emitDistances(
   e: Emitter,

@@ -35,7 +35,7 @@ export function emitJointAttended(
       const rotations = lateRotations(weights, joint, positions);
       return emitExpandedText(e, queries, split(), { ...read, rotations, queryBlocks });
     }
-    return context.kind === "delta"
+    return context.kind === "delta" || context.kind === "ragged"
       ? emitDeltaJoint(e, { queries, latents }, { ...read, joint, positions, cache })
       : emitCached(e, { queries, fresh: split() }, joint, read, { ...context, cache });
   };

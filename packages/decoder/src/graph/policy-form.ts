@@ -1,0 +1,99 @@
+import type { AttentionWeights } from "../model/decoder-weights.js";
+import type { Observation } from "./attention-values.js";
+import { type CacheForm, type LayerOutputs, perTokenInput } from "./cache-form.js";
+import { deltaTensors, PAST_SLOTS } from "./delta-form.js";
+import { emitLast } from "./emit-last.js";
+import type { Emitter } from "./emitter.js";
+import { memoise } from "./memoise.js";
+import { raggedHeads } from "./ragged-heads.js";
+import { emitRaggedPositions } from "./ragged-positions.js";
+
+/**
+ * The delta form for caches of which layers and heads keep different tokens, one sequence at a time. It differs in this:
+ *
+ * - `past_positions.N`, int64 `[B, heads, P]`: the position of the token in each slot of each head of layer N, -1 for an empty
+ *   slot. Layers may have different numbers of slots; heads are those of `raggedHeads`.
+ * - `past_length`, int64 scalar, in graphs with chunks: tokens of the sequence before the new ones, those included that were
+ *   dropped. Of layers with chunks whole runs of slots may go, as many as the number in the name of their dimension 2.
+ * - `observed_queries` and `observed_attention`, int64 scalars: how many of the last new tokens the outputs
+ *   `queries.N [B, H, W, size]` and `attention.N [B, H, W, P + S]` are of; 0 for none, which costs nothing. Scores are products of
+ *   these queries with cached keys, over `sqrt(size)`. Layers of joint
+ *   latents have neither, and layers that expand their keys have no `queries`, since what is cached of them are no keys.
+ */
+export const policyForm: CacheForm = {
+  kind: "ragged",
+  begin(root, _, maxPositions) {
+    const { graph } = root;
+    const scalar = (name: string) => graph.input(name, "int64", []);
+    const inputs = {
+      inputIds: perTokenInput(graph, "input_ids"),
+      positionIds: perTokenInput(graph, "position_ids"),
+    };
+    const kept = scalar("num_logits_to_keep");
+    const observed = memoise<Observation, string>(String, (name) => scalar(`observed_${name}`));
+    const pastPositions = (layer: number, weights: AttentionWeights) =>
+      graph.input(`past_positions.${layer}`, "int64", ["batch_size", raggedHeads(weights), slotsOf(layer)]);
+    return {
+      inputIds: inputs.inputIds,
+      ...emitRaggedPositions(root.at("positions"), { ...inputs, pastPositions }, maxPositions),
+      wanted: (hidden) => emitLast(root.at("wanted"), hidden, kept),
+      observe: (layer, weights) => ({
+        observe(e, observation, value) {
+          if (!observations(weights).includes(observation)) return;
+          emitLastRows(e.at(`observed/${observation}`), value, {
+            count: observed(observation),
+            output: `${observation}.${layer}`,
+            factor: observation === "queries" ? weights.scale * Math.sqrt(weights.keys.size) : 1,
+          });
+        },
+        outputs: observations(weights).map((observation) => ({
+          name: `${observation}.${layer}`,
+          dims: observedDims(weights, observation),
+        })),
+      }),
+    };
+  },
+  tensors: deltaTensors,
+  lengths: (layer) => ({ past: slotsOf(layer), present: "sequence_length" }),
+  present: "new_key_values",
+};
+
+/** A name for each layer: ONNX Runtime takes dimensions of one name for equal. */
+const slotsOf = (layer: number): string => `${PAST_SLOTS}.${layer}`;
+
+function observations({ joint, expanded }: AttentionWeights): readonly Observation[] {
+  if (joint !== undefined) return [];
+  return expanded === undefined ? ["queries", "attention"] : ["attention"];
+}
+
+const observedDims = (
+  { heads, keys }: AttentionWeights,
+  observation: Observation,
+): LayerOutputs["outputs"][number]["dims"] => [
+  "batch_size",
+  heads,
+  `observed_${observation}`,
+  observation === "queries" ? keys.size : "slots",
+];
+
+interface LastRows {
+  readonly count: string;
+  readonly output: string;
+  readonly factor: number;
+}
+
+/** The last `count` rows along axis 2, none for 0, times a factor. */
+function emitLastRows(e: Emitter, value: string, { count, output, factor }: LastRows): void {
+  const length = e.node("Shape", "length/Shape", [value], { attributes: { start: 2, end: 3 } });
+  const start = e.node("Sub", "start/Sub", [length, e.reshape("count/Reshape", count, [1])]);
+  const range = [start, length, e.graph.int64([2])];
+  if (Math.abs(factor - 1) < ROUNDING) {
+    e.graph.nodeWithOutputs("Slice", [value, ...range], [output], { name: `${e.path}/Slice` });
+    return;
+  }
+  const rows = e.node("Slice", "Slice", [value, ...range]);
+  e.graph.nodeWithOutputs("Mul", [rows, e.scalar(factor)], [output], { name: `${e.path}/Mul` });
+}
+
+/** Relative error of a product of two float64. */
+const ROUNDING = 1e-12;

@@ -1,0 +1,188 @@
+import type { Policy } from "@kvfold/policies";
+import { type CausalLM, createCausalLM, generate, type ModelSource } from "@kvfold/runtime";
+import { bytesSource } from "@kvfold/safetensors";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { AttentionWeights } from "../src/model/decoder-weights.js";
+import { syntheticCheckpoint, tinyLlama } from "./reference/synthetic-checkpoint.js";
+import { exportModel, withModel } from "./support/export-model.js";
+import { withJointLatent } from "./support/joint-layers.js";
+
+const tokensOf = (count: number) => Array.from({ length: count }, (_, index) => (index * index * 7 + 3) % 61);
+const prompt = tokensOf(41);
+
+/** Two KV heads, each read by two query heads. */
+const config = { ...tinyLlama, num_key_value_heads: 2 };
+
+let model: ModelSource;
+beforeAll(async () => {
+  model = await exportModel(await syntheticCheckpoint({ config }), { form: "policy", maxPositions: 128 });
+});
+
+/** Chunks of the prompt are shorter than windows of policies, and do not divide it. */
+const withPolicies = <T>(use: (lm: CausalLM) => Promise<T>, source = model): Promise<T> =>
+  withModel(source, (session) => use(createCausalLM(session, { prefillChunk: 16 })));
+
+const counts = (heads: readonly (readonly number[])[]) => [...new Set(heads.flat())];
+
+describe("policies on a decoder", () => {
+  it.each([
+    "keydiff:0.5",
+    "knorm:0.5:spare=0",
+    "tova:0.5",
+    "snapkv:0.5:window=8",
+    "random:0.5",
+    "streaming:0.5",
+  ])("%s meets its budget and leaves a state that goes on", (policy) =>
+    withPolicies(async (lm) => {
+      const state = lm.createState({ cache: [policy] });
+      const logits = (await state.prefill(prompt)).slice();
+      expect(counts(state.heldTokens)).toEqual([20]);
+      expect(state.length).toBe(41);
+      await state.decode(5);
+      expect(counts(state.heldTokens)).toEqual([21]);
+      expect(state.settled).toBe(41);
+      state.truncate(41);
+      expect(() => state.truncate(40)).toThrow(/^truncate: expected 0 or a length from 41, since policies/);
+      state.truncate(0);
+      expect(await state.prefill(prompt)).toEqual(logits);
+    }),
+  );
+
+  it("attends in the first layer as before, to the tokens that each head has kept alone", () =>
+    withPolicies(async (lm) => {
+      const look: Policy = {
+        name: "look",
+        action: "drop",
+        needs: { attention: 1 },
+        afterStep: (layer) => note(layer),
+      };
+      const seen: { positions: number[]; rows: number[] }[][] = [];
+      const note: NonNullable<Policy["afterStep"]> = ({ layer, heads }) => {
+        if (layer === 0)
+          seen.push(
+            heads.map(({ positions, attention }) => ({ positions: [...positions], rows: [...attention!] })),
+          );
+        return undefined;
+      };
+      /** Each head keeps others. */
+      const apart: Policy = {
+        name: "apart",
+        action: "merge",
+        afterPrefill: ({ heads }) =>
+          heads.map(({ tokens }, head) => ({
+            kept: Int32Array.from({ length: tokens }, (_, index) => index).filter(
+              (index) => index % (head + 2) === 0,
+            ),
+          })),
+      };
+      for (const cache of [[look], [look, apart]]) {
+        const state = lm.createState({ cache });
+        await state.prefill(prompt);
+        await state.decode(9);
+      }
+      const [whole, dropped] = seen as [(typeof seen)[0], (typeof seen)[0]];
+      for (const [head, { positions, rows }] of dropped.entries()) {
+        expect(positions).toHaveLength(Math.ceil(41 / (head + 2)) + 1);
+        for (const query of [0, 1]) {
+          const all = whole[head]!.rows.slice(query * 42, (query + 1) * 42);
+          const own = positions.map((position) => all[position]!);
+          const total = own.reduce((sum, share) => sum + share, 0);
+          const row = rows.slice(query * positions.length, (query + 1) * positions.length);
+          // Shares of float32, divided by their sum.
+          for (const [index, share] of row.entries()) expect(share).toBeCloseTo(own[index]! / total, 6);
+        }
+      }
+    }));
+
+  it("keeps to a number of tokens while it decodes, and a conversation goes on", () =>
+    withPolicies(async (lm) => {
+      const state = lm.createState({ cache: ["streaming:16t"] });
+      const text = [...prompt];
+      for (let turn = 0; turn < 3; turn++) {
+        for await (const token of generate(lm, text, { state, maxNewTokens: 6 })) text.push(token);
+        expect(counts(state.heldTokens)).toEqual([16]);
+        text.push(1, 2, 3);
+      }
+      const tova = lm.createState({ cache: ["tova:16t"] });
+      await tova.prefill(prompt);
+      for (const id of [4, 5, 6]) await tova.decode(id);
+      expect(counts(tova.heldTokens)).toEqual([16]);
+    }));
+
+  it("is saved, loaded and copied with what each head holds", () =>
+    withPolicies(async (lm) => {
+      const state = lm.createState({ cache: ["keydiff:0.5"] });
+      await state.prefill(prompt);
+      const { pieces } = state.save("weights");
+      const loaded = await lm.loadState(bytesSource(Buffer.concat(pieces)), "weights");
+      const copy = state.copy();
+      const expected = await state.decode(7);
+      expect(await loaded.decode(7)).toEqual(expected);
+      expect(copy.length).toBe(41);
+      expect(await copy.decode(7)).toEqual(expected);
+      expect(() => loaded.truncate(40)).toThrow(/policies have dropped tokens/);
+    }));
+
+  it("looks at the queries of a whole prompt, whatever its pieces", () =>
+    withPolicies(async (lm) => {
+      const lengths: number[] = [];
+      const look: Policy = {
+        name: "look",
+        action: "drop",
+        needs: { queries: 1000, attention: 8 },
+        afterPrefill({ heads, ids }) {
+          lengths.push(heads[0]!.queries!.length / 2 / 16, heads[0]!.attention!.length / 2 / 41, ids!.length);
+          return undefined;
+        },
+      };
+      await lm.createState({ cache: [look] }).prefill(prompt);
+      expect(lengths).toEqual([41, 8, 41, 41, 8, 41]);
+    }));
+
+  it("refuses policies on other graphs, two of a kind, and what a policy cannot keep", async () => {
+    const checkpoint = await syntheticCheckpoint({ config });
+    const delta = await exportModel(checkpoint, { form: "delta", maxPositions: 128 });
+    await withModel(delta, async (session) => {
+      const lm = createCausalLM(session);
+      expect(() => lm.createState({ cache: ["keydiff:0.5"] })).toThrow(
+        /^createState: expected a policy graph/,
+      );
+      expect(() => lm.createState().copy()).toThrow(/^copy: expected a policy graph/);
+    });
+    await withPolicies(async (lm) => {
+      expect(() => lm.createState({ cache: ["keydiff:0.5", "knorm:0.5"] })).toThrow(/both drop tokens/);
+      const broken: Policy = {
+        name: "broken",
+        action: "drop",
+        afterPrefill: () => [{ kept: Int32Array.of(3, 2) }],
+      };
+      const state = lm.createState();
+      await state.prefill(prompt);
+      expect(() => state.compress([broken])).toThrow(
+        /^policy broken: expected indices below 41 in ascending order/,
+      );
+    });
+  });
+
+  it("drops joint latents by whole runs, and says what they do not give out", async () => {
+    const fold = (attention: AttentionWeights) =>
+      withJointLatent(attention, {
+        span: 2,
+        chunks: Array.from({ length: 8 }, (_, pair) => 2 ** Math.min(pair, 6)),
+      });
+    const joint = await exportModel(await syntheticCheckpoint({ config }), {
+      fold,
+      form: "policy",
+      maxPositions: 256,
+    });
+    await withPolicies(async (lm) => {
+      const state = lm.createState({ cache: ["keydiff:0.5"] });
+      await state.prefill(tokensOf(210));
+      // Of 105 tokens one run of 64 and the 18 behind the third.
+      expect(counts(state.heldTokens)).toEqual([82]);
+      expect(() => lm.createState({ cache: ["snapkv:0.5"] })).toThrow(
+        /gives out the attention .* found none in layer 0/,
+      );
+    }, joint);
+  });
+});

@@ -1,0 +1,34 @@
+import { describe, expect, it } from "vitest";
+import { parsePolicies } from "./parse-policies.js";
+
+describe("parsePolicies", () => {
+  it("reads names, amounts and options", () => {
+    const [first, second] = parsePolicies("keydiff:0.5, think:0.4:window=16");
+    expect(first).toMatchObject({ name: "keydiff:0.5", action: "drop" });
+    expect(second).toMatchObject({ name: "think:0.4:window=16", needs: { queries: 16 } });
+    expect(parsePolicies("streaming:512t:sinks=2")[0]!.afterStep).toBeDefined();
+  });
+
+  it.each([
+    ["", /expected .*keydiff.*, found nothing$/],
+    ["h2o:0.5", /found h2o$/],
+    ["keydiff", /^keydiff: expected a share of tokens to remove, .* found none$/],
+    ["keydiff:1", /found 1$/],
+    ["keydiff:-0.5", /found -0.5$/],
+    ["keydiff:0t", /found 0t$/],
+    ["streaming:0.5:sink=4", /^streaming:0.5:sink=4: expected options sinks, found sink$/],
+    ["streaming:0.5:sinks=x", /expected sinks as a number from 0, found x$/],
+    ["streaming:0.5:0.7", /expected one amount/],
+    [
+      "keydiff:0.5,snapkv:0.5",
+      /keydiff:0.5 and snapkv:0.5 both drop tokens after the prompt; name one of them$/,
+    ],
+  ])("refuses %j", (text, message) => {
+    expect(() => parsePolicies(text)).toThrow(message);
+  });
+
+  it("takes policies of one's own", () => {
+    const own = { name: "none", summary: "", create: () => ({ name: "none", action: "drop" as const }) };
+    expect(parsePolicies("none", [own])).toEqual([{ name: "none", action: "drop" }]);
+  });
+});

@@ -1,0 +1,90 @@
+import { type Budget, tokensOf } from "../budget.js";
+import type { HeadView, LayerView } from "../cache-view.js";
+import { attentionOf } from "../head-attention.js";
+import { gatherRows, reorder, slotsInOrder } from "../in-order.js";
+import type { HeadChange, Policy } from "../policy.js";
+import { ALL_TOKENS } from "../policy.js";
+import { bestIndices } from "../scores/best-indices.js";
+import { type MergedRows, mergeSets, mergingSetsWithin, neighbourSimilarities } from "../scores/kv-merger.js";
+import { attentionSums } from "../scores/observed-attention.js";
+
+export declare namespace kvmerger {
+  interface Options {
+    /** Last queries whose attention finds pivots and heavy tokens: 32 unless given; 0 for all of the prompt, as in the paper. */
+    readonly window?: number;
+    /** Share of the tokens kept that are the latest ones, which never merge: 0.34 unless given. */
+    readonly recent?: number;
+    /** Share of the tokens kept that are those of most attention, which never merge: 0.24 unless given. */
+    readonly heavy?: number;
+    /** First layers that are left alone: 2 unless given. */
+    readonly spare?: number;
+  }
+}
+
+/**
+ * Merges neighbours of similar keys into the one of most attention (KVMerger, arXiv 2407.08454): {@link mergeSets}. The paper
+ * merges above a similarity; here the most similar merge until the budget is met. Its recent and heavy tokens are shares of the
+ * text, which at its budget of a half are the shares here. It leaves the last layer alone, too.
+ */
+export const kvmerger = (
+  budget: Budget,
+  { window = 32, recent = 0.34, heavy = 0.24, spare = 2 }: kvmerger.Options = {},
+  name = "kvmerger",
+): Policy => ({
+  name,
+  action: "merge",
+  needs: window === 0 ? { queries: ALL_TOKENS } : { attention: window },
+  afterPrefill: (layer) => {
+    if (layer.layer < spare || (layer.layer === layer.layers - 1 && layer.layers > 1)) return undefined;
+    const count = Math.max(1, tokensOf(budget, layer));
+    return layer.heads.map((head) =>
+      head.tokens <= count ? undefined : mergeHead(head, layer, { count, window, recent, heavy, name }),
+    );
+  },
+});
+
+interface Merging {
+  readonly count: number;
+  readonly window: number;
+  readonly recent: number;
+  readonly heavy: number;
+  readonly name: string;
+}
+
+function mergeHead(
+  head: HeadView,
+  layer: LayerView,
+  { count, window, recent, heavy, name }: Merging,
+): HeadChange {
+  const slots = slotsInOrder(head);
+  const ordered = slots === undefined ? head : reorder(head, slots);
+  const { tokens, keys, values } = ordered;
+  const attention = sumOfGroup(
+    attentionSums(attentionOf(ordered, layer, window || ALL_TOKENS, name)),
+    tokens,
+  );
+  const isProtected = new Uint8Array(tokens);
+  for (const token of bestIndices(attention, Math.floor(heavy * count))) isProtected[token] = 1;
+  isProtected.fill(1, tokens - Math.floor(recent * count));
+  const similarities = neighbourSimilarities(keys, keys.length / tokens);
+  const sets = mergingSetsWithin({ similarities, isProtected, count });
+  const merged = mergeSets({ keys, values, attention, sets });
+  return slots === undefined ? merged : backToSlots(merged, slots);
+}
+
+/** Attention of all query heads, `[T]`. */
+function sumOfGroup(sums: Float64Array, tokens: number): Float32Array {
+  const total = new Float32Array(tokens);
+  for (const [at, sum] of sums.entries()) total[at % tokens]! += sum;
+  return total;
+}
+
+/** The same change for tokens that stand in other slots. */
+function backToSlots({ kept, keys, values }: MergedRows, slots: Int32Array): HeadChange {
+  const order = Int32Array.from(kept.keys()).sort((a, b) => slots[kept[a]!]! - slots[kept[b]!]!);
+  return {
+    kept: order.map((row) => slots[kept[row]!]!),
+    keys: gatherRows(keys, order, keys.length / kept.length),
+    values: gatherRows(values, order, values.length / kept.length),
+  };
+}

@@ -1,0 +1,55 @@
+import type { LayerView } from "./cache-view.js";
+
+/** What a policy looks at besides keys, values and positions. A decoder computes nothing that no policy asks for. */
+export interface PolicyNeeds {
+  /** Queries of so many of the last tokens; none unless given. */
+  readonly queries?: number;
+  /** Attention of so many of the last tokens; none unless given. */
+  readonly attention?: number;
+}
+
+/** How many queries a policy needs that looks at those of a whole prompt. */
+export const ALL_TOKENS: number = 2 ** 31 - 1;
+
+/** What becomes of one head: the tokens that stay, and rows that take the place of theirs. */
+export interface HeadChange {
+  /** Indices of the tokens that stay, ascending, each once. */
+  readonly kept: Int32Array;
+  /** `[kept, keySize]` in place of the keys of these tokens, for policies that merge tokens or clear channels. */
+  readonly keys?: Float32Array | undefined;
+  /** `[kept, valueSize]`, likewise. */
+  readonly values?: Float32Array | undefined;
+}
+
+/** What becomes of a layer, head by head; nothing changes where it is absent. */
+export type LayerChange = readonly (HeadChange | undefined)[] | undefined;
+
+/**
+ * What a policy does to a cache: drop tokens, put the tokens that stay in place of those that go, clear channels of keys, or
+ * round numbers to fewer bits.
+ * Two policies that do the same at the same time are refused.
+ */
+export type PolicyAction = "drop" | "merge" | "clear-channels" | "quantise";
+
+/** Decides layer by layer what a cache keeps of one prompt. It holds no state of its own, but for those that `begin`. */
+export interface Policy {
+  /** As it is written in a list of policies, its options included: `keydiff:0.5`. */
+  readonly name: string;
+  readonly action: PolicyAction;
+  readonly needs?: PolicyNeeds;
+  /**
+   * Makes a policy of the same kind for one cache, which remembers what it saw of it. A runtime calls this once for every cache
+   * and each time one is cleared, and uses the result in place of this policy.
+   */
+  readonly begin?: () => Policy;
+  /** Called once a prompt is read, or another turn of a conversation. */
+  readonly afterPrefill?: (layer: LayerView) => LayerChange;
+  /** Called after each token that is decoded. */
+  readonly afterStep?: (layer: LayerView) => LayerChange;
+}
+
+/** How important each token of each head is: `[T]` for every head, larger for what should stay. */
+export type Scorer = (layer: LayerView) => readonly Float32Array[];
+
+/** Tokens that each head of a layer keeps. */
+export type LayerBudget = (layer: LayerView) => number;

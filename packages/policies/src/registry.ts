@@ -1,0 +1,131 @@
+import { type PolicyText, readBits, readBudget, readOptions, readShare, refuseAmount } from "./options.js";
+import { corm } from "./policies/corm.js";
+import { decoquant } from "./policies/decoquant.js";
+import { expected } from "./policies/expected.js";
+import { fastgen } from "./policies/fastgen.js";
+import { keydiff } from "./policies/keydiff.js";
+import { knorm } from "./policies/knorm.js";
+import { kvmerger } from "./policies/kvmerger.js";
+import { observed } from "./policies/observed.js";
+import { random } from "./policies/random.js";
+import { pyramidkv, snapkv } from "./policies/snapkv.js";
+import { streaming } from "./policies/streaming.js";
+import { think } from "./policies/think.js";
+import { tova } from "./policies/tova.js";
+import type { Policy } from "./policy.js";
+
+/** A policy that can be named in a list. */
+export interface PolicyEntry {
+  readonly name: string;
+  /** One line for a help text. */
+  readonly summary: string;
+  readonly create: (text: PolicyText) => Policy;
+}
+
+/** The policies that come with kvfold. */
+export const policyEntries: readonly PolicyEntry[] = [
+  {
+    name: "keydiff",
+    summary: "keys that are least like the others",
+    create: (text) => {
+      readOptions(text, {});
+      return keydiff(readBudget(text), text.text);
+    },
+  },
+  {
+    name: "streaming",
+    summary: "the first tokens and the newest (sinks=4)",
+    create: (text) => streaming(readBudget(text), readOptions(text, { sinks: 4 }), text.text),
+  },
+  {
+    name: "knorm",
+    summary: "keys of small norm (spare=2 first layers)",
+    create: (text) => knorm(readBudget(text), readOptions(text, { spare: 2 }), text.text),
+  },
+  {
+    name: "tova",
+    summary: "what the newest token attends to",
+    create: (text) => {
+      readOptions(text, {});
+      return tova(readBudget(text), text.text);
+    },
+  },
+  {
+    name: "snapkv",
+    summary: "what the last tokens attend to (window=32, kernel=5)",
+    create: (text) => snapkv(readBudget(text), readOptions(text, { window: 32, kernel: 5 }), text.text),
+  },
+  {
+    name: "pyramidkv",
+    summary: "the same with budgets that fall by layer (window=32, kernel=5, beta=20)",
+    create: (text) =>
+      pyramidkv(readBudget(text), readOptions(text, { window: 32, kernel: 5, beta: 20 }), text.text),
+  },
+  {
+    name: "expected",
+    summary:
+      "what tokens to come are expected to attend to (window=0, future=512, sinks=4, epsilon=0, theta=0)",
+    create: (text) =>
+      expected(
+        readBudget(text),
+        readOptions(text, { window: 0, future: 512, sinks: 4, epsilon: 0, theta: 0 }),
+        text.text,
+      ),
+  },
+  {
+    name: "observed",
+    summary: "what all tokens of the prompt attend to; as slow as their attention",
+    create: (text) => {
+      readOptions(text, {});
+      return observed(readBudget(text), text.text);
+    },
+  },
+  {
+    name: "corm",
+    summary: "what any of the last tokens finds important, at every step; no amount (window=256, recent=256)",
+    create: (text) => {
+      refuseAmount(text);
+      return corm(readOptions(text, { window: 256, recent: 256 }), text.text);
+    },
+  },
+  {
+    name: "fastgen",
+    summary:
+      "per head, the cheapest way to keep a share of its attention (frequent=0.3, local=0.3, sinks=4, window=32)",
+    create: (text) =>
+      fastgen(
+        readShare(text, "attention to keep"),
+        readOptions(text, { frequent: 0.3, local: 0.3, sinks: 4, window: 32 }),
+        text.text,
+      ),
+  },
+  {
+    name: "kvmerger",
+    summary: "merges neighbours of similar keys (window=32, recent=0.34, heavy=0.24, spare=2)",
+    create: (text) =>
+      kvmerger(
+        readBudget(text),
+        readOptions(text, { window: 32, recent: 0.34, heavy: 0.24, spare: 2 }),
+        text.text,
+      ),
+  },
+  {
+    name: "think",
+    summary: "clears a share of the channels of keys (window=32, recent=32)",
+    create: (text) =>
+      think(readShare(text, "channels to clear"), readOptions(text, { window: 32, recent: 32 }), text.text),
+  },
+  {
+    name: "decoquant",
+    summary: "rounds to a number of bits behind a factor that takes outliers; saves no bytes",
+    create: (text) => {
+      readOptions(text, {});
+      return decoquant(readBits(text), text.text);
+    },
+  },
+  {
+    name: "random",
+    summary: "tokens at random (seed=0)",
+    create: (text) => random(readBudget(text), readOptions(text, { seed: 0 }), text.text),
+  },
+];

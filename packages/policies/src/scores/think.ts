@@ -1,0 +1,86 @@
+import { PolicyError } from "../policy-error.js";
+import { bestIndices } from "./best-indices.js";
+import { groupMeans } from "./group-means.js";
+import { type HeadRows, requireHeadRows, requireQueries, requireShares, rowsOfHead } from "./head-rows.js";
+
+export declare namespace thinkChannels {
+  interface Options {
+    /** `[Hkv, T, d]`, as they are cached. */
+    readonly keys: HeadRows;
+    /** `[H, W, d]`: the queries of the last tokens; the paper takes 32. */
+    readonly queries: HeadRows;
+    /** Share of a key's channels to remove; `int(d * removed)` of them go. The paper takes 0.3 to 0.5. */
+    readonly removed: number;
+  }
+}
+
+/**
+ * ThinK: the channels of its keys that each KV head keeps. Without channel `j` the scores of `W` queries and `T` keys change by
+ * a matrix of squared norm `|q_j|² |k_j|²`; the channels with the smallest product go. Values stay whole.
+ *
+ * Source: Xu et al., "ThinK", arXiv 2407.21018. The query term is averaged over the query heads of a group, as in kvpress; the
+ * authors repeat KV heads instead. The scale of attention stays that of all channels. The authors leave the latest keys whole;
+ * that is up to the caller. kvpress does not, and its reference figures are without.
+ *
+ * Numerics: float64, rounded to float32 before they are compared. Of equal channels the first stay.
+ *
+ * @returns For each KV head the channels that stay, ascending.
+ * @throws {PolicyError} when keys and queries do not fit, or when `removed` is not a share.
+ */
+export function thinkChannels({ keys, queries, removed }: thinkChannels.Options): readonly Int32Array[] {
+  requireQueries("thinkChannels", keys, queries);
+  requireShares("thinkChannels", { removed });
+  const ofQueries = groupMeans(channelEnergies(queries), keys.heads, keys.width);
+  const scores = channelEnergies(keys).map((energy, at) => energy * ofQueries[at]!);
+  const kept = keys.width - Math.floor(keys.width * removed);
+  return Array.from({ length: keys.heads }, (_, head) =>
+    bestIndices(Float32Array.from(scores.subarray(head * keys.width, (head + 1) * keys.width)), kept),
+  );
+}
+
+/** The mean square of each channel over the rows, `[heads, width]`. */
+function channelEnergies(vectors: HeadRows): Float64Array {
+  const { heads, rows, width } = vectors;
+  const energies = new Float64Array(heads * width);
+  for (let head = 0; head < heads; head++) {
+    const ofHead = rowsOfHead(vectors, head);
+    const sums = energies.subarray(head * width, (head + 1) * width);
+    for (let first = 0; first < ofHead.length; first += width) {
+      for (let j = 0; j < width; j++) sums[j]! += (ofHead[first + j]! * ofHead[first + j]!) / rows;
+    }
+  }
+  return energies;
+}
+
+/**
+ * The given channels of every vector, packed: what a narrowed key cache stores, and the queries that meet it.
+ *
+ * @param vectors - `[heads, rows, d]`.
+ * @param channels - For each KV head the channels to take, the same number for each; query heads take those of their group.
+ * @returns `[heads, rows, kept]`, a copy.
+ * @throws {PolicyError} when the lists differ in length or do not divide the heads.
+ */
+export function packChannels(vectors: HeadRows, channels: readonly Int32Array[]): HeadRows {
+  requireHeadRows("packChannels", "vectors", vectors);
+  const width = requireChannels(vectors, channels);
+  const { heads, rows } = vectors;
+  const data = new Float32Array(heads * rows * width);
+  for (let head = 0, to = 0; head < heads; head++) {
+    const [source, places] = [
+      rowsOfHead(vectors, head),
+      channels[Math.floor((head * channels.length) / heads)]!,
+    ];
+    for (let first = 0; first < source.length; first += vectors.width) {
+      for (let j = 0; j < width; j++) data[to++] = source[first + places[j]!]!;
+    }
+  }
+  return { data, heads, rows, width };
+}
+
+function requireChannels({ heads }: HeadRows, channels: readonly Int32Array[]): number {
+  const width = channels[0]?.length ?? 0;
+  if (heads % channels.length === 0 && channels.every((places) => places.length === width)) return width;
+  throw new PolicyError(
+    `packChannels: expected as many channels for each of the KV heads that ${heads} heads read, found lists of ${channels.map((places) => places.length).join(", ")}`,
+  );
+}

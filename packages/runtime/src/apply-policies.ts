@@ -1,0 +1,94 @@
+import type { HeadChange, LayerView, Policy, PolicyNeeds } from "@kvfold/policies";
+import type { RaggedLayer } from "./cache-layout.js";
+import type { RaggedCache } from "./ragged-cache.js";
+import { RuntimeError } from "./runtime-error.js";
+
+/** When policies act. */
+export type PolicyTime = "afterPrefill" | "afterStep";
+
+/**
+ * Lets policies change a cache, one after the other, layer by layer.
+ *
+ * @throws {RuntimeError} `invalid-argument` when a policy keeps what is not there.
+ */
+export function applyPolicies(
+  cache: RaggedCache,
+  policies: readonly Policy[],
+  { time, ids }: { readonly time: PolicyTime; readonly ids: readonly number[] },
+): void {
+  const acting = policies.filter((policy) => policy[time] !== undefined);
+  for (const layer of cache.lengths.keys()) {
+    for (const policy of acting) {
+      const view = { ...cache.view(layer), ids };
+      const change = policy[time]!(view);
+      for (const [head, own] of (change ?? []).entries()) checkChange(policy, view, head, own);
+      cache.change(layer, change);
+    }
+  }
+}
+
+/** Policies for one cache: those that remember what they saw begin anew. */
+export const beginPolicies = (policies: readonly Policy[]): readonly Policy[] =>
+  policies.map((policy) => policy.begin?.() ?? policy);
+
+/** What some policies look at, all together. */
+export function needsOf(policies: readonly Policy[]): PolicyNeeds {
+  const most = (kind: keyof PolicyNeeds) =>
+    policies.reduce((count, { needs }) => Math.max(count, needs?.[kind] ?? 0), 0);
+  return { queries: most("queries"), attention: most("attention") };
+}
+
+/** What policies that act after each token look at. */
+export const stepNeedsOf = (policies: readonly Policy[]): PolicyNeeds =>
+  needsOf(policies.filter(({ afterStep }) => afterStep !== undefined));
+
+/** @throws {RuntimeError} `invalid-argument` for policies that look at what a model does not give out. */
+export function checkNeeds(needs: PolicyNeeds, layers: readonly RaggedLayer[] | undefined): void {
+  if (layers === undefined)
+    throw new RuntimeError(
+      "invalid-argument",
+      "createState: expected a policy graph (model_policy.onnx) to drop tokens from its cache, found another: load that one, or write the model anew",
+    );
+  for (const kind of ["queries", "attention"] as const) {
+    const without = layers.findIndex((layer) => layer[kind] === undefined);
+    if ((needs[kind] ?? 0) === 0 || without < 0) continue;
+    throw new RuntimeError(
+      "invalid-argument",
+      `createState: expected a model that gives out the ${kind} that a policy looks at, found none in layer ${without}: choose a policy that looks at keys and values alone`,
+    );
+  }
+}
+
+function checkChange(
+  { name }: Policy,
+  { heads, layer, run }: LayerView,
+  head: number,
+  change: HeadChange | undefined,
+): void {
+  if (change === undefined) return;
+  const { tokens = 0 } = heads[head] ?? {};
+  const { kept } = change;
+  const isAscending = kept.every((index, place) => index > (kept[place - 1] ?? -1));
+  if (!isAscending || (kept.at(-1) ?? -1) >= tokens)
+    throw new RuntimeError(
+      "invalid-argument",
+      `policy ${name}: expected indices below ${tokens} in ascending order for head ${head} of layer ${layer}, found others`,
+    );
+  if (run > 1 && !keepsRuns(kept, tokens, run))
+    throw new RuntimeError(
+      "invalid-argument",
+      `policy ${name}: expected whole runs of ${run} tokens in layer ${layer}, whose latents are read by runs, found parts of one`,
+    );
+}
+
+/** Whether tokens are kept in whole runs, and all behind the last of these. */
+function keepsRuns(kept: Int32Array, tokens: number, run: number): boolean {
+  const whole = Math.floor(tokens / run) * run;
+  const counts = new Map<number, number>();
+  for (const index of kept)
+    counts.set(Math.floor(index / run), (counts.get(Math.floor(index / run)) ?? 0) + 1);
+  return (
+    [...counts].every(([first, count]) => first * run === whole || count === run) &&
+    (counts.get(whole / run) ?? 0) === tokens - whole
+  );
+}

@@ -1,0 +1,133 @@
+import type { Policy } from "@kvfold/policies";
+import { type AbortSignalLike, throwIfAborted } from "./abort-signal.js";
+import { needsOf } from "./apply-policies.js";
+import type { CausalLM } from "./causal-lm.js";
+import type { DecodingState } from "./decoding-state.js";
+import { logitsRow, logSumExp } from "./logits.js";
+import { RuntimeError } from "./runtime-error.js";
+import { argmax } from "./sampling.js";
+
+/** A context, a question about it, and the one right answer; token ids, at least one of each. */
+export interface PolicyItem {
+  readonly context: readonly number[];
+  readonly question: readonly number[];
+  readonly answer: readonly number[];
+}
+
+/** When the cache is compressed: before the question is read, or after it. */
+export type QuestionTime = "unknown" | "known";
+
+/** How a model answers under policies, or continues a text. */
+export interface PolicyScore {
+  /** Tokens of the answer. */
+  readonly tokens: number;
+  /** Tokens of the answer that are the first choice after its own tokens before them. */
+  readonly hits: number;
+  /** Sum of the negative log likelihoods of the answer's tokens, in nats. */
+  readonly nll: number;
+  /** Tokens that were held on average by a head of a layer, and read, when policies had acted. */
+  readonly held: number;
+  readonly read: number;
+}
+
+export declare namespace policyProbe {
+  interface Options {
+    /** `unknown` unless given. */
+    readonly question?: QuestionTime | undefined;
+    /** Called after each item. */
+    readonly onItem?: ((index: number, scores: readonly PolicyScore[]) => void) | undefined;
+    readonly signal?: AbortSignalLike | undefined;
+  }
+}
+
+/**
+ * Tells what policies cost: whether a model still finds what its context holds. The context is read once, and each list of
+ * policies acts on a copy of its cache, before or after the question is read. The answer is teacher-forced; question and
+ * answer stand where they would without policies. An empty list leaves the cache whole.
+ *
+ * Text without a question is scored by items whose `answer` is its continuation.
+ *
+ * Numerics: the first choice is the largest float32 logit, of equals the one of lowest id; log likelihoods are float64.
+ *
+ * @returns A score for each list of policies, item by item.
+ * @throws {RuntimeError} `invalid-argument` for an item without context or answer, or a graph that cannot drop tokens;
+ *   `too-many-positions`, `run-failed`; `aborted` when `signal` fires.
+ */
+export async function policyProbe(
+  model: CausalLM,
+  items: Iterable<PolicyItem>,
+  lists: readonly (readonly Policy[])[],
+  { question = "unknown", onItem, signal }: policyProbe.Options = {},
+): Promise<readonly (readonly PolicyScore[])[]> {
+  const results: (readonly PolicyScore[])[] = [];
+  const state = model.createState({ observe: needsOf(lists.flat()) });
+  try {
+    for (const item of items) {
+      checkItem(item);
+      const scores = await scoreItem(state, item, { lists, question, signal });
+      results.push(scores);
+      onItem?.(results.length - 1, scores);
+    }
+  } finally {
+    state.dispose();
+  }
+  return results;
+}
+
+interface Request {
+  readonly lists: readonly (readonly Policy[])[];
+  readonly question: QuestionTime;
+  readonly signal: AbortSignalLike | undefined;
+}
+
+async function scoreItem(
+  state: DecodingState,
+  { context, question, answer }: PolicyItem,
+  { lists, question: time, signal }: Request,
+): Promise<readonly PolicyScore[]> {
+  const isKnown = time === "known";
+  throwIfAborted(signal);
+  state.clear();
+  let first = await state.prefill(context);
+  if (isKnown && question.length > 0) first = await state.prefill(question);
+  const next = first.slice();
+  const scores: PolicyScore[] = [];
+  for (const policies of lists) {
+    throwIfAborted(signal);
+    const copy = state.copy();
+    try {
+      copy.compress(policies);
+      const held = { held: meanOf(copy.heldTokens.flat()), read: copy.length };
+      const tail = [...(isKnown ? [] : question), ...answer.slice(0, -1)];
+      const logits = tail.length === 0 ? undefined : await copy.forward(tail);
+      const rows = answer.map((_, index) => {
+        const row = tail.length - answer.length + index;
+        return row < 0 ? next : logitsRow(logits!, row);
+      });
+      scores.push({ ...scoreAnswer(rows, answer), ...held });
+    } finally {
+      copy.dispose();
+    }
+  }
+  return scores;
+}
+
+function scoreAnswer(
+  rows: readonly Float32Array[],
+  answer: readonly number[],
+): Pick<PolicyScore, "tokens" | "hits" | "nll"> {
+  const hits = answer.filter((token, index) => argmax(rows[index]!) === token).length;
+  const nll = answer.reduce((sum, token, index) => sum + logSumExp(rows[index]!) - rows[index]![token]!, 0);
+  return { tokens: answer.length, hits, nll };
+}
+
+function checkItem({ context, answer }: PolicyItem): void {
+  if (context.length > 0 && answer.length > 0) return;
+  throw new RuntimeError(
+    "invalid-argument",
+    `policyProbe: expected a context and an answer of at least one token, found ${context.length} and ${answer.length}`,
+  );
+}
+
+const meanOf = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -1,0 +1,214 @@
+import { bytesSource } from "@kvfold/safetensors";
+import { describe, expect, it } from "vitest";
+import type { CacheLayout, CacheSlot } from "./cache-layout.js";
+import { Tensor } from "./port.js";
+import { createRaggedCache, type RaggedCache } from "./ragged-cache.js";
+import { createRandom, type Random } from "./random.js";
+import type { SavedCache } from "./saved-cache.js";
+import { packRaggedCache, unpackRaggedCache } from "./saved-ragged-cache.js";
+
+const slot = (layer: number, part: string, heads: number, size: number): CacheSlot => ({
+  past: `past_key_values.${layer}.${part}`,
+  present: `new_key_values.${layer}.${part}`,
+  type: "float32",
+  heads,
+  size,
+});
+
+const raggedLayer = (layer: number, heads: number) => ({
+  positions: `past_positions.${layer}`,
+  heads,
+  run: 1,
+  queries: `queries.${layer}`,
+  attention: `attention.${layer}`,
+  queryHeads: 4,
+});
+
+/** Layers whose keys and values have as many heads, or keys twice as many. */
+const layout: CacheLayout = {
+  layers: [
+    { key: slot(0, "key", 2, 3), value: slot(0, "value", 2, 2) },
+    { key: slot(1, "key", 4, 1), value: slot(1, "value", 2, 2) },
+  ],
+  kind: "ragged",
+  slotMultiple: 8,
+  indexInputs: [],
+  ragged: [raggedLayer(0, 2), raggedLayer(1, 2)],
+};
+
+/** A number that tells which token, layer, part, head and channel it is of. */
+const numberOf = (token: number, layer: number, part: number, head: number, channel: number): number =>
+  token * 1000 + layer * 500 + part * 100 + head * 10 + channel;
+
+function rowsOf(cache: RaggedCache, count: number, first: number): Record<string, Tensor> {
+  cache.reserve(count);
+  return Object.fromEntries(
+    layout.layers.flatMap((parts, layer) =>
+      Object.values(parts).map(({ present, heads, size }, part) => {
+        const data = new Float32Array(heads * count * size);
+        for (let index = 0; index < data.length; index++) {
+          const [head, token] = [Math.floor(index / (count * size)), Math.floor(index / size) % count];
+          data[index] = numberOf(first + token, layer, part, head, index % size);
+        }
+        return [present, new Tensor("float32", data, [1, heads, count, size])];
+      }),
+    ),
+  );
+}
+
+/** The places of the tokens of each head of each layer: all that a cache should hold. */
+type Held = readonly (readonly number[])[][];
+
+/** Whether inputs and views of a cache show these tokens, and the rows that are theirs. */
+function holds(cache: RaggedCache, held: Held, first: number): boolean {
+  const feeds = cache.feeds();
+  return held.every((heads, layer) => {
+    const { dims, data } = feeds[`past_positions.${layer}`]!;
+    const capacity = dims[2]!;
+    if (capacity % layout.slotMultiple !== 0) return false;
+    return heads.every((places, head) => {
+      const own = (data as BigInt64Array).subarray(head * capacity, (head + 1) * capacity);
+      const view = cache.view(layer).heads[head]!;
+      const { heads: keyHeads, size } = layout.layers[layer]!.key!;
+      const width = (keyHeads / 2) * size;
+      const isRight = (place: number, index: number): boolean =>
+        own[index] === BigInt(place + first) &&
+        view.keys
+          .subarray(index * width, (index + 1) * width)
+          .every(
+            (value, at) =>
+              value === numberOf(place, layer, 0, head * (keyHeads / 2) + Math.floor(at / size), at % size),
+          );
+      return (
+        String(view.positions.toSorted()) === String(places) &&
+        view.positions.every(isRight) &&
+        own.subarray(places.length).every((position) => position === -1n)
+      );
+    });
+  });
+}
+
+function joined({ byteLength, pieces }: SavedCache): Uint8Array {
+  const file = new Uint8Array(byteLength);
+  let offset = 0;
+  for (const piece of pieces) {
+    file.set(piece, offset);
+    offset += piece.byteLength;
+  }
+  return file;
+}
+
+type Changes = Parameters<RaggedCache["change"]>[1];
+
+/** A random part of a head's tokens: often nearly all of them, as after a step. */
+function change(random: Random, cache: RaggedCache, layer: number): NonNullable<Changes> {
+  return cache.view(layer).heads.map(({ tokens }) => {
+    const share = random() < 0.5 ? 0.05 : random();
+    return random() < 0.2
+      ? undefined
+      : { kept: Int32Array.from({ length: tokens }, (_, index) => index).filter(() => random() >= share) };
+  });
+}
+
+describe("a ragged cache", () => {
+  it("holds what a slow one holds, through any sequence of runs, changes, cuts, copies and files", async () => {
+    const random = createRandom(1);
+    for (let sequence = 0; sequence < 20; sequence++) {
+      const first = sequence % 2 === 0 ? 0 : 7;
+      let cache = createRaggedCache(layout);
+      let held: Held = [
+        [[], []],
+        [[], []],
+      ];
+      for (let step = 0; step < 12; step++) {
+        const action = Math.floor(random() * 6);
+        if (action <= 1) {
+          const count = 1 + Math.floor(random() * 30);
+          const start = cache.length;
+          const places = Array.from({ length: count }, (_, index) => start + index);
+          cache.commit(
+            rowsOf(cache, count, start),
+            places.map((place) => first + place),
+          );
+          held = held.map((heads) => heads.map((own) => [...own, ...places]));
+        } else if (action <= 3) {
+          const layer = Math.floor(random() * 2);
+          const changes = change(random, cache, layer);
+          const before = cache.view(layer).heads.map(({ positions }) => Array.from(positions));
+          cache.change(layer, changes);
+          held = held.map((heads, index) =>
+            index !== layer
+              ? heads
+              : heads.map((own, head) => {
+                  const kept = changes[head]?.kept;
+                  return kept === undefined
+                    ? own
+                    : Array.from(kept, (at) => before[head]![at]!).sort((a, b) => a - b);
+                }),
+          );
+        } else if (action === 4) {
+          const count = Math.floor(random() * (cache.length + 1));
+          cache.truncate(count);
+          held = held.map((heads) => heads.map((own) => own.filter((place) => place < count)));
+        } else if (random() < 0.5) {
+          const copy = cache.copy();
+          cache.clear();
+          cache = copy;
+        } else {
+          const tokens = Array.from({ length: cache.length }, (_, index) => index);
+          const contents = { tokens, firstPosition: first, settled: 0 };
+          const packed = packRaggedCache(layout, contents, { layers: cache.layers, model: "m" });
+          const file = joined(packed);
+          const saved = await unpackRaggedCache(layout, bytesSource(file), "m");
+          cache = createRaggedCache(layout);
+          cache.fill(saved.layers, saved.tokens.length, saved.firstPosition);
+        }
+        expect(holds(cache, held, first)).toBe(true);
+      }
+    }
+  });
+
+  it("gives memory back when most tokens go, and none when few do", () => {
+    const cache = createRaggedCache(layout);
+    cache.commit(rowsOf(cache, 200, 0), [...Array(200).keys()]);
+    const whole = cache.bytes;
+    const keep = (count: number) => ({ kept: Int32Array.from({ length: count }, (_, index) => index) });
+    cache.change(0, [keep(190), keep(190)]);
+    expect(cache.bytes).toBe(whole);
+    for (const layer of [0, 1]) cache.change(layer, [keep(20), keep(30)]);
+    expect(cache.bytes).toBeLessThan(whole / 4);
+    expect(cache.lengths).toEqual([
+      [20, 30],
+      [20, 30],
+    ]);
+  });
+
+  it("shows attention by tokens, whatever slots they stand in", () => {
+    const cache = createRaggedCache(layout);
+    cache.commit(rowsOf(cache, 3, 0), [0, 1, 2]);
+    cache.observe({ attention: 1 });
+    const rows = rowsOf(cache, 2, 3);
+    expect(Object.keys(cache.fetches())).toContain("attention.0");
+    expect(cache.feeds().observed_attention!.data).toEqual(BigInt64Array.of(1n));
+    // Three tokens in eight slots, and two new ones: columns 0, 1, 2, 8 and 9 of each of the four query heads.
+    const data = Float32Array.from({ length: 40 }, (_, index) => index % 10);
+    const attention = new Tensor("float32", data, [1, 4, 1, 10]);
+    cache.commit({ ...rows, "attention.0": attention }, [3, 4]);
+    expect(Array.from(cache.view(0).heads[1]!.attention!)).toEqual([0, 1, 2, 8, 9, 0, 1, 2, 8, 9]);
+    cache.change(0, [undefined, { kept: Int32Array.of(1, 4) }]);
+    expect(Array.from(cache.view(0).heads[1]!.attention!)).toEqual([1, 9, 1, 9]);
+    expect(cache.view(0).heads[1]!.queryHeads).toBe(2);
+    expect(cache.view(1).heads[0]!.attention).toBeUndefined();
+  });
+
+  it("refuses a saved cache whose tokens cannot be", async () => {
+    const cache = createRaggedCache(layout);
+    cache.commit(rowsOf(cache, 4, 0), [0, 1, 2, 3]);
+    const contents = { tokens: [5, 6], firstPosition: 0, settled: 0 };
+    const file = joined(packRaggedCache(layout, contents, { layers: cache.layers, model: "m" }));
+    await expect(unpackRaggedCache(layout, bytesSource(file), "m")).rejects.toThrow(
+      /^loadState: expected past_positions.0 below 2/,
+    );
+    await expect(unpackRaggedCache(layout, bytesSource(file), "n")).rejects.toThrow(/found one of m/);
+  });
+});

@@ -1,0 +1,227 @@
+import type { HeadView, LayerChange, LayerView, PolicyNeeds } from "@kvfold/policies";
+import { type CacheLayout, cacheSlots, OBSERVED_INPUTS, type RaggedLayer } from "./cache-layout.js";
+import type { KvCache } from "./kv-cache.js";
+import { type ObservedLayer, observeLayer } from "./observed-layer.js";
+import { type Results, Tensor } from "./port.js";
+import {
+  appendRows,
+  changeRagged,
+  copyRaggedLayer,
+  createRaggedLayer,
+  fillRagged,
+  headRows,
+  type RaggedLayerCache,
+  raggedBytes,
+  truncateRagged,
+} from "./ragged-layer.js";
+import type { SavedLayer } from "./saved-ragged-cache.js";
+import { int64 } from "./tensors.js";
+
+/** The cache of one sequence of which layers and heads may keep different tokens. */
+export interface RaggedCache extends KvCache {
+  /**
+   * What policies look at is taken from the runs that follow, until it is set anew: attention of the last of them, queries of
+   * all since a run of which none were taken.
+   */
+  observe(needs: PolicyNeeds): void;
+  /** What a layer has cached now. */
+  view(layer: number): LayerView;
+  /** Changes a layer. Views of it are no longer valid. */
+  change(layer: number, change: LayerChange): void;
+  /** The layers as they are, to be saved before the cache is used again. */
+  readonly layers: readonly RaggedLayerCache[];
+  /** Takes in `length` tokens that another cache held, when it is empty. */
+  fill(layers: readonly SavedLayer[], length: number, first: number): void;
+  /** A cache of the same tokens that shares no memory with this one. */
+  copy(): RaggedCache;
+  /** Tokens that each head of each layer holds. */
+  readonly lengths: readonly (readonly number[])[];
+}
+
+/** What a ragged cache starts from. */
+interface Contents {
+  readonly layers: RaggedLayerCache[];
+  readonly observed: (ObservedLayer | undefined)[];
+  /** Tokens read, those included that were dropped, and the position of the first. */
+  length: number;
+  first: number;
+}
+
+/** An empty cache. `length` counts all tokens read, those included that were dropped. */
+export function createRaggedCache(layout: CacheLayout): RaggedCache {
+  const ragged = layout.ragged!;
+  return raggedCache(layout, {
+    layers: layout.layers.map((cache, layer) =>
+      createRaggedLayer(cache, ragged[layer]!, layout.slotMultiple),
+    ),
+    observed: [],
+    length: 0,
+    first: 0,
+  });
+}
+
+function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
+  const ragged = layout.ragged!;
+  const { layers } = contents;
+  let needs: PolicyNeeds = {};
+  let incoming = 0;
+  /** The inputs `observed_queries` and `observed_attention`: no more than there are new tokens. */
+  const observedCounts = (): readonly number[] =>
+    [needs.queries, needs.attention].map((count = 0) => Math.min(count, incoming));
+  const isGiven = (name: string) =>
+    ragged.some(
+      ({ queries, attention }) => (name === "observed_queries" ? queries : attention) !== undefined,
+    );
+  const commit = (rowsOf: (layer: number) => readonly Tensor[], added: readonly number[]) => {
+    if (contents.length === 0) contents.first = added[0] ?? 0;
+    for (const [index, layer] of layers.entries()) appendRows(layer, rowsOf(index), added, contents.first);
+    contents.length += added.length;
+  };
+  const forget = () => contents.observed.fill(undefined);
+  return {
+    get length() {
+      return contents.length;
+    },
+    get bytes() {
+      return layers.reduce((sum, layer) => sum + raggedBytes(layer), 0);
+    },
+    get lengths() {
+      return layers.map(({ lengths }) => Array.from(lengths));
+    },
+    reserve(count) {
+      incoming = count;
+    },
+    feeds: () => ({
+      ...Object.fromEntries(layers.flatMap((layer, index) => pastFeeds(layer, ragged[index]!))),
+      ...(layout.indexInputs.includes("past_length") ? { past_length: int64([contents.length], []) } : {}),
+      ...Object.fromEntries(
+        OBSERVED_INPUTS.flatMap((name, index) =>
+          isGiven(name) ? [[name, int64([observedCounts()[index]!], [])]] : [],
+        ),
+      ),
+    }),
+    fetches() {
+      const [queries, attention] = observedCounts();
+      const names = ragged.flatMap((layer) => [
+        ...(queries! > 0 && layer.queries !== undefined ? [layer.queries] : []),
+        ...(attention! > 0 && layer.attention !== undefined ? [layer.attention] : []),
+      ]);
+      return Object.fromEntries(
+        [...cacheSlots(layout).map(({ present }) => present), ...names].map((name) => [name, null]),
+      );
+    },
+    commit(results, added) {
+      for (const [index, layer] of layers.entries())
+        contents.observed[index] = observeResults(results, ragged[index]!, layer, {
+          before: contents.observed[index],
+          rows: needs.queries ?? 0,
+        });
+      commit((layer) => layers[layer]!.slots.map(({ present }) => results[present]!), added);
+    },
+    observe(wanted) {
+      needs = wanted;
+    },
+    view: (index) => ({
+      layer: index,
+      layers: layers.length,
+      heads: Array.from({ length: layers[index]!.heads }, (_, head): HeadView => {
+        const rows = headRows(layers[index]!, head);
+        return {
+          queryHeads: queryHeadsOf(ragged[index]!),
+          ...rows,
+          ...observeLayer(contents.observed[index], head, rows.tokens),
+        };
+      }),
+      seen: contents.length,
+      run: layers[index]!.run,
+    }),
+    change(index, change) {
+      if (change === undefined) return;
+      const kept = changeRagged(layers[index]!, change);
+      const observed = contents.observed[index];
+      if (observed !== undefined)
+        contents.observed[index] = { ...observed, kept: joinKept(observed.kept, kept) };
+    },
+    layers,
+    fill(saved, length, first) {
+      for (const [index, layer] of layers.entries()) fillRagged(layer, saved[index]!, first);
+      Object.assign(contents, { length, first });
+    },
+    tensors: () => layers.flatMap(({ tensors }) => tensors),
+    restore(tensors, positions) {
+      let next = 0;
+      const rows = layers.map(({ slots }) => slots.map(() => tensors[next++]!));
+      commit((layer) => rows[layer]!, positions);
+    },
+    truncate(count) {
+      if (count === contents.length) return;
+      forget();
+      for (const layer of layers) truncateRagged(layer, count);
+      contents.length = count;
+    },
+    clear() {
+      this.truncate(0);
+    },
+    copy: () =>
+      raggedCache(layout, {
+        ...contents,
+        layers: layers.map(copyRaggedLayer),
+        observed: [...contents.observed],
+      }),
+    dispose() {
+      layers.length = 0;
+    },
+  };
+}
+
+function pastFeeds(
+  { slots, tensors, positions, heads, capacity }: RaggedLayerCache,
+  { positions: name }: RaggedLayer,
+): readonly (readonly [string, Tensor])[] {
+  return [
+    ...slots.map(({ past }, index) => [past, tensors[index]!] as const),
+    [name, new Tensor("int64", positions, [1, heads, capacity])],
+  ];
+}
+
+/** What a run gave out of the last queries, beside the layer as it was when it ran. */
+function observeResults(
+  results: Results,
+  { queries, attention, queryHeads, heads }: RaggedLayer,
+  layer: RaggedLayerCache,
+  { before, rows: wanted }: { readonly before: ObservedLayer | undefined; readonly rows: number },
+): ObservedLayer | undefined {
+  const query = queries === undefined ? undefined : results[queries];
+  const rows = attention === undefined ? undefined : results[attention];
+  if (query === undefined && rows === undefined) return undefined;
+  return {
+    queries: query && lastRuns([...(before?.queries ?? []), query], wanted),
+    queryRows: wanted,
+    attention: rows,
+    queryHeads: queryHeadsOf({ queryHeads, heads }),
+    capacity: layer.capacity,
+    lengths: layer.lengths.slice(),
+    kept: [],
+  };
+}
+
+/** The last of some runs that together have `rows` rows. */
+function lastRuns(runs: readonly Tensor[], rows: number): readonly Tensor[] {
+  let first = runs.length - 1;
+  for (let count = runs[first]!.dims[2]!; first > 0 && count < rows; first--)
+    count += runs[first - 1]!.dims[2]!;
+  return runs.slice(first);
+}
+
+/** Query heads that read each ragged head; 1 where the graph does not say. */
+const queryHeadsOf = ({ queryHeads, heads }: Pick<RaggedLayer, "queryHeads" | "heads">): number =>
+  queryHeads === undefined ? 1 : queryHeads / heads;
+
+/** Indices of the tokens of each head among those there were after the run, where it has dropped some. */
+const joinKept = (before: ObservedLayer["kept"], now: ObservedLayer["kept"]): ObservedLayer["kept"] =>
+  now.map((kept, head) => {
+    const earlier = before[head];
+    return kept === undefined || earlier === undefined
+      ? (kept ?? earlier)
+      : kept.map((index) => earlier[index]!);
+  });

@@ -1,0 +1,279 @@
+import type { HeadChange, HeadView } from "@kvfold/policies";
+import { encodeFloats } from "@kvfold/safetensors";
+import { type CacheSlot, elementBytes, type LayerCache, type RaggedLayer } from "./cache-layout.js";
+import { Tensor } from "./port.js";
+import { floatsOf, zeros } from "./tensors.js";
+
+/** A full layer grows by this share of its tokens: empty slots are read at every step, and copies are rare. */
+const GROWTH = 1 / 16;
+/** What a slot without a token has for its position. */
+export const EMPTY = -1n;
+/** Where fewer tokens go than this share, the last ones take their places; else all move up, and memory is given back. */
+const FEW = 1 / 16;
+
+/** The cache of one layer, `[1, heads, capacity, size]` each, of which each ragged head uses the first slots. */
+export interface RaggedLayerCache {
+  readonly slots: readonly CacheSlot[];
+  readonly heads: number;
+  readonly run: number;
+  readonly multiple: number;
+  capacity: number;
+  /** Tokens of each head. */
+  lengths: Int32Array<ArrayBuffer>;
+  /** `[heads, capacity]`: positions as the graph reads them, and counted from the first token of the sequence. */
+  positions: BigInt64Array<ArrayBuffer>;
+  places: Int32Array<ArrayBuffer>;
+  tensors: readonly Tensor[];
+}
+
+/** An empty layer. */
+export function createRaggedLayer(
+  cache: LayerCache,
+  { heads, run }: Pick<RaggedLayer, "heads" | "run">,
+  multiple: number,
+): RaggedLayerCache {
+  const slots = Object.values(cache);
+  const layer = { slots, heads, run, multiple, lengths: new Int32Array(heads) };
+  return { ...layer, ...allocate(layer, multiple) };
+}
+
+/** A copy that shares no memory. */
+export const copyRaggedLayer = (layer: RaggedLayerCache): RaggedLayerCache => ({
+  ...layer,
+  lengths: layer.lengths.slice(),
+  positions: layer.positions.slice(),
+  places: layer.places.slice(),
+  tensors: layer.tensors.map(
+    ({ type, data, dims }) => new Tensor(type as "float32", (data as Float32Array).slice(), dims),
+  ),
+});
+
+/** Bytes of its tensors, empty slots included. */
+export const raggedBytes = ({ slots, capacity }: RaggedLayerCache): number =>
+  slots.reduce((sum, slot) => sum + slot.heads * slot.size * capacity * elementBytes(slot), 0);
+
+/** Appends rows `[1, heads, S, size]` of new tokens to every head; the sequence begins at position `first`. */
+export function appendRows(
+  layer: RaggedLayerCache,
+  rows: readonly Tensor[],
+  added: readonly number[],
+  first: number,
+): void {
+  grow(layer, Math.max(...layer.lengths) + added.length);
+  for (const [index, slot] of layer.slots.entries()) {
+    const target = layer.tensors[index]!.data as Float32Array;
+    const source = rows[index]!.data as Float32Array;
+    const width = added.length * slot.size;
+    for (let head = 0; head < slot.heads; head++) {
+      const start = head * layer.capacity + layer.lengths[raggedHead(layer, slot, head)]!;
+      target.set(source.subarray(head * width, (head + 1) * width), start * slot.size);
+    }
+  }
+  for (let head = 0; head < layer.heads; head++) {
+    const start = head * layer.capacity + layer.lengths[head]!;
+    for (const [index, position] of added.entries()) {
+      layer.places[start + index] = position - first;
+      layer.positions[start + index] = BigInt(position);
+    }
+    layer.lengths[head]! += added.length;
+  }
+}
+
+/** Takes in tokens that another cache held, when it is empty: `places [heads, T]` and rows `[1, heads, T, size]`. */
+export function fillRagged(
+  layer: RaggedLayerCache,
+  { places, tensors }: { readonly places: Int32Array; readonly tensors: readonly Tensor[] },
+  first: number,
+): void {
+  const count = places.length / layer.heads;
+  grow(layer, count);
+  for (const [index, slot] of layer.slots.entries()) {
+    const target = layer.tensors[index]!.data as Float32Array;
+    const source = tensors[index]!.data as Float32Array;
+    const width = count * slot.size;
+    for (let head = 0; head < slot.heads; head++)
+      target.set(source.subarray(head * width, (head + 1) * width), head * layer.capacity * slot.size);
+  }
+  for (let head = 0; head < layer.heads; head++) {
+    const own = places.subarray(head * count, (head + 1) * count).filter((place) => place >= 0);
+    layer.lengths[head] = own.length;
+    layer.places.set(own, head * layer.capacity);
+    for (const [index, place] of own.entries())
+      layer.positions[head * layer.capacity + index] = BigInt(first + place);
+  }
+}
+
+/** Forgets all tokens but the first `count` of the sequence. */
+export function truncateRagged(layer: RaggedLayerCache, count: number): void {
+  const heads = Array.from({ length: layer.heads }, (_, head): HeadChange | undefined => {
+    const own = headPositions(layer, head);
+    if (own.every((place) => place < count)) return undefined;
+    return { kept: Int32Array.from(own.keys()).filter((index) => own[index]! < count) };
+  });
+  changeRagged(layer, heads);
+}
+
+/**
+ * Drops the tokens that heads do not keep, and puts rows in the place of others.
+ *
+ * @returns For each head that changes the tokens it keeps, in the order that they stand in now.
+ */
+export function changeRagged(
+  layer: RaggedLayerCache,
+  heads: readonly (HeadChange | undefined)[],
+): readonly (Int32Array | undefined)[] {
+  const orders = heads.map((change, head) => change && changeHead(layer, head, change));
+  const longest = Math.max(...layer.lengths);
+  if (layer.capacity > roundUp(layer, longest + 2 * Math.floor(longest * GROWTH) + layer.multiple))
+    resize(layer, roundUp(layer, longest + Math.floor(longest * GROWTH)));
+  return orders;
+}
+
+/** What a head has cached. Views of the cache where its numbers lie together as float32. */
+export function headRows(
+  layer: RaggedLayerCache,
+  head: number,
+): Pick<HeadView, "tokens" | "keys" | "values"> & {
+  readonly positions: Int32Array;
+} {
+  const keys = rowsOf(layer, 0, head);
+  const values = layer.slots.length === 1 ? keys : rowsOf(layer, 1, head);
+  return { tokens: layer.lengths[head]!, keys, values, positions: headPositions(layer, head) };
+}
+
+/** Where the tokens of a head stand, counted from the first of the sequence. */
+const headPositions = ({ places, capacity, lengths }: RaggedLayerCache, head: number): Int32Array =>
+  places.subarray(head * capacity, head * capacity + lengths[head]!);
+
+/** Makes room for `tokens` in every head. */
+function grow(layer: RaggedLayerCache, tokens: number): void {
+  if (tokens > layer.capacity) resize(layer, roundUp(layer, tokens + Math.floor(tokens * GROWTH)));
+}
+
+const roundUp = ({ multiple }: Pick<RaggedLayerCache, "multiple">, tokens: number): number =>
+  Math.max(1, Math.ceil(tokens / multiple)) * multiple;
+
+/** Moves all tokens to tensors of another capacity. */
+function resize(layer: RaggedLayerCache, capacity: number): void {
+  const { capacity: before, positions, places, tensors, slots, lengths } = layer;
+  Object.assign(layer, allocate(layer, capacity));
+  for (const [index, slot] of slots.entries()) {
+    const source = tensors[index]!.data as Float32Array;
+    const target = layer.tensors[index]!.data as Float32Array;
+    for (let head = 0; head < slot.heads; head++) {
+      const start = head * before * slot.size;
+      const width = lengths[raggedHead(layer, slot, head)]! * slot.size;
+      target.set(source.subarray(start, start + width), head * capacity * slot.size);
+    }
+  }
+  for (const [head, length] of lengths.entries()) {
+    layer.positions.set(positions.subarray(head * before, head * before + length), head * capacity);
+    layer.places.set(places.subarray(head * before, head * before + length), head * capacity);
+  }
+}
+
+function allocate(
+  { slots, heads }: Pick<RaggedLayerCache, "slots" | "heads">,
+  capacity: number,
+): Pick<RaggedLayerCache, "capacity" | "positions" | "places" | "tensors"> {
+  return {
+    capacity,
+    positions: new BigInt64Array(heads * capacity).fill(EMPTY),
+    places: new Int32Array(heads * capacity).fill(Number(EMPTY)),
+    tensors: slots.map(({ type, heads: own, size }) => zeros(type, [1, own, capacity, size])),
+  };
+}
+
+/** The ragged head that a KV head belongs to. */
+const raggedHead = ({ heads }: Pick<RaggedLayerCache, "heads">, slot: CacheSlot, head: number): number =>
+  Math.floor(head / (slot.heads / heads));
+
+function changeHead(layer: RaggedLayerCache, head: number, { kept, keys, values }: HeadChange): Int32Array {
+  const { slots, capacity, lengths, run } = layer;
+  const before = lengths[head]!;
+  const isFew = run === 1 && before - kept.length <= before * FEW;
+  const order = isFew && keys === undefined && values === undefined ? fillGaps(kept) : kept;
+  for (const [index, slot] of slots.entries()) {
+    const data = layer.tensors[index]!.data as Float32Array;
+    const span = slot.heads / layer.heads;
+    for (let own = head * span; own < (head + 1) * span; own++)
+      moveRows(data.subarray(own * capacity * slot.size, (own + 1) * capacity * slot.size), order, slot.size);
+  }
+  moveRows(layer.positions.subarray(head * capacity, (head + 1) * capacity), order, 1);
+  moveRows(layer.places.subarray(head * capacity, (head + 1) * capacity), order, 1);
+  const dropped = [head * capacity + kept.length, head * capacity + before] as const;
+  layer.positions.fill(EMPTY, ...dropped);
+  layer.places.fill(Number(EMPTY), ...dropped);
+  lengths[head] = kept.length;
+  if (keys !== undefined) putRows(layer, 0, head, keys);
+  if (values !== undefined) putRows(layer, 1, head, values);
+  return order;
+}
+
+/** An order of the kept tokens that moves few of them: the last ones go where others have gone. */
+function fillGaps(kept: Int32Array): Int32Array {
+  const order = Int32Array.from(kept.keys());
+  const here = new Uint8Array(kept.length);
+  for (const index of kept) if (index < kept.length) here[index] = 1;
+  let last = kept.length;
+  for (const [slot, isKept] of here.entries()) if (isKept === 0) order[slot] = kept[--last]!;
+  return order;
+}
+
+/** Puts row `order[i]` at `i`; no row is read after another has taken its place. */
+function moveRows<T extends Float32Array | BigInt64Array | Int32Array>(
+  rows: T,
+  order: Int32Array,
+  size: number,
+): void {
+  for (let target = 0; target < order.length; ) {
+    const from = order[target]!;
+    let count = 1;
+    while (target + count < order.length && order[target + count] === from + count) count++;
+    if (from !== target) rows.copyWithin(target * size, from * size, (from + count) * size);
+    target += count;
+  }
+}
+
+/** Rows `[T, span * size]` of a ragged head as float32: a view where it is one KV head. */
+function rowsOf(layer: RaggedLayerCache, index: number, head: number): Float32Array {
+  const slot = layer.slots[index]!;
+  const span = slot.heads / layer.heads;
+  const tokens = layer.lengths[head]!;
+  const parts = Array.from({ length: span }, (_, part) => {
+    const start = (head * span + part) * layer.capacity * slot.size;
+    return floatsOf(layer.tensors[index]!, start, start + tokens * slot.size);
+  });
+  if (span === 1) return parts[0]!;
+  const rows = new Float32Array(tokens * span * slot.size);
+  for (let token = 0; token < tokens; token++)
+    for (const [part, data] of parts.entries())
+      rows.set(data.subarray(token * slot.size, (token + 1) * slot.size), (token * span + part) * slot.size);
+  return rows;
+}
+
+/** The reverse of `rowsOf`. */
+function putRows(layer: RaggedLayerCache, index: number, head: number, rows: Float32Array): void {
+  const slot = layer.slots[index]!;
+  const span = slot.heads / layer.heads;
+  const tokens = layer.lengths[head]!;
+  const tensor = layer.tensors[index]!;
+  for (let part = 0; part < span; part++) {
+    const own = new Float32Array(tokens * slot.size);
+    for (let token = 0; token < tokens; token++) {
+      const start = (token * span + part) * slot.size;
+      own.set(rows.subarray(start, start + slot.size), token * slot.size);
+    }
+    putFloats(tensor, own, (head * span + part) * layer.capacity * slot.size);
+  }
+}
+
+function putFloats({ type, data }: Tensor, numbers: Float32Array, start: number): void {
+  if (type === "float32") {
+    (data as Float32Array).set(numbers, start);
+    return;
+  }
+  const bytes = encodeFloats(numbers, "F16", { tensor: "cache" });
+  const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
+  (data as unknown as Uint16Array).set(halves, start);
+}
