@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { createBenchCommand } from "./commands/bench.js";
 import { createEvalCommand } from "./commands/eval.js";
+import { createFitCommand } from "./commands/fit.js";
 import { createFoldCommand } from "./commands/fold.js";
 import { createGenerateCommand } from "./commands/generate.js";
 import type { CommandHost } from "./commands/host.js";
@@ -28,6 +29,7 @@ export function createProgram(host: CommandHost): Command {
 
 const creators = [
   createInspectCommand,
+  createFitCommand,
   createFoldCommand,
   createEvalCommand,
   createGenerateCommand,

@@ -1,5 +1,6 @@
 import { benchModels } from "./bench.js";
 import { evaluateModels } from "./evaluate.js";
+import { fitModel } from "./fit.js";
 import { foldCheckpoint } from "./fold.js";
 import { generateText } from "./generate.js";
 import { generateTexts } from "./generate-batch.js";
@@ -11,6 +12,7 @@ import { probeRetrieval } from "./probe-retrieval.js";
 /** The jobs by the names under which a worker is asked for them. */
 interface Jobs {
   readonly inspect: typeof inspectModel;
+  readonly fit: typeof fitModel;
   readonly plan: typeof planCheckpoint;
   readonly fold: typeof foldCheckpoint;
   readonly evaluate: typeof evaluateModels;
@@ -23,6 +25,7 @@ interface Jobs {
 
 export const jobs: Jobs = {
   inspect: inspectModel,
+  fit: fitModel,
   plan: planCheckpoint,
   fold: foldCheckpoint,
   evaluate: evaluateModels,
