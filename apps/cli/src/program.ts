@@ -6,6 +6,7 @@ import { createFoldCommand } from "./commands/fold.js";
 import { createGenerateCommand } from "./commands/generate.js";
 import type { CommandHost } from "./commands/host.js";
 import { createInspectCommand } from "./commands/inspect.js";
+import { createPushCommand } from "./commands/push.js";
 import { readVersion } from "./version.js";
 
 /**
@@ -34,6 +35,7 @@ const creators = [
   createEvalCommand,
   createGenerateCommand,
   createBenchCommand,
+  createPushCommand,
 ];
 
 /** Help reads the same everywhere, in the README too. */

@@ -8,6 +8,7 @@ import { inspectModel } from "./inspect.js";
 import { planCheckpoint } from "./plan.js";
 import { probeCopying } from "./probe-copying.js";
 import { probeRetrieval } from "./probe-retrieval.js";
+import { pushModel } from "./push.js";
 
 /** The jobs by the names under which a worker is asked for them. */
 interface Jobs {
@@ -21,6 +22,7 @@ interface Jobs {
   readonly generate: typeof generateText;
   readonly generateBatch: typeof generateTexts;
   readonly bench: typeof benchModels;
+  readonly push: typeof pushModel;
 }
 
 export const jobs: Jobs = {
@@ -34,6 +36,7 @@ export const jobs: Jobs = {
   generate: generateText,
   generateBatch: generateTexts,
   bench: benchModels,
+  push: pushModel,
 };
 
 export type JobName = keyof Jobs;

@@ -21,7 +21,7 @@ describe("planRequest", () => {
     expect(planRequest({ keep: "1/2", method: { ...anchored, name: "own" } })).toBeUndefined();
   });
 
-  it.each([
+  it.each<{ readonly value: unknown }>([
     { value: null },
     { value: "1/2" },
     { value: {} },
