@@ -7,6 +7,7 @@ import { createGenerateCommand } from "./commands/generate.js";
 import type { CommandHost } from "./commands/host.js";
 import { createInspectCommand } from "./commands/inspect.js";
 import { createPushCommand } from "./commands/push.js";
+import { createServeCommand } from "./commands/serve.js";
 import { readVersion } from "./version.js";
 
 /**
@@ -34,6 +35,7 @@ const creators = [
   createFoldCommand,
   createEvalCommand,
   createGenerateCommand,
+  createServeCommand,
   createBenchCommand,
   createPushCommand,
 ];

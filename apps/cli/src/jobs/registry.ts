@@ -9,6 +9,7 @@ import { planCheckpoint } from "./plan.js";
 import { probeCopying } from "./probe-copying.js";
 import { probeRetrieval } from "./probe-retrieval.js";
 import { pushModel } from "./push.js";
+import { serveModel } from "./serve.js";
 
 /** The jobs by the names under which a worker is asked for them. */
 interface Jobs {
@@ -23,6 +24,7 @@ interface Jobs {
   readonly generateBatch: typeof generateTexts;
   readonly bench: typeof benchModels;
   readonly push: typeof pushModel;
+  readonly serve: typeof serveModel;
 }
 
 export const jobs: Jobs = {
@@ -37,6 +39,7 @@ export const jobs: Jobs = {
   generateBatch: generateTexts,
   bench: benchModels,
   push: pushModel,
+  serve: serveModel,
 };
 
 export type JobName = keyof Jobs;
