@@ -123,7 +123,7 @@ await withTemporaryFolder(async (root) => {
     const cacheBytes = await untilIdle(url);
     const [early, late] = [quarter(memory, 1), quarter(memory, 3)];
     const sorted = times.toSorted((a, b) => a - b);
-    console.log(`${await machine()}; ${clients} clients, ${minutes} minutes`);
+    console.log(`${machine()}; ${clients} clients, ${minutes} minutes`);
     console.log(
       `requests ${counts.requests}, of these streams ${counts.streams}, left in the middle ${counts.left}`,
     );

@@ -43,6 +43,8 @@ describe("nextShare", () => {
     const tried = search(1e9, 1e-6);
     expect(tried.at(-1)!.share).toBe(15 / 16);
     expect(tried.every(({ loss }) => loss > 1e-6)).toBe(true);
-    expect(tried.map(({ share }) => share)).toEqual([...new Set(tried.map(({ share }) => share))].sort());
+    expect(tried.map(({ share }) => share)).toEqual(
+      [...new Set(tried.map(({ share }) => share))].sort((a, b) => a - b),
+    );
   });
 });

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -21,7 +21,7 @@ async function startHub(initial?: readonly string[]) {
   const log: string[] = [];
   const stored = new Map<string, Buffer>();
   const commits: Json[][] = [];
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
@@ -74,10 +74,11 @@ async function startHub(initial?: readonly string[]) {
         .map((line) => JSON.parse(line) as Json),
     );
     return json({ commitOid: COMMIT, commitUrl: "…", hookOutput: "" });
-  });
+  };
+  const server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  onTestFinished(() => void server.closeAllConnections());
+  onTestFinished(() => server.closeAllConnections());
   onTestFinished(() => void server.close());
   return { url, log, stored, commits };
 }
@@ -161,7 +162,7 @@ describe("pushModel", () => {
     const context = { ...quietContext, signal: { aborted: true } };
     const server = createServer(() => {});
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    onTestFinished(() => void server.closeAllConnections());
+    onTestFinished(() => server.closeAllConnections());
     onTestFinished(() => void server.close());
     const hubUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const options = {
