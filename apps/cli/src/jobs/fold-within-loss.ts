@@ -145,20 +145,16 @@ interface Attempt {
 async function foldTo(share: number, attempt: Attempt, context: JobContext): Promise<Candidate> {
   const { options, work, fit, measured, heldOut, original } = attempt;
   const { output, existing } = options;
-  const keep = keepOf(share);
+  const plan = planAt(options, work, share);
+  const { keep } = plan;
   const folder = await createPendingFolder(output, { existing });
   context.onTemporary(folder.path);
   try {
     const written = await sayInstead([[folder.path, output]], async () => {
-      const plan = planAt(options, work, share);
       const moments = measured.length > 0 ? measured : undefined;
       const source = { text: fit, moments, journal: undefined, to: folder.path };
-      return writeFolded(
-        { keepsMoments: true },
-        { ...work, plan, request: { ...options, keep } },
-        source,
-        context,
-      );
+      const request = { ...options, keep };
+      return writeFolded({ keepsMoments: true }, { ...work, plan, request }, source, context);
     });
     const model = { name: `keep ${keep}`, path: folder.path, title: output };
     const loss = Math.expm1((await meanLoss(work, model, heldOut, context)) - original);
