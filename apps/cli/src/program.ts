@@ -1,10 +1,13 @@
 import { Command } from "commander";
 import { createBenchCommand } from "./commands/bench.js";
 import { createEvalCommand } from "./commands/eval.js";
+import { createFitCommand } from "./commands/fit.js";
 import { createFoldCommand } from "./commands/fold.js";
 import { createGenerateCommand } from "./commands/generate.js";
 import type { CommandHost } from "./commands/host.js";
 import { createInspectCommand } from "./commands/inspect.js";
+import { createPushCommand } from "./commands/push.js";
+import { createServeCommand } from "./commands/serve.js";
 import { readVersion } from "./version.js";
 
 /**
@@ -28,10 +31,13 @@ export function createProgram(host: CommandHost): Command {
 
 const creators = [
   createInspectCommand,
+  createFitCommand,
   createFoldCommand,
   createEvalCommand,
   createGenerateCommand,
+  createServeCommand,
   createBenchCommand,
+  createPushCommand,
 ];
 
 /** Help reads the same everywhere, in the README too. */

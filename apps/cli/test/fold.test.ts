@@ -39,6 +39,7 @@ describe("foldCheckpoint", () => {
     expect(result.cacheBytesPerToken).toEqual({ before: 12_288, after: 6144 });
     expect(await readdir(folder)).toEqual(["half"]);
     expect((await readdir(output)).sort()).toEqual([
+      "README.md",
       "config.json",
       "kvfold.json",
       "onnx",
@@ -73,6 +74,7 @@ describe("foldCheckpoint", () => {
     const formats = ["onnx", "gguf"] as const;
     await fold({ ...half, output, method: "mean", formats, dtypes: ["fp32", "q8"] });
     expect((await readdir(output)).sort()).toEqual([
+      "README.md",
       "config.json",
       "kvfold.json",
       "model-f32.gguf",
@@ -83,7 +85,7 @@ describe("foldCheckpoint", () => {
     ]);
     const alone = join(folder, "alone");
     await fold({ ...half, output: alone, method: "mean", formats: ["gguf"], dtypes: ["fp16"] });
-    expect((await readdir(alone)).sort()).toEqual(["kvfold.json", "model-f16.gguf"]);
+    expect((await readdir(alone)).sort()).toEqual(["README.md", "kvfold.json", "model-f16.gguf"]);
     expect(JSON.parse(await readFile(join(alone, "kvfold.json"), "utf8"))).toMatchObject({
       plan: { formats: ["gguf"], dtypes: ["fp16"], method: "mean" },
     });

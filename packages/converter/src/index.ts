@@ -25,6 +25,7 @@ export { groupSpans, spanFor } from "./methods/spans.js";
 export { writeFiles } from "./output/write-files.js";
 export type { BudgetChoice } from "./plan/budget-name.js";
 export type { Chunk } from "./plan/chunk.js";
+export { type CacheType, type FittedContext, fitContext } from "./plan/fit-context.js";
 export type { FoldPlan, Format, LayerPlan, SidePlan } from "./plan/fold-plan.js";
 export { idleDtypes } from "./plan/held-dtypes.js";
 export { planFold } from "./plan/plan-fold.js";

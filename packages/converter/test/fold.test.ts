@@ -38,7 +38,13 @@ describe("fold", () => {
     await writeFile(file, content);
     const { plan } = await fold({ ...options(), text: file });
     expect(plan).toMatchObject({ method: "anchored", keep: "1/2", achieved: 1 / 2 });
-    expect((await readdir(to)).toSorted()).toEqual(["config.json", "kvfold.json", "onnx", "tokenizer.json"]);
+    expect((await readdir(to)).toSorted()).toEqual([
+      "README.md",
+      "config.json",
+      "kvfold.json",
+      "onnx",
+      "tokenizer.json",
+    ]);
     expect(await readRecord()).toMatchObject({
       plan,
       model: "model",
@@ -62,10 +68,11 @@ describe("fold", () => {
     const same = [0, 21].map((start) => Int32Array.from(second.slice(start, start + 20)));
     await rm(to, { recursive: true });
     await fold({ ...svd, windows: same });
-    expect(differingFiles(written, await readFolder(to))).toEqual(["kvfold.json"]);
+    // The card names the text, too.
+    expect(differingFiles(written, await readFolder(to))).toEqual(["README.md", "kvfold.json"]);
     await rm(to, { recursive: true });
     await fold({ ...svd, windows });
-    expect(differingFiles(written, await readFolder(to))).not.toEqual(["kvfold.json"]);
+    expect(differingFiles(written, await readFolder(to))).not.toEqual(["README.md", "kvfold.json"]);
   });
 
   it("begins windows with the token that the tokenizer begins texts with", async () => {

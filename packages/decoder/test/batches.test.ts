@@ -46,9 +46,38 @@ describe("sequences of a batch are decoded as each of them alone", () => {
       expectRows(await batch.decode([ids[17]!, ids[17]!]), alone, [2, 1], 2);
       expect(batch.size).toBe(2);
       batch.dispose();
+      await joins(lm, prompts, alone, ids.slice(16, 18));
     });
   });
 });
+
+/** A batch that begins with one sequence; others come in while it is decoded. */
+async function joins(
+  lm: CausalLM,
+  [first, short, long]: readonly (readonly number[])[],
+  alone: readonly (readonly Float32Array[])[],
+  [next, second]: readonly number[],
+): Promise<void> {
+  const batch = lm.createBatch({ size: 1 });
+  expect(batch.takes(1)).toBe(false);
+  await batch.prefill([first!]);
+  expectRows(await batch.join([short!]), alone, [1], 0);
+  const both = await batch.decode([next!, next!]);
+  expectRows(both, alone, [0, 1], 1);
+  if (batch.takes(long!.length)) {
+    expectRows(await batch.join([long!]), alone, [2], 0);
+    batch.keep([0, 2]);
+    const { data, columns } = await batch.decode([second!, next!]);
+    expectRows({ rows: 1, columns, data: data.subarray(0, columns) }, alone, [0], 2);
+    expectRows({ rows: 1, columns, data: data.subarray(columns) }, alone, [2], 1);
+  } else {
+    await expect(batch.join([long!])).rejects.toThrow(
+      /expected a prompt that can join .takes., found one of 14/,
+    );
+    expectRows(await batch.decode([second!, second!]), alone, [0, 1], 2);
+  }
+  batch.dispose();
+}
 
 /** Logits behind each prompt, and behind each of the tokens that follow it. */
 async function inTurn(

@@ -188,14 +188,11 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
       return cacheKind === "delta"
         ? createDecodingBatch({
             ...shared,
-            cache: createDeltaCache(cacheLayout, { sequences: size }),
+            createCache: (sequences) => createDeltaCache(cacheLayout, { sequences }),
             vocabularySize: vocabularySize ?? Number.POSITIVE_INFINITY,
             countsSlots: cacheLayout.indexInputs.includes("past_length"),
           })
-        : createSeparateBatch(
-            Array.from({ length: size }, () => createStateAt((index) => index)),
-            maxPositions,
-          );
+        : createSeparateBatch(() => createStateAt((index) => index), size, maxPositions);
     },
     async forward(ids) {
       const state = createStateAt((index) => index, createCache(Math.max(ids.length, 1)));

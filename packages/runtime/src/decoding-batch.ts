@@ -26,6 +26,18 @@ export interface DecodingBatch {
   /** Appends one token to each sequence and returns their logits `[B, vocabulary]`. Throws as `prefill`. */
   decode(ids: ArrayLike<number>): Promise<Logits>;
   /**
+   * Whether a prompt of so many tokens can join now. Where keys are turned by their slots, it can be no longer than the
+   * slots that the others take.
+   */
+  takes(length: number): boolean;
+  /**
+   * Reads prompts of further sequences between two steps of the others. They come behind those, whose cache is copied once.
+   * Returns the logits `[new, vocabulary]` of their last tokens. When it fails the others go on as they were.
+   *
+   * @throws {RuntimeError} `invalid-argument` for a prompt that `takes` refuses, or before `prefill`; and as `prefill`.
+   */
+  join(prompts: readonly ArrayLike<number>[]): Promise<Logits>;
+  /**
    * Goes on with some of the sequences, in the order given; the others' cache is given back.
    *
    * @throws {RuntimeError} `invalid-argument` for a sequence that is not there or named twice; `busy` or `disposed`.
@@ -37,7 +49,7 @@ export interface DecodingBatch {
 
 export declare namespace createDecodingBatch {
   interface Options extends StepRunner {
-    readonly cache: DeltaCache;
+    readonly createCache: (sequences: number) => DeltaCache;
     readonly size: number;
     readonly maxPositions: number;
     readonly vocabularySize: number;
@@ -67,7 +79,7 @@ class PaddedBatch implements DecodingBatch {
 
   constructor(options: createDecodingBatch.Options) {
     this.#options = options;
-    this.#cache = new ExclusiveCache(options.cache, {
+    this.#cache = new ExclusiveCache(options.createCache(options.size), {
       name: "DecodingBatch",
       noun: "batch",
       factory: "createBatch",
@@ -90,21 +102,45 @@ class PaddedBatch implements DecodingBatch {
   prefill(prompts: readonly ArrayLike<number>[]): Promise<Logits> {
     return this.#exclusively(prompts, async (cache) => {
       if (cache.length > 0) throw refusedByBatch("expected prefill before anything is decoded, found tokens");
-      const longest = Math.max(...prompts.map(({ length }) => length));
+      const longest = longestOf(prompts);
       this.#starts = prompts.map(({ length }) => longest - length);
-      const chunk = Math.max(SHORTEST_CHUNK, Math.floor(this.#options.prefillChunk / this.size));
-      let logits: Logits | undefined;
-      for (let start = 0; start < longest; start += chunk) {
-        const end = Math.min(start + chunk, longest);
-        logits = await this.#run(cache, padded(prompts, this.#starts, start, end));
-      }
-      return logits!;
+      return this.#read(cache, prompts, this.#starts);
+    });
+  }
+
+  takes(length: number): boolean {
+    const { countsSlots, maxPositions } = this.#options;
+    const used = this.#cache.current?.length ?? 0;
+    return used > 0 && length <= (countsSlots ? used : maxPositions);
+  }
+
+  async join(prompts: readonly ArrayLike<number>[]): Promise<Logits> {
+    const { vocabularySize, createCache } = this.#options;
+    this.#cache.available();
+    for (const prompt of prompts) {
+      checkTokens("DecodingBatch", prompt, vocabularySize);
+      if (!this.takes(prompt.length))
+        throw refusedByBatch(
+          `expected a prompt that can join (takes), found one of ${prompt.length} tokens; wait, or begin another batch`,
+        );
+    }
+    return this.#cache.use(async (cache) => {
+      const end = Math.max(cache.length, longestOf(prompts));
+      const gap = end - cache.length;
+      const added = createCache(prompts.length);
+      added.skip(end - longestOf(prompts));
+      const starts = prompts.map(({ length }) => end - length);
+      const logits = await this.#read(added, prompts, starts);
+      cache.skip(gap);
+      cache.add(added);
+      this.#starts = [...this.#starts.map((start) => start + gap), ...starts];
+      return logits;
     });
   }
 
   decode(ids: ArrayLike<number>): Promise<Logits> {
     const tokens = Array.from(ids, (id) => [id]);
-    return this.#exclusively(tokens, (cache) => this.#run(cache, Array.from(ids)));
+    return this.#exclusively(tokens, (cache) => this.#run(cache, this.#starts, Array.from(ids)));
   }
 
   keep(sequences: readonly number[]): void {
@@ -125,11 +161,27 @@ class PaddedBatch implements DecodingBatch {
     return this.#options.countsSlots ? length : length - Math.min(...this.#starts);
   }
 
-  /** Runs tokens `[B, S]`. */
-  async #run(cache: DeltaCache, ids: readonly number[]): Promise<Logits> {
-    const sequences = this.size;
+  /** Reads prompts into the slots behind those of the cache, a chunk at a time. */
+  async #read(
+    cache: DeltaCache,
+    prompts: readonly ArrayLike<number>[],
+    starts: readonly number[],
+  ): Promise<Logits> {
+    const end = starts[0]! + prompts[0]!.length;
+    const chunk = Math.max(SHORTEST_CHUNK, Math.floor(this.#options.prefillChunk / prompts.length));
+    let logits: Logits | undefined;
+    for (let start = cache.length; start < end; start += chunk) {
+      const ids = padded(prompts, starts, start, Math.min(start + chunk, end));
+      logits = await this.#run(cache, starts, ids);
+    }
+    return logits!;
+  }
+
+  /** Runs tokens `[B, S]` of sequences that begin at `starts`. */
+  async #run(cache: DeltaCache, starts: readonly number[], ids: readonly number[]): Promise<Logits> {
+    const sequences = starts.length;
     const past = cache.length;
-    const positions = this.#starts.flatMap((start) =>
+    const positions = starts.flatMap((start) =>
       Array.from({ length: ids.length / sequences }, (_, index) => Math.max(past + index - start, -1)),
     );
     const step = { sequences, ids, positions, logitsToKeep: 1 };
@@ -153,6 +205,9 @@ class PaddedBatch implements DecodingBatch {
     return this.#cache.use(work);
   }
 }
+
+const longestOf = (prompts: readonly ArrayLike<number>[]): number =>
+  Math.max(...prompts.map(({ length }) => length));
 
 /** Tokens in slots `[start, end)` of prompts that begin at `starts`, `[B, end - start]`; 0 where there are none yet. */
 const padded = (

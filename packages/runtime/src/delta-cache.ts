@@ -14,6 +14,20 @@ import { int64, zeros } from "./tensors.js";
 export interface DeltaCache extends KvCache {
   /** Goes on with some of the sequences, in the order given. */
   keep(sequences: readonly number[]): void;
+  /** Leaves so many slots empty before the next tokens. */
+  skip(slots: number): void;
+  /** Goes on with the sequences of another cache of as many slots as well, behind its own. The other is of no more use. */
+  add(other: DeltaCache): void;
+  /** What it holds, for `add`. */
+  readonly held: HeldSlots;
+}
+
+/** The memory of a cache: tensors `[B, heads, capacity, size]` and positions `[B, capacity]`. */
+interface HeldSlots {
+  readonly sequences: number;
+  readonly capacity: number;
+  readonly tensors: readonly Tensor[];
+  readonly positions: BigInt64Array;
 }
 
 export declare namespace createDeltaCache {
@@ -109,10 +123,43 @@ export function createDeltaCache(
       tensors = tensors.map((tensor) => pickSequences(tensor, chosen));
       sequences = chosen.length;
     },
+    skip(count) {
+      grow(length + count);
+      length += count;
+    },
+    add({ held: other }) {
+      const own = { sequences, capacity, tensors, positions };
+      capacity = Math.max(capacity, other.capacity);
+      sequences += other.sequences;
+      positions = emptyPositions(sequences * capacity);
+      for (const [from, first] of [[own, 0] as const, [other, own.sequences] as const])
+        copyPositions(from, positions, { first, capacity, length });
+      tensors = slots.map((slot, index) => {
+        const both = allocate(slot);
+        copyTokens(own.tensors[index]!, both, length);
+        copyTokens(other.tensors[index]!, both, length, own.sequences * slot.heads * capacity);
+        return both;
+      });
+    },
+    get held() {
+      return { sequences, capacity, tensors, positions };
+    },
     dispose() {
       tensors = [];
     },
   };
+}
+
+/** Copies the positions of the first `length` slots of each sequence to sequences `first …` of another capacity. */
+function copyPositions(
+  from: HeldSlots,
+  to: BigInt64Array,
+  { first, capacity, length }: { readonly first: number; readonly capacity: number; readonly length: number },
+): void {
+  for (let sequence = 0; sequence < from.sequences; sequence++) {
+    const start = sequence * from.capacity;
+    to.set(from.positions.subarray(start, start + length), (first + sequence) * capacity);
+  }
 }
 
 const emptyPositions = (count: number): BigInt64Array<ArrayBuffer> => new BigInt64Array(count).fill(EMPTY);

@@ -4,9 +4,15 @@ import type { DecodingState } from "./decoding-state.js";
 import type { Logits } from "./logits.js";
 
 /** A batch of a graph that takes one sequence at a time: correct, and no faster than one after the other. */
-export function createSeparateBatch(initial: readonly DecodingState[], maxPositions: number): DecodingBatch {
-  let states = initial;
+export function createSeparateBatch(
+  createState: () => DecodingState,
+  size: number,
+  maxPositions: number,
+): DecodingBatch {
+  const createStates = (count: number) => Array.from({ length: count }, createState);
+  let states: readonly DecodingState[] = createStates(size);
   const each = async (
+    states: readonly DecodingState[],
     tokens: readonly ArrayLike<number>[],
     run: (state: DecodingState, ids: ArrayLike<number>) => Promise<Float32Array>,
   ): Promise<Logits> => {
@@ -25,9 +31,22 @@ export function createSeparateBatch(initial: readonly DecodingState[], maxPositi
     get room() {
       return maxPositions - Math.max(...states.map(({ length }) => length));
     },
-    prefill: (prompts) => each(prompts, (state, ids) => state.prefill(ids)),
+    prefill: (prompts) => each(states, prompts, (state, ids) => state.prefill(ids)),
+    takes: (length) => states.some((state) => state.length > 0) && length <= maxPositions,
+    async join(prompts) {
+      const added = createStates(prompts.length);
+      try {
+        const logits = await each(added, prompts, (state, ids) => state.prefill(ids));
+        states = [...states, ...added];
+        return logits;
+      } catch (error) {
+        for (const state of added) state.dispose();
+        throw error;
+      }
+    },
     decode: (ids) =>
       each(
+        states,
         Array.from(ids, (id) => [id]),
         (state, token) => state.prefill(token),
       ),

@@ -10,13 +10,21 @@ import {
 import { Command, InvalidArgumentError, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { journalFolder } from "../files/journal-folder.js";
+import type { Goal } from "../goals/goal.js";
 import { renderFold } from "../render/fold.js";
 import { renderPlan } from "../render/plan.js";
 import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
 import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
-import { addCommonOptions, type CommonOptions, dtypeList, wholeNumber } from "./options.js";
+import {
+  addCommonOptions,
+  byteCount,
+  type CommonOptions,
+  dtypeList,
+  tokenCount,
+  wholeNumber,
+} from "./options.js";
 import { refuseGiven } from "./refuse-given.js";
 
 type Heal = FoldPlan["heal"];
@@ -27,7 +35,10 @@ const HEALS: readonly Heal[] = ["none", "attention", "both"];
 
 interface FoldFlags extends CalibrationFlags, CommonOptions, DeviceFlags, HubFlags {
   readonly output?: string;
-  readonly keep: string;
+  readonly keep?: string;
+  readonly maxLoss?: number;
+  readonly maxBytes?: number;
+  readonly recipe?: string;
   readonly method?: string;
   readonly budget: string | undefined;
   readonly heal?: Heal;
@@ -57,7 +68,29 @@ export function createFoldCommand(host: CommandHost): Command {
     )
     .argument("<model>", "checkpoint folder (config.json and safetensors), or owner/name on the Hub")
     .option("-o, --output <folder>", "where the folded model goes")
-    .requiredOption("--keep <share>", "share of the KV cache to keep: 1/2, 1/4, 0.5 …")
+    .option("--keep <share>", "share of the KV cache to keep: 1/2, 1/4, 0.5 …")
+    .addOption(
+      new Option(
+        "--max-loss <share>",
+        "instead of --keep: the smallest cache with which perplexity rises by no more, on windows of the calibration text that are held out: 2%",
+      )
+        .argParser(lossShare)
+        .conflicts(["keep", "maxBytes", "recipe"]),
+    )
+    .addOption(
+      new Option(
+        "--max-bytes <size>",
+        "instead of --keep: the largest share of the cache that takes no more, for a token (4KiB) or for a context (512MiB/32k)",
+      )
+        .argParser(bytesPerToken)
+        .conflicts(["keep", "recipe"]),
+    )
+    .addOption(
+      new Option(
+        "--recipe <file>",
+        "instead of --keep: repeat the fold that wrote this kvfold.json; name its text with --calibration",
+      ).conflicts("keep"),
+    )
     .addOption(methodOption())
     .addOption(budgetOption())
     .option("--span <heads>", "KV heads that share one folded head (default: the method's)", wholeNumber(1))
@@ -93,9 +126,47 @@ export function createFoldCommand(host: CommandHost): Command {
           ["maxPositions"],
           "limits ONNX graphs and GGUF files; add --format onnx or gguf, or leave it out",
         );
+      if (flags.recipe !== undefined)
+        refuseGiven(own, RECIPE_SETTLES, "is settled by --recipe; leave it out");
       return runFold(host, model, flags);
     });
   return addCommonOptions(addDeviceOptions(addHubOptions(addCalibrationOptions(command))));
+}
+
+/** Options that a recipe holds. */
+const RECIPE_SETTLES = [
+  "method",
+  "budget",
+  "span",
+  "keySpan",
+  "valueSpan",
+  "keyShare",
+  "chunk",
+  "format",
+  "dtype",
+  "seed",
+  "context",
+  "maxPositions",
+  "heal",
+  "windows",
+  "window",
+  "bos",
+];
+
+/** Reads `2%` or `0.02`. */
+function lossShare(text: string): number {
+  const [, number = "", percent] = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*(%?)\s*$/.exec(text) ?? [];
+  const share = percent === "%" ? Number(number) / 100 : Number(number);
+  if (number !== "" && share > 0 && (percent === "%" || share < 1)) return share;
+  throw new InvalidArgumentError("Expected a share above 0, such as 2% or 0.02.");
+}
+
+/** Reads `4KiB` for a token, or `512MiB/32k` for a context. */
+function bytesPerToken(text: string): number {
+  const [size = "", tokens, ...more] = text.split("/");
+  if (more.length > 0)
+    throw new InvalidArgumentError("Expected a size, such as 4KiB, or one for a context: 512MiB/32k.");
+  return byteCount(size) / (tokens === undefined ? 1 : tokenCount(tokens));
 }
 
 const methodOption = (): Option =>
@@ -161,16 +232,26 @@ Examples:
   kvfold fold ./model -o ./model-gguf --keep 1/2 --method commuting --format gguf --dtype q8 --calibration text.txt
   kvfold fold ./model -o ./model-quarter --keep 1/4 --budget knapsack --calibration text.txt --resume
   kvfold fold HuggingFaceTB/SmolLM2-135M -o ./smol-half --keep 1/2 --dtype fp32,q4 --calibration text.txt
+  kvfold fold ./model -o ./model-small --max-loss 2% --calibration text.txt
+  kvfold fold ./model -o ./model-again --recipe ./model-small/kvfold.json --calibration text.txt
   kvfold fold ./model --keep 1/4 --dry-run`;
 
 async function runFold(host: CommandHost, model: string, flags: FoldFlags): Promise<void> {
-  const { keep, method, budget, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
+  const { keep, maxLoss, maxBytes, recipe } = flags;
+  if ([keep, maxLoss, maxBytes, recipe].every((aim) => aim === undefined))
+    throw new CliError(
+      "usage",
+      "say how far to fold: --keep SHARE, --max-loss SHARE, --max-bytes SIZE or --recipe FILE",
+    );
+  const { method, budget, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
   const { format: formats, dtype: dtypes } = flags;
   const sides = { keySpan, valueSpan, keyShare: flags.keyShare, chunk: flags.chunk, context: flags.context };
   const hub = hubOf(flags);
-  const planned = { model, hub, keep, method, budget, heal, ...sides, formats, dtypes, seed, maxPositions };
+  const planned = { model, hub, method, budget, heal, ...sides, formats, dtypes, seed, maxPositions };
   if (flags.dryRun) {
-    const plan = await host.run("plan", planned, flags);
+    if (maxLoss !== undefined)
+      throw new CliError("usage", "--max-loss folds to find the share; leave out --dry-run, or give --keep");
+    const plan = await host.run("plan", { ...planned, keep, recipe, maxBytes }, flags);
     return printResult(host, flags, plan, (found) => renderPlan(found, host.colours));
   }
   const { output, moments, saveMoments, resume, force } = flags;
@@ -180,11 +261,16 @@ async function runFold(host: CommandHost, model: string, flags: FoldFlags): Prom
   const calibration = calibrationOf(flags);
   const journal = resume ? journalFolder(output) : undefined;
   const work = { existing, calibration, moments, saveMoments, journal, ...deviceOf(flags) } as const;
-  const options = { ...planned, output, ...work };
+  const options = { ...planned, keep, goal: goalOf(flags), recipe, output, ...work };
   const result = await host.run("fold", options, flags).catch((error: unknown) => {
     throw journal === undefined ? error : withJournal(error, journal);
   });
   printResult(host, flags, result, (folded) => renderFold(folded, host.colours));
+}
+
+function goalOf({ maxLoss, maxBytes }: FoldFlags): Goal | undefined {
+  if (maxLoss !== undefined) return { maxLoss };
+  return maxBytes === undefined ? undefined : { maxBytes };
 }
 
 /** Says after an interrupt what is left of the work, if anything is. */

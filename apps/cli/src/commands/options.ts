@@ -35,6 +35,27 @@ export const numberWithin =
     throw new InvalidArgumentError(`Expected a number from ${least} to ${most}.`);
   };
 
+const THOUSANDS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2 };
+
+/** Reads `4096`, `32k` or `1m` tokens, in powers of 1024. */
+export function tokenCount(text: string): number {
+  const [, number = "", unit = ""] = /^\s*(\d+(?:\.\d+)?)\s*([km]?)\s*$/i.exec(text) ?? [];
+  const value = Number(number) * THOUSANDS[unit.toLowerCase()]!;
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError("Expected a number of tokens, such as 4096 or 32k.");
+}
+
+const BYTE_UNITS = ["", "k", "m", "g", "t"];
+
+/** Reads `2GiB`, `512 MB` or `4096` bytes: `GB` counts in powers of 1000, `GiB` and `G` in powers of 1024. */
+export function byteCount(text: string): number {
+  const [, number = "", unit = "", rest = ""] = /^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)\s*$/i.exec(text) ?? [];
+  const base = unit !== "" && rest.toLowerCase() === "b" ? 1000 : 1024;
+  const value = Math.floor(Number(number) * base ** BYTE_UNITS.indexOf(unit.toLowerCase()));
+  if (number !== "" && Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError("Expected a size, such as 2GiB, 512MiB or a number of bytes.");
+}
+
 /** Reads `128,512,1024`. */
 export const wholeNumbers =
   (least: number) =>
@@ -58,6 +79,11 @@ const oneOf =
 /** Reads `fp32,q4`. */
 export const dtypeList = (text: string): readonly StoredDtype[] => [
   ...new Set(text.split(",").map(oneOf(storedDtypes))),
+];
+
+/** Reads `fp32,q4`, of graphs alone. */
+export const graphDtypeList = (text: string): readonly Dtype[] => [
+  ...new Set(text.split(",").map(oneOf(graphDtypes))),
 ];
 
 /** Which of a model folder's graphs to run. */

@@ -29,7 +29,7 @@ export function describeRefusal(answer: Answer, repository: Repository): CliErro
     case "Forbidden":
       return new CliError(
         "access-denied",
-        `${host} denies access to ${name}; ${token === undefined ? GIVE_TOKEN : "check what the token may read"}`,
+        `${host} denies access to ${name}; ${token === undefined ? GIVE_TOKEN : "check what the token may do there"}`,
       );
     case "Other":
       return new CliError(

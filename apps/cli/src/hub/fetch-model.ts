@@ -35,7 +35,7 @@ export declare namespace fetchModel {
 }
 
 const HUB_URL = "https://huggingface.co";
-const PATIENCE_MILLISECONDS = 30_000;
+export const PATIENCE_MILLISECONDS = 30_000;
 const COMMIT = /^[0-9a-f]{40}$/;
 
 /**
@@ -78,7 +78,7 @@ export async function fetchModel(
  *
  * @throws {CliError} `usage` for a token or an address that cannot be one.
  */
-function repositoryOf(
+export function repositoryOf(
   { repository: name, revision: own }: HubId,
   { hubUrl = HUB_URL, token, revision = "main" }: HubSettings,
 ): Repository {
@@ -90,7 +90,7 @@ function repositoryOf(
 }
 
 /** The commit that a branch or tag is now. */
-async function findCommit(hub: HubConnection): Promise<string> {
+export async function findCommit(hub: HubConnection): Promise<string> {
   const { name, revision } = hub;
   const options = { name, revision, additionalFields: ["sha" as const], ...clientOptions(hub) };
   const { sha } = await hub.ask(() => modelInfo(options));
@@ -131,7 +131,7 @@ async function fetchSnapshot(
 }
 
 /** What the main folder of a commit holds. */
-function listRepository(hub: HubConnection, commit: string): Promise<Listing> {
+export function listRepository(hub: HubConnection, commit: string): Promise<Listing> {
   const options = { repo: hub.name, revision: commit, ...clientOptions(hub) };
   return hub.ask(async () => {
     const entries: ListFileEntry[] = [];

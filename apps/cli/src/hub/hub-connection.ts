@@ -23,6 +23,8 @@ export declare namespace openConnection {
     /** How long the Hub may be silent in the middle of an answer. */
     readonly patienceMilliseconds: number;
     readonly signal: AbortSignalLike;
+    /** What an interrupt leads to, for messages; that what arrived is kept unless given. */
+    readonly interruption?: string;
   }
 }
 
@@ -32,11 +34,11 @@ const POLL_MILLISECONDS = 100;
 /** Opens a connection to a repository's Hub. The token goes to the Hub alone, wherever its answers lead. */
 export function openConnection(
   repository: Repository,
-  { fetch, patienceMilliseconds, signal }: openConnection.Options,
+  { fetch, patienceMilliseconds, signal, interruption = keptPart(repository) }: openConnection.Options,
 ): HubConnection {
   const ending = new AbortController();
   const poll = setInterval(() => {
-    if (signal.aborted) ending.abort(interrupted(repository));
+    if (signal.aborted) ending.abort(new CliError("interrupted", interruption));
   }, POLL_MILLISECONDS).unref();
   // The client's streams reject with but the message of what a request ended with.
   let failure: Error | undefined;
@@ -73,11 +75,8 @@ export function openConnection(
   };
 }
 
-const interrupted = ({ name }: Repository) =>
-  new CliError(
-    "interrupted",
-    `interrupted; the part of ${name} that arrived is kept, continue with the same command`,
-  );
+const keptPart = ({ name }: Repository): string =>
+  `interrupted; the part of ${name} that arrived is kept, continue with the same command`;
 
 const isMissingFile = ({ status, headers }: Response): boolean =>
   status === 404 && headers.get("x-error-code") === "EntryNotFound";

@@ -25,6 +25,15 @@ const SMALL_FILES = [
   "chat_template.jinja",
   "vocab.json",
   "merges.txt",
+  // What says how the model may be used, for its folds.
+  "README.md",
+  "LICENSE",
+  "LICENSE.md",
+  "LICENSE.txt",
+  "LICENCE",
+  "NOTICE",
+  "NOTICE.txt",
+  "USE_POLICY.md",
 ];
 
 /** The files of a repository's main folder by name. */

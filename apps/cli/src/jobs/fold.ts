@@ -9,13 +9,17 @@ import {
   planFold,
   roundsToFourBits,
 } from "@kvfold/converter";
+import { shareWithinBytes } from "@kvfold/converter/internals";
 import { type FolderJournal, openJournal } from "@kvfold/converter/node";
+import type { Checkpoint } from "@kvfold/decoder";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import { clearStale } from "../files/clear-stale.js";
 import { journalFolder } from "../files/journal-folder.js";
 import { checkModelIsElsewhere, checkOutputFolder } from "../files/output-folder.js";
 import { checkFileTarget, type Existing } from "../files/whole-file.js";
+import type { Goal, LossReport } from "../goals/goal.js";
+import { type Recipe, readRecipe, recipeCalibration } from "../goals/read-recipe.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModel } from "../models/find-model.js";
 import { readMoments, readMomentsWindow, writeMoments } from "../models/moments-files.js";
@@ -30,6 +34,7 @@ import {
 } from "../tokens/calibration-windows.js";
 import { checkWindow } from "../tokens/check-window.js";
 import { readVersion } from "../version.js";
+import { foldWithinLoss } from "./fold-within-loss.js";
 import type { JobContext } from "./job.js";
 import {
   type FoldSource,
@@ -41,7 +46,13 @@ import {
 } from "./write-output.js";
 
 export declare namespace foldCheckpoint {
-  interface Options extends plan.Options, DeviceOptions {
+  interface Options extends Omit<plan.Options, "keep">, DeviceOptions {
+    /** Share of the cache to keep, unless a goal or a recipe settles it. */
+    readonly keep?: string | number | undefined;
+    /** What the fold is to reach: the share follows from it. */
+    readonly goal?: Goal | undefined;
+    /** The `kvfold.json` of an earlier fold, whose options and windows are taken. */
+    readonly recipe?: string | undefined;
     /** The checkpoint's folder, or with `hub` a model there. */
     readonly model: string;
     readonly hub?: HubSettings | undefined;
@@ -68,6 +79,8 @@ export declare namespace foldCheckpoint {
     /** Peak resident memory of the process. */
     readonly peakBytes: number;
     readonly cacheBytesPerToken: FoldPlan["cacheBytesPerToken"];
+    /** Where the fold was to keep within a loss. */
+    readonly goal?: LossReport;
   }
 }
 
@@ -83,18 +96,18 @@ export async function foldCheckpoint(
   context: JobContext,
 ): Promise<foldCheckpoint.Result> {
   const started = performance.now();
-  const options = { ...rest, existing };
+  const recipe = rest.recipe === undefined ? undefined : await readRecipe(rest.recipe);
+  const options = { ...withRecipe(rest, recipe), existing };
   const { output } = options;
   const opened = await openDevice(options, context);
   const model = await findModel(options.model, options.hub, context);
   await checkIsCheckpoint(model.path, "folding");
   await checkModelIsElsewhere(output, model.path);
   await preparePlaces(options, context);
-  const plan = await withCheckpoint(model.path, context, async (checkpoint) => {
-    const planned = planFold(checkpoint.config, { ...options, window: await windowOf(options) });
-    tellUnused(options, planned, context);
-    return foldWithJournal(options, { model, checkpoint, plan: planned, opened, started }, context);
-  });
+  if (recipe !== undefined) tellRecipe(recipe, model.title, context);
+  const { plan, goal } = await withCheckpoint(model.path, context, (checkpoint) =>
+    foldTowards(options, { model, checkpoint, opened, started }, context),
+  );
   return {
     output,
     device: opened.device,
@@ -102,7 +115,90 @@ export async function foldCheckpoint(
     seconds: secondsSince(started),
     peakBytes: process.resourceUsage().maxRSS * 1024,
     cacheBytesPerToken: plan.cacheBytesPerToken,
+    ...(goal === undefined ? {} : { goal }),
   };
+}
+
+/** The options with those of a recipe in their place. */
+const withRecipe = (
+  options: Omit<foldCheckpoint.Options, "existing">,
+  recipe: Recipe | undefined,
+): Omit<foldCheckpoint.Options, "existing"> =>
+  recipe === undefined
+    ? options
+    : { ...options, ...recipe.request, calibration: recipeCalibration(recipe, options.calibration) };
+
+function tellRecipe({ model, version }: Recipe, title: string, { onNotice }: JobContext): void {
+  if (model !== title)
+    onNotice(
+      `the recipe is of a fold of ${model ?? "another model"}, and this is ${title}: the same options are taken`,
+    );
+  if (version !== readVersion())
+    onNotice(
+      `kvfold ${version ?? "of another version"} made the recipe, and this is ${readVersion()}: bytes may differ`,
+    );
+}
+
+interface FoldOutcome {
+  readonly plan: FoldPlan;
+  readonly goal?: LossReport;
+}
+
+/** Folds to the share that is given, or that the goal leads to. */
+async function foldTowards(
+  options: FoldOptions,
+  work: Omit<FoldWork, "plan" | "request">,
+  context: JobContext,
+): Promise<FoldOutcome> {
+  const window = await windowOf(options);
+  const { goal } = options;
+  if (goal !== undefined && "maxLoss" in goal)
+    return foldWithin(goal.maxLoss, { ...options, window }, work, context);
+  const request = { ...options, keep: settleKeep(options, work.checkpoint, window) };
+  const plan = planFold(work.checkpoint.config, { ...request, window });
+  tellUnused(options, plan, context);
+  return { plan: await foldWithJournal(options, { ...work, plan, request }, context) };
+}
+
+function settleKeep(
+  { keep, goal, ...options }: FoldOptions,
+  { config }: Checkpoint,
+  window: number | undefined,
+): string | number {
+  if (goal !== undefined && "maxBytes" in goal)
+    return shareWithinBytes(config, { ...options, window }, goal.maxBytes);
+  if (keep !== undefined) return keep;
+  throw new CliError("usage", "keep: say how much of the cache to keep", { option: "keep" });
+}
+
+/** Folds to the smallest share that keeps within the loss. */
+async function foldWithin(
+  maxLoss: number,
+  options: FoldOptions,
+  work: Omit<FoldWork, "plan" | "request">,
+  context: JobContext,
+): Promise<FoldOutcome> {
+  const { moments, journal, calibration } = options;
+  if (moments !== undefined || journal !== undefined)
+    throw new CliError(
+      "usage",
+      `${moments === undefined ? "--resume" : "--moments"} cannot be used with --max-loss, which may fold more than once; leave it out, or give --keep`,
+    );
+  const request = { ...options, keep: "1/2" };
+  const plan = planFold(work.checkpoint.config, request);
+  tellUnused(options, plan, context);
+  if (!plan.formats.includes("onnx"))
+    throw new CliError("usage", "--max-loss runs the folded graph to measure it: add --format onnx");
+  if (calibration === undefined)
+    throw new CliError(
+      "calibration-missing",
+      "calibration: --max-loss measures on text; give about 1 MB of what the model is for",
+      { option: "calibration" },
+    );
+  const text = await readText(calibration, work, context.signal);
+  const { report, ...written } = await foldWithinLoss({ ...options, maxLoss }, work, text, context);
+  await keepMoments(options, { ...work, plan, request }, { text, measured: written.measured });
+  return { plan: written.plan, goal: report };
 }
 
 /** Tokens of the windows that are measured, or were. */
@@ -239,10 +335,30 @@ async function findMoments(
     return reused;
   }
   if (calibration === undefined) throw calibrationMissing(plan, measures);
+  return { ...reused, text: await readText(calibration, { model, checkpoint }, signal) };
+}
+
+async function readText(
+  calibration: CalibrationOptions,
+  { model, checkpoint }: Pick<FoldWork, "model" | "checkpoint">,
+  signal: JobContext["signal"],
+): Promise<CalibrationText> {
   const vocabulary = await checkpointVocabulary(model.path, checkpoint);
   const { maxPositions } = checkpoint.config.shape;
   checkWindow(calibration.window, maxPositions, model.name);
-  return { ...reused, text: await readCalibrationText(calibration, vocabulary, { maxPositions, signal }) };
+  const text = await readCalibrationText(calibration, vocabulary, { maxPositions, signal });
+  requireSameText(text, calibration);
+  return text;
+}
+
+/** A recipe knows the text that it was made with by its tokens. */
+function requireSameText(text: CalibrationText, { sha256 }: CalibrationOptions): void {
+  if (sha256 === undefined || describeText(text).sha256 === sha256) return;
+  throw new CliError(
+    "usage",
+    `calibration: the first ${text.windows.length} windows of ${text.files.join(", ")} are not those of the recipe; name the same text, and the same model`,
+    { option: "calibration" },
+  );
 }
 
 function calibrationMissing(plan: FoldPlan, measures: boolean): CliError {

@@ -13,7 +13,7 @@ import type { JobContext } from "./job.js";
 /** Shares of the directions that are looked at. */
 export const ENERGY_FRACTIONS: readonly number[] = [0.125, 0.25, 0.5];
 
-/** Share of the energy in the top directions of one layer, for each of `ENERGY_FRACTIONS`. */
+/** Share of the energy in the top directions of one layer, for each of the fractions. */
 export interface LayerEnergy {
   readonly layer: number;
   /** `null` for models that do not rotate keys. */
@@ -39,18 +39,26 @@ export function measureEnergy(
   checkpoint: Checkpoint,
   windows: readonly Int32Array[],
   context: JobContext,
+  fractions: readonly number[] = ENERGY_FRACTIONS,
 ): Promise<MeasuredEnergy> {
   return withTemporaryFolder(context, (folder) =>
     sayInstead([[UNNAMED_GRAPH, `a block of ${checkpoint.name}`]], () =>
-      measureLayers(checkpoint, windows, folder, context),
+      measureLayers(checkpoint, { windows, fractions, folder }, context),
     ),
   );
 }
 
+interface EnergyRequest {
+  readonly windows: readonly Int32Array[];
+  /** Shares of the directions that are looked at. */
+  readonly fractions: readonly number[];
+  /** For hidden states. */
+  readonly folder: string;
+}
+
 async function measureLayers(
   checkpoint: Checkpoint,
-  windows: readonly Int32Array[],
-  folder: string,
+  { windows, fractions, folder }: EnergyRequest,
   { onProgress, signal }: JobContext,
 ): Promise<MeasuredEnergy> {
   const { config } = checkpoint;
@@ -76,7 +84,7 @@ async function measureLayers(
       throwIfAborted(signal);
       const block = await loadBlock(checkpoint, layer);
       const moments = await calibrator.measure(block);
-      energies.push(layerEnergy({ config, plan, layer, moments }));
+      energies.push(layerEnergy({ config, plan, layer, moments, fractions }));
       await calibrator.advance(block);
     }
     return { plan, layers: energies };
@@ -90,23 +98,24 @@ interface MeasuredLayer {
   readonly plan: FoldPlan;
   readonly layer: number;
   readonly moments: StageMoments;
+  readonly fractions: readonly number[];
 }
 
 function layerEnergy({ moments, ...measured }: MeasuredLayer): LayerEnergy {
   const keysAndValues = moments.keysAndValues!;
   const half = keysAndValues.width / 2;
-  const early = sharesOf(sliceMoments(keysAndValues, 0, half));
-  const values = sharesOf(sliceMoments(keysAndValues, half, 2 * half));
-  const keys = moments.keys === undefined ? early : sharesOf(moments.keys);
-  const fractions = ENERGY_FRACTIONS;
+  const { fractions } = measured;
+  const early = sharesOf(sliceMoments(keysAndValues, 0, half), fractions);
+  const values = sharesOf(sliceMoments(keysAndValues, half, 2 * half), fractions);
+  const keys = moments.keys === undefined ? early : sharesOf(moments.keys, fractions);
   return {
     layer: measured.layer,
     keysBeforeRope: moments.keys === undefined ? null : early,
     keys,
     values,
-    lost: lostEnergy({ ...measured, keysAndValues, fractions, kept: { keys, values } }),
+    lost: lostEnergy({ ...measured, keysAndValues, kept: { keys, values } }),
   };
 }
 
-const sharesOf = (moments: Moments): readonly number[] =>
-  energyShares(symmetricEigenvalues(secondMoment(moments)), ENERGY_FRACTIONS);
+const sharesOf = (moments: Moments, fractions: readonly number[]): readonly number[] =>
+  energyShares(symmetricEigenvalues(secondMoment(moments)), fractions);

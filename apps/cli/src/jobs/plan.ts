@@ -1,4 +1,6 @@
 import { type FoldPlan, type planFold as plan, planFold } from "@kvfold/converter";
+import { shareWithinBytes } from "@kvfold/converter/internals";
+import { readRecipe } from "../goals/read-recipe.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModel } from "../models/find-model.js";
 import { checkIsCheckpoint, withCheckpoint } from "../models/open-checkpoint-folder.js";
@@ -6,7 +8,13 @@ import { DEFAULT_WINDOW } from "../tokens/calibration-windows.js";
 import { type JobContext, quietContext } from "./job.js";
 
 export declare namespace planCheckpoint {
-  interface Options extends plan.Options {
+  interface Options extends Omit<plan.Options, "keep"> {
+    /** Share of the cache to keep, unless `maxBytes` or a recipe settles it. */
+    readonly keep?: string | number | undefined;
+    /** Bytes of cache that a token may take: the largest share within it is planned. */
+    readonly maxBytes?: number | undefined;
+    /** The `kvfold.json` of an earlier fold, whose options are taken. */
+    readonly recipe?: string | undefined;
     /** The checkpoint's folder, or with `hub` a model there. */
     readonly model: string;
     readonly hub?: HubSettings | undefined;
@@ -15,12 +23,15 @@ export declare namespace planCheckpoint {
 
 /** Works out what `foldCheckpoint` would do, without reading weights or writing any output. */
 export async function planCheckpoint(
-  { model, hub, ...options }: planCheckpoint.Options,
+  { model, hub, recipe, ...given }: planCheckpoint.Options,
   context: JobContext = quietContext,
 ): Promise<FoldPlan> {
+  const options = recipe === undefined ? given : { ...given, ...(await readRecipe(recipe)).request };
   const { path } = await findModel(model, hub, context);
   await checkIsCheckpoint(path, "folding");
-  return withCheckpoint(path, context, async ({ config }) =>
-    planFold(config, { window: DEFAULT_WINDOW, ...options }),
-  );
+  return withCheckpoint(path, context, async ({ config }) => {
+    const { maxBytes, keep = "1", ...request } = { window: DEFAULT_WINDOW, ...options };
+    const share = maxBytes === undefined ? keep : shareWithinBytes(config, request, maxBytes);
+    return planFold(config, { ...request, keep: share });
+  });
 }

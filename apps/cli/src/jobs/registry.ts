@@ -1,5 +1,6 @@
 import { benchModels } from "./bench.js";
 import { evaluateModels } from "./evaluate.js";
+import { fitModel } from "./fit.js";
 import { foldCheckpoint } from "./fold.js";
 import { generateText } from "./generate.js";
 import { generateTexts } from "./generate-batch.js";
@@ -7,10 +8,13 @@ import { inspectModel } from "./inspect.js";
 import { planCheckpoint } from "./plan.js";
 import { probeCopying } from "./probe-copying.js";
 import { probeRetrieval } from "./probe-retrieval.js";
+import { pushModel } from "./push.js";
+import { serveModel } from "./serve.js";
 
 /** The jobs by the names under which a worker is asked for them. */
 interface Jobs {
   readonly inspect: typeof inspectModel;
+  readonly fit: typeof fitModel;
   readonly plan: typeof planCheckpoint;
   readonly fold: typeof foldCheckpoint;
   readonly evaluate: typeof evaluateModels;
@@ -19,10 +23,13 @@ interface Jobs {
   readonly generate: typeof generateText;
   readonly generateBatch: typeof generateTexts;
   readonly bench: typeof benchModels;
+  readonly push: typeof pushModel;
+  readonly serve: typeof serveModel;
 }
 
 export const jobs: Jobs = {
   inspect: inspectModel,
+  fit: fitModel,
   plan: planCheckpoint,
   fold: foldCheckpoint,
   evaluate: evaluateModels,
@@ -31,6 +38,8 @@ export const jobs: Jobs = {
   generate: generateText,
   generateBatch: generateTexts,
   bench: benchModels,
+  push: pushModel,
+  serve: serveModel,
 };
 
 export type JobName = keyof Jobs;

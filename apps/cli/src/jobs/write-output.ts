@@ -1,6 +1,7 @@
 import { availableParallelism, freemem } from "node:os";
 import type { StageMoments } from "@kvfold/calibration";
-import { type FoldPlan, findMethod } from "@kvfold/converter";
+import { type FoldPlan, findMethod, type planFold } from "@kvfold/converter";
+import { planRequest } from "@kvfold/converter/internals";
 import { createPendingFolder, type FolderJournal, type writeModel } from "@kvfold/converter/node";
 import type { Checkpoint } from "@kvfold/decoder";
 import { throwIfAborted } from "@kvfold/runtime";
@@ -18,14 +19,16 @@ export interface FoldWork {
   readonly model: FoundModel;
   readonly checkpoint: Checkpoint;
   readonly plan: FoldPlan;
+  /** The options of the plan, for those who want to repeat it. */
+  readonly request: planFold.Options;
   readonly opened: OpenedDevice;
   readonly started: number;
 }
 
 /** What the method learns from: text, moments of text, or nothing. */
 export interface MomentSource {
-  readonly text?: CalibrationText;
-  readonly moments?: readonly StageMoments[];
+  readonly text?: CalibrationText | undefined;
+  readonly moments?: readonly StageMoments[] | undefined;
 }
 
 /** The same, and what an earlier run of the same fold finished. */
@@ -54,12 +57,13 @@ export async function writeOutput(
   source: FoldSource,
   context: JobContext,
 ): Promise<WrittenOutput> {
-  const { output, existing } = options;
+  const { output, existing, saveMoments } = options;
   const folder = await createPendingFolder(output, { existing });
   context.onTemporary(folder.path);
   return sayInstead([[folder.path, output]], async () => {
     try {
-      const written = await writeFolded(options, work, { ...source, to: folder.path }, context);
+      const keepsMoments = saveMoments !== undefined;
+      const written = await writeFolded({ keepsMoments }, work, { ...source, to: folder.path }, context);
       throwIfAborted(context.signal);
       await source.journal?.saveOutput(folder.path);
       await folder.commit();
@@ -71,9 +75,10 @@ export async function writeOutput(
   });
 }
 
-async function writeFolded(
-  { saveMoments }: OutputOptions,
-  { model, checkpoint, plan, opened, started }: FoldWork,
+/** Folds into an empty folder; returns what was measured where that is to be kept. */
+export async function writeFolded(
+  { keepsMoments }: { readonly keepsMoments: boolean },
+  { model, checkpoint, plan, request, opened, started }: FoldWork,
   { text, moments, journal, to }: FoldSource & { readonly to: string },
   context: JobContext,
 ): Promise<WrittenOutput> {
@@ -83,7 +88,7 @@ async function writeFolded(
   };
   const { notices } = checkpoint;
   const record = (report: writeModel.Report) =>
-    createRecord({ model, notices, text, report, started, device: opened.device });
+    createRecord({ model, request, notices, text, report, started, device: opened.device });
   const report = await writeFolder(
     {
       checkpoint,
@@ -96,7 +101,7 @@ async function writeFolded(
       windows: text?.windows,
       moments,
       journal,
-      onMoments: saveMoments === undefined ? undefined : keep,
+      onMoments: keepsMoments ? keep : undefined,
     },
     context,
   );
@@ -116,6 +121,7 @@ function besideGpu({ device }: OpenedDevice): Pick<WriteOptions, "algebraThreads
 
 interface RecordParts {
   readonly model: FoundModel;
+  readonly request: planFold.Options;
   readonly notices: readonly string[];
   readonly text: CalibrationText | undefined;
   readonly report: writeModel.Report;
@@ -126,6 +132,7 @@ interface RecordParts {
 /** What `kvfold.json` holds beside the plan. */
 function createRecord({
   model,
+  request,
   notices,
   text,
   report,
@@ -135,6 +142,7 @@ function createRecord({
   return {
     kvfold: readVersion(),
     model: model.title,
+    request: planRequest(request),
     // What of the checkpoint is not in the output.
     ...(notices.length === 0 ? {} : { notices }),
     created: new Date().toISOString(),

@@ -1,13 +1,17 @@
 import { formatBytes } from "@kvfold/runtime";
+import type { LossReport } from "../goals/goal.js";
 import type { foldCheckpoint } from "../jobs/fold.js";
 import type { Colours } from "../ui/terminal.js";
-import { formatSeconds } from "./format.js";
+import { formatPercent, formatSeconds } from "./format.js";
 import { describeKeptShare } from "./kept-share.js";
 import { renderPairs } from "./table.js";
 
+const describeGoal = ({ loss, maxLoss, heldOut, tried }: LossReport): string =>
+  `${formatPercent(loss)} more on ${heldOut.windows} held-out windows (at most ${formatPercent(maxLoss)}; ${tried.length} ${tried.length === 1 ? "fold" : "folds"})`;
+
 /** The result of a fold, as text. */
 export function renderFold(
-  { output, plan, seconds, peakBytes, cacheBytesPerToken }: foldCheckpoint.Result,
+  { output, plan, seconds, peakBytes, cacheBytesPerToken, goal }: foldCheckpoint.Result,
   { bold }: Colours,
 ): string {
   const { before, after } = cacheBytesPerToken;
@@ -18,6 +22,7 @@ export function renderFold(
     ],
     ...plan.notices.map((notice) => ["note", notice] as const),
     ["cache kept", describeKeptShare(plan)],
+    ...(goal === undefined ? [] : [["perplexity", describeGoal(goal)] as const]),
     ["cache per token", `${formatBytes(before)} -> ${formatBytes(after)}`],
     ["time", formatSeconds(seconds)],
     ["peak memory", formatBytes(peakBytes)],

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { tokenWindows } from "@kvfold/calibration";
 import type { AbortSignalLike } from "@kvfold/runtime";
@@ -30,6 +31,8 @@ export interface CalibrationOptions {
    * files of token ids are left as they are.
    */
   readonly bos?: "windows" | "documents" | undefined;
+  /** Of the tokens that these windows are to have. */
+  readonly sha256?: string | undefined;
 }
 
 /**
@@ -85,6 +88,8 @@ export interface CalibrationSummary {
   readonly tokens: number;
   /** The token that every window begins with, if one does. */
   readonly bosToken: number | null;
+  /** Of all tokens, in hexadecimal digits: tells whether a text is the same. */
+  readonly sha256: string;
 }
 
 export const describeText = ({ files, windows, window, bosToken }: CalibrationText): CalibrationSummary => ({
@@ -93,4 +98,12 @@ export const describeText = ({ files, windows, window, bosToken }: CalibrationTe
   window,
   tokens: windows.length * window,
   bosToken: bosToken ?? null,
+  sha256: hashWindows(windows),
 });
+
+function hashWindows(windows: readonly Int32Array[]): string {
+  const hash = createHash("sha256");
+  for (const { buffer, byteOffset, byteLength } of windows)
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  return hash.digest("hex");
+}

@@ -12,6 +12,7 @@ import type { FoldProgress } from "../fold/progress.js";
 import { findMethod } from "../methods/index.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { planFold } from "../plan/plan-fold.js";
+import { planRequest } from "../plan/plan-request.js";
 import { roundsToFourBits } from "../plan/stored-dtype.js";
 import {
   type CalibrationText,
@@ -125,6 +126,7 @@ async function writeFolded(
   const hiddenStates = spillingHiddenStates({ folder: to });
   const record = ({ retained }: fold.Report) => ({
     model: basename(resolve(from)),
+    request: planRequest(options),
     created: new Date().toISOString(),
     reference: findMethod(plan.method, methods).reference,
     calibration: text?.summary ?? null,

@@ -60,7 +60,13 @@ describe("writeModel", () => {
       });
       expect(await readJson(join(to, "kvfold.json"))).toEqual({ format: "kvfold-1", ...report });
     });
-    expect((await readdir(to)).toSorted()).toEqual(["config.json", "kvfold.json", "onnx", "tokenizer.json"]);
+    expect((await readdir(to)).toSorted()).toEqual([
+      "README.md",
+      "config.json",
+      "kvfold.json",
+      "onnx",
+      "tokenizer.json",
+    ]);
     expect((await readdir(join(to, "onnx"))).toSorted()).toEqual([
       "model.onnx",
       "model.onnx_data",
@@ -128,6 +134,7 @@ describe("writeModel", () => {
       await writeModel({ checkpoint, plan, from, to, record: () => ({}) });
     });
     expect((await readdir(to)).toSorted()).toEqual([
+      "README.md",
       "config.json",
       "kvfold.json",
       "model.safetensors",
@@ -154,6 +161,7 @@ describe("writeModel", () => {
       },
     });
     expect((await readdir(to)).toSorted()).toEqual([
+      "README.md",
       "config.json",
       "hf",
       "kvfold.json",

@@ -41,6 +41,7 @@ describe("writeFiles", () => {
     const report = await writeFiles({ checkpoint, plan, source, target, record: () => ({ by: "test" }) });
     expect(report.plan).toBe(plan);
     expect([...files.keys()].toSorted()).toEqual([
+      "README.md",
       "config.json",
       "kvfold.json",
       "onnx/model.onnx",

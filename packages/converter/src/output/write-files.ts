@@ -20,6 +20,8 @@ import { quantisedOutput } from "../fold/quantised-output.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { requireSettled } from "../plan/require-settled.js";
 import { ggufFileDtypes, onnxDtypes, roundsToFourBits } from "../plan/stored-dtype.js";
+import { type CardOrigin, readCardOrigin } from "./card-origin.js";
+import { CARD_FILE, modelCard } from "./model-card.js";
 import { outputConfig } from "./output-config.js";
 import { RECORD_FILE } from "./record-file.js";
 
@@ -52,7 +54,7 @@ export declare namespace writeFiles {
 /**
  * Folds a checkpoint into the files of a folder: for format `onnx` what transformers.js and ONNX Runtime load (`config.json`, tokenizer files, `onnx/model*.onnx` with external data), for format `hf` a
  * checkpoint (`config.json`, tokenizer files, `model.safetensors`), for format `gguf` files that llama.cpp loads
- * (`model-f16.gguf`), and `kvfold.json` for all. Beside another format the checkpoint lies in `hf/`, since its `config.json`
+ * (`model-f16.gguf`), and `kvfold.json`, a model card `README.md` and the licence files of the original for all. Beside another format the checkpoint lies in `hf/`, since its `config.json`
  * differs.
  *
  * @throws {ConverterError} `invalid-option` when the plan has format `hf` and the target takes no checkpoints; and as
@@ -67,10 +69,12 @@ export async function writeFiles(options: writeFiles.Options): Promise<writeFile
   for (const { folder, config } of formats) {
     if (config === undefined) continue;
     await writeJson(target, `${folder}config.json`, config());
-    await copyCompanions(source, target, folder);
+    await copyFiles(COMPANIONS, source, target, folder);
   }
+  const details = record?.(report) ?? {};
+  await writeCard(await readCardOrigin(source), details, options);
   const rounding = roundsToFourBits(plan) ? { rounding: textOf(options) ? "text" : "nearest" } : {};
-  await writeJson(target, RECORD_FILE, { format: "kvfold-1", plan, ...rounding, ...record?.(report) });
+  await writeJson(target, RECORD_FILE, { format: "kvfold-1", plan, ...rounding, ...details });
   return report;
 }
 
@@ -179,8 +183,23 @@ async function ggufOutputs({ checkpoint, plan, source, target }: Places): Promis
 const writeJson = (target: ModelTarget, path: string, value: unknown): Promise<void> =>
   writeBytes(target, path, new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`));
 
-async function copyCompanions(source: FolderSource, target: ModelTarget, folder: string): Promise<void> {
-  for (const file of COMPANIONS) {
+async function writeCard(
+  origin: CardOrigin,
+  details: Readonly<Record<string, unknown>>,
+  { plan, source, target }: writeFiles.Options,
+): Promise<void> {
+  const card = modelCard({ plan, details, origin });
+  await writeBytes(target, CARD_FILE, new TextEncoder().encode(card));
+  await copyFiles(origin.licenseFiles, source, target, "");
+}
+
+async function copyFiles(
+  files: readonly string[],
+  source: FolderSource,
+  target: ModelTarget,
+  folder: string,
+): Promise<void> {
+  for (const file of files) {
     const bytes = await source.openBytes(file);
     if (bytes === undefined) continue;
     try {

@@ -1,0 +1,70 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type FittedContext, type fitContext as fit, fitContext } from "@kvfold/converter";
+import { type ModelConfig, readConfig } from "@kvfold/decoder";
+import { readUtf8 } from "@kvfold/decoder/node";
+import { CliError } from "../cli-error.js";
+import { RECORD_FILE } from "../files/output-folder.js";
+import { fetchConfig } from "../hub/fetch-config.js";
+import { parseHubId } from "../hub/hub-id.js";
+import type { HubSettings } from "../hub/hub-settings.js";
+import type { JobContext } from "./job.js";
+
+export declare namespace fitModel {
+  interface Options extends Pick<fit.Options, "limit" | "keeps" | "method" | "dtypes"> {
+    readonly method?: string | undefined;
+    /** The checkpoint's folder, which needs to hold no more than `config.json`, or with `hub` a model there. */
+    readonly model: string;
+    readonly hub?: HubSettings | undefined;
+  }
+  interface Result {
+    readonly model: string;
+    readonly family: string;
+    /** The model's own context, in tokens. */
+    readonly maxPositions: number;
+    readonly limit: fit.Options["limit"];
+    readonly rows: readonly FittedContext[];
+  }
+}
+
+/**
+ * How long a context fits into memory for each share of the cache, or how much memory a context takes.
+ *
+ * @throws {CliError} `unreadable-file` where there is no config, `unsupported-model` for a folder that kvfold wrote.
+ */
+export async function fitModel(
+  { model, hub, ...options }: fitModel.Options,
+  context: JobContext,
+): Promise<fitModel.Result> {
+  const config = await findConfig(model, hub, context);
+  return {
+    model,
+    family: config.family.name,
+    maxPositions: config.shape.maxPositions,
+    limit: options.limit,
+    rows: fitContext(config, options),
+  };
+}
+
+async function findConfig(
+  model: string,
+  hub: HubSettings | undefined,
+  context: JobContext,
+): Promise<ModelConfig> {
+  const id = hub === undefined || (await exists(model)) ? undefined : parseHubId(model);
+  if (id !== undefined) return readConfig(await fetchConfig(id, hub!, context));
+  if (await exists(join(model, RECORD_FILE)))
+    throw new CliError(
+      "unsupported-model",
+      `${model} is folded already; name the checkpoint that it was made from, or see its cache with kvfold inspect`,
+    );
+  const text = await readUtf8(join(model, "config.json"));
+  if (text !== undefined) return readConfig(text);
+  throw new CliError("unreadable-file", `${model} has no config.json; name a Hugging Face checkpoint`);
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );

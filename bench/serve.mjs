@@ -1,0 +1,142 @@
+/**
+ * `kvfold serve` under load: clients ask without pause, some as streams, some of which they leave in the middle. Fails at any
+ * status but 200, at a cache that is not given back, and at memory that grows.
+ * `node bench/serve.mjs [--clients 64] [--minutes 10] [--tokens 32] [--cancelled 0.2] [--seed 1] [--folder MODEL] [--growth 0.2]`
+ *
+ * `--folder` serves another model than the embedded one folded to a half. `--growth` is the share by which resident memory
+ * may be larger in the last quarter of the time than in the second.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { createRandom } from "@kvfold/runtime";
+import { machine, modelFolder, repositoryPath, textOption } from "./paths.mjs";
+import { fold, median, option, withTemporaryFolder } from "./support.mjs";
+
+const clients = option("clients", 64);
+const minutes = Number(textOption("minutes", "10"));
+const tokens = option("tokens", 32);
+const cancelled = Number(textOption("cancelled", "0.2"));
+const growth = Number(textOption("growth", "0.2"));
+const seed = option("seed", 1);
+const main = repositoryPath("apps/cli/dist/main.js");
+
+const PROMPTS = [
+  "Once upon a time",
+  "The captain looked at the sky, and",
+  "It was",
+  "She said that the old house",
+];
+const counts = { requests: 0, streams: 0, left: 0, tokens: 0 };
+const failures = [];
+const times = [];
+
+/** Starts a server and returns its process and address. */
+async function startServer(folder) {
+  const child = spawn(process.execPath, [main, "serve", folder, "--port", "0", "--quiet"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [address] = await once(child.stdout.setEncoding("utf8"), "data");
+  return { child, url: address.trim() };
+}
+
+/** Resident memory of a process in MiB. */
+async function residentMemory({ pid }) {
+  const [, kilobytes] = /VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"));
+  return Number(kilobytes) / 1024;
+}
+
+async function ask(url, random) {
+  const stream = random() < 0.5;
+  const leaves = stream && random() < 2 * cancelled;
+  const leaving = new AbortController();
+  const started = performance.now();
+  const response = await fetch(`${url}/v1/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      prompt: PROMPTS[Math.floor(random() * PROMPTS.length)].repeat(1 + Math.floor(random() * 4)),
+      max_tokens: 1 + Math.floor(random() * 2 * tokens),
+      seed: Math.floor(random() * 1e6),
+      stream,
+    }),
+    signal: leaving.signal,
+  });
+  counts.requests++;
+  if (response.status !== 200) return failures.push(`${response.status} ${await response.text()}`);
+  if (leaves) {
+    await response.body.getReader().read();
+    counts.left++;
+    return leaving.abort();
+  }
+  const text = await response.text();
+  if (stream) counts.streams++;
+  else counts.tokens += JSON.parse(text).usage.completion_tokens;
+  if (stream && !text.endsWith("data: [DONE]\n\n")) failures.push(`a stream ended with ${text.slice(-200)}`);
+  times.push(performance.now() - started);
+}
+
+async function client(url, index, until) {
+  const random = createRandom(seed * 1000 + index);
+  while (performance.now() < until) await ask(url, random).catch((error) => failures.push(String(error)));
+}
+
+async function sample(child, until) {
+  const memory = [];
+  while (performance.now() < until) {
+    await wait(Math.min(1000, (minutes * 60_000) / 40));
+    memory.push(await residentMemory(child));
+  }
+  return memory;
+}
+
+const healthOf = async (url) => (await fetch(`${url}/health`)).json();
+
+async function untilIdle(url) {
+  for (let tries = 0; tries < 300; tries++) {
+    const { active, waiting, cacheBytes } = await healthOf(url);
+    if (active === 0 && waiting === 0) return cacheBytes;
+    await wait(200);
+  }
+  throw new Error("requests that nobody waits for are still being answered");
+}
+
+function quarter(values, index) {
+  const size = Math.floor(values.length / 4);
+  return median(values.slice(index * size, (index + 1) * size));
+}
+
+await withTemporaryFolder(async (root) => {
+  let folder = textOption("folder");
+  if (folder === undefined) {
+    folder = join(root, "half");
+    await fold(modelFolder("prose-6m"), folder, { keep: "1/2", method: "svd-w" });
+  }
+  const { child, url } = await startServer(folder);
+  try {
+    const until = performance.now() + minutes * 60_000;
+    const work = Array.from({ length: clients }, (_, index) => client(url, index, until));
+    const memory = await sample(child, until);
+    await Promise.all(work);
+    const cacheBytes = await untilIdle(url);
+    const [early, late] = [quarter(memory, 1), quarter(memory, 3)];
+    const sorted = times.toSorted((a, b) => a - b);
+    console.log(`${machine()}; ${clients} clients, ${minutes} minutes`);
+    console.log(
+      `requests ${counts.requests}, of these streams ${counts.streams}, left in the middle ${counts.left}`,
+    );
+    console.log(
+      `answered within ${Math.round(median(times))} ms (median), ${Math.round(sorted[Math.floor(0.99 * sorted.length)])} ms (99 %)`,
+    );
+    console.log(
+      `resident memory ${early.toFixed(0)} MiB early, ${late.toFixed(0)} MiB late; cache when idle ${cacheBytes} bytes`,
+    );
+    if (failures.length > 0) console.log(`${failures.length} failures, the first: ${failures[0]}`);
+    if (failures.length > 0 || cacheBytes > 0 || late > early * (1 + growth)) process.exitCode = 1;
+  } finally {
+    child.kill("SIGINT");
+    await once(child, "close");
+  }
+});
