@@ -40,5 +40,7 @@ export type { ModelOutput } from "./output/model-output.js";
 export { type ModelTarget, writeBytes } from "./output/model-target.js";
 export { type OnnxOutput, type OpenSink, onnxOutput } from "./output/onnx-output.js";
 export { streamModel } from "./output/stream-model.js";
+export { openStoredDecoder, type StoredDecoder } from "./stored/open-stored-decoder.js";
+export type { StoredLayer } from "./stored/read-block.js";
 export { BLOCK_SIZE, packRows, quantiseRows } from "./quantisation/four-bit-blocks.js";
 export { nearestCode, ZERO_CODE } from "./quantisation/four-bit-code.js";
