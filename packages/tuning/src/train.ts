@@ -35,6 +35,19 @@ export interface TrainingSchedule {
   readonly patience: number;
 }
 
+/** What a training ended with. */
+export interface TrainingReport {
+  /** Steps that were taken. */
+  readonly steps: number;
+  /** The step whose parameters were kept. */
+  readonly kept: number;
+  readonly stoppedEarly: boolean;
+  /** Mean loss of each step, in nats per token. */
+  readonly losses: readonly number[];
+  /** Held-out losses; that of step 0 is the loss before the training. */
+  readonly heldOut: readonly { readonly step: number; readonly loss: number }[];
+}
+
 export declare namespace train {
   interface Options extends TrainingSchedule {
     readonly trainer: Pick<Trainer, "loss" | "gradients">;
@@ -50,15 +63,6 @@ export declare namespace train {
     readonly onState?: ((state: TrainingState) => Promise<void>) | undefined;
     readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
   }
-  interface Report {
-    /** Steps that were taken. */
-    readonly steps: number;
-    /** The step whose parameters were kept. */
-    readonly kept: number;
-    readonly stoppedEarly: boolean;
-    readonly losses: readonly number[];
-    readonly heldOut: readonly { readonly step: number; readonly loss: number }[];
-  }
 }
 
 /**
@@ -68,11 +72,15 @@ export declare namespace train {
  *
  * @throws {TuningError} `diverged` when the loss or a gradient is not finite, or the loss is far above where it began.
  */
-export async function train(options: train.Options): Promise<train.Report> {
+export async function train(options: train.Options): Promise<TrainingReport> {
   const { adapters, steps, patience } = options;
   const state = options.state ?? newState(adapters);
-  if (state.step === 0 && state.heldOut.length === 0) await measure(options, state);
-  while (state.step < steps && staleFor(state) < patience) await takeStep(options, state);
+  // Between two awaits a state is always whole: wherever a run is stopped, it can go on from it.
+  for (;;) {
+    if (isMeasureDue(options, state)) await measure(options, state);
+    if (state.step >= steps || staleFor(state) >= patience) break;
+    await takeStep(options, state);
+  }
   const kept = keepBest(adapters, state);
   const { step, losses, heldOut } = state;
   return { steps: step, kept, stoppedEarly: step < steps, losses, heldOut };
@@ -93,21 +101,24 @@ function keepBest(adapters: train.Options["adapters"], { best, heldOut, step }: 
   return heldOut[bestOf(heldOut)]!.step;
 }
 
+const isMeasureDue = ({ heldOut, steps, evaluateEvery }: train.Options, state: TrainingState): boolean =>
+  heldOut.length > 0 &&
+  (state.step % evaluateEvery === 0 || state.step === steps) &&
+  state.heldOut.at(-1)?.step !== state.step;
+
 async function measure({ trainer, adapters, heldOut }: train.Options, state: TrainingState): Promise<void> {
-  if (heldOut.length === 0) return;
   const loss = await trainer.loss(heldOut);
   state.heldOut.push({ step: state.step, loss });
   if (staleFor(state) === 0) state.best = allParameters(adapters).map(({ values }) => values.slice());
 }
 
 async function takeStep(options: train.Options, state: TrainingState): Promise<void> {
-  const { trainer, adapters, steps, evaluateEvery, onState, onProgress } = options;
+  const { trainer, adapters, steps, onState, onProgress } = options;
   const found = await trainer.gradients(nextWindows(options, state.step));
   requireSound(found, options, state);
   change(found, options, state, adapters);
   state.step++;
   state.losses.push(found.loss);
-  if (state.step % evaluateEvery === 0 || state.step === steps) await measure(options, state);
   await onState?.(state);
   onProgress?.({ step: state.step, steps, loss: found.loss, heldOut: state.heldOut.at(-1)?.loss });
 }

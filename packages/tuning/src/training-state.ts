@@ -1,6 +1,6 @@
 import { bytesSource, encodeFloats, parseHeader, readFloats, serializeSafetensors } from "@kvfold/safetensors";
 import { type AdamMoments, newMoments } from "./adam.js";
-import { type Adapter, parametersOf } from "./adapters.js";
+import { type Adapter, type Parameter, parametersOf } from "./adapters.js";
 import { TuningError } from "./tuning-error.js";
 
 /** What goes on from a step: with the parameters themselves, all that the next steps depend on. */
@@ -17,7 +17,8 @@ export interface TrainingState {
   best: readonly Float32Array[] | undefined;
 }
 
-export const allParameters = (adapters: readonly (readonly Adapter[])[]) => adapters.flatMap(parametersOf);
+export const allParameters = (adapters: readonly (readonly Adapter[])[]): readonly Parameter[] =>
+  adapters.flatMap(parametersOf);
 
 export const newState = (adapters: readonly (readonly Adapter[])[]): TrainingState => ({
   step: 0,

@@ -59,19 +59,40 @@ export declare namespace writeFiles {
  * `foldModel`.
  */
 export async function writeFiles(options: writeFiles.Options): Promise<writeFiles.Report> {
-  const { plan, source, target, record } = options;
+  const { plan, target, record } = options;
   requireSettled(plan);
-  const formats = await openFormats(options);
-  const outputs = formats.flatMap((format) => format.outputs);
-  const report = { plan, ...(await foldModel({ ...options, outputs })) };
+  const found = await writeFormats(options, (outputs) => foldModel({ ...options, outputs }));
+  const report = { plan, ...found };
+  const rounding = roundsToFourBits(plan) ? { rounding: textOf(options) ? "text" : "nearest" } : {};
+  await writeRecord(target, { plan, ...rounding, ...record?.(report) });
+  return report;
+}
+
+/** Writes `kvfold.json`. */
+export const writeRecord = (target: ModelTarget, fields: Readonly<Record<string, unknown>>): Promise<void> =>
+  writeJson(target, RECORD_FILE, { format: "kvfold-1", ...fields });
+
+/**
+ * Writes the files of all formats of a plan but `kvfold.json`. `produce` hands the model to the outputs, and abandons them
+ * when it fails.
+ */
+export async function writeFormats<Result>(
+  places: writeFormats.Options,
+  produce: (outputs: readonly ModelOutput[]) => Promise<Result>,
+): Promise<Result> {
+  const { source, target } = places;
+  const formats = await openFormats(places);
+  const result = await produce(formats.flatMap((format) => format.outputs));
   for (const { folder, config } of formats) {
     if (config === undefined) continue;
     await writeJson(target, `${folder}config.json`, config());
     await copyCompanions(source, target, folder);
   }
-  const rounding = roundsToFourBits(plan) ? { rounding: textOf(options) ? "text" : "nearest" } : {};
-  await writeJson(target, RECORD_FILE, { format: "kvfold-1", plan, ...rounding, ...record?.(report) });
-  return report;
+  return result;
+}
+
+export declare namespace writeFormats {
+  type Options = Places;
 }
 
 type Places = Pick<
