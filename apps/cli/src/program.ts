@@ -5,6 +5,7 @@ import { createFoldCommand } from "./commands/fold.js";
 import { createGenerateCommand } from "./commands/generate.js";
 import type { CommandHost } from "./commands/host.js";
 import { createInspectCommand } from "./commands/inspect.js";
+import { createTuneCommand } from "./commands/tune.js";
 import { readVersion } from "./version.js";
 
 /**
@@ -29,6 +30,7 @@ export function createProgram(host: CommandHost): Command {
 const creators = [
   createInspectCommand,
   createFoldCommand,
+  createTuneCommand,
   createEvalCommand,
   createGenerateCommand,
   createBenchCommand,

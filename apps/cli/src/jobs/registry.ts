@@ -7,6 +7,7 @@ import { inspectModel } from "./inspect.js";
 import { planCheckpoint } from "./plan.js";
 import { probeCopying } from "./probe-copying.js";
 import { probeRetrieval } from "./probe-retrieval.js";
+import { tuneFolded } from "./tune.js";
 
 /** The jobs by the names under which a worker is asked for them. */
 interface Jobs {
@@ -19,6 +20,7 @@ interface Jobs {
   readonly generate: typeof generateText;
   readonly generateBatch: typeof generateTexts;
   readonly bench: typeof benchModels;
+  readonly tune: typeof tuneFolded;
 }
 
 export const jobs: Jobs = {
@@ -31,6 +33,7 @@ export const jobs: Jobs = {
   generate: generateText,
   generateBatch: generateTexts,
   bench: benchModels,
+  tune: tuneFolded,
 };
 
 export type JobName = keyof Jobs;

@@ -6,6 +6,7 @@ import {
   loadEmbedding,
   openCheckpoint,
   openStoredDecoder,
+  type StoredLayer,
 } from "@kvfold/decoder";
 import { ConverterError } from "../converter-error.js";
 import { chunksOfLayer } from "../fold/chunks-of-pairs.js";
@@ -79,7 +80,11 @@ const insideOf = (folder: FolderSource, path: string): FolderSource => ({
   openBytes: (file) => folder.openBytes(path + file),
 });
 
-const storedLayers = ({ layers, chunk, maxPositions }: FoldPlan, { config }: Checkpoint) =>
+/** What the tensors of a folded model do not tell. */
+export const storedLayers = (
+  { layers, chunk, maxPositions }: FoldPlan,
+  { config }: Checkpoint,
+): readonly StoredLayer[] =>
   layers.map((layer, index) => ({
     ...cacheShapes(layer),
     chunks:
