@@ -13,7 +13,14 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseTokenBytes, tokenWindows } from "@kvfold/calibration";
 import { tune } from "@kvfold/converter/node";
-import { disableTelemetry, evaluateModels, foldCheckpoint, quietContext, renderTable, tokenFile } from "kvfold/jobs";
+import {
+  disableTelemetry,
+  evaluateModels,
+  foldCheckpoint,
+  quietContext,
+  renderTable,
+  tokenFile,
+} from "kvfold/jobs";
 import { assetPath, machine, modelFolder, textOption } from "./paths.mjs";
 import { option, withTemporaryFolder } from "./support.mjs";
 
@@ -46,10 +53,14 @@ async function textWindows() {
 
 async function perplexity(model) {
   const files = [tokenFile(assetPath("text/validation.u16"))];
-  return (await evaluateModels({ models: [model], files, windows: 64, window: length }, quietContext)).models[0].perplexity;
+  return (await evaluateModels({ models: [model], files, windows: 64, window: length }, quietContext))
+    .models[0].perplexity;
 }
 
-const isSame = (row, key) => ["model", "method", "keep", "steps", "windowsPerStep", "rank", "learningRate"].every((field) => row[field] === key[field]);
+const isSame = (row, key) =>
+  ["model", "method", "keep", "steps", "windowsPerStep", "rank", "learningRate"].every(
+    (field) => row[field] === key[field],
+  );
 
 async function measure(fold, windows, folder) {
   const key = { model: name, ...fold, ...settings };
@@ -58,7 +69,14 @@ async function measure(fold, windows, folder) {
   const calibration = { files: [tokenFile(assetPath("text/calibration.u16"))], windows: 128, window: length };
   const { method, keep, loss } = fold;
   await foldCheckpoint(
-    { model: original, output: folded, existing: "replace", keep, method, ...(keep !== "1" && { calibration }) },
+    {
+      model: original,
+      output: folded,
+      existing: "replace",
+      keep,
+      method,
+      ...(keep !== "1" && { calibration }),
+    },
     quietContext,
   );
   const before = await perplexity(folded);
@@ -72,10 +90,22 @@ async function measure(fold, windows, folder) {
     windows,
     loss,
     onProgress: ({ step, steps, loss: found, heldOut }) =>
-      console.error(`${method} ${keep}: step ${step}/${steps}, loss ${found.toFixed(4)}, held out ${heldOut?.toFixed(4)}, ${((performance.now() - started) / 1000).toFixed(0)} s`),
+      console.error(
+        `${method} ${keep}: step ${step}/${steps}, loss ${found.toFixed(4)}, held out ${heldOut?.toFixed(4)}, ${((performance.now() - started) / 1000).toFixed(0)} s`,
+      ),
   });
   const seconds = (performance.now() - started) / 1000;
-  rows.push({ ...key, length, taken: report.steps, kept: report.kept, seconds, before, after: await perplexity(to), losses: report.losses, heldOut: report.heldOut });
+  rows.push({
+    ...key,
+    length,
+    taken: report.steps,
+    kept: report.kept,
+    seconds,
+    before,
+    after: await perplexity(to),
+    losses: report.losses,
+    heldOut: report.heldOut,
+  });
   if (out !== undefined) await writeFile(out, `${JSON.stringify(rows, null, 1)}\n`);
 }
 
@@ -89,15 +119,24 @@ await withTemporaryFolder(async (folder) => {
 
 const ratio = (value) => (value / base).toFixed(4);
 const columns = [
-  { heading: "method", cell: ({ method }) => (method === "none" ? "unfolded, on the text (control)" : method) },
+  {
+    heading: "method",
+    cell: ({ method }) => (method === "none" ? "unfolded, on the text (control)" : method),
+  },
   { heading: "cache", cell: ({ keep }) => keep },
   { heading: "before", align: "right", cell: ({ before }) => ratio(before) },
   { heading: "after", align: "right", cell: ({ after }) => ratio(after) },
   { heading: "steps", align: "right", cell: ({ taken }) => String(taken) },
-  { heading: "tokens", align: "right", cell: ({ taken, windowsPerStep }) => String(taken * windowsPerStep * length) },
+  {
+    heading: "tokens",
+    align: "right",
+    cell: ({ taken, windowsPerStep }) => String(taken * windowsPerStep * length),
+  },
   { heading: "seconds", align: "right", cell: ({ seconds }) => seconds.toFixed(0) },
 ];
-console.log(`${name}: perplexity ${base.toFixed(3)}; ratios to it before and after adapters of rank ${settings.rank}`);
+console.log(
+  `${name}: perplexity ${base.toFixed(3)}; ratios to it before and after adapters of rank ${settings.rank}`,
+);
 console.log(
   renderTable(
     rows.filter((row) => row.model === name),

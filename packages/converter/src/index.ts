@@ -1,3 +1,4 @@
+export { ADAPTED_PARTS, type TrainingProgress } from "@kvfold/tuning";
 export { allocateBudget, type BudgetProgress } from "./budgets/allocate-budget.js";
 export type { Budget, BudgetContext, TextBudget, TextBudgetContext, WeightBudget } from "./budgets/budget.js";
 export { budgets, findBudget } from "./budgets/index.js";
@@ -29,6 +30,5 @@ export type { FoldPlan, Format, LayerPlan, SidePlan } from "./plan/fold-plan.js"
 export { idleDtypes } from "./plan/held-dtypes.js";
 export { planFold } from "./plan/plan-fold.js";
 export { roundsToFourBits, type StoredDtype } from "./plan/stored-dtype.js";
-export { ADAPTED_PARTS, type TrainingProgress } from "@kvfold/tuning";
 export { type OnnxProducts, onnxProducts } from "./products/onnx-products.js";
 export type { TuneSettings } from "./tune/tune-model.js";

@@ -18,7 +18,13 @@ const windows = randomWindows(2, 12, { vocabulary: 96 });
 async function foldAndRead(family: string, options: Partial<planFold.Options> & { readonly method: string }) {
   const checkpoint = await openFamily(family);
   const { config } = checkpoint;
-  const planned = planFold(config, { keep: "1/2", heal: "none", maxPositions: 32, budget: "uniform", ...options });
+  const planned = planFold(config, {
+    keep: "1/2",
+    heal: "none",
+    maxPositions: 32,
+    budget: "uniform",
+    ...options,
+  });
   const plan = { ...planned, settled: true } as FoldPlan;
   const dtype = plan.dtypes[0] as Dtype;
   const files = new Map<string, Uint8Array>();
@@ -26,7 +32,17 @@ async function foldAndRead(family: string, options: Partial<planFold.Options> & 
   const written: BlockWeights[] = [];
   const recorder = { ...output, addBlock: async (block: BlockWeights) => void written.push(block) };
   const math = createBlockMath(plainProducts);
-  await foldModel({ checkpoint, plan, outputs: [output, { ...recorder, begin: async () => {}, finish: async () => {}, abandon: async () => {} }], provider: oneThreadProvider(), windows, math });
+  await foldModel({
+    checkpoint,
+    plan,
+    outputs: [
+      output,
+      { ...recorder, begin: async () => {}, finish: async () => {}, abandon: async () => {} },
+    ],
+    provider: oneThreadProvider(),
+    windows,
+    math,
+  });
   const folder = memoryFolder(new Map([...files].map(([name, bytes]) => [`onnx/${name}`, bytes])));
   const stored = await openStoredDecoder({ folder, config, dtype, layers: storedLayers(plan, checkpoint) });
   const read = await Promise.all(written.map((_, layer) => stored.block(layer)));
@@ -38,7 +54,10 @@ function comparable(block: BlockWeights): BlockWeights {
   const { key, value, joint } = block.attention;
   if (joint === undefined || joint.encodeKeys !== undefined) return block;
   const weight = key.weight.map((number, i) => number + value.weight[i]!);
-  return { ...block, attention: { ...block.attention, key: { ...key, weight, bias: undefined }, value: undefined! } };
+  return {
+    ...block,
+    attention: { ...block.attention, key: { ...key, weight, bias: undefined }, value: undefined! },
+  };
 }
 
 const names = methods.map(({ name }) => name);
@@ -86,7 +105,9 @@ it.each(["fp16", "q4"] as const)("a graph in %s gives what it rounded to", async
     const exact = written[layer]!.mlp.up.weight;
     const largest = Math.max(...exact.map(Math.abs));
     // Float16 has 11 bits; codes of four bits lie an eighth of the largest of their block apart.
-    expect(largestDifference(block.mlp.up.weight, exact) / largest).toBeLessThan(dtype === "fp16" ? 2 ** -11 : 1 / 8);
+    expect(largestDifference(block.mlp.up.weight, exact) / largest).toBeLessThan(
+      dtype === "fp16" ? 2 ** -11 : 1 / 8,
+    );
   }
 });
 
@@ -94,6 +115,8 @@ it.each(names)("the maps of a block of %s have the names and sizes of its graph"
   const { config, read } = await foldAndRead("llama", { method, keep: method === "none" ? "1" : "1/2" });
   const { initializers } = readModel(forwardGraph({ config, weights: read[0]!, length: 8 }).bytes);
   const maps = blockMaps(read[0]!);
-  expect(maps.map(({ name, dims }) => [name, dims])).toEqual(maps.map(({ name }) => [name, initializers.get(name)?.dims]));
+  expect(maps.map(({ name, dims }) => [name, dims])).toEqual(
+    maps.map(({ name }) => [name, initializers.get(name)?.dims]),
+  );
   for (const { dims, data } of maps) expect(dims.reduce((a, b) => a * b)).toBe(data.length);
 });

@@ -63,7 +63,11 @@ function createAdapter({ name, dims }: BlockMap, wanted: number, random: () => n
   const bound = 1 / Math.sqrt(inputs);
   const parameter = (part: string, sides: readonly number[], value: () => number): Parameter => {
     const length = [...outer, ...sides].reduce((product, dim) => product * dim, 1);
-    return { name: `${name}.${part}`, dims: [...outer, ...sides], values: Float32Array.from({ length }, value) };
+    return {
+      name: `${name}.${part}`,
+      dims: [...outer, ...sides],
+      values: Float32Array.from({ length }, value),
+    };
   };
   return {
     weight: name,
@@ -81,7 +85,11 @@ export const parametersOf = (adapters: readonly Adapter[]): readonly Parameter[]
  *
  * Numerics: products and sums in float64, rounded to float32 once.
  */
-export function mergeAdapters(block: BlockWeights, adapters: readonly Adapter[], scale: number): BlockWeights {
+export function mergeAdapters(
+  block: BlockWeights,
+  adapters: readonly Adapter[],
+  scale: number,
+): BlockWeights {
   const byWeight = new Map(adapters.map((adapter) => [adapter.weight, adapter]));
   return changeMaps(block, ({ name, data }) => {
     const adapter = byWeight.get(name);
@@ -102,7 +110,8 @@ function addProduct(weight: Float32Array, { down, up }: Adapter, scale: number):
       for (let column = 0; column < outputs; column++) row[column]! += factor * up.values[from + column]!;
     }
     const at = index * outputs;
-    for (let column = 0; column < outputs; column++) merged[at + column] = weight[at + column]! + row[column]!;
+    for (let column = 0; column < outputs; column++)
+      merged[at + column] = weight[at + column]! + row[column]!;
   }
   return merged;
 }

@@ -23,7 +23,11 @@ export const GRADIENT = "grad.";
 export type MemoryModel = Extract<ModelSource, { readonly bytes: Uint8Array }>;
 
 /** int64 `input_ids [1, S]` to the hidden states before the first block. The table may have any number of rows. */
-export function embeddingGraph(config: ModelConfig, embedding: EmbeddingWeights, length: number): MemoryModel {
+export function embeddingGraph(
+  config: ModelConfig,
+  embedding: EmbeddingWeights,
+  length: number,
+): MemoryModel {
   const shape = { ...config.shape, vocabSize: embedding.table.length / config.embedding.width };
   return windowGraph(config, length, ({ e, output }) => {
     const ids = e.graph.input("input_ids", "int64", [1, length]);
@@ -33,11 +37,7 @@ export function embeddingGraph(config: ModelConfig, embedding: EmbeddingWeights,
 }
 
 /** A block with adapters: `hidden_in` and the adapters' parameters to `hidden_out`. */
-export function forwardGraph(
-  window: BlockWindow,
-  adapters: readonly Adapter[] = [],
-  scale = 1,
-): MemoryModel {
+export function forwardGraph(window: BlockWindow, adapters: readonly Adapter[] = [], scale = 1): MemoryModel {
   const { config, weights, length } = window;
   return windowGraph(config, length, ({ e, input, output }) => {
     const hidden = input(HIDDEN_IN);

@@ -36,7 +36,8 @@ export function headGraph({ config, embedding, head, loss }: headGraph.Options):
     const table = head.table === undefined ? emitTable(e, embedding, shape.vocabSize) : "";
     const predict = (at: Emitter, x: string) => emitLogProbabilities(at, emitHead(at, x, table, head, shape));
     const predicted = predict(e, hidden);
-    if (loss === "text") return emitCrossEntropy(e, predicted, e.graph.input(NEXT_TOKENS, "int64", [1, "rows"]));
+    if (loss === "text")
+      return emitCrossEntropy(e, predicted, e.graph.input(NEXT_TOKENS, "int64", [1, "rows"]));
     emitDivergence(e, predicted, predict(e.into(sameWeights(e.graph)), rows(ORIGINAL_IN)));
   }) as MemoryModel;
 }

@@ -20,7 +20,10 @@ export interface HeadLoss {
   /** The summed loss of a window. */
   loss(rows: HeadRows): Promise<number>;
   /** The summed loss, and the gradient `[S, D]` of `weight` times it. */
-  gradient(rows: HeadRows, weight: number): Promise<{ readonly loss: number; readonly gradient: Float32Array }>;
+  gradient(
+    rows: HeadRows,
+    weight: number,
+  ): Promise<{ readonly loss: number; readonly gradient: Float32Array }>;
 }
 
 export declare namespace createHeadLoss {
@@ -49,16 +52,20 @@ export function createHeadLoss({ sessions, ...options }: createHeadLoss.Options)
         return total;
       }),
     gradient: (rows, weight) =>
-      sessions.use("head gradient", async () => headGradientGraph(await make()), async (session) => {
-        const gradient = new Float32Array(rows.hidden.length);
-        let total = 0;
-        for (const chunk of chunksOf(rows, width, atATime)) {
-          const results = await session.run(feedsOf(session, chunk, width, weight));
-          total += floatsOf(results, LOSS)[0]!;
-          gradient.set(floatsOf(results, GRADIENT + HIDDEN_IN), chunk.start * width);
-        }
-        return { loss: total, gradient };
-      }),
+      sessions.use(
+        "head gradient",
+        async () => headGradientGraph(await make()),
+        async (session) => {
+          const gradient = new Float32Array(rows.hidden.length);
+          let total = 0;
+          for (const chunk of chunksOf(rows, width, atATime)) {
+            const results = await session.run(feedsOf(session, chunk, width, weight));
+            total += floatsOf(results, LOSS)[0]!;
+            gradient.set(floatsOf(results, GRADIENT + HIDDEN_IN), chunk.start * width);
+          }
+          return { loss: total, gradient };
+        },
+      ),
   };
 }
 
@@ -70,7 +77,12 @@ function* chunksOf({ hidden, original, next }: HeadRows, width: number, rows: nu
   for (let start = 0; start < next.length; start += rows) {
     const end = Math.min(start + rows, next.length);
     const cut = (states: Float32Array) => states.subarray(start * width, end * width);
-    yield { start, hidden: cut(hidden), original: original && cut(original), next: next.subarray(start, end) };
+    yield {
+      start,
+      hidden: cut(hidden),
+      original: original && cut(original),
+      next: next.subarray(start, end),
+    };
   }
 }
 

@@ -1,7 +1,20 @@
 import type { EmbeddingWeights } from "@kvfold/decoder";
-import { type AbortSignalLike, type Session, type SessionOptions, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
+import {
+  type AbortSignalLike,
+  type Session,
+  type SessionOptions,
+  type SessionProvider,
+  throwIfAborted,
+} from "@kvfold/runtime";
 import { type Adapter, parametersOf } from "./adapters.js";
-import { backwardGraph, forwardGraph, GRADIENT, HIDDEN_IN, HIDDEN_OUT, type MemoryModel } from "./block-graphs.js";
+import {
+  backwardGraph,
+  forwardGraph,
+  GRADIENT,
+  HIDDEN_IN,
+  HIDDEN_OUT,
+  type MemoryModel,
+} from "./block-graphs.js";
 import type { DecoderParts } from "./decoder-parts.js";
 import type { Loss } from "./head-graph.js";
 import { createHeadLoss, type HeadLoss } from "./head-loss.js";
@@ -61,7 +74,12 @@ export async function createTrainer(options: createTrainer.Options): Promise<Tra
   const head = { config: original.config, embedding, head: await original.head(), loss };
   // The head is used after every window.
   const headSessions = createSessionStore({ provider, session, residentBytes: Number.POSITIVE_INFINITY });
-  const state = { ...options, embedding, sessions, headLoss: createHeadLoss({ ...head, sessions: headSessions }) };
+  const state = {
+    ...options,
+    embedding,
+    sessions,
+    headLoss: createHeadLoss({ ...head, sessions: headSessions }),
+  };
   return {
     loss: async (windows) => {
       const { hidden, originals } = await runForward(state, windows);
@@ -104,7 +122,8 @@ async function runForward(state: State, windows: readonly Int32Array[]) {
   const embedded = await embedWindows(provider, { config, embedding }, texts);
   const originals = loss === "distillation" ? await runOriginal(state, embedded) : undefined;
   const hidden: States[] = [embedded];
-  for (let layer = 0; layer < config.shape.layers; layer++) hidden.push(await runLayer(state, layer, hidden[layer]!));
+  for (let layer = 0; layer < config.shape.layers; layer++)
+    hidden.push(await runLayer(state, layer, hidden[layer]!));
   return { hidden, originals };
 }
 
@@ -113,7 +132,9 @@ async function runOriginal(state: State, embedded: States): Promise<States> {
   let hidden = embedded;
   for (let layer = 0; layer < original.config.shape.layers; layer++) {
     const make = async () => forwardGraph(await windowOf(state, original, layer, hidden));
-    hidden = await sessions.use(`original ${layer}`, make, (session) => runWindows(state, session, hidden, {}));
+    hidden = await sessions.use(`original ${layer}`, make, (session) =>
+      runWindows(state, session, hidden, {}),
+    );
   }
   return hidden;
 }
@@ -171,7 +192,11 @@ async function findGradients(state: State, windows: readonly Int32Array[]): Prom
   const layers: (readonly Float32Array[])[] = adapters.map(() => []);
   const first = adapters.findIndex(({ length }) => length > 0);
   for (let layer = adapters.length - 1; first >= 0 && layer >= first; layer--) {
-    const found = await runBackward(state, layer, { hidden: hidden[layer]!, upstream, isLast: layer === first });
+    const found = await runBackward(state, layer, {
+      hidden: hidden[layer]!,
+      upstream,
+      isLast: layer === first,
+    });
     upstream = found.upstream;
     layers[layer] = found.gradients;
   }
@@ -204,7 +229,8 @@ async function runBackward(state: State, layer: number, { hidden, upstream, isLa
         [GRADIENT + HIDDEN_OUT]: rowsTensor(upstream[index]!, width),
       };
       const results = await session.run(taken(session, given));
-      for (const [i, { name }] of parameters.entries()) addInto(gradients[i]!, floatsOf(results, GRADIENT + name));
+      for (const [i, { name }] of parameters.entries())
+        addInto(gradients[i]!, floatsOf(results, GRADIENT + name));
       if (!isLast) next.push(floatsOf(results, GRADIENT + HIDDEN_IN));
     }
     return { gradients, upstream: next };

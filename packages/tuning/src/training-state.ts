@@ -1,4 +1,10 @@
-import { bytesSource, encodeFloats, parseHeader, readFloats, serializeSafetensors } from "@kvfold/safetensors";
+import {
+  bytesSource,
+  encodeFloats,
+  parseHeader,
+  readFloats,
+  serializeSafetensors,
+} from "@kvfold/safetensors";
 import { type AdamMoments, newMoments } from "./adam.js";
 import { type Adapter, type Parameter, parametersOf } from "./adapters.js";
 import { TuningError } from "./tuning-error.js";
@@ -79,7 +85,8 @@ export async function restoreState(
   const { tensors } = await parseHeader(source);
   const read = async (name: string, length: number): Promise<Float32Array> => {
     const info = tensors.get(name);
-    if (info === undefined || info.shape[0] !== length) throw unusable(`expected a tensor ${name} of ${length}`);
+    if (info === undefined || info.shape[0] !== length)
+      throw unusable(`expected a tensor ${name} of ${length}`);
     return readFloats(source, info);
   };
   const { step, losses, heldOut } = JSON.parse(metadata.progress!);

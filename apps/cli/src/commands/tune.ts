@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { tuningStatePath } from "@kvfold/converter/node";
 import { ADAPTED_PARTS, type TuneSettings } from "@kvfold/converter";
+import { tuningStatePath } from "@kvfold/converter/node";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { renderTuning } from "../render/tune.js";
@@ -54,9 +54,10 @@ export function createTuneCommand(host: CommandHost): Command {
     .option("--rank <rank>", "rank of the adapters", wholeNumber(1), 64)
     .option("--alpha <number>", "adapters count alpha / rank (default: the rank)", numberWithin(0, 1e6))
     .addOption(
-      new Option("--parts <names>", `what has adapters: ${ADAPTED_PARTS.join(", ")} (default: all)`).argParser(
-        partsOf,
-      ),
+      new Option(
+        "--parts <names>",
+        `what has adapters: ${ADAPTED_PARTS.join(", ")} (default: all)`,
+      ).argParser(partsOf),
     )
     .option("--held-out <windows>", "last windows of the text, to stop by (default: up to 8)", wholeNumber(0))
     .option("--seed <number>", "of the adapters and the order of windows", wholeNumber(0), 0)
@@ -86,7 +87,16 @@ async function runTune(host: CommandHost, folded: string, flags: TuneFlags): Pro
   const text = { files: flags.text.map(tokenFile), window };
   const training = { loss, steps, windowsPerStep, learningRate, warmUp, rank, alpha, parts, heldOut, seed };
   const existing = force ? "replace" : "refuse";
-  const options = { folded, original, output, text, existing, resume, ...training, ...deviceOf(flags) } as const;
+  const options = {
+    folded,
+    original,
+    output,
+    text,
+    existing,
+    resume,
+    ...training,
+    ...deviceOf(flags),
+  } as const;
   const result = await host.run("tune", options, flags).catch((error: unknown) => {
     throw resume ? withState(error, tuningStatePath(output)) : error;
   });
@@ -96,7 +106,11 @@ async function runTune(host: CommandHost, folded: string, flags: TuneFlags): Pro
 /** Says after an interrupt what is left of the work, if anything is. */
 function withState(error: unknown, path: string): unknown {
   if (!CliError.isInstance(error) || error.code !== "interrupted" || !existsSync(path)) return error;
-  return new CliError("interrupted", `interrupted; the state is kept in ${path}, continue with the same command`, {
-    cause: error,
-  });
+  return new CliError(
+    "interrupted",
+    `interrupted; the state is kept in ${path}, continue with the same command`,
+    {
+      cause: error,
+    },
+  );
 }

@@ -16,7 +16,16 @@ import { secondsSince } from "./write-output.js";
 
 type Settings = Pick<
   tune.Options,
-  "rank" | "alpha" | "parts" | "loss" | "steps" | "windowsPerStep" | "learningRate" | "warmUp" | "heldOut" | "seed"
+  | "rank"
+  | "alpha"
+  | "parts"
+  | "loss"
+  | "steps"
+  | "windowsPerStep"
+  | "learningRate"
+  | "warmUp"
+  | "heldOut"
+  | "seed"
 >;
 
 export declare namespace tuneFolded {
@@ -91,7 +100,11 @@ function showProgress({ onProgress }: JobContext, started: number) {
     first ??= { step, at: now };
     const left = formatSeconds((each * (steps - step)) / 1000);
     const held = heldOut === undefined ? "" : `, held out ${heldOut.toFixed(4)}`;
-    onProgress({ label: `step ${step}/${steps}: loss ${loss.toFixed(4)}${held}, ${left} left`, done: step, total: steps });
+    onProgress({
+      label: `step ${step}/${steps}: loss ${loss.toFixed(4)}${held}, ${left} left`,
+      done: step,
+      total: steps,
+    });
   };
 }
 
@@ -121,4 +134,3 @@ function resultOf({ plan, steps, kept, stoppedEarly, losses, heldOut, windows }:
     peakBytes: process.resourceUsage().maxRSS * 1024,
   };
 }
-

@@ -12,7 +12,10 @@ export function renderTuning(
   const change = ([before, after]: readonly [number, number]) =>
     `${before.toFixed(4)} -> ${after.toFixed(4)} nats per token`;
   const pairs = renderPairs([
-    ["steps", `${steps}${stoppedEarly ? ", stopped early" : ""}${kept === steps ? "" : `, kept step ${kept}`}`],
+    [
+      "steps",
+      `${steps}${stoppedEarly ? ", stopped early" : ""}${kept === steps ? "" : `, kept step ${kept}`}`,
+    ],
     ["windows", String(windows)],
     ["loss", change(losses)],
     ...(heldOut === undefined ? [] : [["held-out loss", change(heldOut)] as const]),

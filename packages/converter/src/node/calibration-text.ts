@@ -55,9 +55,10 @@ export async function readCalibrationText(options: readCalibrationText.Options):
  * The same windows with one token more, which is only predicted: the summary counts the others. There may be at most
  * `mostWindows` where no number of them is asked for.
  */
-export async function readPredictedText(
-  { mostWindows = DEFAULT_WINDOWS, ...options }: readCalibrationText.Options & { readonly mostWindows?: number },
-): Promise<CalibrationText> {
+export async function readPredictedText({
+  mostWindows = DEFAULT_WINDOWS,
+  ...options
+}: readCalibrationText.Options & { readonly mostWindows?: number }): Promise<CalibrationText> {
   const { folder, config, sources, windowCount } = options;
   const window = Math.min(options.windowLength ?? DEFAULT_WINDOW_LENGTH, config.shape.maxPositions);
   const length = window + 1;

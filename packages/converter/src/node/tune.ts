@@ -1,5 +1,12 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { type BlockWeights, type Checkpoint, loadEmbedding, loadHead, type ModelOutput, openCheckpoint } from "@kvfold/decoder";
+import {
+  type BlockWeights,
+  type Checkpoint,
+  loadEmbedding,
+  loadHead,
+  type ModelOutput,
+  openCheckpoint,
+} from "@kvfold/decoder";
 import { directorySource, directoryTarget } from "@kvfold/decoder/node";
 import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
 import { type TrainingProgress, type TrainingReport, TuningError } from "@kvfold/tuning";
@@ -8,7 +15,7 @@ import { writeFormats, writeRecord } from "../output/write-files.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { type FoldedModel, openFolded } from "../tune/open-folded.js";
 import { type TuneSettings, tuneModel } from "../tune/tune-model.js";
-import { invalidOption, settingsOf } from "../tune/tune-settings.js";
+import { type GivenSettings, invalidOption, settingsOf } from "../tune/tune-settings.js";
 import { readPredictedText, type TextSource } from "./calibration-text.js";
 import { defaultProvider } from "./default-provider.js";
 import { hashCheckpoint, hashWindows } from "./fold-identity.js";
@@ -19,7 +26,7 @@ import { removeStaleOutputs } from "./stale-outputs.js";
 import { openTuningState, type TuningStateFile } from "./tuning-state-file.js";
 
 export declare namespace tune {
-  interface Options extends Partial<TuneSettings> {
+  interface Options extends GivenSettings {
     /** A folder that a fold wrote. */
     readonly folded: string;
     /** The checkpoint that was folded. */
@@ -106,7 +113,9 @@ async function tuneOpened(options: tune.Options, opened: Opened): Promise<tune.R
   onTemporary?.(folder.path);
   try {
     const state = resume ? await openState(options, opened, text) : undefined;
-    const report = await keepingState(state, () => tuneInto(folder.path, options, { ...opened, text, state }));
+    const report = await keepingState(state, () =>
+      tuneInto(folder.path, options, { ...opened, text, state }),
+    );
     throwIfAborted(signal);
     await folder.commit();
     await state?.remove();
@@ -161,7 +170,8 @@ const MOST_HELD_OUT = 8;
 async function findText(options: tune.Options, opened: Opened): Promise<TuningText> {
   const { windows, summary } = await readWindows(options, opened);
   const heldOut = options.heldOut ?? Math.min(MOST_HELD_OUT, Math.floor(windows.length / 10));
-  if (!Number.isInteger(heldOut) || heldOut < 0) throw invalidOption("heldOut", heldOut, "a whole number of windows");
+  if (!Number.isInteger(heldOut) || heldOut < 0)
+    throw invalidOption("heldOut", heldOut, "a whole number of windows");
   const learned = windows.length - heldOut;
   if (learned < 1)
     throw new ConverterError(
@@ -179,13 +189,21 @@ async function readWindows(
   if (windows !== undefined) {
     const [first] = windows;
     if (first === undefined || first.length < 2 || windows.some(({ length }) => length !== first.length))
-      throw invalidOption("windows", `${windows.length} windows`, "windows of one length, of two tokens or more");
+      throw invalidOption(
+        "windows",
+        `${windows.length} windows`,
+        "windows of one length, of two tokens or more",
+      );
     return { windows, summary: { windows: windows.length, window: first.length - 1 } };
   }
   if (text === undefined)
-    throw new ConverterError("insufficient-data", "text is missing: give what the model is for, 1 MB or more", {
-      option: "text",
-    });
+    throw new ConverterError(
+      "insufficient-data",
+      "text is missing: give what the model is for, 1 MB or more",
+      {
+        option: "text",
+      },
+    );
   const mostWindows = settings.steps * settings.windowsPerStep + heldOut;
   const sources = [text].flat();
   return readPredictedText({ folder: original, config, sources, windowLength, mostWindows, signal });
@@ -194,7 +212,13 @@ async function readWindows(
 async function tuneInto(
   path: string,
   options: tune.Options,
-  { settings, checkpoint, model, text, state }: Opened & { readonly text: TuningText; readonly state: TuningStateFile | undefined },
+  {
+    settings,
+    checkpoint,
+    model,
+    text,
+    state,
+  }: Opened & { readonly text: TuningText; readonly state: TuningStateFile | undefined },
 ): Promise<tune.Report> {
   const { residentBytes, onProgress, signal } = options;
   const provider = options.provider ?? (await defaultProvider());
@@ -212,7 +236,13 @@ async function tuneInto(
     streamBlocks(outputs, { checkpoint, layers: model.plan.layers.length, block }),
   );
   const { losses, ...figures } = report;
-  const tuning = { ...settings, ...figures, text: text.summary, loss: settings.loss, lastLoss: losses.at(-1) };
+  const tuning = {
+    ...settings,
+    ...figures,
+    text: text.summary,
+    loss: settings.loss,
+    lastLoss: losses.at(-1),
+  };
   await writeRecord(target, { ...model.fields, tuning });
   const counts = { windows: text.windows.length, heldOutWindows: text.heldOut.length };
   return { ...report, ...counts, plan: model.plan, settings };
@@ -227,7 +257,11 @@ async function streamBlocks(
     checkpoint,
     layers,
     block,
-  }: { readonly checkpoint: Checkpoint; readonly layers: number; readonly block: (layer: number) => Promise<BlockWeights> },
+  }: {
+    readonly checkpoint: Checkpoint;
+    readonly layers: number;
+    readonly block: (layer: number) => Promise<BlockWeights>;
+  },
 ): Promise<void> {
   try {
     const embedding = await loadEmbedding(checkpoint);

@@ -1,5 +1,11 @@
 import { readFile, rm } from "node:fs/promises";
-import { type Adapter, readIdentity, type StateIdentity, saveState, type TrainingState } from "@kvfold/tuning";
+import {
+  type Adapter,
+  readIdentity,
+  type StateIdentity,
+  saveState,
+  type TrainingState,
+} from "@kvfold/tuning";
 import { ConverterError } from "../converter-error.js";
 import { describeDifferences } from "./fold-identity.js";
 import { writeWholeFile } from "./whole-file.js";
@@ -30,7 +36,9 @@ export async function openTuningState(path: string, identity: StateIdentity): Pr
     throw error;
   });
   if (saved !== undefined) await requireSame(path, saved, identity);
-  let noted: { readonly state: TrainingState; readonly adapters: readonly (readonly Adapter[])[] } | undefined;
+  let noted:
+    | { readonly state: TrainingState; readonly adapters: readonly (readonly Adapter[])[] }
+    | undefined;
   let savedAt = performance.now();
   const save = async () => {
     if (noted === undefined) return;

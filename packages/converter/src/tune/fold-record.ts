@@ -2,7 +2,11 @@ import { z } from "zod";
 import { ConverterError } from "../converter-error.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 
-const side = z.object({ span: z.number().int(), heads: z.number().int().positive(), rank: z.number().int().positive() });
+const side = z.object({
+  span: z.number().int(),
+  heads: z.number().int().positive(),
+  rank: z.number().int().positive(),
+});
 
 /** What is read of a plan is checked; the rest is as `planFold` wrote it. */
 const schema = z.looseObject({
@@ -31,7 +35,10 @@ export interface FoldRecord {
  */
 export function readFoldRecord(folder: string, text: string | undefined): FoldRecord {
   const refuse = (problem: string, cause?: unknown): never => {
-    throw new ConverterError("unsupported-model", `folded ${folder}: ${problem}`, { option: "folded", cause });
+    throw new ConverterError("unsupported-model", `folded ${folder}: ${problem}`, {
+      option: "folded",
+      cause,
+    });
   };
   if (text === undefined) return refuse("it has no kvfold.json; name a folder that kvfold fold wrote");
   try {

@@ -48,7 +48,9 @@ interface OpenWeights extends Pick<FoldedModel, "block" | "close"> {
 async function openWeights(folder: FolderSource, plan: FoldPlan, original: Checkpoint): Promise<OpenWeights> {
   const { formats, dtypes } = plan;
   if (formats.includes("onnx")) {
-    const [dtype] = ["fp32", "fp16", "q4"].flatMap((name) => onnxDtypes(dtypes).filter((found) => found === name));
+    const [dtype] = ["fp32", "fp16", "q4"].flatMap((name) =>
+      onnxDtypes(dtypes).filter((found) => found === name),
+    );
     const stored = await openStoredDecoder({
       folder,
       config: original.config,
@@ -57,7 +59,8 @@ async function openWeights(folder: FolderSource, plan: FoldPlan, original: Check
     });
     return { ...stored, table: async () => (await stored.table()).data };
   }
-  if (formats.includes("hf")) return openFoldedCheckpoint(formats.length > 1 ? insideOf(folder, "hf/") : folder);
+  if (formats.includes("hf"))
+    return openFoldedCheckpoint(formats.length > 1 ? insideOf(folder, "hf/") : folder);
   throw new ConverterError(
     "unsupported-model",
     `folded ${folder.name}: it holds only GGUF files, which cannot be tuned; fold with format onnx,gguf, tune, and both are written`,
@@ -109,7 +112,11 @@ function requireLayers(folder: FolderSource, { layers }: FoldPlan, original: Che
 /** Folds leave the embedding as it is, and store it in floats always: float16 rounds by 5e-4. */
 const SAME = 1e-2;
 
-async function requireSameTable(folder: FolderSource, original: Checkpoint, stored: Float32Array): Promise<void> {
+async function requireSameTable(
+  folder: FolderSource,
+  original: Checkpoint,
+  stored: Float32Array,
+): Promise<void> {
   const { table } = await loadEmbedding(original);
   if (table.length !== stored.length)
     throw otherOriginal(folder, original, `embeddings of ${stored.length} and ${table.length} numbers`);

@@ -42,7 +42,9 @@ export declare namespace tuneModel {
     readonly residentBytes?: number | undefined;
     /** A saved state to go on from. */
     readonly saved?: Uint8Array | undefined;
-    readonly onState?: ((state: TrainingState, adapters: readonly (readonly Adapter[])[]) => Promise<void>) | undefined;
+    readonly onState?:
+      | ((state: TrainingState, adapters: readonly (readonly Adapter[])[]) => Promise<void>)
+      | undefined;
     readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
     readonly signal?: AbortSignalLike | undefined;
   }

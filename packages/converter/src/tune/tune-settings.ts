@@ -2,8 +2,8 @@ import { ADAPTED_PARTS } from "@kvfold/tuning";
 import { ConverterError } from "../converter-error.js";
 import type { TuneSettings } from "./tune-model.js";
 
-/** What is not said follows from what is. */
-type Given = { readonly [Name in keyof TuneSettings]?: TuneSettings[Name] | undefined };
+/** Settings of which any may be left out. */
+export type GivenSettings = { readonly [Name in keyof TuneSettings]?: TuneSettings[Name] | undefined };
 
 /** Shares of all steps that the learning rate rises in, and that lie between two held-out losses. */
 const [WARM_UP, BETWEEN_MEASURES] = [0.05, 0.05];
@@ -13,12 +13,24 @@ const [WARM_UP, BETWEEN_MEASURES] = [0.05, 0.05];
  *
  * @throws {ConverterError} `invalid-option` for numbers out of their range.
  */
-export function settingsOf(given: Given): TuneSettings {
+export function settingsOf(given: GivenSettings): TuneSettings {
   const { rank = 64, steps = 300, windowsPerStep = 8, parts = ADAPTED_PARTS, loss = "distillation" } = given;
   const { learningRate = 5e-4, weightDecay = 0.01, clip = 1, seed = 0, patience = 5 } = given;
   const share = (part: number) => Math.max(1, Math.round(part * steps));
   const { alpha = rank, warmUp = share(WARM_UP), evaluateEvery = share(BETWEEN_MEASURES) } = given;
-  const numbers = { rank, steps, windowsPerStep, warmUp, evaluateEvery, patience, seed, learningRate, alpha, weightDecay, clip };
+  const numbers = {
+    rank,
+    steps,
+    windowsPerStep,
+    warmUp,
+    evaluateEvery,
+    patience,
+    seed,
+    learningRate,
+    alpha,
+    weightDecay,
+    clip,
+  };
   checkNumbers(numbers);
   if (parts.length === 0) throw invalidOption("parts", "none", `some of ${ADAPTED_PARTS.join(", ")}`);
   const unknown = parts.find((part) => !ADAPTED_PARTS.includes(part));

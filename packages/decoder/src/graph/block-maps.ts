@@ -1,4 +1,10 @@
-import type { AttentionWeights, BlockWeights, KeyBasis, Linear, MlpWeights } from "../model/decoder-weights.js";
+import type {
+  AttentionWeights,
+  BlockWeights,
+  KeyBasis,
+  Linear,
+  MlpWeights,
+} from "../model/decoder-weights.js";
 
 /** Which part of a block a map is; `latents` are the maps to and from folded heads that stand beside the projections. */
 export type BlockPart = "query" | "key" | "value" | "output" | "gate" | "up" | "down" | "latents";
@@ -47,9 +53,12 @@ function changeAttention(attention: AttentionWeights, change: Change): Attention
     query: changeLinear("attn.q_proj", "query", attention.query, change),
     ...changeKeysAndValues(attention, change),
     output: changeLinear("attn.o_proj", "output", attention.output, change),
-    rotated: attention.rotated && changeBasis(attention, attention.rotated, ["attn.q_basis", "attn.k_basis"], change),
+    rotated:
+      attention.rotated &&
+      changeBasis(attention, attention.rotated, ["attn.q_basis", "attn.k_basis"], change),
     unrotated:
-      attention.unrotated && changeBasis(attention, attention.unrotated, ["attn.q_code", "attn.k_code"], change),
+      attention.unrotated &&
+      changeBasis(attention, attention.unrotated, ["attn.q_code", "attn.k_code"], change),
     expanded: changeExpansion(attention, change),
     joint: changeJoint(attention, change),
   };

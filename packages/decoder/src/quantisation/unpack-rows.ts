@@ -1,5 +1,5 @@
-import { ZERO_CODE } from "./four-bit-code.js";
 import { BLOCK_BYTES, BLOCK_SIZE } from "./four-bit-blocks.js";
+import { ZERO_CODE } from "./four-bit-code.js";
 
 /** What codes of four bits stand for, `[rows, columns]`: the opposite of `packRows`. */
 export function unpackRows(

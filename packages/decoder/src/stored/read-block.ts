@@ -1,14 +1,20 @@
-import type { AttentionSource, BlockSpec, HalfNorms, HeadNormSource, NormSource } from "../model/block-spec.js";
-import {
-  type AttentionWeights,
-  type BlockWeights,
-  type CacheShape,
-  type HeadNormWeights,
-  type JointLatent,
-  type KeyBasis,
-  type KeyExpansion,
-  type Linear,
-  type NormWeights,
+import type {
+  AttentionSource,
+  BlockSpec,
+  HalfNorms,
+  HeadNormSource,
+  NormSource,
+} from "../model/block-spec.js";
+import type {
+  AttentionWeights,
+  BlockWeights,
+  CacheShape,
+  HeadNormWeights,
+  JointLatent,
+  KeyBasis,
+  KeyExpansion,
+  Linear,
+  NormWeights,
 } from "../model/decoder-weights.js";
 import type { StoredTensors } from "./stored-tensors.js";
 
@@ -31,7 +37,8 @@ export async function readStoredBlock(
   const halfNorms = async (half: "attn" | "mlp", input: string, norms: HalfNorms<NormSource>) => ({
     input: norms.input && (await readNorm(tensors, `${path}.${input}`, norms.input)),
     output: norms.output && (await readNorm(tensors, `${path}.${half}.output_layernorm`, norms.output)),
-    residual: norms.residual && (await readNorm(tensors, `${path}.${half}.residual_layernorm`, norms.residual)),
+    residual:
+      norms.residual && (await readNorm(tensors, `${path}.${half}.residual_layernorm`, norms.residual)),
   });
   const mlp = (name: string) => readLinear(tensors, `${path}.mlp.${name}_proj`);
   return {
@@ -101,17 +108,27 @@ function halvesOf({ kvHeads, headDim }: AttentionSource, decodeKeys: Float32Arra
   return { keys: half, values: half };
 }
 
-async function readKeysAndValues(tensors: StoredTensors, at: string): Promise<Pick<AttentionWeights, "key" | "value">> {
+async function readKeysAndValues(
+  tensors: StoredTensors,
+  at: string,
+): Promise<Pick<AttentionWeights, "key" | "value">> {
   const isShared = ["weight", "weight_Q4"].some((kind) => tensors.has(`${at}.kv_proj.MatMul.${kind}`));
   if (!isShared)
-    return { key: await readLinear(tensors, `${at}.k_proj`), value: await readLinear(tensors, `${at}.v_proj`) };
+    return {
+      key: await readLinear(tensors, `${at}.k_proj`),
+      value: await readLinear(tensors, `${at}.v_proj`),
+    };
   // Their sum is all that is stored, and all that counts.
   const key = await readLinear(tensors, `${at}.kv_proj`);
   return { key, value: { ...key, weight: new Float32Array(key.weight.length), bias: undefined } };
 }
 
 /** By head, the norm's own weight is 1 and the weights of the heads follow it: see `emitHeadNorm`. */
-async function readHeadNorm(tensors: StoredTensors, at: string, source: HeadNormSource): Promise<HeadNormWeights> {
+async function readHeadNorm(
+  tensors: StoredTensors,
+  at: string,
+  source: HeadNormSource,
+): Promise<HeadNormWeights> {
   const { kind, epsilon, over } = source;
   const name = over === "by-head" ? `${at}.weight` : `${at}.norm.weight`;
   return { kind, epsilon, over, weight: (await tensors.read(name)).data };
@@ -141,7 +158,10 @@ async function readBases(
   if (has("k_expansion.decode"))
     return { ...none, expanded: { encode, decode: await read("k_expansion.decode") } };
   if (has("q_basis.decode"))
-    return { ...none, rotated: { encode: await read("k_basis.encode"), decode: await read("q_basis.decode") } };
+    return {
+      ...none,
+      rotated: { encode: await read("k_basis.encode"), decode: await read("q_basis.decode") },
+    };
   if (encode !== undefined) return { ...none, unrotated: { encode, decode: await read("q_code.decode") } };
   return none;
 }

@@ -2,8 +2,8 @@ import { type GraphView, type Initializer, type OnnxError, readModel } from "@kv
 import { decodeFloats } from "@kvfold/safetensors";
 import type { FolderSource } from "../checkpoint/checkpoint.js";
 import { DecoderError } from "../decoder-error.js";
-import { unpackRows } from "../quantisation/unpack-rows.js";
 import { transposeFloats } from "../model/transpose.js";
+import { unpackRows } from "../quantisation/unpack-rows.js";
 
 type OpenSource = NonNullable<Awaited<ReturnType<FolderSource["openBytes"]>>>;
 
@@ -88,7 +88,10 @@ async function openData(folder: FolderSource, file: string, path: string): Promi
 }
 
 /** Sizes of the product that reads a matrix in four bits: padding hides them in its own dimensions. */
-function productOf({ nodes }: GraphView, codes: string): { readonly inputs: number; readonly outputs: number } {
+function productOf(
+  { nodes }: GraphView,
+  codes: string,
+): { readonly inputs: number; readonly outputs: number } {
   const node = nodes.find(({ inputs }) => inputs[1] === codes);
   return { inputs: node!.attributes.K as number, outputs: node!.attributes.N as number };
 }
