@@ -3,9 +3,9 @@
  * predicts, and measured before and after. The control is the unfolded model tuned on the text alone.
  *
  * `npm run build && node bench/tune.mjs [--model prose-6m] [--models FOLDER] [--methods paper,anchored] [--keeps 1/4,1/8]
- *   [--steps 60] [--windows 6] [--rank 64] [--rate 5e-4] [--length 1024] [--text FILE.u16] [--control yes] [--out FILE.json]`
+ *   [--steps 60] [--windows 6] [--calibration 128] [--rank 64] [--rate 5e-4] [--length 1024] [--text FILE.u16] [--control yes] [--out FILE.json]`
  *
- * `--windows` is those of a step. Folds calibrate on 128 windows of calibration.u16; perplexity is that of the first 64 windows
+ * `--windows` is those of a step. Folds calibrate on 128 windows of calibration.u16 unless told otherwise; perplexity is that of the first 64 windows
  * of validation.u16. Rows that the file of `--out` has are not measured again.
  */
 import { existsSync } from "node:fs";
@@ -66,7 +66,11 @@ async function measure(fold, windows, folder) {
   const key = { model: name, ...fold, ...settings };
   if (rows.some((row) => isSame(row, key))) return;
   const [folded, to] = [join(folder, "folded"), join(folder, "tuned")];
-  const calibration = { files: [tokenFile(assetPath("text/calibration.u16"))], windows: 128, window: length };
+  const calibration = {
+    files: [tokenFile(assetPath("text/calibration.u16"))],
+    windows: option("calibration", 128),
+    window: length,
+  };
   const { method, keep, loss } = fold;
   await foldCheckpoint(
     {

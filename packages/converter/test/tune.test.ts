@@ -45,11 +45,13 @@ const run = (to: string, options: Partial<tune.Options> = {}) =>
   });
 
 /** Fires when a step is done. */
-function stopAfter(step: number) {
+function stopAfter(step: number): Pick<tune.Options, "signal" | "onProgress"> {
   const signal = { aborted: false };
   return {
     signal,
-    onProgress: (progress: { readonly step: number }) => void (signal.aborted = progress.step === step),
+    onProgress(progress) {
+      signal.aborted = progress.step === step;
+    },
   };
 }
 
@@ -107,7 +109,7 @@ describe("tune", () => {
     const files = syntheticFiles({ config: tinyLlama, seed: 2 });
     await writeFile(at("other-model/model.safetensors"), files.get("model.safetensors")!);
     await expect(run("mixed", { original: at("other-model") })).rejects.toThrow(
-      /folded: it was not made of .*other-model \(their embeddings differ\)/,
+      /folded was not made of .*other-model \(their embeddings differ\)/,
     );
   });
 

@@ -35,10 +35,7 @@ export interface FoldRecord {
  */
 export function readFoldRecord(folder: string, text: string | undefined): FoldRecord {
   const refuse = (problem: string, cause?: unknown): never => {
-    throw new ConverterError("unsupported-model", `folded ${folder}: ${problem}`, {
-      option: "folded",
-      cause,
-    });
+    throw new ConverterError("unsupported-model", `${folder}: ${problem}`, { cause });
   };
   if (text === undefined) return refuse("it has no kvfold.json; name a folder that kvfold fold wrote");
   try {

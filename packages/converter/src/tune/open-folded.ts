@@ -63,8 +63,7 @@ async function openWeights(folder: FolderSource, plan: FoldPlan, original: Check
     return openFoldedCheckpoint(formats.length > 1 ? insideOf(folder, "hf/") : folder);
   throw new ConverterError(
     "unsupported-model",
-    `folded ${folder.name}: it holds only GGUF files, which cannot be tuned; fold with format onnx,gguf, tune, and both are written`,
-    { option: "folded" },
+    `${folder.name}: it holds only GGUF files, which cannot be tuned; fold with format onnx,gguf, tune, and both are written`,
   );
 }
 
@@ -99,7 +98,7 @@ export const storedLayers = (
 const otherOriginal = (folder: FolderSource, original: Checkpoint, difference: string): ConverterError =>
   new ConverterError(
     "unsupported-model",
-    `folded ${folder.name}: it was not made of ${original.name} (${difference}); name the checkpoint that was folded as the original`,
+    `${folder.name} was not made of ${original.name} (${difference}); name the checkpoint that was folded`,
     { option: "original" },
   );
 
