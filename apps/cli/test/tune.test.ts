@@ -29,24 +29,41 @@ const options = () => ({
   folded: at("half"),
   original: model,
   text: { files: [tokenFile(tokens)], window: 16 },
-  ...{ steps: 2, windowsPerStep: 1, heldOut: 1, rank: 2, threads: 1 },
+  steps: 2,
+  windowsPerStep: 1,
+  heldOut: 1,
+  rank: 2,
+  threads: 1,
 });
 
 it("tunes a folded model, and says how far it is and how it ended", async () => {
   const labels: string[] = [];
-  const context = { ...quietContext, onProgress: ({ label }: { readonly label: string }) => void labels.push(label) };
+  const context = {
+    ...quietContext,
+    onProgress: ({ label }: { readonly label: string }) => void labels.push(label),
+  };
   const result = await tuneFolded({ ...options(), output: at("tuned") }, context);
-  expect(labels).toEqual([1, 2].map((step) => expect.stringMatching(`^step ${step}/2: loss .*, held out .* left$`)));
+  expect(labels).toEqual(
+    [1, 2].map((step) => expect.stringMatching(`^step ${step}/2: loss .*, held out .* left$`)),
+  );
   expect(existsSync(at("tuned/onnx/model.onnx"))).toBe(true);
-  expect(renderTuning(result, colours)).toMatch(/steps +2(, kept step \d)?\nwindows +2\nloss +\d+\.\d{4} -> \d+\.\d{4} nats per token\n/);
+  expect(renderTuning(result, colours)).toMatch(
+    /steps +2(, kept step \d)?\nwindows +2\nloss +\d+\.\d{4} -> \d+\.\d{4} nats per token\n/,
+  );
 });
 
 it("refuses before it works", async () => {
-  expect(await failureOf(tuneFolded({ ...options(), output: at("half") }, quietContext))).toMatchObject({ code: "output-exists" });
-  expect(await failureOf(tuneFolded({ ...options(), folded: model, output: at("x") }, quietContext))).toMatchObject({
+  expect(await failureOf(tuneFolded({ ...options(), output: at("half") }, quietContext))).toMatchObject({
+    code: "output-exists",
+  });
+  expect(
+    await failureOf(tuneFolded({ ...options(), folded: model, output: at("x") }, quietContext)),
+  ).toMatchObject({
     message: expect.stringContaining("it has no kvfold.json; name a folder that kvfold fold wrote") as string,
   });
-  expect(await failureOf(tuneFolded({ ...options(), original: at("half"), output: at("x") }, quietContext))).toMatchObject({ code: "unsupported-model" });
+  expect(
+    await failureOf(tuneFolded({ ...options(), original: at("half"), output: at("x") }, quietContext)),
+  ).toMatchObject({ code: "unsupported-model" });
 });
 
 it("hands options to the job by their names", async () => {
@@ -55,11 +72,24 @@ it("hands options to the job by their names", async () => {
     asked.push(...given.slice(0, 2));
     throw new Error("stop here");
   };
-  const program = createProgram({ run, write() {}, colours } as unknown as Parameters<typeof createProgram>[0]);
-  const line = "tune half --original tiny --text a.u16 -o out --windows 3 --parts query,latents --learning-rate 1e-3 --resume";
+  const program = createProgram({ run, write() {}, colours } as unknown as Parameters<
+    typeof createProgram
+  >[0]);
+  const line =
+    "tune half --original tiny --text a.u16 -o out --windows 3 --parts query,latents --learning-rate 1e-3 --resume";
   await expect(program.parseAsync(line.split(" "), { from: "user" })).rejects.toThrow("stop here");
   expect(asked).toEqual([
     "tune",
-    expect.objectContaining({ folded: "half", original: "tiny", output: "out", windowsPerStep: 3, parts: ["query", "latents"], learningRate: 1e-3, resume: true, rank: 64, steps: 300 }),
+    expect.objectContaining({
+      folded: "half",
+      original: "tiny",
+      output: "out",
+      windowsPerStep: 3,
+      parts: ["query", "latents"],
+      learningRate: 1e-3,
+      resume: true,
+      rank: 64,
+      steps: 300,
+    }),
   ]);
 });

@@ -31,7 +31,12 @@ async function tiny({
   );
   for (const { values } of adapters.flatMap(parametersOf)) values.set(values.map(() => 0.15 * next()));
   const trainer = await createTrainer({
-    ...{ model: original, original, adapters, scale: 0.5, loss, provider: oneThreadProvider() },
+    model: original,
+    original,
+    adapters,
+    scale: 0.5,
+    loss,
+    provider: oneThreadProvider(),
     ...options,
   });
   return { trainer, adapters, original };
@@ -59,9 +64,9 @@ describe.each(["distillation", "text"] as const)("%s", (loss) => {
         return trainer.loss(windows);
       }, 4e-3);
       for (const [index, { values }] of parameters.entries()) values.set(was[index]!);
-      const slopes = found.layers[layer]!.flatMap((gradient, index) => [
-        ...gradient.map((value, i) => value * directions[index]![i]!),
-      ]);
+      const slopes = found.layers[layer]!.flatMap((gradient, index) =>
+        Array.from(gradient, (value, i) => value * directions[index]![i]!),
+      );
       const slope = slopes.reduce((sum, value) => sum + value, 0);
       // Losses of about 5 are rounded by 5e-7, which the step makes 1e-4.
       const size = globalNorm(found.layers[layer]!);

@@ -223,8 +223,15 @@ async function tuneInto(
   const { residentBytes, onProgress, signal } = options;
   const provider = options.provider ?? (await defaultProvider());
   const { report, block } = await tuneModel({
-    ...{ folded: model, original: checkpoint, settings, provider, residentBytes, onProgress, signal },
-    ...{ windows: text.windows, heldOut: text.heldOut },
+    folded: model,
+    original: checkpoint,
+    settings,
+    windows: text.windows,
+    heldOut: text.heldOut,
+    provider,
+    residentBytes,
+    onProgress,
+    signal,
     saved: state?.saved,
     onState: state && ((reached, adapters) => state.note(reached, adapters)),
   });

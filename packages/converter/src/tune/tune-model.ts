@@ -54,7 +54,7 @@ export declare namespace tuneModel {
     /** What the adapters' products are multiplied by. */
     readonly scale: number;
     /** A folded block with its adapters added. */
-    block(layer: number): Promise<BlockWeights>;
+    readonly block: (layer: number) => Promise<BlockWeights>;
   }
 }
 

@@ -51,5 +51,5 @@ function checkNumbers(numbers: Readonly<Record<string, number>>): void {
   }
 }
 
-export const invalidOption = (option: string, found: unknown, expected: string): ConverterError =>
+export const invalidOption = (option: string, found: string | number, expected: string): ConverterError =>
   new ConverterError("invalid-option", `${option}: expected ${expected}, found ${found}`, { option });

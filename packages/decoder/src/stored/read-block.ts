@@ -90,7 +90,15 @@ async function readAttention(
   const norm = (side: "q" | "k", from: HeadNormSource | undefined) =>
     from && readHeadNorm(tensors, `${at}.${side}_norm`, from);
   return {
-    ...{ heads, kvHeads, headDim, scale, rope, alibiSlopes, window, softCap, headNorm },
+    heads,
+    kvHeads,
+    headDim,
+    scale,
+    rope,
+    alibiSlopes,
+    window,
+    softCap,
+    headNorm,
     ...shape,
     query: await readLinear(tensors, `${at}.q_proj`),
     ...(await readKeysAndValues(tensors, at)),
