@@ -49,15 +49,20 @@ async function foldAndRead(family: string, options: Partial<planFold.Options> & 
   return { config, written, read };
 }
 
-/** With one projection where keys and values share one: its sum is all that is stored. */
-function comparable(block: BlockWeights): BlockWeights {
+/** As texts, which compare fast; with one projection where keys and values share one: its sum is all that is stored. */
+function comparable(block: BlockWeights): unknown {
   const { key, value, joint } = block.attention;
-  if (joint === undefined || joint.encodeKeys !== undefined) return block;
-  const weight = key.weight.map((number, i) => number + value.weight[i]!);
-  return {
-    ...block,
-    attention: { ...block.attention, key: { ...key, weight, bias: undefined }, value: undefined! },
-  };
+  const isShared = joint !== undefined && joint.encodeKeys === undefined;
+  const weight = isShared ? key.weight.map((number, i) => number + value.weight[i]!) : key.weight;
+  const attention = isShared
+    ? { ...block.attention, key: { ...key, weight, bias: undefined }, value: undefined }
+    : block.attention;
+  const text = JSON.stringify({ ...block, attention }, (_, part) =>
+    part instanceof Float32Array
+      ? Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString("base64")
+      : (part as unknown),
+  );
+  return JSON.parse(text);
 }
 
 const names = methods.map(({ name }) => name);

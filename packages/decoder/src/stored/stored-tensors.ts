@@ -96,5 +96,5 @@ function productOf(
   return { inputs: node!.attributes.K as number, outputs: node!.attributes.N as number };
 }
 
-export const malformed = (file: string, problem: string, cause?: unknown): DecoderError =>
+const malformed = (file: string, problem: string, cause?: unknown): DecoderError =>
   new DecoderError("malformed-checkpoint", `${file} ${problem}`, { cause });
