@@ -8,6 +8,7 @@ import type { CommandHost } from "./commands/host.js";
 import { createInspectCommand } from "./commands/inspect.js";
 import { createPushCommand } from "./commands/push.js";
 import { createServeCommand } from "./commands/serve.js";
+import { createTuneCommand } from "./commands/tune.js";
 import { readVersion } from "./version.js";
 
 /**
@@ -33,6 +34,7 @@ const creators = [
   createInspectCommand,
   createFitCommand,
   createFoldCommand,
+  createTuneCommand,
   createEvalCommand,
   createGenerateCommand,
   createServeCommand,

@@ -1,3 +1,4 @@
+export { ADAPTED_PARTS, type TrainingProgress } from "@kvfold/tuning";
 export { allocateBudget, type BudgetProgress } from "./budgets/allocate-budget.js";
 export type { Budget, BudgetContext, TextBudget, TextBudgetContext, WeightBudget } from "./budgets/budget.js";
 export { budgets, findBudget } from "./budgets/index.js";
@@ -31,3 +32,4 @@ export { idleDtypes } from "./plan/held-dtypes.js";
 export { planFold } from "./plan/plan-fold.js";
 export { roundsToFourBits, type StoredDtype } from "./plan/stored-dtype.js";
 export { type OnnxProducts, onnxProducts } from "./products/onnx-products.js";
+export type { TuneSettings } from "./tune/tune-model.js";

@@ -6,6 +6,7 @@ export { readTokenizer } from "./node/read-tokenizer.js";
 export { serveBlockMath } from "./node/serve-block-math.js";
 export { removeStaleOutputs, type StaleOutputs } from "./node/stale-outputs.js";
 export { temporaryPath } from "./node/temporary-path.js";
+export { tune, tuningStatePath } from "./node/tune.js";
 export { writeWholeFile } from "./node/whole-file.js";
 export { workerBlockMath } from "./node/worker-block-math.js";
 export { writeModel } from "./node/write-model.js";

@@ -1,4 +1,5 @@
 export type { AttentionContext, Projected, ProjectionValues, QueryBlock } from "./graph/attention-values.js";
+export { type BlockMap, type BlockPart, blockMaps, changeMaps } from "./graph/block-maps.js";
 export { emitAttended } from "./graph/emit-attention.js";
 export { emitBasis, emitPerHead } from "./graph/emit-basis.js";
 export {

@@ -42,3 +42,5 @@ export { type OnnxOutput, type OpenSink, onnxOutput } from "./output/onnx-output
 export { streamModel } from "./output/stream-model.js";
 export { BLOCK_SIZE, packRows, quantiseRows } from "./quantisation/four-bit-blocks.js";
 export { nearestCode, ZERO_CODE } from "./quantisation/four-bit-code.js";
+export { openStoredDecoder, type StoredDecoder } from "./stored/open-stored-decoder.js";
+export type { StoredLayer } from "./stored/read-block.js";

@@ -30,8 +30,9 @@ export const arrows: Readonly<Record<string, Arrows>> = {
   "runtime-web": { to: ["runtime"], outside: ["onnxruntime-web"] },
   calibration: { to: ["linalg", "runtime", "safetensors"], outside: [] },
   decoder: { to: ["onnx", "rope", "runtime", "safetensors"], outside: [] },
+  tuning: { to: ["autodiff", "decoder", "onnx", "runtime", "safetensors"], outside: [] },
   converter: {
-    to: ["calibration", "decoder", "linalg", "onnx", "rope", "runtime", "safetensors"],
+    to: ["calibration", "decoder", "linalg", "onnx", "rope", "runtime", "safetensors", "tuning"],
     // `fold` of `@kvfold/converter/node` takes text as a user has it.
     outside: ["@huggingface/tokenizers", "zod"],
     optional: ["runtime-node"],
@@ -52,6 +53,7 @@ export const folderArrows: Readonly<Record<string, Readonly<Record<string, reado
     graph: ["families", "model", "quantisation"],
     gguf: ["checkpoint", "families", "model"],
     output: ["checkpoint", "families", "gguf", "graph", "model"],
+    stored: ["checkpoint", "families", "graph", "model", "quantisation"],
     node: ["checkpoint", "model", "output"],
   },
   converter: {
@@ -64,7 +66,8 @@ export const folderArrows: Readonly<Record<string, Readonly<Record<string, reado
     fold: ["graph", "journal", "methods", "plan", "quantisation"],
     budgets: ["fold", "graph", "methods", "plan"],
     output: ["fold", "plan"],
-    node: ["budgets", "fold", "journal", "methods", "output", "plan"],
+    tune: ["fold", "plan"],
+    node: ["budgets", "fold", "journal", "methods", "output", "plan", "tune"],
   },
 };
 

@@ -10,6 +10,7 @@ import { probeCopying } from "./probe-copying.js";
 import { probeRetrieval } from "./probe-retrieval.js";
 import { pushModel } from "./push.js";
 import { serveModel } from "./serve.js";
+import { tuneFolded } from "./tune.js";
 
 /** The jobs by the names under which a worker is asked for them. */
 interface Jobs {
@@ -25,6 +26,7 @@ interface Jobs {
   readonly bench: typeof benchModels;
   readonly push: typeof pushModel;
   readonly serve: typeof serveModel;
+  readonly tune: typeof tuneFolded;
 }
 
 export const jobs: Jobs = {
@@ -40,6 +42,7 @@ export const jobs: Jobs = {
   bench: benchModels,
   push: pushModel,
   serve: serveModel,
+  tune: tuneFolded,
 };
 
 export type JobName = keyof Jobs;

@@ -43,20 +43,38 @@ export interface CalibrationOptions {
  * @throws {CliError} `unsupported-model` when windows are to begin with BOS and the model has none.
  */
 export async function readCalibrationText(
+  options: CalibrationOptions,
+  vocabulary: Vocabulary,
+  limits: TextLimits,
+): Promise<CalibrationText> {
+  const text = await readPredictedText(options, vocabulary, limits);
+  return { ...text, windows: text.windows.map((ids) => ids.subarray(0, text.window)) };
+}
+
+/** What bounds the windows of a text. */
+export interface TextLimits {
+  readonly maxPositions: number;
+  /** Windows to read where no number of them is asked for. */
+  readonly mostWindows?: number;
+  readonly signal: AbortSignalLike;
+}
+
+/** The same windows with the token that is only predicted. */
+export async function readPredictedText(
   { files, windows, window: wanted = DEFAULT_WINDOW, bos }: CalibrationOptions,
   vocabulary: Vocabulary,
-  { maxPositions, signal }: { readonly maxPositions: number; readonly signal: AbortSignalLike },
+  { maxPositions, mostWindows = DEFAULT_WINDOWS, signal }: TextLimits,
 ): Promise<CalibrationText> {
   const window = Math.min(wanted, maxPositions);
   const length = window + 1;
-  const count = windows ?? DEFAULT_WINDOWS;
+  const count = windows ?? mostWindows;
   const bosToken = await findWindowBos(files, bos, vocabulary);
   const tokens = await readTokens({ files, vocabulary, limit: count * length, signal });
   const source = files.map(({ path }) => path).join(", ");
   const cut = tokenWindows(tokens, { length, bosToken, source, ...(windows !== undefined && { count }) });
   return {
     files: files.map(({ path }) => path),
-    windows: cut.slice(0, count).map((ids) => ids.subarray(0, window)),
+    windows: cut.slice(0, count),
     window,
     bosToken,
   };

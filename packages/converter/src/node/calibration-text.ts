@@ -47,10 +47,22 @@ export interface CalibrationText {
  * `malformed-tokens` for tokens that the model does not have.
  */
 export async function readCalibrationText(options: readCalibrationText.Options): Promise<CalibrationText> {
+  const { windows, summary } = await readPredictedText(options);
+  return { windows: windows.map((ids) => ids.subarray(0, -1)), summary };
+}
+
+/**
+ * The same windows with one token more, which is only predicted: the summary counts the others. There may be at most
+ * `mostWindows` where no number of them is asked for.
+ */
+export async function readPredictedText({
+  mostWindows = DEFAULT_WINDOWS,
+  ...options
+}: readCalibrationText.Options & { readonly mostWindows?: number }): Promise<CalibrationText> {
   const { folder, config, sources, windowCount } = options;
   const window = Math.min(options.windowLength ?? DEFAULT_WINDOW_LENGTH, config.shape.maxPositions);
   const length = window + 1;
-  const count = windowCount ?? DEFAULT_WINDOWS;
+  const count = windowCount ?? mostWindows;
   const tokenizer = await readTokenizer(folder);
   const tokens = await readTokens(options, tokenizer, count * length);
   const source = sources.map(nameOf).join(", ");
@@ -61,7 +73,7 @@ export async function readCalibrationText(options: readCalibrationText.Options):
     source,
     ...(windowCount !== undefined && { count: windowCount }),
   });
-  const windows = cut.slice(0, count).map((ids) => ids.subarray(0, window));
+  const windows = cut.slice(0, count);
   const used = { windows: windows.length, window, tokens: windows.length * window };
   return { windows, summary: { files: sources.map(nameOf), ...used, bosToken: bosToken ?? null } };
 }

@@ -61,7 +61,8 @@ const describeDifference = (name: string, was: string, is: string): string =>
 
 const asText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
 
-async function hashCheckpoint(checkpoint: Checkpoint, signal?: AbortSignalLike): Promise<string> {
+/** SHA-256 of a checkpoint's config and of every byte of its tensors. */
+export async function hashCheckpoint(checkpoint: Checkpoint, signal?: AbortSignalLike): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify(checkpoint.config.fields));
   for await (const { bytes, ...description } of checkpoint.contents()) {
     throwIfAborted(signal);
@@ -70,7 +71,8 @@ async function hashCheckpoint(checkpoint: Checkpoint, signal?: AbortSignalLike):
   return hash.digest("hex");
 }
 
-function hashWindows(windows: readonly Int32Array[]): string {
+/** SHA-256 of token windows. */
+export function hashWindows(windows: readonly Int32Array[]): string {
   const hash = createHash("sha256");
   for (const window of windows) updateNumbers(hash, window);
   return hash.digest("hex");

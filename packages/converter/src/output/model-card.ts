@@ -13,7 +13,7 @@ export const CARD_NAME = "OWNER/NAME";
 /** What a card tells. */
 export interface CardFacts {
   readonly plan: FoldPlan;
-  /** What `kvfold.json` holds beside the plan: `model`, `calibration` and `goal` are told, where they are there. */
+  /** What `kvfold.json` holds beside the plan: `model`, `calibration`, `goal` and `tuning` are told, where they are there. */
   readonly details: Readonly<Record<string, unknown>>;
   readonly origin: CardOrigin;
 }
@@ -83,6 +83,7 @@ function whatWasDone({ plan, details }: CardFacts): string {
     ["ranks of layers", plan.budget],
     ["refitted after folding", heal[plan.heal]],
     ["calibration text", describeCalibration(details.calibration)],
+    ...describeTuning(details.tuning),
     ["context", `${plan.maxPositions} tokens`],
     ["written", `${plan.formats.join(", ")} in ${plan.dtypes.join(", ")}`],
   ];
@@ -96,6 +97,13 @@ function describeCalibration(calibration: unknown): string {
   return typeof tokens === "number" ? `${names} (${tokens} tokens)` : names;
 }
 
+/** Steps of distillation after the fold, where there were any. */
+function describeTuning(tuning: unknown): readonly (readonly string[])[] {
+  if (typeof tuning !== "object" || tuning === null) return [];
+  const { steps, rank } = tuning as { readonly steps?: unknown; readonly rank?: unknown };
+  return [["tuned afterwards", `${String(steps)} steps, adapters of rank ${String(rank)}`]];
+}
+
 function figures({ plan, details }: CardFacts): string {
   const { before, after } = plan.cacheBytesPerToken;
   const full = plan.maxPositions;
@@ -103,7 +111,7 @@ function figures({ plan, details }: CardFacts): string {
     ["cache per token", formatBytes(before), formatBytes(after)],
     [`cache at ${full} tokens`, formatBytes(before * full), formatBytes(after * full)],
   ];
-  return `${table(["", "original", "here"], rows)}\n\n${describeLoss(plan, details.goal)}`;
+  return `${table(["", "original", "here"], rows)}\n\n${describeLoss(plan, details.tuning === undefined ? details.goal : undefined)}`;
 }
 
 /** What a fold that had a loss to keep within has measured. */

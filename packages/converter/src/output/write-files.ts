@@ -61,21 +61,45 @@ export declare namespace writeFiles {
  * `foldModel`.
  */
 export async function writeFiles(options: writeFiles.Options): Promise<writeFiles.Report> {
-  const { plan, source, target, record } = options;
+  const { plan, record } = options;
   requireSettled(plan);
-  const formats = await openFormats(options);
-  const outputs = formats.flatMap((format) => format.outputs);
-  const report = { plan, ...(await foldModel({ ...options, outputs })) };
+  const found = await writeFormats(options, (outputs) => foldModel({ ...options, outputs }));
+  const report = { plan, ...found };
+  const rounding = roundsToFourBits(plan) ? { rounding: textOf(options) ? "text" : "nearest" } : {};
+  await writeDescription(options, { ...rounding, ...record?.(report) });
+  return report;
+}
+
+/** Writes what says how a model was made: the card for people, `kvfold.json` for programs. */
+export async function writeDescription(
+  places: Places,
+  details: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  await writeCard(await readCardOrigin(places.source), details, places);
+  await writeJson(places.target, RECORD_FILE, { format: "kvfold-1", plan: places.plan, ...details });
+}
+
+/**
+ * Writes the files of all formats of a plan but those that describe it. `produce` hands the model to the outputs, and abandons them
+ * when it fails.
+ */
+export async function writeFormats<Result>(
+  places: writeFormats.Options,
+  produce: (outputs: readonly ModelOutput[]) => Promise<Result>,
+): Promise<Result> {
+  const { source, target } = places;
+  const formats = await openFormats(places);
+  const result = await produce(formats.flatMap((format) => format.outputs));
   for (const { folder, config } of formats) {
     if (config === undefined) continue;
     await writeJson(target, `${folder}config.json`, config());
     await copyFiles(COMPANIONS, source, target, folder);
   }
-  const details = record?.(report) ?? {};
-  await writeCard(await readCardOrigin(source), details, options);
-  const rounding = roundsToFourBits(plan) ? { rounding: textOf(options) ? "text" : "nearest" } : {};
-  await writeJson(target, RECORD_FILE, { format: "kvfold-1", plan, ...rounding, ...details });
-  return report;
+  return result;
+}
+
+export declare namespace writeFormats {
+  type Options = Places;
 }
 
 type Places = Pick<
@@ -186,7 +210,7 @@ const writeJson = (target: ModelTarget, path: string, value: unknown): Promise<v
 async function writeCard(
   origin: CardOrigin,
   details: Readonly<Record<string, unknown>>,
-  { plan, source, target }: writeFiles.Options,
+  { plan, source, target }: Places,
 ): Promise<void> {
   const card = modelCard({ plan, details, origin });
   await writeBytes(target, CARD_FILE, new TextEncoder().encode(card));

@@ -1,0 +1,286 @@
+import { basename, dirname, join, resolve } from "node:path";
+import {
+  type BlockWeights,
+  type Checkpoint,
+  loadEmbedding,
+  loadHead,
+  type ModelOutput,
+  openCheckpoint,
+} from "@kvfold/decoder";
+import { directorySource, directoryTarget } from "@kvfold/decoder/node";
+import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
+import { type TrainingProgress, type TrainingReport, TuningError } from "@kvfold/tuning";
+import { ConverterError } from "../converter-error.js";
+import { writeDescription, writeFormats } from "../output/write-files.js";
+import type { FoldPlan } from "../plan/fold-plan.js";
+import { type FoldedModel, openFolded } from "../tune/open-folded.js";
+import { type TuneSettings, tuneModel } from "../tune/tune-model.js";
+import { type GivenSettings, invalidOption, settingsOf } from "../tune/tune-settings.js";
+import { readPredictedText, type TextSource } from "./calibration-text.js";
+import { defaultProvider } from "./default-provider.js";
+import { hashCheckpoint, hashWindows } from "./fold-identity.js";
+import { hashFolder } from "./hash-folder.js";
+import { createPendingFolder } from "./model-folder.js";
+import { requireApart } from "./require-apart.js";
+import { removeStaleOutputs } from "./stale-outputs.js";
+import { openTuningState, type TuningStateFile } from "./tuning-state-file.js";
+
+export declare namespace tune {
+  interface Options extends GivenSettings {
+    /** A folder that a fold wrote. */
+    readonly folded: string;
+    /** The checkpoint that was folded. */
+    readonly original: string;
+    /** Folder of the tuned model. It appears complete or not at all. */
+    readonly to: string;
+    /** What to do when there is something at `to`; `refuse` without it. */
+    readonly existing?: createPendingFolder.Options["existing"];
+    /** Text like that which the model is for: as `fold` takes it. */
+    readonly text?: TextSource | readonly TextSource[] | undefined;
+    /** Tokens of a window; without it 1024, or the model's context where that is shorter. */
+    readonly windowLength?: number | undefined;
+    /** Token ids in place of text: windows of one length, whose last token is only predicted. */
+    readonly windows?: readonly Int32Array[] | undefined;
+    /** Windows at the end of the text that are not learned from, but decide when to stop; at most 8 without it. */
+    readonly heldOut?: number | undefined;
+    /** Keeps what a stopped run would go on from beside `to`, and goes on from what an earlier one kept. */
+    readonly resume?: boolean | undefined;
+    /** Goes into `kvfold.json` and the state. */
+    readonly version?: string | undefined;
+    /** Runs the models; ONNX Runtime for Node (`@kvfold/runtime-node`) without it. */
+    readonly provider?: SessionProvider | undefined;
+    /** Bytes of weights that stay in memory between uses; 1 GiB without it, 0 for one block at a time. */
+    readonly residentBytes?: number | undefined;
+    readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
+    /** Told of the folder that is written to until the output is complete. */
+    readonly onTemporary?: ((path: string) => void) | undefined;
+    readonly signal?: AbortSignalLike | undefined;
+  }
+  interface Report extends TrainingReport {
+    readonly plan: FoldPlan;
+    readonly settings: TuneSettings;
+    /** Windows that were learned from, and that were not. */
+    readonly windows: number;
+    readonly heldOutWindows: number;
+  }
+}
+
+/**
+ * Tunes a folded model from one folder into another: low-rank adapters are trained to predict what the original predicts
+ * (or the text itself), and are added to the weights. Formats and types are those of the folded model.
+ *
+ * Numerics: float32; a resumed run writes the bytes of one that never stopped, on the same machine with as many threads.
+ *
+ * @throws {ConverterError} `unsupported-model` for a folder that is no fold, or one of another original; `invalid-option`,
+ * `insufficient-data`, `output-exists`; `unusable-journal` for the state of another tuning.
+ * @throws {TuningError} `diverged` when the learning rate is too high.
+ * @throws {RuntimeError} `aborted` when `signal` fires; with `resume` the state is kept.
+ * @example
+ * ```ts no-run
+ * import { tune } from "@kvfold/converter/node";
+ *
+ * await tune({ folded: "model-quarter", original: "model", to: "model-tuned", text: "book.txt" });
+ * ```
+ */
+export async function tune(options: tune.Options): Promise<tune.Report> {
+  const { folded, original, to } = options;
+  const settings = settingsOf(options);
+  for (const model of [original, folded]) await requireApart(model, to);
+  const checkpoint = await openCheckpoint(await directorySource(original));
+  try {
+    const model = await openFolded(await directorySource(folded), checkpoint);
+    try {
+      return await tuneOpened(options, { settings, checkpoint, model });
+    } finally {
+      await model.close();
+    }
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+interface Opened {
+  readonly settings: TuneSettings;
+  readonly checkpoint: Checkpoint;
+  readonly model: FoldedModel;
+}
+
+async function tuneOpened(options: tune.Options, opened: Opened): Promise<tune.Report> {
+  const { to, existing = "refuse", resume = false, onTemporary, signal } = options;
+  const text = await findText(options, opened);
+  await removeStaleOutputs(to);
+  const folder = await createPendingFolder(to, { existing });
+  onTemporary?.(folder.path);
+  try {
+    const state = resume ? await openState(options, opened, text) : undefined;
+    const report = await keepingState(state, () =>
+      tuneInto(folder.path, options, { ...opened, text, state }),
+    );
+    throwIfAborted(signal);
+    await folder.commit();
+    await state?.remove();
+    return report;
+  } catch (error) {
+    await folder.discard();
+    throw error;
+  }
+}
+
+/** Where the state of a tuning to `to` is kept: beside it, so that the same command finds it again. */
+export function tuningStatePath(to: string): string {
+  const place = resolve(to);
+  return join(dirname(place), `.${basename(place)}.kvfold-tuning`);
+}
+
+/** Saves the state when the work is stopped. One that diverged would only diverge again. */
+async function keepingState<T>(state: TuningStateFile | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!TuningError.isInstance(error)) await state?.save();
+    throw error;
+  }
+}
+
+async function openState(
+  { folded, to, version = "none", signal }: tune.Options,
+  { settings, checkpoint }: Opened,
+  { windows, heldOut }: TuningText,
+): Promise<TuningStateFile> {
+  const shown = Object.entries(settings).map(([name, value]) => [name, String(value)]);
+  return openTuningState(tuningStatePath(to), {
+    "version of kvfold": version,
+    ...Object.fromEntries(shown),
+    checkpoint: await hashCheckpoint(checkpoint, signal),
+    "folded model": await hashFolder(folded, signal),
+    text: hashWindows([...windows, ...heldOut]),
+    "held-out windows": String(heldOut.length),
+  });
+}
+
+/** Windows to learn from, windows to stop by, and for `kvfold.json` what they are. */
+interface TuningText {
+  readonly windows: readonly Int32Array[];
+  readonly heldOut: readonly Int32Array[];
+  readonly summary: Readonly<Record<string, unknown>>;
+}
+
+const MOST_HELD_OUT = 8;
+
+async function findText(options: tune.Options, opened: Opened): Promise<TuningText> {
+  const { windows, summary } = await readWindows(options, opened);
+  const heldOut = options.heldOut ?? Math.min(MOST_HELD_OUT, Math.floor(windows.length / 10));
+  if (!Number.isInteger(heldOut) || heldOut < 0)
+    throw invalidOption("heldOut", heldOut, "a whole number of windows");
+  const learned = windows.length - heldOut;
+  if (learned < 1)
+    throw new ConverterError(
+      "insufficient-data",
+      `text: it has ${windows.length} windows, of which ${heldOut} are held out, so none is left to learn from; give more text or shorter windows`,
+      { option: "text" },
+    );
+  return { windows: windows.slice(0, learned), heldOut: windows.slice(learned), summary };
+}
+
+async function readWindows(
+  { text, windows, windowLength, original, heldOut = MOST_HELD_OUT, signal }: tune.Options,
+  { settings, checkpoint: { config } }: Opened,
+): Promise<Omit<TuningText, "heldOut">> {
+  if (windows !== undefined) {
+    const [first] = windows;
+    if (first === undefined || first.length < 2 || windows.some(({ length }) => length !== first.length))
+      throw invalidOption(
+        "windows",
+        `${windows.length} windows`,
+        "windows of one length, of two tokens or more",
+      );
+    return { windows, summary: { windows: windows.length, window: first.length - 1 } };
+  }
+  if (text === undefined)
+    throw new ConverterError(
+      "insufficient-data",
+      "text is missing: give what the model is for, 1 MB or more",
+      {
+        option: "text",
+      },
+    );
+  const mostWindows = settings.steps * settings.windowsPerStep + heldOut;
+  const sources = [text].flat();
+  return readPredictedText({ folder: original, config, sources, windowLength, mostWindows, signal });
+}
+
+async function tuneInto(
+  path: string,
+  options: tune.Options,
+  {
+    settings,
+    checkpoint,
+    model,
+    text,
+    state,
+  }: Opened & { readonly text: TuningText; readonly state: TuningStateFile | undefined },
+): Promise<tune.Report> {
+  const { residentBytes, onProgress, signal } = options;
+  const provider = options.provider ?? (await defaultProvider());
+  const { report, block } = await tuneModel({
+    folded: model,
+    original: checkpoint,
+    settings,
+    windows: text.windows,
+    heldOut: text.heldOut,
+    provider,
+    residentBytes,
+    onProgress,
+    signal,
+    saved: state?.saved,
+    onState: state && ((reached, adapters) => state.note(reached, adapters)),
+  });
+  const target = directoryTarget(path);
+  const places = { checkpoint, plan: model.plan, source: await directorySource(options.original), target };
+  // Four bits are fitted to the text that was learned from.
+  const windows = text.windows.map((window) => window.subarray(0, -1)).slice(0, FITTED_WINDOWS);
+  await writeFormats({ ...places, provider, windows, signal }, (outputs) =>
+    streamBlocks(outputs, { checkpoint, layers: model.plan.layers.length, block }),
+  );
+  const { losses, ...figures } = report;
+  const tuning = {
+    ...settings,
+    ...figures,
+    text: text.summary,
+    loss: settings.loss,
+    lastLoss: losses.at(-1),
+  };
+  await writeDescription(places, { ...model.fields, tuning });
+  const counts = { windows: text.windows.length, heldOutWindows: text.heldOut.length };
+  return { ...report, ...counts, plan: model.plan, settings };
+}
+
+const FITTED_WINDOWS = 128;
+
+/** Hands the parts of a tuned model to outputs. When something fails, every output is abandoned. */
+async function streamBlocks(
+  outputs: readonly ModelOutput[],
+  {
+    checkpoint,
+    layers,
+    block,
+  }: {
+    readonly checkpoint: Checkpoint;
+    readonly layers: number;
+    readonly block: (layer: number) => Promise<BlockWeights>;
+  },
+): Promise<void> {
+  try {
+    const embedding = await loadEmbedding(checkpoint);
+    for (const output of outputs) await output.begin(embedding);
+    for (let layer = 0; layer < layers; layer++) {
+      const weights = await block(layer);
+      for (const output of outputs) await output.addBlock(weights);
+    }
+    const head = await loadHead(checkpoint);
+    for (const output of outputs) await output.finish(head);
+  } catch (error) {
+    await Promise.allSettled(outputs.map((output) => output.abandon()));
+    throw error;
+  }
+}

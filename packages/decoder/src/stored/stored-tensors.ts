@@ -1,0 +1,100 @@
+import { type GraphView, type Initializer, type OnnxError, readModel } from "@kvfold/onnx";
+import { decodeFloats } from "@kvfold/safetensors";
+import type { FolderSource } from "../checkpoint/checkpoint.js";
+import { DecoderError } from "../decoder-error.js";
+import { transposeFloats } from "../model/transpose.js";
+import { unpackRows } from "../quantisation/unpack-rows.js";
+
+type OpenSource = NonNullable<Awaited<ReturnType<FolderSource["openBytes"]>>>;
+
+/** The weights of a decoder graph in a folder, by name. */
+export interface StoredTensors {
+  /** For messages. */
+  readonly file: string;
+  readonly view: GraphView;
+  has(name: string): boolean;
+  /** Dimensions and numbers of a float tensor, float16 as float32. */
+  read(name: string): Promise<StoredFloats>;
+  /** The weight of a linear map, `[inputs, outputs]`, whatever it is stored in. */
+  readMatrix(module: string): Promise<StoredFloats>;
+  close(): Promise<void>;
+}
+
+/** Numbers of a tensor. */
+export interface StoredFloats {
+  readonly dims: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Opens `onnx/<fileName>` of a folder and the external data beside it. */
+export async function openTensors(folder: FolderSource, fileName: string): Promise<StoredTensors> {
+  const file = `${folder.name}/onnx/${fileName}`;
+  const view = await readGraph(folder, file, fileName);
+  const sources = new Map<string, OpenSource>();
+  const bytesOf = async (tensor: Initializer): Promise<Uint8Array> => {
+    if (tensor.location === undefined) return tensor.value!.bytes;
+    const { path, offset, byteLength } = tensor.location;
+    const source = sources.get(path) ?? (await openData(folder, file, path));
+    sources.set(path, source);
+    return source.read(offset, offset + byteLength);
+  };
+  const find = (name: string): Initializer => {
+    const tensor = view.initializers.get(name);
+    if (tensor !== undefined) return tensor;
+    throw malformed(file, `has no weight ${name}; it is not a decoder that this version of kvfold wrote`);
+  };
+  const read: StoredTensors["read"] = async (name) => {
+    const tensor = find(name);
+    const { type, dims } = tensor;
+    if (type !== "float32" && type !== "float16")
+      throw malformed(file, `holds ${name} as ${type}; expected float32 or float16`);
+    return { dims, data: decodeFloats(await bytesOf(tensor), type === "float32" ? "F32" : "F16") };
+  };
+  return {
+    file,
+    view,
+    has: (name) => view.initializers.has(name),
+    read,
+    async readMatrix(module) {
+      const codes = `${module}.MatMul.weight_Q4`;
+      if (!view.initializers.has(codes)) return read(`${module}.MatMul.weight`);
+      const { data: scales } = await read(`${module}.MatMul.weight_scales`);
+      const { inputs, outputs } = productOf(view, codes);
+      const rows = unpackRows(await bytesOf(find(codes)), scales, outputs, inputs);
+      return { dims: [inputs, outputs], data: transposeFloats(rows, outputs, inputs) };
+    },
+    async close() {
+      for (const source of sources.values()) await source.close?.();
+    },
+  };
+}
+
+async function readGraph(folder: FolderSource, file: string, fileName: string): Promise<GraphView> {
+  const source = await folder.openBytes(`onnx/${fileName}`);
+  if (source === undefined) throw malformed(file, "is missing");
+  try {
+    return readModel(await source.read(0, source.byteLength));
+  } catch (cause) {
+    throw malformed(file, `cannot be read (${(cause as OnnxError).message})`, cause);
+  } finally {
+    await source.close?.();
+  }
+}
+
+async function openData(folder: FolderSource, file: string, path: string): Promise<OpenSource> {
+  const source = await folder.openBytes(`onnx/${path}`);
+  if (source !== undefined) return source;
+  throw malformed(file, `keeps weights in onnx/${path}, which is missing; copy the whole folder`);
+}
+
+/** Sizes of the product that reads a matrix in four bits: padding hides them in its own dimensions. */
+function productOf(
+  { nodes }: GraphView,
+  codes: string,
+): { readonly inputs: number; readonly outputs: number } {
+  const node = nodes.find(({ inputs }) => inputs[1] === codes);
+  return { inputs: node!.attributes.K as number, outputs: node!.attributes.N as number };
+}
+
+const malformed = (file: string, problem: string, cause?: unknown): DecoderError =>
+  new DecoderError("malformed-checkpoint", `${file} ${problem}`, { cause });

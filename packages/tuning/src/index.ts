@@ -1,0 +1,21 @@
+export {
+  ADAPTED_PARTS,
+  type Adapter,
+  type AdapterOptions,
+  createAdapters,
+  mergeAdapters,
+  type Parameter,
+  parametersOf,
+} from "./adapters.js";
+export { checkpointParts, type DecoderParts } from "./decoder-parts.js";
+export type { Loss } from "./head-graph.js";
+export { type TrainingProgress, type TrainingReport, type TrainingSchedule, train } from "./train.js";
+export { createTrainer, type Gradients, type Trainer } from "./trainer.js";
+export {
+  readIdentity,
+  restoreState,
+  type StateIdentity,
+  saveState,
+  type TrainingState,
+} from "./training-state.js";
+export { TuningError, type TuningErrorCode } from "./tuning-error.js";
