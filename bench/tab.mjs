@@ -88,7 +88,34 @@ function countAgreements(cases) {
   }).length;
 }
 
+/** On the same model, in the same round. */
+function printComparison(cases) {
+  for (const model of Object.keys(models)) {
+    const [one, other] = cases.filter((found) => found.model === model);
+    const speeds = one.rounds.map(
+      ({ tokensPerSecond }, round) => tokensPerSecond / other.rounds[round].tokensPerSecond,
+    );
+    const behind = `${one.context} tokens, cache ${models[model]}`;
+    const peaks = (one.peakBytes / other.peakBytes).toFixed(2);
+    console.log(`${behind}: kvfold / transformers.js ${median(speeds).toFixed(2)}, peak of the tab ${peaks}`);
+  }
+}
+
 const printRow = (columns) => console.log(`| ${columns.join(" | ")} |`);
+
+const printJson = (results) =>
+  console.log(
+    JSON.stringify(
+      results.flat().map(({ context, runtime, model, peakBytes, rounds }) => ({
+        context,
+        runtime,
+        model,
+        peakBytes,
+        wasmBytes: rounds.at(-1).wasmBytes,
+        tokensPerSecond: rounds.map(({ tokensPerSecond }) => tokensPerSecond),
+      })),
+    ),
+  );
 
 await withTemporaryFolder(async (folder) => {
   await writeModels(folder);
@@ -118,4 +145,6 @@ await withTemporaryFolder(async (folder) => {
   for (const cases of results) {
     for (const one of cases) printRow(describeCase(one, cases[0]));
   }
+  for (const cases of results) printComparison(cases);
+  printJson(results);
 });

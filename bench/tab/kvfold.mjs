@@ -8,7 +8,9 @@ const importOrt = (provider) =>
 serveDecode(async ({ model, provider, threads, chunk }) => {
   const options = { executionProvider: provider, wasmPaths: "/ort/" };
   const web = webProvider(await importOrt(provider), options);
-  const session = await web.createSession({ path: `/models/${model}/onnx/model.onnx` }, { threads });
+  // As the runtime chooses by itself.
+  const graph = provider === "wasm" ? "model_delta.onnx" : "model.onnx";
+  const session = await web.createSession({ path: `/models/${model}/onnx/${graph}` }, { threads });
   const state = createCausalLM(session, { prefillChunk: chunk }).createState();
   return (ids) => state.prefill(ids);
 });

@@ -1,5 +1,6 @@
 import { checkKept, checkSequences, refusedByBatch } from "./check-batch.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
+import { chunkBehind, SHORTEST_CHUNK } from "./chunk-behind.js";
 import type { DeltaCache } from "./delta-cache.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
 import type { Logits } from "./logits.js";
@@ -48,9 +49,6 @@ export declare namespace createDecodingBatch {
   }
 }
 
-/** Shorter chunks of a prompt would cost more runs than they save memory. */
-const SHORTEST_CHUNK = 32;
-
 /**
  * Starts a batch over an empty cache. Prompts are aligned at their ends: a shorter one has empty slots before it, which no
  * token attends to.
@@ -94,9 +92,10 @@ class PaddedBatch implements DecodingBatch {
       this.#starts = prompts.map(({ length }) => longest - length);
       const chunk = Math.max(SHORTEST_CHUNK, Math.floor(this.#options.prefillChunk / this.size));
       let logits: Logits | undefined;
-      for (let start = 0; start < longest; start += chunk) {
-        const end = Math.min(start + chunk, longest);
+      for (let start = 0; start < longest; ) {
+        const end = Math.min(start + chunkBehind(start, chunk), longest);
         logits = await this.#run(cache, padded(prompts, this.#starts, start, end));
+        start = end;
       }
       return logits!;
     });

@@ -1,5 +1,6 @@
 import type { CacheLayout } from "./cache-layout.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
+import { chunkBehind } from "./chunk-behind.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
 import type { KvCache } from "./kv-cache.js";
 import { type Logits, logitsRow } from "./logits.js";
@@ -98,8 +99,10 @@ class CachedDecoding implements DecodingState {
     return this.#exclusively(ids, async (cache) => {
       const all = Array.from(ids);
       let logits: Logits | undefined;
-      for (let start = 0; start < all.length; start += prefillChunk) {
-        logits = await this.#run(cache, all.slice(start, start + prefillChunk), 1);
+      for (let start = 0; start < all.length; ) {
+        const end = start + chunkBehind(cache.length, prefillChunk);
+        logits = await this.#run(cache, all.slice(start, end), 1);
+        start = end;
       }
       return logitsRow(logits!, logits!.rows - 1);
     });
