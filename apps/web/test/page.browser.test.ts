@@ -104,6 +104,14 @@ describe.skipIf(chromiumPath === undefined)(
       await page.getByText("The two texts agree").waitFor();
       await expect.poll(() => button("Stop").isDisabled(), { timeout: 60_000 }).toBe(true);
       const texts = await page.locator(".continuation").allTextContents();
+      await button("Go on").click();
+      await page
+        .getByText(/^\d{2,} tokens$/)
+        .nth(1)
+        .waitFor();
+      await expect.poll(() => button("Stop").isDisabled(), { timeout: 60_000 }).toBe(true);
+      const longer = await page.locator(".continuation").allTextContents();
+      for (const [index, text] of texts.entries()) expect(longer[index]).toContain(text);
       expect(await page.locator("article").first().textContent()).toContain("4.0 KiB");
       await page.getByText(/^WebAssembly, because the GPU is imitated by a program/).waitFor();
 
