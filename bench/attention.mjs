@@ -4,8 +4,8 @@
  * alike; medians, in milliseconds, and how often the cache could be read meanwhile by a plain maximum over the same
  * numbers. Random weights; the layer's projections are small and the same for all.
  * Where other work disturbs that, `--kernels` adds the time inside of ONNX Runtime's kernels: of each node its fastest run,
- * summed over the layer, and over what all layers of a model share.
- * `node bench/attention.mjs [--context 4096] [--repeats 25] [--threads 2] [--quantile 0.5] [--kernels] [--shapes prose-27m,mix-30m]`
+ * summed over the layer, and over what all layers of a model share; `--nodes` names the dearest.
+ * `node bench/attention.mjs [--context 4096] [--repeats 25] [--threads 2] [--quantile 0.5] [--kernels [--nodes]] [--shapes prose-27m,mix-30m]`
  */
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -139,9 +139,17 @@ async function kernelTimes(folder, prefix) {
     if (cat !== "Node" || !name.endsWith("_kernel_time") || args.op_name === "If") continue;
     fastest.set(name, Math.min(dur, fastest.get(name) ?? Number.POSITIVE_INFINITY));
   }
+  if (process.argv.includes("--nodes")) printDearest(fastest);
   const sum = (part) =>
     [...fastest].reduce((total, [name, time]) => total + (name.includes(part) ? time : 0), 0) / 1000;
   return `${sum("layers.0").toFixed(2)} + ${sum("/positions/").toFixed(2)}`;
+}
+
+/** The nodes that take longest, in milliseconds. */
+function printDearest(fastest) {
+  const dearest = [...fastest].sort(([, one], [, other]) => other - one).slice(0, 10);
+  for (const [name, time] of dearest)
+    console.error(`${(time / 1000).toFixed(3)} ${name.replace("_kernel_time", "")}`);
 }
 
 function rowsOf(config, { groups }) {

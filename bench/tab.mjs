@@ -23,7 +23,17 @@ const chunk = 256;
 
 /** Cache to keep, by the folder's name. */
 const models = { original: "1", half: "1/2", quarter: "1/4" };
-const runtimes = { kvfold: "kvfold", "transformers-js": "transformers.js 4.3.1" };
+const runtimes = {
+  kvfold: {
+    label: "kvfold",
+    script: "kvfold",
+    graph: provider === "wasm" ? "model_delta.onnx" : "model.onnx",
+  },
+  // What the runtime would be without delta decoders.
+  standard: { label: "kvfold, model.onnx", script: "kvfold", graph: "model.onnx" },
+  "transformers-js": { label: "transformers.js 4.3.1", script: "transformers-js" },
+};
+const compared = Object.keys(runtimes).filter((name) => provider === "wasm" || name !== "standard");
 
 async function writeModels(folder) {
   const windows = await calibrationWindows(8);
@@ -45,12 +55,13 @@ async function readPrompt(length) {
 /** All runtimes and models behind one prompt; the first case is what the others are held against. */
 async function measureBehind(context, url) {
   const prompt = await readPrompt(context);
-  const cases = Object.keys(runtimes).flatMap((runtime) =>
+  const cases = compared.flatMap((runtime) =>
     Object.keys(models).map((model) => ({ context, runtime, model, rounds: [] })),
   );
   const open = async (one) => {
     const { runtime, model } = one;
-    one.tab = await openTab(url, { runtime, model, provider, threads, prompt, chunk });
+    const { script, graph } = runtimes[runtime];
+    one.tab = await openTab(url, { script, graph, model, provider, threads, prompt, chunk });
     one.warmUp = await one.tab.decode(tokens);
   };
   try {
@@ -76,19 +87,49 @@ function describeCase({ context, runtime, model, rounds, peakBytes }, { rounds: 
     ({ tokensPerSecond }, round) => tokensPerSecond / original[round].tokensPerSecond,
   );
   const memory = [peakBytes, rounds.at(-1).wasmBytes].map(mebibytes);
-  return [context, runtimes[runtime], models[model], median(ratios).toFixed(2), ...memory];
+  return [context, runtimes[runtime].label, models[model], median(ratios).toFixed(2), ...memory];
 }
 
 /** Both decode greedily from the same prompt. */
 function countAgreements(cases) {
   const textOf = ({ warmUp, rounds }) => [warmUp, ...rounds].flatMap((round) => round.tokens).join();
   return Object.keys(models).filter((model) => {
-    const [one, other] = cases.filter((found) => found.model === model);
-    return textOf(one) === textOf(other);
+    const texts = cases.filter((found) => found.model === model).map(textOf);
+    return texts.every((text) => text === texts[0]);
   }).length;
 }
 
+/** On the same model, in the same round. */
+function printComparison(cases) {
+  for (const model of Object.keys(models)) {
+    const [one, ...others] = cases.filter((found) => found.model === model);
+    for (const other of others) {
+      const speeds = one.rounds.map(
+        ({ tokensPerSecond }, round) => tokensPerSecond / other.rounds[round].tokensPerSecond,
+      );
+      const behind = `${one.context} tokens, cache ${models[model]}`;
+      const peaks = (one.peakBytes / other.peakBytes).toFixed(2);
+      const { label } = runtimes[other.runtime];
+      console.log(`${behind}: kvfold / ${label} ${median(speeds).toFixed(2)}, peak of the tab ${peaks}`);
+    }
+  }
+}
+
 const printRow = (columns) => console.log(`| ${columns.join(" | ")} |`);
+
+const printJson = (results) =>
+  console.log(
+    JSON.stringify(
+      results.flat().map(({ context, runtime, model, peakBytes, rounds }) => ({
+        context,
+        runtime,
+        model,
+        peakBytes,
+        wasmBytes: rounds.at(-1).wasmBytes,
+        tokensPerSecond: rounds.map(({ tokensPerSecond }) => tokensPerSecond),
+      })),
+    ),
+  );
 
 await withTemporaryFolder(async (folder) => {
   await writeModels(folder);
@@ -105,7 +146,7 @@ await withTemporaryFolder(async (folder) => {
   console.log(
     `${name} on ${provider}, ${threads} thread(s), ${repeats} rounds of ${tokens} tokens; ${machine()}`,
   );
-  console.log(`an empty tab: ${emptyTab} MiB; same tokens in both runtimes: ${agreements} of ${pairs}\n`);
+  console.log(`an empty tab: ${emptyTab} MiB; same tokens in all runtimes: ${agreements} of ${pairs}\n`);
   printRow([
     "cached tokens",
     "runtime",
@@ -118,4 +159,6 @@ await withTemporaryFolder(async (folder) => {
   for (const cases of results) {
     for (const one of cases) printRow(describeCase(one, cases[0]));
   }
+  for (const cases of results) printComparison(cases);
+  printJson(results);
 });

@@ -8,7 +8,7 @@ const executablePath = findChromium();
 if (executablePath === undefined) throw new Error("no Chromium found; set CHROME_PATH");
 
 /** Opens a model behind a prompt in a worker of a page, in a browser that does nothing else. */
-export async function openTab(url, { runtime, ...job }) {
+export async function openTab(url, { script, ...job }) {
   const gpuFlags = job.provider === "webgpu" ? SOFTWARE_GPU_FLAGS : ["--disable-gpu"];
   const browser = await chromium.launch({ executablePath, args: [...HEADLESS_FLAGS, ...gpuFlags] });
   try {
@@ -16,11 +16,11 @@ export async function openTab(url, { runtime, ...job }) {
     page.setDefaultTimeout(30 * MINUTES);
     await page.goto(url);
     const emptyBytes = await peakBytes(browser, job.provider);
-    await page.evaluate(startWorker, `/${runtime}.js`);
+    await page.evaluate(startWorker, `/${script}.js`);
     const ask = async (request) => {
       const { error, ...answer } = await page.evaluate(askWorker, request);
       if (error === undefined) return answer;
-      throw new Error(`${runtime}, ${job.model}: ${error}`);
+      throw new Error(`${script}, ${job.model}: ${error}`);
     };
     await ask(job);
     return {

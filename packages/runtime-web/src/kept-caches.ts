@@ -20,7 +20,8 @@ export async function keepCache(name: string, { pieces, byteLength }: SavedCache
   // It writes to a file of its own, which takes the name when it is closed.
   const stream = await file.createWritable();
   try {
-    for (const piece of pieces) await stream.write(piece as Uint8Array<ArrayBuffer>);
+    // Copied a head at a time: streams take nothing from memory that may grow.
+    for (const piece of pieces) await stream.write(new Uint8Array(piece));
     await stream.close();
   } catch (cause) {
     await stream.abort().catch(() => {});

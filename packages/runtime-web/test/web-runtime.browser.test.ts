@@ -78,8 +78,8 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
     expect(Math.abs(found.nll - expected.nll)).toBeLessThan(1e-5);
     expect(found.provider).toBe("wasm");
     expect(found.reason).toMatch(/^WebAssembly, because .*; (one thread|\d threads)\.$/);
-    // 6 layers of keys and values of 8 heads of 32 float32 numbers, and a quarter of it.
-    expect(found.cacheBytesPerToken).toBe(name === "whole" ? 12_288 : 3_072);
+    // 2 layers of keys and values of 8 heads of 32 float32 numbers, and a quarter of it.
+    expect(found.cacheBytesPerToken).toBe(name === "whole" ? 4_096 : 1_024);
     await expect.poll(() => page.workers()).toEqual([]);
   });
 
@@ -150,7 +150,7 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
 
   const short = () => models.files[WEIGHTS]!.subarray(0, 1_000_000);
   const breakOff = (response: ServerResponse): void => {
-    response.writeHead(200, { "content-length": 22_561_792 }).write(short(), () => response.destroy());
+    response.writeHead(200, { "content-length": 10_404_864 }).write(short(), () => response.destroy());
   };
   it.each([
     ["is missing", WEIGHTS, undefined, /^expected http.*\/folded\/model\.onnx_data, found status 404$/],
@@ -159,7 +159,7 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
       "is too short",
       WEIGHTS,
       (response: ServerResponse) => void response.end(short()),
-      /^expected at least 22561792 bytes in http.*model\.onnx_data.*, found 1000000: it was cut short/,
+      /^expected at least 10404864 bytes in http.*model\.onnx_data.*, found 1000000: it was cut short/,
     ],
     [
       "is a page",
@@ -190,7 +190,7 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
     const [code, message] = await loadFailure();
     expect(code).toBe("storage-full");
     expect(message).toMatch(
-      /^expected room for http.*model\.onnx_data \(21\.5 MiB\) in the browser's storage, found too/,
+      /^expected room for http.*model\.onnx_data \(9\.9 MiB\) in the browser's storage, found too/,
     );
     expect(await storedFiles()).toEqual([]);
     modelRequests();
@@ -200,7 +200,7 @@ describe.skipIf(chromePath === undefined)("createWebRuntime in Chromium (set CHR
       return [failure, await kvfold.failureOf(kvfold.readModelSource({ url }, { storage: "none" }))];
     }, GRAPH);
     expect(early![1]).toMatch(
-      /^expected room for 21\.5 MiB in the browser's storage, found 8\.6 MiB: free some/,
+      /^expected room for 9\.9 MiB in the browser's storage, found 8\.6 MiB: free some/,
     );
     expect(past![0]).toBe("none");
     expect(modelRequests()).toEqual([GRAPH, GRAPH, WEIGHTS]);

@@ -92,7 +92,10 @@ export declare namespace createCausalLM {
     readonly cache?: "auto" | "in-place" | "growing";
     /** Positions that the model was trained on or has tables for. No limit by default. */
     readonly maxPositions?: number | undefined;
-    /** Tokens of a prompt that are run at a time; a bound on the memory of attention and logits. */
+    /**
+     * Tokens of a prompt that are run at a time, 512 unless given; fewer behind more than 2048 tokens. A bound on the memory of
+     * attention and logits.
+     */
     readonly prefillChunk?: number;
     /** Tokens that an in-place cache has room for at first. It doubles when full. */
     readonly initialCapacity?: number;

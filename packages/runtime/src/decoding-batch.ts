@@ -1,5 +1,6 @@
 import { checkKept, checkSequences, refusedByBatch } from "./check-batch.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
+import { chunkBehind, SHORTEST_CHUNK } from "./chunk-behind.js";
 import type { DeltaCache } from "./delta-cache.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
 import type { Logits } from "./logits.js";
@@ -59,9 +60,6 @@ export declare namespace createDecodingBatch {
     readonly prefillChunk: number;
   }
 }
-
-/** Shorter chunks of a prompt would cost more runs than they save memory. */
-const SHORTEST_CHUNK = 32;
 
 /**
  * Starts a batch over an empty cache. Prompts are aligned at their ends: a shorter one has empty slots before it, which no
@@ -133,6 +131,7 @@ class PaddedBatch implements DecodingBatch {
       const logits = await this.#read(added, prompts, starts);
       cache.skip(gap);
       cache.add(added);
+      added.dispose();
       this.#starts = [...this.#starts.map((start) => start + gap), ...starts];
       return logits;
     });
@@ -170,9 +169,10 @@ class PaddedBatch implements DecodingBatch {
     const end = starts[0]! + prompts[0]!.length;
     const chunk = Math.max(SHORTEST_CHUNK, Math.floor(this.#options.prefillChunk / prompts.length));
     let logits: Logits | undefined;
-    for (let start = cache.length; start < end; start += chunk) {
-      const ids = padded(prompts, starts, start, Math.min(start + chunk, end));
-      logits = await this.#run(cache, starts, ids);
+    for (let start = cache.length; start < end; ) {
+      const stop = Math.min(start + chunkBehind(start, chunk), end);
+      logits = await this.#run(cache, starts, padded(prompts, starts, start, stop));
+      start = stop;
     }
     return logits!;
   }

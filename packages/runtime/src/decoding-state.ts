@@ -9,6 +9,7 @@ import {
 } from "./apply-policies.js";
 import type { CacheLayout } from "./cache-layout.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
+import { chunkBehind } from "./chunk-behind.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
 import type { KvCache } from "./kv-cache.js";
 import { type Logits, logitsRow } from "./logits.js";
@@ -148,7 +149,11 @@ class CachedDecoding implements DecodingState {
       const needs = joinNeeds(needsOf(this.#policies), observe);
       const looks = needs.queries > 0 || needs.attention > 0;
       let logits: Logits | undefined;
-      for (const { chunk, rest } of chunksOf(Array.from(ids), prefillChunk, looks)) {
+      for (const { chunk, rest } of chunksOf(Array.from(ids), {
+        size: prefillChunk,
+        past: cache.length,
+        looks,
+      })) {
         const seen = {
           queries: needs.queries > rest ? needs.queries : 0,
           attention: rest > 0 ? 0 : needs.attention,
@@ -280,11 +285,20 @@ interface Chunk {
   readonly rest: number;
 }
 
+interface ChunkSizes {
+  /** Tokens of a chunk at most. */
+  readonly size: number;
+  /** Tokens before the prompt. */
+  readonly past: number;
+  readonly looks: boolean;
+}
+
 /** Pieces of a prompt. Where the last queries are looked at, the shorter piece comes first: they are all in the last. */
-function* chunksOf(ids: readonly number[], size: number, looks: boolean): Generator<Chunk> {
+function* chunksOf(ids: readonly number[], { size, past, looks }: ChunkSizes): Generator<Chunk> {
   const odd = looks ? ids.length % size : 0;
   for (let start = 0; start < ids.length; ) {
-    const end = Math.min(ids.length, start === 0 && odd > 0 ? odd : start + size);
+    const whole = looks ? size : chunkBehind(past + start, size);
+    const end = Math.min(ids.length, start === 0 && odd > 0 ? odd : start + whole);
     yield { chunk: ids.slice(start, end), rest: ids.length - end };
     start = end;
   }

@@ -6,9 +6,10 @@ import {
   type IndexInput,
 } from "./cache-layout.js";
 import { copyTokens } from "./cpu-memory.js";
+import { growableZeros, release, widen } from "./growable-memory.js";
 import type { KvCache } from "./kv-cache.js";
 import { Tensor } from "./port.js";
-import { int64, zeros } from "./tensors.js";
+import { int64 } from "./tensors.js";
 
 /** The cache of several sequences, whose tokens stand in the same slots. */
 export interface DeltaCache extends KvCache {
@@ -58,7 +59,7 @@ export function createDeltaCache(
   let length = 0;
   let positions = emptyPositions(sequences * capacity);
   const allocate = (slot: CacheSlot): Tensor =>
-    zeros(slot.type, [sequences, slot.heads, capacity, slot.size]);
+    growableZeros(slot.type, [sequences, slot.heads, capacity, slot.size]);
   let tensors: readonly Tensor[] = slots.map(allocate);
 
   const grow = (tokens: number): void => {
@@ -70,11 +71,7 @@ export function createDeltaCache(
       const start = sequence * old.capacity;
       positions.set(old.positions.subarray(start, start + length), sequence * capacity);
     }
-    tensors = tensors.map((tensor, index) => {
-      const larger = allocate(slots[index]!);
-      copyTokens(tensor, larger, length);
-      return larger;
-    });
+    tensors = tensors.map((tensor) => widen(tensor, capacity, length));
   };
   const append = (rows: readonly Tensor[], added: readonly number[]): void => {
     const count = added.length / sequences;
@@ -138,6 +135,7 @@ export function createDeltaCache(
         const both = allocate(slot);
         copyTokens(own.tensors[index]!, both, length);
         copyTokens(other.tensors[index]!, both, length, own.sequences * slot.heads * capacity);
+        release(own.tensors[index]!);
         return both;
       });
     },
@@ -145,6 +143,7 @@ export function createDeltaCache(
       return { sequences, capacity, tensors, positions };
     },
     dispose() {
+      for (const tensor of tensors) release(tensor);
       tensors = [];
     },
   };
@@ -180,5 +179,6 @@ function pick<T extends BigInt64Array<ArrayBuffer> | Float32Array<ArrayBuffer>>(
 function pickSequences(tensor: Tensor, chosen: readonly number[]): Tensor {
   const [sequences, ...dims] = tensor.dims as [number, ...number[]];
   const data = pick(tensor.data as Float32Array<ArrayBuffer>, chosen, sequences);
+  release(tensor);
   return new Tensor(tensor.type as "float32", data, [chosen.length, ...dims]);
 }

@@ -4,7 +4,7 @@ import { foldedModels, originalModel } from "../fold/fold-state.js";
 import { chosenModel } from "../models/chosen-model.js";
 import { formatShare } from "../ui/format.js";
 import { agreementOf } from "./agreement.js";
-import { comparison, continueBoth, stopBoth } from "./comparison.js";
+import { comparison, continueBoth, goOnBoth, stopBoth } from "./comparison.js";
 import type { Continuation } from "./continuation.js";
 import { modelsBusy } from "./loaded-models.js";
 import { PerplexityForm } from "./perplexity-form.js";
@@ -50,6 +50,14 @@ export function CompareView() {
           <button type="submit" disabled={!ready || modelsBusy.value}>
             Continue both
           </button>
+          <button
+            type="button"
+            disabled={!ready || modelsBusy.value}
+            title="Goes on where the texts ended, also before the page was loaded anew, without reading them again"
+            onClick={() => ready && void goOnBoth({ original, folded, prompt: prompt.value })}
+          >
+            Go on
+          </button>
           <button type="button" disabled={!comparison.busy.value} onClick={stopBoth}>
             Stop
           </button>
@@ -92,6 +100,12 @@ function Column({ title, text, bytes }: ColumnProps) {
         <dd>{bytes === undefined ? "–" : formatBytes(bytes)}</dd>
         <dt>cache now</dt>
         <dd>{bytes === undefined ? "–" : formatBytes(bytes * text.cachedTokens)}</dd>
+        {text.keptTokens > 0 && (
+          <>
+            <dt>not read again</dt>
+            <dd>{text.keptTokens} tokens</dd>
+          </>
+        )}
       </dl>
       {text.problem && (
         <p role="alert" class="problem">

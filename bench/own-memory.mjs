@@ -1,0 +1,29 @@
+/** What this process holds, as Linux counts it, after garbage has been collected. */
+import { readFileSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+setFlagsFromString("--expose-gc");
+const gc = runInNewContext("gc");
+
+const statusBytes = (field) => {
+  const [, kibibytes] = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(
+    readFileSync("/proc/self/status", "utf8"),
+  );
+  return 1024 * Number(kibibytes);
+};
+
+/** Bytes that are resident. Buffers are given back a moment after they are collected, by another thread. */
+export async function residentBytes() {
+  for (let round = 0; round < 3; round++) {
+    gc();
+    await wait(20);
+  }
+  return statusBytes("VmRSS");
+}
+
+/** The most that was ever resident. */
+export const peakBytes = () => statusBytes("VmHWM");
+
+export const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
