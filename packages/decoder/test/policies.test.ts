@@ -1,4 +1,4 @@
-import type { Policy } from "@kvfold/policies";
+import { type Policy, parsePolicies } from "@kvfold/policies";
 import { type CausalLM, createCausalLM, generate, type ModelSource } from "@kvfold/runtime";
 import { bytesSource } from "@kvfold/safetensors";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -34,7 +34,7 @@ describe("policies on a decoder", () => {
     "streaming:0.5",
   ])("%s meets its budget and leaves a state that goes on", (policy) =>
     withPolicies(async (lm) => {
-      const state = lm.createState({ cache: [policy] });
+      const state = lm.createState({ cache: parsePolicies(policy) });
       const logits = (await state.prefill(prompt)).slice();
       expect(counts(state.heldTokens)).toEqual([20]);
       expect(state.length).toBe(41);
@@ -96,14 +96,14 @@ describe("policies on a decoder", () => {
 
   it("keeps to a number of tokens while it decodes, and a conversation goes on", () =>
     withPolicies(async (lm) => {
-      const state = lm.createState({ cache: ["streaming:16t"] });
+      const state = lm.createState({ cache: parsePolicies("streaming:16t") });
       const text = [...prompt];
       for (let turn = 0; turn < 3; turn++) {
         for await (const token of generate(lm, text, { state, maxNewTokens: 6 })) text.push(token);
         expect(counts(state.heldTokens)).toEqual([16]);
         text.push(1, 2, 3);
       }
-      const tova = lm.createState({ cache: ["tova:16t"] });
+      const tova = lm.createState({ cache: parsePolicies("tova:16t") });
       await tova.prefill(prompt);
       for (const id of [4, 5, 6]) await tova.decode(id);
       expect(counts(tova.heldTokens)).toEqual([16]);
@@ -111,7 +111,7 @@ describe("policies on a decoder", () => {
 
   it("is saved, loaded and copied with what each head holds", () =>
     withPolicies(async (lm) => {
-      const state = lm.createState({ cache: ["keydiff:0.5"] });
+      const state = lm.createState({ cache: parsePolicies("keydiff:0.5") });
       await state.prefill(prompt);
       const { pieces } = state.save("weights");
       const loaded = await lm.loadState(bytesSource(Buffer.concat(pieces)), "weights");
@@ -144,13 +144,15 @@ describe("policies on a decoder", () => {
     const delta = await exportModel(checkpoint, { form: "delta", maxPositions: 128 });
     await withModel(delta, async (session) => {
       const lm = createCausalLM(session);
-      expect(() => lm.createState({ cache: ["keydiff:0.5"] })).toThrow(
+      expect(() => lm.createState({ cache: parsePolicies("keydiff:0.5") })).toThrow(
         /^createState: expected a policy graph/,
       );
       expect(() => lm.createState().copy()).toThrow(/^copy: expected a policy graph/);
     });
     await withPolicies(async (lm) => {
-      expect(() => lm.createState({ cache: ["keydiff:0.5", "knorm:0.5"] })).toThrow(/both drop tokens/);
+      expect(() => lm.createState({ cache: parsePolicies("keydiff:0.5,knorm:0.5") })).toThrow(
+        /both drop tokens/,
+      );
       const broken: Policy = {
         name: "broken",
         action: "drop",
@@ -176,11 +178,11 @@ describe("policies on a decoder", () => {
       maxPositions: 256,
     });
     await withPolicies(async (lm) => {
-      const state = lm.createState({ cache: ["keydiff:0.5"] });
+      const state = lm.createState({ cache: parsePolicies("keydiff:0.5") });
       await state.prefill(tokensOf(210));
       // Of 105 tokens one run of 64 and the 18 behind the third.
       expect(counts(state.heldTokens)).toEqual([82]);
-      expect(() => lm.createState({ cache: ["snapkv:0.5"] })).toThrow(
+      expect(() => lm.createState({ cache: parsePolicies("snapkv:0.5") })).toThrow(
         /gives out the attention .* found none in layer 0/,
       );
     }, joint);

@@ -1,10 +1,11 @@
 export { type Budget, pyramidBudget, uniformBudget } from "./budget.js";
 export type { HeadView, LayerView } from "./cache-view.js";
+export { checkPolicies } from "./check-policies.js";
 export { attentionOf, keysOf, queriesOf, valuesOf } from "./head-attention.js";
 export { scoreInOrder } from "./in-order.js";
 export { keepBest } from "./keep-best.js";
 export type { PolicyText } from "./options.js";
-export { checkPolicies, parsePolicies } from "./parse-policies.js";
+export { parsePolicies } from "./parse-policies.js";
 export { corm } from "./policies/corm.js";
 export { decoquant } from "./policies/decoquant.js";
 export { expected } from "./policies/expected.js";

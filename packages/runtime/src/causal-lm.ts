@@ -1,4 +1,4 @@
-import { checkPolicies, type Policy, type PolicyNeeds, parsePolicies } from "@kvfold/policies";
+import { checkPolicies, type Policy, type PolicyNeeds } from "@kvfold/policies";
 import type { ByteSource } from "@kvfold/safetensors";
 import { checkNeeds, needsOf } from "./apply-policies.js";
 import { type CacheKind, type CacheLayout, readCacheLayout } from "./cache-layout.js";
@@ -29,7 +29,7 @@ export interface CausalLM {
    *
    * @throws {RuntimeError} `invalid-argument` for a first position other than 0 that the graph cannot be told, and for policies
    *   on another graph than a policy graph.
-   * @throws {PolicyError} for policies that are unknown or do not go together.
+   * @throws {PolicyError} for policies that do not go together.
    */
   createState(options?: CausalLM.StateOptions): DecodingState;
   /**
@@ -68,10 +68,10 @@ export declare namespace CausalLM {
   }
   interface CacheOptions {
     /**
-     * What drops or merges tokens of the cache, one after the other: policies, or their names as `parsePolicies` reads them.
+     * What drops or merges tokens of the cache, one after the other: policies, which `parsePolicies` of `@kvfold/policies` reads by their names.
      * The model must be loaded from its policy graph.
      */
-    readonly cache?: readonly (Policy | string)[] | undefined;
+    readonly cache?: readonly Policy[] | undefined;
     /** What `compress` may look at later, beside what these policies do. */
     readonly observe?: PolicyNeeds | undefined;
   }
@@ -215,10 +215,9 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
 
 /** What acts on the cache of a state. */
 function actionsOf(
-  { cache = [], observe }: CausalLM.CacheOptions,
+  { cache: policies = [], observe }: CausalLM.CacheOptions,
   { ragged }: CacheLayout,
 ): Pick<createDecodingState.Options, "policies" | "observe"> {
-  const policies = cache.flatMap((policy) => (typeof policy === "string" ? parsePolicies(policy) : [policy]));
   checkPolicies(policies);
   if (policies.length === 0 && observe === undefined) return {};
   checkNeeds(needsOf(policies), ragged);

@@ -21,7 +21,7 @@ const imports = [
     // weights outside of a model's folder) and sessions, 7 kB caches, batches, sampling, perplexity, retrieval, and
     // whether positions can be moved, 5 kB reading saved caches, which are untrusted safetensors files; 0.5 kB caches that
     // grow where they lie.
-    ceilingBytes: 24_000,
+    ceilingBytes: 35_000,
   },
   {
     what: "all of rope, without its mixings",

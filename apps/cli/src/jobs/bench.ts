@@ -1,4 +1,5 @@
 import type { Dtype } from "@kvfold/decoder";
+import { parsePolicies } from "@kvfold/policies";
 import { cacheBytesPerToken, createRandom, throwIfAborted } from "@kvfold/runtime";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
@@ -176,7 +177,7 @@ async function measureOnce({ model, context, cache }: Bench, tokens: number, see
   const { lm, vocabulary } = model;
   const random = createRandom(seed);
   const randomToken = () => Math.floor(random() * Math.min(vocabulary.vocabSize, 2 ** 31));
-  const state = lm.createState(cache === undefined ? {} : { cache: [cache] });
+  const state = lm.createState(cache === undefined ? {} : { cache: parsePolicies(cache) });
   try {
     const prefill = await time(() => state.prefill(Array.from({ length: context - tokens }, randomToken)));
     const decode = await time(async () => {

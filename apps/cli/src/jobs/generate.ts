@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { Dtype } from "@kvfold/decoder";
+import { parsePolicies } from "@kvfold/policies";
 import {
   type CausalLM,
   createTextStream,
@@ -121,7 +122,7 @@ async function withState<T>(
   work: (state: DecodingState) => Promise<T>,
 ): Promise<T> {
   const identity = loadCache === undefined && saveCache === undefined ? "" : await identifyModel(graph);
-  const actions = cache === undefined ? {} : { cache: [cache] };
+  const actions = cache === undefined ? {} : { cache: parsePolicies(cache) };
   const state =
     loadCache === undefined
       ? lm.createState(actions)

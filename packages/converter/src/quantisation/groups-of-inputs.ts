@@ -10,7 +10,7 @@ export interface InputGroup {
  * Inputs that are rounded together. The work grows with the cube of their number and the memory with its square: 18 944
  * inputs, those of a 7 B model's last MLP projection, would take an hour and 12 GB.
  */
-export const LARGEST_GROUP = 4096;
+const LARGEST_GROUP = 4096;
 
 /** Groups of nearly equal size, at most `largest` inputs each, that split no block of weights with one scale. */
 export function groupsOfInputs(inputs: number, largest: number = LARGEST_GROUP): readonly InputGroup[] {

@@ -12,7 +12,7 @@ export type AssetModel = "prose-6m" | "prose-bloom-6m";
 
 const assets = new URL("../../../../assets/", import.meta.url);
 
-export const modelFolder = (name: AssetModel): string => fileURLToPath(new URL(`models/${name}`, assets));
+const modelFolder = (name: AssetModel): string => fileURLToPath(new URL(`models/${name}`, assets));
 
 async function readFiles(name: AssetModel): Promise<CheckpointFiles> {
   const read = (file: string) => readFile(new URL(`models/${name}/${file}`, assets));

@@ -18,7 +18,7 @@ export async function firstLayers(
   const kept: TensorData[] = [];
   for (const [name, { dtype, shape, start, end }] of tensors)
     if (Number(LAYER_OF_TENSOR.exec(name)?.[1] ?? 0) < count)
-      kept.push({ name, dtype, shape, data: weights.subarray(start, end) });
+      kept.push({ name, dtype: dtype as TensorData["dtype"], shape, data: weights.subarray(start, end) });
   return { config: withLayers(config, count), weights: serializeSafetensors(kept) };
 }
 
