@@ -1,4 +1,4 @@
-import { checkPolicies, type Policy, type PolicyNeeds } from "@kvfold/policies";
+import { checkPolicies, type Policy, type PolicyNeeds } from "@kvfold/policies/check";
 import type { ByteSource } from "@kvfold/safetensors";
 import { checkNeeds, needsOf } from "./apply-policies.js";
 import { type CacheKind, type CacheLayout, readCacheLayout } from "./cache-layout.js";
