@@ -126,10 +126,10 @@ class PaddedBatch implements DecodingBatch {
       const end = Math.max(cache.length, longestOf(prompts));
       const gap = end - cache.length;
       const added = createCache(prompts.length);
-      added.skip(end - longestOf(prompts));
+      added.leaveEmpty(end - longestOf(prompts));
       const starts = prompts.map(({ length }) => end - length);
       const logits = await this.#read(added, prompts, starts);
-      cache.skip(gap);
+      cache.leaveEmpty(gap);
       cache.add(added);
       added.dispose();
       this.#starts = [...this.#starts.map((start) => start + gap), ...starts];

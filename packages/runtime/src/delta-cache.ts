@@ -16,7 +16,7 @@ export interface DeltaCache extends KvCache {
   /** Goes on with some of the sequences, in the order given. */
   keep(sequences: readonly number[]): void;
   /** Leaves so many slots empty before the next tokens. */
-  skip(slots: number): void;
+  leaveEmpty(slots: number): void;
   /** Goes on with the sequences of another cache of as many slots as well, behind its own. The other is of no more use. */
   add(other: DeltaCache): void;
   /** What it holds, for `add`. */
@@ -120,7 +120,7 @@ export function createDeltaCache(
       tensors = tensors.map((tensor) => pickSequences(tensor, chosen));
       sequences = chosen.length;
     },
-    skip(count) {
+    leaveEmpty(count) {
       grow(length + count);
       length += count;
     },
