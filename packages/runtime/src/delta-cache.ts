@@ -6,6 +6,7 @@ import {
   type IndexInput,
 } from "./cache-layout.js";
 import { copyTokens } from "./cpu-memory.js";
+import { EMPTY, grownSlots, wholeSlots } from "./empty-slots.js";
 import { growableZeros, release, widen } from "./growable-memory.js";
 import type { KvCache } from "./kv-cache.js";
 import { Tensor } from "./port.js";
@@ -38,11 +39,6 @@ export declare namespace createDeltaCache {
   }
 }
 
-/** A full cache grows by this share of its tokens: empty slots are read at every step, and copies are rare. */
-const GROWTH = 1 / 16;
-/** What a slot without a token has for its position. */
-const EMPTY = -1n;
-
 /**
  * A cache that the runtime owns: tensors `[B, heads, capacity, size]` that the graph reads where they lie; of a run only the
  * rows of new tokens are copied in. It has a few empty slots, and says by `past_positions [B, capacity]` which these are.
@@ -53,24 +49,21 @@ export function createDeltaCache(
 ): DeltaCache {
   const slots = cacheSlots(layout);
   const { slotMultiple } = layout;
-  const roundUp = (tokens: number): number => Math.max(1, Math.ceil(tokens / slotMultiple)) * slotMultiple;
   let sequences = initial;
-  let capacity = roundUp(0);
+  let capacity = wholeSlots(0, slotMultiple);
   let length = 0;
   let positions = emptyPositions(sequences * capacity);
   const allocate = (slot: CacheSlot): Tensor =>
     growableZeros(slot.type, [sequences, slot.heads, capacity, slot.size]);
   let tensors: readonly Tensor[] = slots.map(allocate);
+  const held = (): HeldSlots => ({ sequences, capacity, tensors, positions });
 
   const grow = (tokens: number): void => {
     if (tokens <= capacity) return;
-    const old = { capacity, positions };
-    capacity = roundUp(tokens + Math.floor(tokens * GROWTH));
+    const before = held();
+    capacity = grownSlots(tokens, slotMultiple);
     positions = emptyPositions(sequences * capacity);
-    for (let sequence = 0; sequence < sequences; sequence++) {
-      const start = sequence * old.capacity;
-      positions.set(old.positions.subarray(start, start + length), sequence * capacity);
-    }
+    copyPositions(before, positions, { first: 0, capacity, length });
     tensors = tensors.map((tensor) => widen(tensor, capacity, length));
   };
   const append = (rows: readonly Tensor[], added: readonly number[]): void => {
@@ -125,12 +118,12 @@ export function createDeltaCache(
       length += count;
     },
     add({ held: other }) {
-      const own = { sequences, capacity, tensors, positions };
+      const own = held();
       capacity = Math.max(capacity, other.capacity);
       sequences += other.sequences;
       positions = emptyPositions(sequences * capacity);
-      for (const [from, first] of [[own, 0] as const, [other, own.sequences] as const])
-        copyPositions(from, positions, { first, capacity, length });
+      copyPositions(own, positions, { first: 0, capacity, length });
+      copyPositions(other, positions, { first: own.sequences, capacity, length });
       tensors = slots.map((slot, index) => {
         const both = allocate(slot);
         copyTokens(own.tensors[index]!, both, length);
@@ -140,7 +133,7 @@ export function createDeltaCache(
       });
     },
     get held() {
-      return { sequences, capacity, tensors, positions };
+      return held();
     },
     dispose() {
       for (const tensor of tensors) release(tensor);

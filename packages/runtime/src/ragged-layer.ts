@@ -1,13 +1,10 @@
 import type { HeadChange, HeadView } from "@kvfold/policies";
 import { encodeFloats } from "@kvfold/safetensors";
 import { type CacheSlot, elementBytes, type LayerCache, type RaggedLayer } from "./cache-layout.js";
+import { EMPTY, grownSlots, spareSlots, wholeSlots } from "./empty-slots.js";
 import { Tensor } from "./port.js";
 import { floatsOf, zeros } from "./tensors.js";
 
-/** A full layer grows by this share of its tokens: empty slots are read at every step, and copies are rare. */
-const GROWTH = 1 / 16;
-/** What a slot without a token has for its position. */
-export const EMPTY = -1n;
 /** Where fewer tokens go than this share, the last ones take their places; else all move up, and memory is given back. */
 const FEW = 1 / 16;
 
@@ -124,8 +121,9 @@ export function changeRagged(
 ): readonly (Int32Array | undefined)[] {
   const orders = heads.map((change, head) => change && changeHead(layer, head, change));
   const longest = Math.max(...layer.lengths);
-  if (layer.capacity > roundUp(layer, longest + 2 * Math.floor(longest * GROWTH) + layer.multiple))
-    resize(layer, roundUp(layer, longest + Math.floor(longest * GROWTH)));
+  const { capacity, multiple } = layer;
+  if (capacity > wholeSlots(longest + 2 * spareSlots(longest) + multiple, multiple))
+    resize(layer, grownSlots(longest, multiple));
   return orders;
 }
 
@@ -147,11 +145,8 @@ const headPositions = ({ places, capacity, lengths }: RaggedLayerCache, head: nu
 
 /** Makes room for `tokens` in every head. */
 function grow(layer: RaggedLayerCache, tokens: number): void {
-  if (tokens > layer.capacity) resize(layer, roundUp(layer, tokens + Math.floor(tokens * GROWTH)));
+  if (tokens > layer.capacity) resize(layer, grownSlots(tokens, layer.multiple));
 }
-
-const roundUp = ({ multiple }: Pick<RaggedLayerCache, "multiple">, tokens: number): number =>
-  Math.max(1, Math.ceil(tokens / multiple)) * multiple;
 
 /** Moves all tokens to tensors of another capacity. */
 function resize(layer: RaggedLayerCache, capacity: number): void {

@@ -1,7 +1,8 @@
 import type { ByteSource } from "@kvfold/safetensors";
 import type { CacheLayout } from "./cache-layout.js";
+import { EMPTY } from "./empty-slots.js";
 import type { Tensor } from "./port.js";
-import { EMPTY, type RaggedLayerCache } from "./ragged-layer.js";
+import type { RaggedLayerCache } from "./ragged-layer.js";
 import {
   bytesOf,
   headRows,
