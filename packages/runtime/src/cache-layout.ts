@@ -173,8 +173,12 @@ export const elementBytes = ({ type }: Pick<CacheSlot, "type">): number => (type
  * ```
  */
 export function cacheBytesPerToken(layout: CacheLayout): number {
-  return cacheSlots(layout).reduce((sum, slot) => sum + slot.heads * slot.size * elementBytes(slot), 0);
+  return slotBytesPerToken(cacheSlots(layout));
 }
+
+/** The same of some slots. */
+export const slotBytesPerToken = (slots: readonly CacheSlot[]): number =>
+  slots.reduce((sum, slot) => sum + slot.heads * slot.size * elementBytes(slot), 0);
 
 function readSlot(
   inputs: readonly TensorInfo[],

@@ -2,8 +2,8 @@ import {
   type CacheLayout,
   type CacheSlot,
   cacheSlots,
-  elementBytes,
   type IndexInput,
+  slotBytesPerToken,
 } from "./cache-layout.js";
 import { copyTokens } from "./cpu-memory.js";
 import { EMPTY, grownSlots, wholeSlots } from "./empty-slots.js";
@@ -49,6 +49,7 @@ export function createDeltaCache(
 ): DeltaCache {
   const slots = cacheSlots(layout);
   const { slotMultiple } = layout;
+  const bytesPerToken = slotBytesPerToken(slots);
   let sequences = initial;
   let capacity = wholeSlots(0, slotMultiple);
   let length = 0;
@@ -90,8 +91,7 @@ export function createDeltaCache(
       return length;
     },
     get bytes() {
-      const numbers = (slot: CacheSlot) => sequences * slot.heads * slot.size * capacity;
-      return slots.reduce((sum, slot) => sum + numbers(slot) * elementBytes(slot), 0);
+      return sequences * capacity * bytesPerToken;
     },
     reserve() {},
     feeds: () => ({

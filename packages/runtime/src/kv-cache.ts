@@ -1,4 +1,4 @@
-import { type CacheLayout, type CacheSlot, cacheSlots, elementBytes } from "./cache-layout.js";
+import { type CacheLayout, type CacheSlot, cacheSlots, slotBytesPerToken } from "./cache-layout.js";
 import { cpuMemory } from "./cpu-memory.js";
 import type { Feeds, Results, Tensor, TensorMemory } from "./port.js";
 import { zeros } from "./tensors.js";
@@ -59,6 +59,7 @@ export function createInPlaceCache(
   }: createInPlaceCache.Options = {},
 ): KvCache {
   const slots = cacheSlots(layout);
+  const bytesPerToken = slotBytesPerToken(slots);
   let capacity = Math.min(initial, limit);
   let length = 0;
   const allocate = (slot: CacheSlot, tokens: number): Tensor =>
@@ -69,7 +70,7 @@ export function createInPlaceCache(
       return length;
     },
     get bytes() {
-      return occupiedBytes(slots, capacity);
+      return capacity * bytesPerToken;
     },
     reserve(count) {
       const needed = length + count;
@@ -117,6 +118,7 @@ export function createGrowingCache(
   { memory = cpuMemory }: createGrowingCache.Options = {},
 ): KvCache {
   const slots = cacheSlots(layout);
+  const bytesPerToken = slotBytesPerToken(slots);
   const empty = (): readonly Entry[] =>
     slots.map((slot) => ({ slot, tensor: zeros(slot.type, dimsOf(slot, 0)) }));
   let length = 0;
@@ -126,7 +128,7 @@ export function createGrowingCache(
       return length;
     },
     get bytes() {
-      return occupiedBytes(slots, length);
+      return length * bytesPerToken;
     },
     reserve() {},
     feeds: () => pasts(entries),
@@ -172,9 +174,6 @@ function shorten(tensor: Tensor, slot: CacheSlot, tokens: number, memory: Tensor
 
 const pasts = (entries: readonly Entry[]): Feeds =>
   Object.fromEntries(entries.map(({ slot, tensor }) => [slot.past, tensor]));
-
-const occupiedBytes = (slots: readonly CacheSlot[], tokens: number): number =>
-  slots.reduce((sum, slot) => sum + slot.heads * slot.size * tokens * elementBytes(slot), 0);
 
 function releaseAll(entries: readonly Entry[]): void {
   for (const { tensor } of entries) release(tensor);

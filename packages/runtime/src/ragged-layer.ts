@@ -1,6 +1,7 @@
 import type { HeadChange, HeadView } from "@kvfold/policies";
 import { encodeFloats } from "@kvfold/safetensors";
-import { type CacheSlot, elementBytes, type LayerCache, type RaggedLayer } from "./cache-layout.js";
+import { type CacheSlot, type LayerCache, type RaggedLayer, slotBytesPerToken } from "./cache-layout.js";
+import { copyTokens } from "./cpu-memory.js";
 import { EMPTY, grownSlots, spareSlots, wholeSlots } from "./empty-slots.js";
 import { Tensor } from "./port.js";
 import { floatsOf, zeros } from "./tensors.js";
@@ -47,7 +48,7 @@ export const copyRaggedLayer = (layer: RaggedLayerCache): RaggedLayerCache => ({
 
 /** Bytes of its tensors, empty slots included. */
 export const raggedBytes = ({ slots, capacity }: RaggedLayerCache): number =>
-  slots.reduce((sum, slot) => sum + slot.heads * slot.size * capacity * elementBytes(slot), 0);
+  capacity * slotBytesPerToken(slots);
 
 /** Appends rows `[1, heads, S, size]` of new tokens to every head; the sequence begins at position `first`. */
 export function appendRows(
@@ -84,13 +85,7 @@ export function fillRagged(
 ): void {
   const count = places.length / layer.heads;
   grow(layer, count);
-  for (const [index, slot] of layer.slots.entries()) {
-    const target = layer.tensors[index]!.data as Float32Array;
-    const source = tensors[index]!.data as Float32Array;
-    const width = count * slot.size;
-    for (let head = 0; head < slot.heads; head++)
-      target.set(source.subarray(head * width, (head + 1) * width), head * layer.capacity * slot.size);
-  }
+  for (const [index, rows] of tensors.entries()) copyTokens(rows, layer.tensors[index]!, count);
   for (let head = 0; head < layer.heads; head++) {
     const own = places.subarray(head * count, (head + 1) * count).filter((place) => place >= 0);
     layer.lengths[head] = own.length;
@@ -150,17 +145,10 @@ function grow(layer: RaggedLayerCache, tokens: number): void {
 
 /** Moves all tokens to tensors of another capacity. */
 function resize(layer: RaggedLayerCache, capacity: number): void {
-  const { capacity: before, positions, places, tensors, slots, lengths } = layer;
+  const { capacity: before, positions, places, tensors, lengths } = layer;
   Object.assign(layer, allocate(layer, capacity));
-  for (const [index, slot] of slots.entries()) {
-    const source = tensors[index]!.data as Float32Array;
-    const target = layer.tensors[index]!.data as Float32Array;
-    for (let head = 0; head < slot.heads; head++) {
-      const start = head * before * slot.size;
-      const width = lengths[raggedHead(layer, slot, head)]! * slot.size;
-      target.set(source.subarray(start, start + width), head * capacity * slot.size);
-    }
-  }
+  const longest = Math.max(...lengths);
+  for (const [index, rows] of tensors.entries()) copyTokens(rows, layer.tensors[index]!, longest);
   for (const [head, length] of lengths.entries()) {
     layer.positions.set(positions.subarray(head * before, head * before + length), head * capacity);
     layer.places.set(places.subarray(head * before, head * before + length), head * capacity);
