@@ -1,5 +1,6 @@
-import { Tensor } from "./port.js";
-import { zeros } from "./tensors.js";
+import { elementBytes } from "./cache-layout.js";
+import type { Tensor } from "./port.js";
+import { tensorOver, zeros } from "./tensors.js";
 
 /** What an engine adds to an `ArrayBuffer` that may grow; older ones ignore the limit that is asked for. */
 interface ResizableBuffer extends ArrayBuffer {
@@ -23,9 +24,9 @@ const RESERVE = 4;
  */
 export function growableZeros(type: "float32" | "float16", dims: readonly number[]): Tensor {
   const count = dims.reduce((product, size) => product * size, 1);
-  const bytes = count * (type === "float16" ? 2 : 4);
+  const bytes = count * elementBytes({ type });
   try {
-    return over(type, new ArrayBufferUpTo(bytes, { maxByteLength: RESERVE * bytes }), dims);
+    return tensorOver(type, new ArrayBufferUpTo(bytes, { maxByteLength: RESERVE * bytes }), dims);
   } catch {
     return zeros(type, dims);
   }
@@ -41,7 +42,7 @@ export function widen(tensor: Tensor, capacity: number, length: number): Tensor 
   const type = tensor.type as "float32" | "float16";
   const dims = [sequences, heads, capacity, size];
   const bytes = sequences * heads * capacity * size * width;
-  const resized = resize(buffer, bytes) ? over(type, buffer, dims) : growableZeros(type, dims);
+  const resized = resize(buffer, bytes) ? tensorOver(type, buffer, dims) : growableZeros(type, dims);
   const from = tensor.data as Numbers;
   const to = resized.data as Numbers;
   // Heads move to higher addresses, the last one first.
@@ -64,8 +65,3 @@ function resize(buffer: ResizableBuffer, bytes: number): boolean {
   buffer.resize!(bytes);
   return true;
 }
-
-const over = (type: "float32" | "float16", buffer: ArrayBuffer, dims: readonly number[]): Tensor =>
-  type === "float16"
-    ? new Tensor(type, new Uint16Array(buffer), dims)
-    : new Tensor(type, new Float32Array(buffer), dims);

@@ -1,8 +1,9 @@
 import { type ByteSource, parseHeader, planHeader } from "@kvfold/safetensors";
 import { type CacheLayout, type CacheSlot, cacheSlots } from "./cache-layout.js";
 import { crc32 } from "./crc32.js";
-import { Tensor } from "./port.js";
+import type { Tensor } from "./port.js";
 import { RuntimeError } from "./runtime-error.js";
+import { tensorOver } from "./tensors.js";
 
 /** The cache of a sequence as the bytes of a file, to be written one after the other. */
 export interface SavedCache {
@@ -170,12 +171,8 @@ export function headRows({ data, dims }: Tensor, count: number): readonly Uint8A
 export const bytesOf = ({ buffer, byteOffset, byteLength }: Int32Array | Float32Array): Uint8Array =>
   new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 
-export function tensorOf({ type, heads, size }: CacheSlot, buffer: ArrayBuffer, tokens: number): Tensor {
-  const dims = [1, heads, tokens, size];
-  return type === "float16"
-    ? new Tensor("float16", new Uint16Array(buffer), dims)
-    : new Tensor("float32", new Float32Array(buffer), dims);
-}
+export const tensorOf = ({ type, heads, size }: CacheSlot, buffer: ArrayBuffer, tokens: number): Tensor =>
+  tensorOver(type, buffer, [1, heads, tokens, size]);
 
 export const unreadable = (message: string, cause?: unknown): RuntimeError =>
   new RuntimeError("cache-unreadable", `loadState: ${message}`, { cause });
