@@ -1,4 +1,3 @@
-import type { HeadView } from "@kvfold/policies";
 import type { Tensor } from "./port.js";
 import { floatsOf } from "./tensors.js";
 
@@ -18,19 +17,20 @@ export interface ObservedLayer {
   readonly kept: readonly (Int32Array | undefined)[];
 }
 
-/** What a head's queries look like, and how they share their attention among its `tokens`. */
-export function observeLayer(
-  observed: ObservedLayer | undefined,
+/** What a head's queries look like, `[G, W, size]`. */
+export const observedQueries = (
+  { queries, queryHeads, queryRows }: ObservedLayer,
+  head: number,
+): Float32Array | undefined => queries && lastRows(queries, { head, queryHeads, rows: queryRows });
+
+/** How they share their attention among its `tokens`, `[G, W, tokens]`. */
+export const observedAttention = (
+  observed: ObservedLayer,
   head: number,
   tokens: number,
-): Pick<HeadView, "queries" | "attention"> {
-  if (observed === undefined) return {};
-  const { queries, queryHeads, attention } = observed;
-  return {
-    queries: queries && lastRows(queries, { head, queryHeads, rows: observed.queryRows }),
-    attention: attention && columnsOf(observed, blockOf(attention, head, queryHeads), head, tokens),
-  };
-}
+): Float32Array | undefined =>
+  observed.attention &&
+  columnsOf(observed, blockOf(observed.attention, head, observed.queryHeads), head, tokens);
 
 /** What the query heads of a head have of `[1, H, W, X]`: `[G, W, X]`. */
 function blockOf(tensor: Tensor, head: number, queryHeads: number): Float32Array {

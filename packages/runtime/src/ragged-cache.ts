@@ -1,7 +1,8 @@
-import type { HeadView, LayerChange, LayerView, PolicyNeeds } from "@kvfold/policies";
+import type { LayerChange, LayerView, PolicyNeeds } from "@kvfold/policies";
 import { type CacheLayout, cacheSlots, OBSERVED_INPUTS, type RaggedLayer } from "./cache-layout.js";
+import { headView } from "./head-view.js";
 import type { KvCache } from "./kv-cache.js";
-import { type ObservedLayer, observeLayer } from "./observed-layer.js";
+import type { ObservedLayer } from "./observed-layer.js";
 import { type Results, Tensor } from "./port.js";
 import {
   appendRows,
@@ -9,7 +10,6 @@ import {
   copyRaggedLayer,
   createRaggedLayer,
   fillRagged,
-  headRows,
   type RaggedLayerCache,
   raggedBytes,
   truncateRagged,
@@ -124,14 +124,12 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
     view: (index) => ({
       layer: index,
       layers: layers.length,
-      heads: Array.from({ length: layers[index]!.heads }, (_, head): HeadView => {
-        const rows = headRows(layers[index]!, head);
-        return {
+      heads: Array.from({ length: layers[index]!.heads }, (_, head) =>
+        headView(layers[index]!, head, {
           queryHeads: queryHeadsOf(ragged[index]!),
-          ...rows,
-          ...observeLayer(contents.observed[index], head, rows.tokens),
-        };
-      }),
+          observed: contents.observed[index],
+        }),
+      ),
       seen: contents.length,
       run: layers[index]!.run,
     }),

@@ -1,4 +1,4 @@
-import type { HeadChange, HeadView } from "@kvfold/policies";
+import type { HeadChange } from "@kvfold/policies";
 import { encodeFloats } from "@kvfold/safetensors";
 import { type CacheSlot, type LayerCache, type RaggedLayer, slotBytesPerToken } from "./cache-layout.js";
 import { copyTokens } from "./cpu-memory.js";
@@ -122,20 +122,15 @@ export function changeRagged(
   return orders;
 }
 
-/** What a head has cached. Views of the cache where its numbers lie together as float32. */
-export function headRows(
-  layer: RaggedLayerCache,
-  head: number,
-): Pick<HeadView, "tokens" | "keys" | "values"> & {
-  readonly positions: Int32Array;
-} {
-  const keys = rowsOf(layer, 0, head);
-  const values = layer.slots.length === 1 ? keys : rowsOf(layer, 1, head);
-  return { tokens: layer.lengths[head]!, keys, values, positions: headPositions(layer, head) };
-}
+/** Keys of a head, or joint latents: a view of the cache where its numbers lie together as float32. */
+export const headKeys = (layer: RaggedLayerCache, head: number): Float32Array => rowsOf(layer, 0, head);
+
+/** Values of a head, likewise; joint latents stand for these, too. */
+export const headValues = (layer: RaggedLayerCache, head: number): Float32Array =>
+  rowsOf(layer, layer.slots.length - 1, head);
 
 /** Where the tokens of a head stand, counted from the first of the sequence. */
-const headPositions = ({ places, capacity, lengths }: RaggedLayerCache, head: number): Int32Array =>
+export const headPositions = ({ places, capacity, lengths }: RaggedLayerCache, head: number): Int32Array =>
   places.subarray(head * capacity, head * capacity + lengths[head]!);
 
 /** Makes room for `tokens` in every head. */
