@@ -9,22 +9,27 @@ export type PolicyTime = "afterPrefill" | "afterStep";
 /**
  * Lets policies change a cache, one after the other, layer by layer.
  *
+ * @returns Whether tokens were dropped.
  * @throws {RuntimeError} `invalid-argument` when a policy keeps what is not there.
  */
 export function applyPolicies(
   cache: RaggedCache,
   policies: readonly Policy[],
   { time, ids }: { readonly time: PolicyTime; readonly ids: readonly number[] },
-): void {
+): boolean {
   const acting = policies.filter((policy) => policy[time] !== undefined);
-  for (const layer of cache.lengths.keys()) {
+  let hasDropped = false;
+  for (const layer of cache.layers.keys()) {
     for (const policy of acting) {
       const view = { ...cache.view(layer), ids };
       const change = policy[time]!(view);
-      for (const [head, own] of (change ?? []).entries()) checkChange(policy, view, head, own);
+      if (change === undefined) continue;
+      for (const [head, own] of change.entries()) checkChange(policy, view, head, own);
+      hasDropped ||= view.heads.some(({ tokens }, head) => (change[head]?.kept.length ?? tokens) < tokens);
       cache.change(layer, change);
     }
   }
+  return hasDropped;
 }
 
 /** Policies for one cache: those that remember what they saw begin anew. */

@@ -194,11 +194,7 @@ class CachedDecoding implements DecodingState {
 
   #act(cache: KvCache, policies: readonly Policy[], time: PolicyTime): void {
     if (!isRagged(cache) || policies.length === 0) return;
-    const before = cache.lengths;
-    applyPolicies(cache, policies, { time, ids: this.#tokens });
-    const hasDropped = cache.lengths.some((heads, layer) =>
-      heads.some((length, head) => length < before[layer]![head]!),
-    );
+    const hasDropped = applyPolicies(cache, policies, { time, ids: this.#tokens });
     if (hasDropped) this.#settled = cache.length;
   }
 
