@@ -37,7 +37,9 @@ export const beginPolicies = (policies: readonly Policy[]): readonly Policy[] =>
   policies.map((policy) => policy.begin?.() ?? policy);
 
 /** What some policies look at, all together. */
-export function needsOf(policies: readonly Policy[]): PolicyNeeds {
+export function needsOf(
+  policies: readonly { readonly needs?: PolicyNeeds | undefined }[],
+): Required<PolicyNeeds> {
   const most = (kind: keyof PolicyNeeds) =>
     policies.reduce((count, { needs }) => Math.max(count, needs?.[kind] ?? 0), 0);
   return { queries: most("queries"), attention: most("attention") };

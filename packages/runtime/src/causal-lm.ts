@@ -220,8 +220,7 @@ function actionsOf(
 ): Pick<createDecodingState.Options, "policies" | "observe"> {
   checkPolicies(policies);
   if (policies.length === 0 && observe === undefined) return {};
-  checkNeeds(needsOf(policies), ragged);
-  checkNeeds(observe ?? {}, ragged);
+  checkNeeds(needsOf([...policies, { needs: observe }]), ragged);
   return { policies, observe };
 }
 

@@ -144,9 +144,9 @@ class CachedDecoding implements DecodingState {
   }
 
   prefill(ids: ArrayLike<number>): Promise<Float32Array> {
-    const { prefillChunk, observe = {} } = this.#options;
+    const { prefillChunk, observe } = this.#options;
     return this.#exclusively(ids, async (cache) => {
-      const needs = joinNeeds(needsOf(this.#policies), observe);
+      const needs = needsOf([...this.#policies, { needs: observe }]);
       const looks = needs.queries > 0 || needs.attention > 0;
       let logits: Logits | undefined;
       for (const { chunk, rest } of chunksOf(Array.from(ids), {
@@ -269,11 +269,6 @@ class CachedDecoding implements DecodingState {
 }
 
 const isRagged = (cache: KvCache): cache is RaggedCache => "observe" in cache;
-
-const joinNeeds = (a: PolicyNeeds, b: PolicyNeeds): Required<PolicyNeeds> => ({
-  queries: Math.max(a.queries ?? 0, b.queries ?? 0),
-  attention: Math.max(a.attention ?? 0, b.attention ?? 0),
-});
 
 /** A piece of a prompt, and how many tokens come behind it. */
 interface Chunk {
