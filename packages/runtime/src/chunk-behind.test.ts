@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { chunkBehind } from "./chunk-behind.js";
+import { chunkBehind, chunksBehind } from "./chunk-behind.js";
 
 describe("chunkBehind", () => {
   it.each([
@@ -16,5 +16,23 @@ describe("chunkBehind", () => {
   it("bounds the scores of a long prompt", () => {
     for (let past = 0; past < 30_000; past += 999)
       expect(chunkBehind(past, 512) * (past + 512)).toBeLessThanOrEqual(512 * 2048);
+  });
+});
+
+describe("chunksBehind", () => {
+  const ends = (...args: Parameters<typeof chunksBehind>) => [...chunksBehind(...args)].map(({ end }) => end);
+
+  it("are as long as each may be behind the tokens before it", () => {
+    expect(ends(0, 1200, { size: 512 })).toEqual([512, 1024, 1200]);
+    expect(ends(3584, 600, { size: 512 })).toEqual([256, 496, 600]);
+  });
+
+  it("leave the last tokens together", () => {
+    expect(ends(0, 41, { size: 16, last: 8 })).toEqual([16, 32, 41]);
+    expect(ends(0, 35, { size: 16, last: 8 })).toEqual([16, 27, 35]);
+    expect(ends(0, 41, { size: 16, last: 1000 })).toEqual([16, 25, 41]);
+    expect(ends(0, 5, { size: 16, last: 8 })).toEqual([5]);
+    // Behind so many tokens chunks have 32 each.
+    expect(ends(130_560, 100, { size: 512, last: 64 })).toEqual([32, 36, 100]);
   });
 });

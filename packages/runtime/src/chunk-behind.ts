@@ -8,3 +8,27 @@ export function chunkBehind(past: number, chunk: number): number {
   const share = FULL_CHUNKS / Math.max(past + chunk, FULL_CHUNKS);
   return Math.min(chunk, Math.max(SHORTEST_CHUNK, Math.floor(chunk * share)));
 }
+
+/** Tokens `[start, end)` of a prompt. */
+export interface Chunk {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Chunks of a prompt of `count` tokens behind `past` cached ones, of at most `size` tokens. The last has at least `last`, where
+ * there are as many and `size` allows: the one before it is shorter then.
+ */
+export function* chunksBehind(
+  past: number,
+  count: number,
+  { size, last = 0 }: { readonly size: number; readonly last?: number },
+): Generator<Chunk> {
+  const lastStart = Math.max(0, count - Math.min(last, size));
+  for (let start = 0; start < count; ) {
+    const next = start + chunkBehind(past + start, size);
+    const end = start === lastStart || next >= count ? count : Math.min(next, lastStart);
+    yield { start, end };
+    start = end;
+  }
+}

@@ -1,6 +1,6 @@
 import { checkKept, checkSequences, refusedByBatch } from "./check-batch.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
-import { chunkBehind, SHORTEST_CHUNK } from "./chunk-behind.js";
+import { chunksBehind, SHORTEST_CHUNK } from "./chunk-behind.js";
 import type { DeltaCache } from "./delta-cache.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
 import type { Logits } from "./logits.js";
@@ -166,14 +166,12 @@ class PaddedBatch implements DecodingBatch {
     prompts: readonly ArrayLike<number>[],
     starts: readonly number[],
   ): Promise<Logits> {
-    const end = starts[0]! + prompts[0]!.length;
-    const chunk = Math.max(SHORTEST_CHUNK, Math.floor(this.#options.prefillChunk / prompts.length));
+    const past = cache.length;
+    const count = starts[0]! + prompts[0]!.length - past;
+    const size = Math.max(SHORTEST_CHUNK, Math.floor(this.#options.prefillChunk / prompts.length));
     let logits: Logits | undefined;
-    for (let start = cache.length; start < end; ) {
-      const stop = Math.min(start + chunkBehind(start, chunk), end);
-      logits = await this.#run(cache, starts, padded(prompts, starts, start, stop));
-      start = stop;
-    }
+    for (const { start, end } of chunksBehind(past, count, { size }))
+      logits = await this.#run(cache, starts, padded(prompts, starts, past + start, past + end));
     return logits!;
   }
 

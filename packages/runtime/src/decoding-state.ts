@@ -9,7 +9,7 @@ import {
 } from "./apply-policies.js";
 import type { CacheLayout } from "./cache-layout.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
-import { chunkBehind } from "./chunk-behind.js";
+import { chunksBehind } from "./chunk-behind.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
 import type { KvCache } from "./kv-cache.js";
 import { type Logits, logitsRow } from "./logits.js";
@@ -147,19 +147,18 @@ class CachedDecoding implements DecodingState {
     const { prefillChunk, observe } = this.#options;
     return this.#exclusively(ids, async (cache) => {
       const needs = needsOf([...this.#policies, { needs: observe }]);
-      const looks = needs.queries > 0 || needs.attention > 0;
+      const prompt = Array.from(ids);
       let logits: Logits | undefined;
-      for (const { chunk, rest } of chunksOf(Array.from(ids), {
-        size: prefillChunk,
-        past: cache.length,
-        looks,
-      })) {
+      // Attention is given out by the last run alone, queries by several.
+      const sizes = { size: prefillChunk, last: needs.attention };
+      for (const { start, end } of chunksBehind(cache.length, prompt.length, sizes)) {
+        const rest = prompt.length - end;
         const seen = {
           queries: needs.queries > rest ? needs.queries : 0,
           attention: rest > 0 ? 0 : needs.attention,
         };
         if (isRagged(cache)) cache.observe(seen);
-        logits = await this.#run(cache, chunk, 1);
+        logits = await this.#run(cache, prompt.slice(start, end), 1);
       }
       this.#act(cache, this.#policies, "afterPrefill");
       return logitsRow(logits!, logits!.rows - 1);
@@ -269,28 +268,3 @@ class CachedDecoding implements DecodingState {
 }
 
 const isRagged = (cache: KvCache): cache is RaggedCache => "observe" in cache;
-
-/** A piece of a prompt, and how many tokens come behind it. */
-interface Chunk {
-  readonly chunk: readonly number[];
-  readonly rest: number;
-}
-
-interface ChunkSizes {
-  /** Tokens of a chunk at most. */
-  readonly size: number;
-  /** Tokens before the prompt. */
-  readonly past: number;
-  readonly looks: boolean;
-}
-
-/** Pieces of a prompt. Where the last queries are looked at, the shorter piece comes first: they are all in the last. */
-function* chunksOf(ids: readonly number[], { size, past, looks }: ChunkSizes): Generator<Chunk> {
-  const odd = looks ? ids.length % size : 0;
-  for (let start = 0; start < ids.length; ) {
-    const whole = looks ? size : chunkBehind(past + start, size);
-    const end = Math.min(ids.length, start === 0 && odd > 0 ? odd : start + whole);
-    yield { chunk: ids.slice(start, end), rest: ids.length - end };
-    start = end;
-  }
-}
