@@ -74,7 +74,8 @@ const PRESENT = { whole: "present", delta: "new_key_values" };
  *
  * The graph says by the name of dimension 2 how its attention writes: `cache_length` on pasts and presents alike means that
  * both may be one buffer (GroupQueryAttention); any other name that the present is a new tensor. A graph with an input
- * `past_positions` is a delta decoder: its outputs `new_key_values.N.key|value|latent` are the rows of new tokens.
+ * `past_positions` is a delta decoder: its outputs `new_key_values.N.key|value|latent` are the rows of new tokens. One with
+ * `past_positions.N` is a policy graph, whose outputs are the same.
  *
  * @throws {RuntimeError} `unsupported-model` when a name is missing or heads or sizes are not static numbers.
  */

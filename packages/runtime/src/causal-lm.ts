@@ -68,8 +68,8 @@ export declare namespace CausalLM {
   }
   interface CacheOptions {
     /**
-     * What drops or merges tokens of the cache, one after the other: policies, which `parsePolicies` of `@kvfold/policies` reads by their names.
-     * The model must be loaded from its policy graph.
+     * What drops or merges tokens of the cache, one after the other: policies, which `parsePolicies` of `@kvfold/policies`
+     * reads by their names. The model must be loaded from its policy graph.
      */
     readonly cache?: readonly Policy[] | undefined;
     /** What `compress` may look at later, beside what these policies do. */
@@ -105,7 +105,8 @@ export declare namespace createCausalLM {
 /**
  * Makes a language model of a session over a decoder graph: inputs `input_ids`, and `attention_mask`, `position_ids`,
  * `num_logits_to_keep` if declared, `past_key_values.N.key|value`; outputs `logits` `[B, S, vocabulary]` float32 and
- * `present.N.key|value`; or a delta decoder (`readCacheLayout`), which also takes batches.
+ * `present.N.key|value`; or a delta decoder (`readCacheLayout`), which also takes batches, or a policy graph, whose
+ * states take policies.
  *
  * @throws {RuntimeError} `unsupported-model` when the graph is another; `invalid-argument` for an option out of range,
  *   or `cache: "in-place"` on a session that cannot write in place.
