@@ -148,6 +148,8 @@ describe("policies on a decoder", () => {
         /^createState: expected a policy graph/,
       );
       expect(() => lm.createState().copy()).toThrow(/^copy: expected a policy graph/);
+      const act = () => lm.createState().compress(parsePolicies("keydiff:0.5"));
+      expect(act).toThrow(/^compress: expected a policy graph/);
     });
     await withPolicies(async (lm) => {
       expect(() => lm.createState({ cache: parsePolicies("keydiff:0.5,knorm:0.5") })).toThrow(

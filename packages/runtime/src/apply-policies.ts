@@ -49,19 +49,26 @@ export function needsOf(
 export const stepNeedsOf = (policies: readonly Policy[]): PolicyNeeds =>
   needsOf(policies.filter(({ afterStep }) => afterStep !== undefined));
 
-/** @throws {RuntimeError} `invalid-argument` for policies that look at what a model does not give out. */
-export function checkNeeds(needs: PolicyNeeds, layers: readonly RaggedLayer[] | undefined): void {
+/**
+ * @param caller - What errors begin with: `createState`.
+ * @throws {RuntimeError} `invalid-argument` for policies that look at what a model does not give out.
+ */
+export function checkNeeds(
+  caller: string,
+  needs: PolicyNeeds,
+  layers: readonly RaggedLayer[] | undefined,
+): void {
   if (layers === undefined)
     throw new RuntimeError(
       "invalid-argument",
-      "createState: expected a policy graph (model_policy.onnx) to drop tokens from its cache, found another: load that one, or write the model anew",
+      `${caller}: expected a policy graph (model_policy.onnx) to drop tokens from its cache, found another: load that one, or write the model anew`,
     );
   for (const kind of ["queries", "attention"] as const) {
     const without = layers.findIndex((layer) => layer[kind] === undefined);
     if ((needs[kind] ?? 0) === 0 || without < 0) continue;
     throw new RuntimeError(
       "invalid-argument",
-      `createState: expected a model that gives out the ${kind} that a policy looks at, found none in layer ${without}: choose a policy that looks at keys and values alone`,
+      `${caller}: expected a model that gives out the ${kind} that a policy looks at, found none in layer ${without}: choose a policy that looks at keys and values alone`,
     );
   }
 }

@@ -157,11 +157,11 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     maxPositions,
     createState({ firstPosition = 0, ...actions } = {}) {
       checkFirstPosition(firstPosition, takesPositions);
-      const acting = actionsOf(actions, cacheLayout);
+      const acting = actionsOf("createState", actions, cacheLayout);
       return createStateAt((index) => firstPosition + index, createCache(initialCapacity), [], acting);
     },
     async loadState(source, model, actions = {}) {
-      const acting = actionsOf(actions, cacheLayout);
+      const acting = actionsOf("loadState", actions, cacheLayout);
       if (cacheKind === "ragged") {
         const { tokens, firstPosition, settled, layers } = await unpackRaggedCache(
           cacheLayout,
@@ -216,12 +216,13 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
 
 /** What acts on the cache of a state. */
 function actionsOf(
+  caller: string,
   { cache: policies = [], observe }: CausalLM.CacheOptions,
   { ragged }: CacheLayout,
 ): Pick<createDecodingState.Options, "policies" | "observe"> {
   checkPolicies(policies);
   if (policies.length === 0 && observe === undefined) return {};
-  checkNeeds(needsOf([...policies, { needs: observe }]), ragged);
+  checkNeeds(caller, needsOf([...policies, { needs: observe }]), ragged);
   return { policies, observe };
 }
 

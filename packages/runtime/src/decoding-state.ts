@@ -176,7 +176,7 @@ class CachedDecoding implements DecodingState {
 
   compress(policies: readonly Policy[]): void {
     const cache = this.#cache.available();
-    checkNeeds(needsOf(policies), this.#options.layout.ragged);
+    checkNeeds("compress", needsOf(policies), this.#options.layout.ragged);
     this.#act(cache, beginPolicies(policies), "afterPrefill");
   }
 
