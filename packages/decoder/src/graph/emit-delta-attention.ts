@@ -1,11 +1,11 @@
 import type { AttentionWeights, CacheShape } from "../model/decoder-weights.js";
 import type { AttentionContext, CacheNames, CachePart, Projected } from "./attention-values.js";
 import { emitLateKeys } from "./emit-plain-attention.js";
-import { emitScored, emitSoftmax } from "./emit-scored.js";
+import { emitScored, emitSoftmax, emitUnstack } from "./emit-scored.js";
 import { emitSoftCap } from "./emit-soft-cap.js";
 import type { Emitter } from "./emitter.js";
 import type { Positions } from "./positions.js";
-import { emitJoinHeads, emitSplitHeads } from "./split-heads.js";
+import { emitSplitHeads } from "./split-heads.js";
 
 /** The rows of a cache's past `[B, heads, P, size]` and those of the new tokens `[B, heads, S, size]`. */
 export interface DeltaRows {
@@ -49,8 +49,7 @@ export function emitDeltaAttention(
   const scores = softCap === undefined ? raw : emitSoftCap(e.at("scores"), raw, softCap);
   const shares = emitSoftmax(e.at("softmax"), scores, heads, values.heads, bias);
   const outputs = emitShared(e.at("output"), shares, value, positions);
-  const byHead = e.reshape("unstack/Reshape", outputs, [0, heads, -1, values.size]);
-  return emitJoinHeads(e.at("output"), byHead, heads * values.size);
+  return emitUnstack(e.at("output"), outputs, heads, values);
 }
 
 /** New rows `[B, S, heads * size]` as an output of the graph, beside the past. */
@@ -80,13 +79,23 @@ export function emitShared(
   { past, fresh }: DeltaRows,
   positions: Positions,
 ): string {
-  const names = ["past", "fresh"].map((name) => `${e.path}/shares/${name}`);
-  const parts = e.graph.nodeWithOutputs("Split", [shares, positions.parts!()], names, {
-    name: `${e.path}/shares/Split`,
+  const parts = emitSplitTokens(e.at("shares"), shares, positions);
+  return e.node("Add", "Add", [
+    e.node("MatMul", "past/MatMul", [parts.past, past]),
+    e.node("MatMul", "fresh/MatMul", [parts.fresh, fresh]),
+  ]);
+}
+
+/** What a value `[B, heads, .., P + S]` has for past and for new tokens. */
+export function emitSplitTokens(
+  e: Emitter,
+  value: string,
+  positions: Positions,
+): { readonly past: string; readonly fresh: string } {
+  const names = ["past", "fresh"].map((name) => `${e.path}/${name}`);
+  const [past, fresh] = e.graph.nodeWithOutputs("Split", [value, positions.parts!()], names, {
+    name: `${e.path}/Split`,
     attributes: { axis: 3 },
   });
-  const sums = [past, fresh].map((rows, index) =>
-    e.node("MatMul", `${index === 0 ? "past" : "fresh"}/MatMul`, [parts[index]!, rows]),
-  );
-  return e.node("Add", "Add", sums);
+  return { past: past!, fresh: fresh! };
 }

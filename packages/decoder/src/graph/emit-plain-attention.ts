@@ -1,3 +1,4 @@
+import type { RopeParameters } from "@kvfold/rope";
 import type { AttentionWeights, CacheShape, KeyExpansion } from "../model/decoder-weights.js";
 import type { AttentionContext, Projected } from "./attention-values.js";
 import { emitExpandedKeys } from "./emit-expanded-keys.js";
@@ -44,7 +45,7 @@ export function emitPlainAttention(
   return queryBlocks === undefined ? emitScored(e, parts, shape) : emitBlocks(e, parts, shape, queryBlocks);
 }
 
-/** Keys of latents that were cached before the rotation. */
+/** Keys `[B, Hkv, T, d]` of latents that were cached before the rotation. */
 export function emitLateKeys(
   e: Emitter,
   latents: string,
@@ -53,11 +54,15 @@ export function emitLateKeys(
   positions: Positions,
 ): string {
   const { keys, kvHeads, headDim, rope } = weights;
+  const { ragged } = positions;
+  const rotationOf = (rope: RopeParameters) =>
+    ragged === undefined ? positions.relativeRotation(rope, "all") : ragged.keyRotation(rope, kvHeads);
   const width = (kvHeads / keys.heads) * headDim;
   return emitExpandedKeys(e, latents, weights, {
     latent: keys,
     decode: e.floats("decode", [decode.length / (keys.size * width), keys.size, width], decode),
-    rotation: rope && positions.relativeRotation(rope, "all"),
+    rotation: rope && rotationOf(rope),
+    apart: ragged !== undefined,
   });
 }
 

@@ -1,11 +1,12 @@
 import type { AttentionWeights, CacheShape, KeyExpansion } from "../model/decoder-weights.js";
 import type { AttentionContext, Projected } from "./attention-values.js";
-import { emitDeltaRows, emitShared, emitWhole } from "./emit-delta-attention.js";
-import { emitExpandedKeys } from "./emit-expanded-keys.js";
+import { emitDeltaRows, emitShared, emitSplitTokens, emitWhole } from "./emit-delta-attention.js";
+import { emitLateKeys } from "./emit-plain-attention.js";
+import { emitScoreShape, emitUnstack } from "./emit-scored.js";
 import { emitSoftCap } from "./emit-soft-cap.js";
 import type { Emitter } from "./emitter.js";
 import type { RaggedPositions } from "./positions.js";
-import { emitJoinHeads, emitSplitHeads } from "./split-heads.js";
+import { emitSplitHeads } from "./split-heads.js";
 
 /** Attention to past and new rows apart, where each head has tokens of its own. */
 export function emitRaggedAttention(
@@ -27,31 +28,24 @@ export function emitRaggedAttention(
     const scores = at.node("MatMul", "MatMul", [stacked, at.transpose("Transpose", rows, [0, 1, 3, 2])]);
     return softCap === undefined ? scores : emitSoftCap(at, scores, softCap);
   };
-  const biases = ragged.bias(weights);
-  const biased = (name: "past" | "fresh", scores: string) =>
-    emitBiased(e.at(`scores/${name}`), scores, biases[name], { heads, ragged, query });
+  const scoreExpanded = (at: Emitter, expansion: KeyExpansion) => {
+    const whole = emitWhole(e.at("key"), key);
+    const all = emitLateKeys(e.at("k_expansion"), whole, weights, expansion, positions);
+    return emitSplitTokens(at.at("split"), score(at, all), positions);
+  };
   const scores =
     expanded === undefined
-      ? [
-          biased("past", score(e.at("scores/past"), key.past)),
-          biased("fresh", score(e.at("scores/fresh"), key.fresh)),
-        ]
-      : emitSplitScores(
-          e,
-          score(
-            e.at("scores"),
-            emitRaggedKeys(e.at("k_expansion"), emitWhole(e.at("key"), key), weights, expanded, ragged),
-          ),
-          positions.parts!(),
-        ).map((part, index) => biased(index === 0 ? "past" : "fresh", part));
-  const shares = emitShares(e.at("softmax"), scores, { heads, observe, at: e });
-  const rows = e.node("Reshape", "softmax/stack/Reshape", [
-    shares,
-    emitStackShape(e.at("softmax/stack"), shares, values.heads),
-  ]);
-  const outputs = emitShared(e.at("output"), rows, value, positions);
-  const byHead = e.reshape("unstack/Reshape", outputs, [0, heads, -1, values.size]);
-  return emitJoinHeads(e.at("output"), byHead, heads * values.size);
+      ? { past: score(e.at("scores/past"), key.past), fresh: score(e.at("scores/fresh"), key.fresh) }
+      : scoreExpanded(e.at("scores"), expanded);
+  const biases = ragged.bias(weights);
+  const biased = (["past", "fresh"] as const).map((name) =>
+    emitBiased(e.at(`scores/${name}`), scores[name], biases[name], { heads, ragged, query }),
+  );
+  const shares = emitShares(e.at("softmax"), biased, heads);
+  observe?.(e, "attention", shares);
+  const shape = emitScoreShape(e.at("softmax/stack"), shares, values.heads);
+  const rows = e.node("Reshape", "softmax/stack/Reshape", [shares, shape]);
+  return emitUnstack(e.at("output"), emitShared(e.at("output"), rows, value, positions), heads, values);
 }
 
 /** Scores `[B, keys.heads, G * S, X]` as float32 `[B, ragged heads, H / ragged heads, S, X]` with their bias. */
@@ -78,15 +72,7 @@ function emitBiased(
 }
 
 /** One softmax over past and new tokens, `[B, H, S, P + S]`. */
-function emitShares(
-  e: Emitter,
-  scores: readonly string[],
-  {
-    heads,
-    observe,
-    at,
-  }: { readonly heads: number; readonly at: Emitter } & Pick<AttentionContext, "observe">,
-): string {
+function emitShares(e: Emitter, scores: readonly string[], heads: number): string {
   const all = e.node("Concat", "Concat", scores, { attributes: { axis: 4 } });
   const softmax = e.node("Softmax", "Softmax", [all], { attributes: { axis: -1 } });
   const narrow = e.floatType === "float16" ? e.cast("Cast", softmax, "float16") : softmax;
@@ -94,41 +80,5 @@ function emitShares(
   const shape = e.node("Concat", "heads/Concat", [e.graph.int64([0, heads]), tail], {
     attributes: { axis: 0 },
   });
-  const byHead = e.node("Reshape", "heads/Reshape", [narrow, shape]);
-  observe?.(at, "attention", byHead);
-  return byHead;
-}
-
-/** int64 `[4]`: `[B, heads, rest, T]`. */
-function emitStackShape(e: Emitter, shares: string, heads: number): string {
-  const total = e.node("Shape", "total/Shape", [shares], { attributes: { start: 3, end: 4 } });
-  return e.node("Concat", "shape/Concat", [e.graph.int64([0, heads, -1]), total], {
-    attributes: { axis: 0 },
-  });
-}
-
-function emitSplitScores(e: Emitter, scores: string, parts: string): readonly string[] {
-  const names = ["past", "fresh"].map((name) => `${e.path}/scores/split/${name}`);
-  return e.graph.nodeWithOutputs("Split", [scores, parts], names, {
-    name: `${e.path}/scores/split/Split`,
-    attributes: { axis: 3 },
-  });
-}
-
-/** Keys `[B, Hkv, T, d]` of latents that were cached before the rotation: each head has its own row of positions. */
-function emitRaggedKeys(
-  e: Emitter,
-  latents: string,
-  weights: AttentionWeights,
-  { decode }: KeyExpansion,
-  ragged: RaggedPositions,
-): string {
-  const { keys, kvHeads, headDim, rope } = weights;
-  const width = (kvHeads / keys.heads) * headDim;
-  return emitExpandedKeys(e, latents, weights, {
-    latent: keys,
-    decode: e.floats("decode", [decode.length / (keys.size * width), keys.size, width], decode),
-    rotation: rope && ragged.keyRotation(rope, kvHeads),
-    apart: true,
-  });
+  return e.node("Reshape", "heads/Reshape", [narrow, shape]);
 }

@@ -85,7 +85,7 @@ export function emitSoftmax(
 }
 
 /** int64 `[4]`: `[B, heads, rest, T]` for a value with the size of `scores`. */
-function emitScoreShape(e: Emitter, scores: string, heads: number): string {
+export function emitScoreShape(e: Emitter, scores: string, heads: number): string {
   const total = e.node("Shape", "total/Shape", [scores], { attributes: { start: 3, end: 4 } });
   return e.node("Concat", "shape/Concat", [e.graph.int64([0, heads, -1]), total], {
     attributes: { axis: 0 },
@@ -93,7 +93,7 @@ function emitScoreShape(e: Emitter, scores: string, heads: number): string {
 }
 
 /** `[B, values.heads, G * S, size]` to `[B, S, H * size]`. */
-function emitUnstack(e: Emitter, outputs: string, heads: number, values: CacheShape): string {
+export function emitUnstack(e: Emitter, outputs: string, heads: number, values: CacheShape): string {
   return emitJoinHeads(
     e,
     e.reshape("unstack/Reshape", outputs, [0, heads, -1, values.size]),
