@@ -1,5 +1,5 @@
 import type { Policy } from "@kvfold/policies";
-import { createCausalLM, type ModelSource, type Session, Tensor } from "@kvfold/runtime";
+import { createCausalLM, createRandom, type ModelSource, type Session, Tensor } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import type { Checkpoint } from "../src/index.js";
 import type { AttentionWeights } from "../src/model/decoder-weights.js";
@@ -145,6 +145,19 @@ describe("what policies drop is as if it were masked, at the positions of the ot
     expect(await compare(await openFamily("gemma2"), text, { maxPositions: MAX_POSITIONS })).toBeLessThan(
       TOLERANCE,
     );
+  });
+
+  it("keys that are cached before their rotation, and expanded at each use", async () => {
+    const checkpoint = await syntheticCheckpoint({ config: { ...tinyLlama, num_key_value_heads: 2 } });
+    const fold = (attention: AttentionWeights) => {
+      const { kvHeads, headDim } = attention;
+      const random = createRandom(3);
+      const decode = Float32Array.from({ length: kvHeads * headDim ** 2 }, () => random() - 0.5);
+      return { ...attention, expanded: { encode: undefined, decode } };
+    };
+    const tokens = Array.from({ length: 30 }, (_, index) => (index * index * 7 + 3) % 61);
+    const text = { prompt: tokens.slice(0, 18), rest: tokens.slice(18), keeps: everyThird };
+    expect(await compare(checkpoint, text, { fold, maxPositions: MAX_POSITIONS })).toBeLessThan(TOLERANCE);
   });
 
   it.each(["chunks", "no chunks"])("runs of joint latents, %s", async (chunks) => {
