@@ -69,5 +69,5 @@ function emitApart(
     attributes: { axis: 0 },
   });
   const turned = turn(e, e.node("Reshape", "apart/Reshape", [keys, shape]));
-  return e.reshape("together/Reshape", e.reshape("flat/Reshape", turned, [-1]), [1, heads, -1, size]);
+  return e.reshape("together/Reshape", turned, [1, heads, -1, size]);
 }
