@@ -1,4 +1,3 @@
-import { float32Value } from "@kvfold/onnx";
 import type { RopeParameters } from "@kvfold/rope";
 import type { AttentionWeights } from "../model/decoder-weights.js";
 import type { DecoderStart } from "./cache-form.js";
@@ -10,10 +9,10 @@ import type { Emitter } from "./emitter.js";
 import { emitAnchors } from "./joint/emit-anchors.js";
 import { memoise, once } from "./memoise.js";
 import { numbered } from "./numbered.js";
-import { biasKey, MASKED, type Positions, type RaggedBias, type ScoreBiasNeeds } from "./positions.js";
+import { biasKey, type Positions, type RaggedBias, type ScoreBiasNeeds } from "./positions.js";
 import { raggedHeads } from "./ragged-heads.js";
 import type { Rotation } from "./rotation.js";
-import { emitWithin } from "./score-bias.js";
+import { emitMasked, emitWithin } from "./score-bias.js";
 import { emitDimension } from "./token-ids.js";
 
 /** The inputs of a policy decoder that positions are read from, int64. */
@@ -126,7 +125,7 @@ function emitPastBias(
   const query = () => e.node("Unsqueeze", "query/Unsqueeze", [positionIds, e.graph.int64([1, 2, 4])]);
   const real = e.node("GreaterOrEqual", "real/GreaterOrEqual", [key, e.graph.int64([0], [])]);
   const seen = needs.window === undefined ? real : emitWithin(e, real, { query: query(), key }, needs.window);
-  return emitBias(e, seen, key, heads, needs);
+  return emitMasked(e, seen, needs, () => key, heads);
 }
 
 /** Float32, broadcast to `[B, heads, H / heads, S, S]`, for new tokens among each other. */
@@ -138,30 +137,11 @@ function memoiseFreshBias(e: Emitter, positionIds: string): Shared["freshBias"] 
       const key = at.node("Unsqueeze", "key/Unsqueeze", [positionIds, at.graph.int64([1, 2, 3])]);
       const query = at.node("Unsqueeze", "query/Unsqueeze", [positionIds, at.graph.int64([1, 2, 4])]);
       const causal = at.node("LessOrEqual", "causal/LessOrEqual", [key, query]);
-      return emitBias(at, emitWithin(at, causal, { query, key }, needs.window), key, heads, needs);
+      const seen = emitWithin(at, causal, { query, key }, needs.window);
+      return emitMasked(at, seen, needs, () => key, heads);
     },
   );
   return (needs, heads) => bias([needs, needs.alibiSlopes === undefined ? 1 : heads]);
-}
-
-/** 0, or with slopes the ALiBi term of `key [B, 1|heads, 1, 1, T]`, where `seen`; `MASKED` elsewhere. */
-function emitBias(
-  e: Emitter,
-  seen: string,
-  key: string,
-  heads: number,
-  { alibiSlopes }: ScoreBiasNeeds,
-): string {
-  const base = () => {
-    if (alibiSlopes === undefined) return e.scalar(0, "float32");
-    const dims = [1, heads, alibiSlopes.length / heads, 1, 1];
-    const slope = e.graph.constant(
-      `alibi.slopes.${heads}`,
-      float32Value(dims, Float32Array.from(alibiSlopes)),
-    );
-    return e.node("Mul", "alibi/Mul", [e.cast("alibi/Cast", key, "float32"), slope]);
-  };
-  return e.node("Where", "Where", [seen, base(), e.scalar(MASKED, "float32")]);
 }
 
 /** Positions of a layer of joint latents, whose groups keep the same runs of slots, `past [B, P]`. */

@@ -26,23 +26,33 @@ export function emitScoreBias(e: Emitter, positions: ScorePositions, needs: Scor
  * 0, or with slopes the ALiBi term, where `visible`; `MASKED` elsewhere. ALiBi is `slope_h * position of the key`, which
  * equals the published `-slope * distance` up to a constant per query, which softmax ignores.
  *
- * @param emitKeys - Positions of keys, int64 `[T]` or `[B, 1, 1, T]`.
+ * @param emitKeys - Positions of keys, int64 `[T]` or `[B, 1, 1, T]`; with groups `[B, groups, 1, 1, T]`.
+ * @param groups - Runs of heads that `visible` has a dimension of its own for, before that of the heads of a run.
  */
 export function emitMasked(
   e: Emitter,
   visible: string,
   { alibiSlopes }: ScoreBiasNeeds,
   emitKeys: (e: Emitter) => string,
+  groups?: number,
 ): string {
   const base =
-    alibiSlopes === undefined ? e.scalar(0, "float32") : emitAlibi(e.at("alibi"), alibiSlopes, emitKeys);
+    alibiSlopes === undefined
+      ? e.scalar(0, "float32")
+      : emitAlibi(e.at("alibi"), alibiSlopes, emitKeys, groups);
   return e.node("Where", "Where", [visible, base, e.scalar(MASKED, "float32")]);
 }
 
-/** float32 `[B, H, 1, T]`. */
-function emitAlibi(e: Emitter, slopes: readonly number[], emitKeys: (e: Emitter) => string): string {
-  const values = float32Value([1, slopes.length, 1, 1], Float32Array.from(slopes));
-  const slope = e.graph.constant("alibi.slopes", values);
+/** float32 `[B, H, 1, T]`, or `[B, groups, H / groups, 1, T]`. */
+function emitAlibi(
+  e: Emitter,
+  slopes: readonly number[],
+  emitKeys: (e: Emitter) => string,
+  groups?: number,
+): string {
+  const heads = groups === undefined ? [slopes.length] : [groups, slopes.length / groups];
+  const name = groups === undefined ? "alibi.slopes" : `alibi.slopes.${groups}`;
+  const slope = e.graph.constant(name, float32Value([1, ...heads, 1, 1], Float32Array.from(slopes)));
   return e.node("Mul", "Mul", [e.cast("Cast", emitKeys(e), "float32"), slope]);
 }
 
