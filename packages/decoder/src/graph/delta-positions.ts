@@ -1,5 +1,5 @@
 import type { RopeParameters } from "@kvfold/rope";
-import { emitDecoderRotations, emitRopes } from "./decoder-rotations.js";
+import { type DecoderRotations, emitDecoderRotations, emitRopes } from "./decoder-rotations.js";
 import { type DeltaInputs, emitDeltaTokenIds } from "./delta-token-ids.js";
 import { emitOwnTables } from "./emit-decoder-rope.js";
 import type { Emitter } from "./emitter.js";
@@ -9,6 +9,7 @@ import { numbered } from "./numbered.js";
 import { biasKey, type Positions, type ScoreBiasNeeds } from "./positions.js";
 import type { Rotation } from "./rotation.js";
 import { emitMasked, emitWithin } from "./score-bias.js";
+import type { TokenIds } from "./token-ids.js";
 
 /** Positions of a decoder whose cache says where each of its tokens stands. */
 export function emitDeltaPositions(
@@ -21,24 +22,44 @@ export function emitDeltaPositions(
     e.node("Concat", "key/Concat", [inputs.pastPositions, inputs.positionIds], { attributes: { axis: 1 } }),
   );
   const ids = emitDeltaTokenIds(e, inputs, keyPositions);
-  const { ropeOf, relativeRotation, ...rotations } = emitDecoderRotations(
-    e,
-    ids,
-    emitRopes(e, ids, maxPositions),
-  );
+  const rotations = emitDecoderRotations(e, ids, emitRopes(e, ids, maxPositions));
+  return {
+    ...emitRowPositions(e, {
+      ids,
+      fresh: rotations,
+      all: rotations,
+      standing: () => ({ query: inputs.positionIds, key: keyPositions() }),
+    }),
+    positionIds: () => ids.positions(),
+  };
+}
+
+interface RowPositions {
+  readonly ids: TokenIds;
+  /** What rotates new tokens, and what rotates all of a row. */
+  readonly fresh: DecoderRotations;
+  readonly all: DecoderRotations;
+  readonly standing: () => Standing;
+}
+
+/** Positions of tokens whose sequences have one row of slots each, which all heads of a layer share. */
+export function emitRowPositions(
+  e: Emitter,
+  { ids, fresh, all, standing }: RowPositions,
+): Omit<Positions, "positionIds"> {
   const ownRotation = memoise<RopeParameters, Rotation>(JSON.stringify, (rope, index) =>
-    emitOwnTables(e.at(`own.${index}`), relativeRotation(rope, "all")),
+    emitOwnTables(e.at(`own.${index}`), all.relativeRotation(rope, "all")),
   );
   return {
-    ...rotations,
+    rotation: fresh.rotation,
     relativeRotation: (rope, tokens) =>
-      tokens === "all" ? ownRotation(rope) : relativeRotation(rope, "new"),
-    positionIds: () => ids.positions(),
-    anchors: emitAnchors(e.at("anchors"), ids, ropeOf),
+      tokens === "all" ? ownRotation(rope) : fresh.relativeRotation(rope, "new"),
+    chunkRotation: (rope, chunks, part) => (part === "start" ? all : fresh).chunkRotation(rope, chunks, part),
+    anchors: emitAnchors(e.at("anchors"), ids, fresh.ropeOf),
     lengths: notCounted,
     parts: once(() => emitParts(e.at("parts"), ids.cachedSlots(), ids.count("new"))),
     scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, index) =>
-      emitDeltaBias(numbered(e, index), { query: inputs.positionIds, key: keyPositions() }, needs),
+      emitDeltaBias(numbered(e, index), standing(), needs),
     ),
   };
 }
@@ -61,7 +82,7 @@ interface Standing {
 }
 
 /** Float32 `[B, 1, S, T]`, or with heads for ALiBi: a query sees tokens that are not ahead of it, within its window. */
-export function emitDeltaBias(e: Emitter, standing: Standing, needs: ScoreBiasNeeds): string {
+function emitDeltaBias(e: Emitter, standing: Standing, needs: ScoreBiasNeeds): string {
   const key = e.node("Unsqueeze", "key/Unsqueeze", [standing.key, e.graph.int64([1, 2])]);
   const query = e.node("Unsqueeze", "query/Unsqueeze", [standing.query, e.graph.int64([1, 3])]);
   const real = e.node("GreaterOrEqual", "real/GreaterOrEqual", [key, e.graph.int64([0], [])]);

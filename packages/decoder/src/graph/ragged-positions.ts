@@ -2,11 +2,10 @@ import type { RopeParameters } from "@kvfold/rope";
 import type { AttentionWeights } from "../model/decoder-weights.js";
 import type { DecoderStart } from "./cache-form.js";
 import { type DecoderRotations, emitDecoderRotations, emitRopes } from "./decoder-rotations.js";
-import { emitDeltaBias, emitParts, notCounted } from "./delta-positions.js";
+import { emitParts, emitRowPositions, notCounted } from "./delta-positions.js";
 import { type DeltaInputs, emitDeltaTokenIds } from "./delta-token-ids.js";
 import { emitOwnTables } from "./emit-decoder-rope.js";
 import type { Emitter } from "./emitter.js";
-import { emitAnchors } from "./joint/emit-anchors.js";
 import { memoise, once } from "./memoise.js";
 import { numbered } from "./numbered.js";
 import { biasKey, type Positions, type RaggedBias, type ScoreBiasNeeds } from "./positions.js";
@@ -37,9 +36,8 @@ export function emitRaggedPositions(
   maxPositions: number,
 ): Pick<DecoderStart, "positions" | "positionsOf"> {
   const inputs = { ...declared, pastLength: once(() => e.graph.input("past_length", "int64", [])) };
-  const none = () => notCounted();
   // Of the tokens that all layers share only the new ones are ever asked for.
-  const ids = emitDeltaTokenIds(e, { ...inputs, pastPositions: "" }, none);
+  const ids = emitDeltaTokenIds(e, { ...inputs, pastPositions: "" }, notCounted);
   const rotations = emitDecoderRotations(e, ids, emitRopes(e, ids, maxPositions));
   const shared: Shared = {
     inputs,
@@ -53,7 +51,7 @@ export function emitRaggedPositions(
       positionIds: () => ids.positions(),
       anchors: undefined,
       lengths: notCounted,
-      scoreBias: none,
+      scoreBias: notCounted,
     },
     positionsOf(layer, weights) {
       const at = e.at(`layers.${layer}`);
@@ -83,7 +81,7 @@ function emitHeadPositions(e: Emitter, past: string, heads: number, shared: Shar
     anchors: undefined,
     lengths: notCounted,
     parts: once(() => emitParts(e.at("parts"), slots(), shared.fresh())),
-    scoreBias: () => notCounted(),
+    scoreBias: notCounted,
     ragged: {
       heads,
       keyRotation: ownRotation,
@@ -146,7 +144,6 @@ function memoiseFreshBias(e: Emitter, positionIds: string): Shared["freshBias"] 
 
 /** Positions of a layer of joint latents, whose groups keep the same runs of slots, `past [B, P]`. */
 function emitRunPositions(e: Emitter, past: string, { inputs, rotations }: Shared): Positions {
-  const { ropeOf } = rotations;
   const keyPositions = once(() =>
     e.node("Concat", "key/Concat", [past, inputs.positionIds], { attributes: { axis: 1 } }),
   );
@@ -160,23 +157,14 @@ function emitRunPositions(e: Emitter, past: string, { inputs, rotations }: Share
     slots: (tokens: "new" | "all") => (tokens === "new" ? counted.slots("new") : allSlots()),
     pastSlots,
   };
-  const own = emitDecoderRotations(e, ids, ropeOf);
-  const ownRotation = memoise<RopeParameters, Rotation>(JSON.stringify, (rope, index) =>
-    emitOwnTables(e.at(`own.${index}`), own.relativeRotation(rope, "all")),
-  );
   return {
-    ...rotations,
-    relativeRotation: (rope, tokens) =>
-      tokens === "all" ? ownRotation(rope) : rotations.relativeRotation(rope, tokens),
-    chunkRotation: (rope, chunks, part) =>
-      (part === "start" ? own : rotations).chunkRotation(rope, chunks, part),
+    ...emitRowPositions(e, {
+      ids,
+      fresh: rotations,
+      all: emitDecoderRotations(e, ids, rotations.ropeOf),
+      standing: () => ({ query: inputs.positionIds, key: keyPositions() }),
+    }),
     positionIds: () => inputs.positionIds,
-    anchors: emitAnchors(e.at("anchors"), ids, ropeOf),
-    lengths: notCounted,
-    parts: once(() => emitParts(e.at("parts"), ids.cachedSlots(), ids.count("new"))),
-    scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, index) =>
-      emitDeltaBias(numbered(e, index), { query: inputs.positionIds, key: keyPositions() }, needs),
-    ),
   };
 }
 
