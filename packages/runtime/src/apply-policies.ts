@@ -1,5 +1,5 @@
 import type { HeadChange, LayerView, Policy, PolicyNeeds } from "@kvfold/policies";
-import type { RaggedLayer } from "./cache-layout.js";
+import { OBSERVATIONS, type RaggedLayer } from "./cache-layout.js";
 import type { RaggedCache } from "./ragged-cache.js";
 import { RuntimeError } from "./runtime-error.js";
 
@@ -63,7 +63,7 @@ export function checkNeeds(
       "invalid-argument",
       `${caller}: expected a policy graph (model_policy.onnx) to drop tokens from its cache, found another: load that one, or write the model anew`,
     );
-  for (const kind of ["queries", "attention"] as const) {
+  for (const kind of OBSERVATIONS) {
     const without = layers.findIndex((layer) => layer[kind] === undefined);
     if ((needs[kind] ?? 0) === 0 || without < 0) continue;
     throw new RuntimeError(

@@ -149,11 +149,15 @@ function readRagged(
 export const cacheInputs = ({ indexInputs, ragged = [] }: CacheLayout): readonly string[] => [
   ...indexInputs,
   ...ragged.map(({ positions }) => positions),
-  ...OBSERVED_INPUTS,
+  ...OBSERVATIONS.map(observedInput),
 ];
 
-/** How many of the last new tokens queries and attention are wanted of, in graphs that give them out. */
-export const OBSERVED_INPUTS = ["observed_queries", "observed_attention"] as const;
+/** What graphs may give out of the last new tokens. */
+export const OBSERVATIONS = ["queries", "attention"] as const;
+export type Observation = (typeof OBSERVATIONS)[number];
+
+/** The input that says of how many of them. */
+export const observedInput = (what: Observation): string => `observed_${what}`;
 
 /** All slots of a layout, layer by layer, keys first. */
 export const cacheSlots = ({ layers }: CacheLayout): readonly CacheSlot[] =>

@@ -1,5 +1,12 @@
 import type { LayerChange, LayerView, PolicyNeeds } from "@kvfold/policies";
-import { type CacheLayout, cacheSlots, OBSERVED_INPUTS, type RaggedLayer } from "./cache-layout.js";
+import {
+  type CacheLayout,
+  cacheSlots,
+  OBSERVATIONS,
+  type Observation,
+  observedInput,
+  type RaggedLayer,
+} from "./cache-layout.js";
 import { headView } from "./head-view.js";
 import type { KvCache } from "./kv-cache.js";
 import type { ObservedLayer } from "./observed-layer.js";
@@ -65,19 +72,15 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
   const { layers } = contents;
   let needs: PolicyNeeds = {};
   let incoming = 0;
-  /** The inputs `observed_queries` and `observed_attention`: no more than there are new tokens. */
-  const observedCounts = (): readonly number[] =>
-    [needs.queries, needs.attention].map((count = 0) => Math.min(count, incoming));
-  const isGiven = (name: string) =>
-    ragged.some(
-      ({ queries, attention }) => (name === "observed_queries" ? queries : attention) !== undefined,
-    );
+  /** What the graph gives out of some layer. */
+  const observations = OBSERVATIONS.filter((what) => ragged.some((layer) => layer[what] !== undefined));
+  /** Of how many tokens: no more than there are new ones. */
+  const observedCount = (what: Observation): number => Math.min(needs[what] ?? 0, incoming);
   const commit = (rowsOf: (layer: number) => readonly Tensor[], added: readonly number[]) => {
     if (contents.length === 0) contents.first = added[0] ?? 0;
     for (const [index, layer] of layers.entries()) appendRows(layer, rowsOf(index), added, contents.first);
     contents.length += added.length;
   };
-  const forget = () => contents.observed.fill(undefined);
   return {
     get length() {
       return contents.length;
@@ -95,19 +98,15 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
       ...Object.fromEntries(layers.flatMap((layer, index) => pastFeeds(layer, ragged[index]!))),
       ...(layout.indexInputs.includes("past_length") ? { past_length: int64([contents.length], []) } : {}),
       ...Object.fromEntries(
-        OBSERVED_INPUTS.flatMap((name, index) =>
-          isGiven(name) ? [[name, int64([observedCounts()[index]!], [])]] : [],
-        ),
+        observations.map((what) => [observedInput(what), int64([observedCount(what)], [])]),
       ),
     }),
     fetches() {
-      const [queries, attention] = observedCounts();
-      const names = ragged.flatMap((layer) => [
-        ...(queries! > 0 && layer.queries !== undefined ? [layer.queries] : []),
-        ...(attention! > 0 && layer.attention !== undefined ? [layer.attention] : []),
-      ]);
+      const observed = observations
+        .filter((what) => observedCount(what) > 0)
+        .flatMap((what) => ragged.flatMap((layer) => layer[what] ?? []));
       return Object.fromEntries(
-        [...cacheSlots(layout).map(({ present }) => present), ...names].map((name) => [name, null]),
+        [...cacheSlots(layout).map(({ present }) => present), ...observed].map((name) => [name, null]),
       );
     },
     commit(results, added) {
@@ -153,7 +152,7 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
     },
     truncate(count) {
       if (count === contents.length) return;
-      forget();
+      contents.observed.fill(undefined);
       for (const layer of layers) truncateRagged(layer, count);
       contents.length = count;
     },
