@@ -140,7 +140,7 @@ function pickGraph(files: readonly File[], model: string | undefined): File {
   );
 }
 
-/** A standard graph names its delta graph itself. */
+/** Delta graphs are named by their standard graphs; a policy graph is loaded only where `model` names it. */
 const isStandardGraph = (name: string): boolean =>
   name.endsWith(".onnx") && !/_(delta|policy)\.onnx$/.test(name);
 

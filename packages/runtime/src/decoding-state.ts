@@ -45,8 +45,9 @@ export interface DecodingState {
   /**
    * Lets policies change the cache as they do after a prompt, without its being read again.
    *
-   * @throws {RuntimeError} `invalid-argument` for a graph that cannot drop tokens, policies that look at what the last run has
-   *   not given out (`createState`'s `observe`), or that keep what is not there; `busy` or `disposed`.
+   * @throws {RuntimeError} `invalid-argument` for a graph that cannot drop tokens, or does not give out what policies look at,
+   *   and for policies that keep what is not there; `busy` or `disposed`.
+   * @throws {PolicyError} for policies that look at what the last run was not asked to give out (`createState`'s `observe`).
    */
   compress(policies: readonly Policy[]): void;
   /**

@@ -16,9 +16,9 @@ import { emitRaggedPositions } from "./ragged-positions.js";
  * - `past_length`, int64 scalar, in graphs with chunks: tokens of the sequence before the new ones, those included that were
  *   dropped. Of layers with chunks whole runs of slots may go, as many as the number in the name of their dimension 2.
  * - `observed_queries` and `observed_attention`, int64 scalars: how many of the last new tokens the outputs
- *   `queries.N [B, H, W, size]` and `attention.N [B, H, W, P + S]` are of; 0 for none, which costs nothing. Scores are products of
- *   these queries with cached keys, over `sqrt(size)`. Layers of joint
- *   latents have neither, and layers that expand their keys have no `queries`, since what is cached of them are no keys.
+ *   `queries.N [B, H, W, size]` and `attention.N [B, H, W, P + S]` are of; 0 for none, which costs nothing. Scores are products
+ *   of these queries with cached keys, over `sqrt(size)`. Layers of joint latents have neither output. Layers that expand their
+ *   keys have no `queries`, since they cache no keys that these could meet.
  */
 export const policyForm: CacheForm = {
   kind: "ragged",
