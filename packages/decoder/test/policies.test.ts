@@ -165,6 +165,28 @@ describe("policies on a decoder", () => {
       expect(() => state.compress([broken])).toThrow(
         /^policy broken: expected indices below 41 in ascending order/,
       );
+      expect(() => state.compress([...parsePolicies("keydiff:0.5"), ...parsePolicies("knorm:0.5")])).toThrow(
+        /both drop tokens/,
+      );
+    });
+  });
+
+  it("goes back to none of the tokens of which some are gone when a policy fails midway", async () => {
+    await withPolicies(async (lm) => {
+      const failing: Policy = {
+        name: "failing",
+        action: "drop",
+        afterPrefill({ layer, heads }) {
+          if (layer === 1) throw new Error("no");
+          return heads.map(() => ({ kept: Int32Array.of(0) }));
+        },
+      };
+      const state = lm.createState();
+      await state.prefill(prompt);
+      expect(state.settled).toBe(0);
+      expect(() => state.compress([failing])).toThrow("no");
+      expect(state.settled).toBe(41);
+      expect(() => state.truncate(20)).toThrow(/expected 0 or a length from 41/);
     });
   });
 

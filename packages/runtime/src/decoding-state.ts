@@ -1,4 +1,4 @@
-import type { Policy, PolicyNeeds } from "@kvfold/policies";
+import { checkPolicies, type Policy, type PolicyNeeds } from "@kvfold/policies/check";
 import {
   applyPolicies,
   beginPolicies,
@@ -67,6 +67,7 @@ export interface DecodingState {
   truncate(length: number): void;
   /**
    * The cache as the bytes of a file, which `model.loadState` reads: a conversation then goes on without being read again.
+   * They are views of the cache: write them before the state is used again or disposed of.
    *
    * @param model - What tells this model's weights from others, such as a hash of its files.
    * @throws {RuntimeError} `unsupported-model` for a cache in the memory of a GPU; `busy` or `disposed`.
@@ -177,6 +178,7 @@ class CachedDecoding implements DecodingState {
 
   compress(policies: readonly Policy[]): void {
     const cache = this.#cache.available();
+    checkPolicies(policies);
     checkNeeds("compress", needsOf(policies), this.#options.layout.ragged);
     this.#act(cache, beginPolicies(policies), "afterPrefill");
   }
@@ -194,8 +196,14 @@ class CachedDecoding implements DecodingState {
 
   #act(cache: KvCache, policies: readonly Policy[], time: PolicyTime): void {
     if (!isRagged(cache) || policies.length === 0) return;
-    const hasDropped = applyPolicies(cache, policies, { time, ids: this.#tokens });
-    if (hasDropped) this.#settled = cache.length;
+    try {
+      const hasDropped = applyPolicies(cache, policies, { time, ids: this.#tokens });
+      if (hasDropped) this.#settled = cache.length;
+    } catch (error) {
+      // Layers before the one that failed may have dropped tokens.
+      this.#settled = cache.length;
+      throw error;
+    }
   }
 
   forward(ids: ArrayLike<number>): Promise<Logits> {
