@@ -2,9 +2,9 @@ import { type Budget, tokensOf } from "../budget.js";
 import type { HeadView, LayerView } from "../cache-view.js";
 import { attentionOf } from "../head-attention.js";
 import { changeInOrder } from "../in-order.js";
-import type { HeadChange, Policy } from "../policy.js";
-import { ALL_TOKENS } from "../policy.js";
+import { ALL_TOKENS, type HeadChange, type Policy } from "../policy.js";
 import { bestIndices } from "../scores/best-indices.js";
+import { groupMeans } from "../scores/group-means.js";
 import { mergeSets, mergingSetsWithin, neighbourSimilarities } from "../scores/kv-merger.js";
 import { attentionSums } from "../scores/observed-attention.js";
 
@@ -59,18 +59,15 @@ function mergeHead(
   { count, window, recent, heavy, name }: Merging,
 ): HeadChange {
   const { tokens, keys, values } = head;
-  const attention = sumOfGroup(attentionSums(attentionOf(head, layer, window || ALL_TOKENS, name)), tokens);
+  const attention = groupMeans(
+    attentionSums(attentionOf(head, layer, window || ALL_TOKENS, name)),
+    1,
+    tokens,
+  );
   const isProtected = new Uint8Array(tokens);
   for (const token of bestIndices(attention, Math.floor(heavy * count))) isProtected[token] = 1;
   isProtected.fill(1, tokens - Math.floor(recent * count));
   const similarities = neighbourSimilarities(keys, keys.length / tokens);
   const sets = mergingSetsWithin({ similarities, isProtected, count });
   return mergeSets({ keys, values, attention, sets });
-}
-
-/** Attention of all query heads, `[T]`. */
-function sumOfGroup(sums: Float64Array, tokens: number): Float32Array {
-  const total = new Float32Array(tokens);
-  for (const [at, sum] of sums.entries()) total[at % tokens]! += sum;
-  return total;
 }
