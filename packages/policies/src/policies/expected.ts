@@ -64,7 +64,6 @@ function scoresOf(
         : momentsToCome(queries, { inverseFrequencies, first, skip, future }),
     sinks: Math.min(sinks, head.tokens - 1),
     epsilon,
-    scale: layer.scale,
   });
 }
 
