@@ -6,6 +6,7 @@ import { probeRetrieval } from "../src/jobs/probe-retrieval.js";
 import { renderRetrieval } from "../src/render/retrieval.js";
 import { groupItems, limitItems } from "../src/tokens/retrieval-groups.js";
 import { readRetrievalItems } from "../src/tokens/retrieval-items.js";
+import { splitPrompt } from "../src/tokens/split-prompt.js";
 import { coloursFor } from "../src/ui/terminal.js";
 import { failureOf, ROPE_MODEL, temporaryFolder, VALIDATION_TOKENS } from "./support.js";
 
@@ -86,6 +87,20 @@ describe("groups of items", () => {
   it("are cut to the same number each, spread over the group", () => {
     expect(limitItems(items, 2).map(({ id }) => id)).toEqual([0, 1, 2, 4]);
     expect(limitItems(items, 9)).toEqual(items);
+  });
+});
+
+describe("splitPrompt", () => {
+  const decode = ([id]: number[]) => [" a", "b\n", "\n", "\n c"][id!]!;
+
+  it("ends the context behind the last token that ends a line", () => {
+    const split = { context: [0, 1, 0, 2], question: [0, 3] };
+    expect(splitPrompt([0, 1, 0, 2, 0, 3], decode)).toEqual(split);
+    expect(splitPrompt([0, 1], decode)).toEqual({ context: [0, 1], question: [] });
+  });
+
+  it("finds no question in a single line", () => {
+    expect(splitPrompt([0, 3, 0], decode)).toEqual({ context: [0, 3, 0], question: [] });
   });
 });
 
