@@ -139,6 +139,23 @@ describe("probeRetrieval", () => {
     ]);
   });
 
+  it("counts right answers under each list of policies, and what they leave", async () => {
+    const text = await validationTokens(103);
+    const file = await jsonLines({
+      task: "text",
+      length: 100,
+      ids: text.slice(0, 100),
+      answer_ids: text.slice(100),
+    });
+    const cache = ["keydiff:0", "random:0.95"];
+    const options = { models: [ROPE_MODEL], file, cache, question: "known" as const };
+    const { models } = await probeRetrieval(options, quietContext);
+    expect(models).toEqual([
+      probed("keydiff:0", 1, { items: 1, teacherForced: 1, accuracy: 1 }),
+      probed("random:0.95", 0.05, { items: 1, teacherForced: 0, accuracy: 1 / 3 }),
+    ]);
+  });
+
   it("finds lines that do not fit a model before anything is run", async () => {
     const failure = async (line: unknown) =>
       failureOf(probeRetrieval({ models: [ROPE_MODEL], file: await jsonLines(item, line) }, quietContext));
@@ -149,6 +166,16 @@ describe("probeRetrieval", () => {
     expect(long.code).toBe("insufficient-text");
     expect(long.message).toMatch(/line 2: prompt and answer have 1025 tokens, more than the context/);
   });
+});
+
+/** What is found under policies of one group. */
+const probed = (cache: string, held: number, counts: object) => ({
+  path: ROPE_MODEL,
+  cache,
+  held,
+  groups: [{ task: "text", length: 100, ...counts }],
+  all: counts,
+  cacheBytesPerToken: 12_288,
 });
 
 async function validationTokens(count: number): Promise<readonly number[]> {
