@@ -9,9 +9,7 @@
  * cores, and the exit code is 1 where a perplexity is further than 0.1 % from the figure of the model's authors. With
  * `--out` the figures go into a file, of which `render-quality.mjs` makes a section of docs/results.md.
  */
-import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { formatBytes } from "@kvfold/runtime";
 import {
   disableTelemetry,
@@ -21,7 +19,7 @@ import {
   renderTable,
   tokenFile,
 } from "kvfold/jobs";
-import { fail, machine, modelFolder, textOption } from "./paths.mjs";
+import { machine, modelFolder, textFile, textOption } from "./paths.mjs";
 
 disableTelemetry();
 
@@ -38,14 +36,6 @@ const TOLERANCE = 1e-3;
 const model = modelFolder("mix-30m");
 const dtype = textOption("dtype");
 const limited = textOption("windows") ?? textOption("limit");
-
-function textFile(name) {
-  const folder = textOption("texts");
-  if (folder === undefined) return fail("name the folder that holds the texts with --texts FOLDER");
-  const path = join(folder, name);
-  if (existsSync(path)) return path;
-  return fail(`${name} was not found in ${folder}; name the folder that holds it with --texts FOLDER`);
-}
 
 async function measurePerplexity({ name, windows, expected }) {
   const [figures] = (

@@ -23,6 +23,14 @@ export function modelFolder(name) {
   );
 }
 
+/** A file of the folder that `--texts FOLDER` names; mix-30m's texts are too large to ship. */
+export function textFile(name) {
+  const folder = textOption("texts") ?? fail("name the folder that holds the texts with --texts FOLDER");
+  const path = join(folder, name);
+  if (existsSync(path)) return path;
+  return fail(`${name} was not found in ${folder}; name the folder that holds it with --texts FOLDER`);
+}
+
 /** Ends the script with a message in place of a stack: something is missing that the caller can give. */
 export function fail(message) {
   console.error(message);

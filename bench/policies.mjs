@@ -8,18 +8,18 @@
  *   [--threads 2] [--folder FOLDER] [--out policies.json]`
  *
  * The first folder holds `mix-30m`; the second `retrieval-validation.jsonl` and `validation-prose.u16`. `--keep 1/2` folds the
- * model first, by `calibration-4k.u16` of the second folder; `--folder` keeps the model for the next run. Results are written after each item, so that a run that is
- * stopped leaves what it has.
+ * model first, by `calibration-4k.u16` of the second folder; `--folder` keeps the model for the next run. Results are written
+ * after each item, so that a run that is stopped leaves what it has.
  */
-import { createReadStream, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { parseTokenBytes, tokenWindows } from "@kvfold/calibration";
 import { readTokenizer } from "@kvfold/converter/node";
 import { parsePolicies } from "@kvfold/policies";
 import { createCausalLM, policyProbe } from "@kvfold/runtime";
-import { fail, machine, modelFolder, textOption } from "./paths.mjs";
+import { readRetrievalItems, splitPrompt } from "kvfold/jobs";
+import { machine, modelFolder, textFile, textOption } from "./paths.mjs";
 import { fold, option, provider, withTemporaryFolder } from "./support.mjs";
 
 const removed = (name, shares, rest = "") => shares.map((share) => `${name}:${share}${rest}`);
@@ -48,32 +48,22 @@ const out = textOption("out", "policies.json");
 /** Tokens of a text that is continued: half of them are read and compressed, the others scored. */
 const WINDOW = 2048;
 
-const textFile = (name) => {
-  const folder = textOption("texts") ?? fail("name the folder that holds the texts with --texts FOLDER");
-  const path = join(folder, name);
-  return existsSync(path) ? path : fail(`${name} was not found in ${folder}`);
-};
-
 /** The first items of each task and length, in the order of the file. */
 async function readItems() {
   const counts = new Map();
-  const items = [];
-  for await (const line of createInterface({
-    input: createReadStream(textFile("retrieval-validation.jsonl")),
-  })) {
-    const { task, length, ids, answer_ids } = JSON.parse(line);
-    const count = counts.get(`${task} ${length}`) ?? 0;
-    if (!tasks.includes(task) || !lengths.includes(length) || count >= limit) continue;
-    counts.set(`${task} ${length}`, count + 1);
-    items.push({ task, length, ids, answer: answer_ids });
-  }
-  return items;
+  const items = await readRetrievalItems(textFile("retrieval-validation.jsonl"));
+  return items.filter(({ task, length }) => {
+    if (!tasks.includes(task) || !lengths.includes(length)) return false;
+    const count = (counts.get(`${task} ${length}`) ?? 0) + 1;
+    counts.set(`${task} ${length}`, count);
+    return count <= limit;
+  });
 }
 
-/** Context and question: all up to the last token whose text ends a line, and what follows it. */
-function splitPrompt(ids, endsLine) {
-  const end = ids.findLastIndex((id) => endsLine(id)) + 1;
-  return { context: ids.slice(0, end), question: ids.slice(end) };
+/** The first windows of a file of mix-30m's token ids. */
+async function readWindows(name, length, count) {
+  const tokens = parseTokenBytes(await readFile(textFile(name)), 8192, name);
+  return tokenWindows(tokens, { length, count, first: 0, source: name });
 }
 
 /** @type {{ task: string, length: number, question: string, scores: any[] }[]} */
@@ -93,30 +83,19 @@ async function measure(folder) {
     { threads: option("threads", 2) },
   );
   const lm = createCausalLM(session, { maxPositions: 4096 });
-  const tokenizer = await readTokenizer(folder);
-  const ends = new Map();
-  const endsLine = (id) => {
-    if (!ends.has(id)) ends.set(id, tokenizer.decode([id]).endsWith("\n"));
-    return ends.get(id);
-  };
-  for (const item of await readItems()) {
-    const probed = { ...splitPrompt(item.ids, endsLine), answer: item.answer };
+  const { decode } = await readTokenizer(folder);
+  for (const { task, length, prompt, answer } of await readItems()) {
+    const item = { ...splitPrompt(prompt, decode), answer };
     for (const question of questions) {
       const start = performance.now();
-      const [scores] = await policyProbe(lm, [probed], lists, { question });
-      const { task, length } = item;
+      const [scores] = await policyProbe(lm, [item], lists, { question });
       retrieval.push({ task, length, question, scores });
       console.error(`${task} ${length}, question ${question}: ${Math.round(performance.now() - start)} ms`);
       await save();
     }
   }
   if (textsLimit > 0) {
-    const tokens = parseTokenBytes(
-      await readFile(textFile("validation-prose.u16")),
-      8192,
-      "validation-prose.u16",
-    );
-    const windows = tokenWindows(tokens, { length: WINDOW, count: textsLimit, first: 0, source: "prose" });
+    const windows = await readWindows("validation-prose.u16", WINDOW, textsLimit);
     for (const window of windows) {
       const half = WINDOW / 2;
       const item = {
@@ -158,13 +137,13 @@ async function prepare(folder) {
   const to = join(folder, `mix-30m-${keep.replace("/", "-of-")}`);
   if (existsSync(join(to, "onnx", "model_policy.onnx"))) return to;
   const options = { keep, dtypes: ["fp32"], ...(keep !== "1" && method !== undefined ? { method } : {}) };
-  await fold(modelFolder("mix-30m"), to, options, keep === "1" ? {} : { windows: await calibration() });
+  await fold(
+    modelFolder("mix-30m"),
+    to,
+    options,
+    keep === "1" ? {} : { windows: await readWindows("calibration-4k.u16", 4096, 16) },
+  );
   return to;
-}
-
-async function calibration() {
-  const tokens = parseTokenBytes(await readFile(textFile("calibration-4k.u16")), 8192, "calibration-4k.u16");
-  return tokenWindows(tokens, { length: 4096, count: 16, first: 0, source: "calibration-4k.u16" });
 }
 
 const folder = textOption("folder");

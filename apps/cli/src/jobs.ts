@@ -16,3 +16,5 @@ export { formatRatio } from "./render/format.js";
 export { type Column, renderTable } from "./render/table.js";
 export type { CalibrationOptions } from "./tokens/calibration-windows.js";
 export { type TokenFile, tokenFile } from "./tokens/read-tokens.js";
+export { type RetrievalLine, readRetrievalItems } from "./tokens/retrieval-items.js";
+export { type SplitPrompt, splitPrompt } from "./tokens/split-prompt.js";

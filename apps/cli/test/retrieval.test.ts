@@ -6,6 +6,7 @@ import { probeRetrieval } from "../src/jobs/probe-retrieval.js";
 import { renderRetrieval } from "../src/render/retrieval.js";
 import { groupItems, limitItems } from "../src/tokens/retrieval-groups.js";
 import { readRetrievalItems } from "../src/tokens/retrieval-items.js";
+import { splitPrompt } from "../src/tokens/split-prompt.js";
 import { coloursFor } from "../src/ui/terminal.js";
 import { failureOf, ROPE_MODEL, temporaryFolder, VALIDATION_TOKENS } from "./support.js";
 
@@ -89,6 +90,20 @@ describe("groups of items", () => {
   });
 });
 
+describe("splitPrompt", () => {
+  const decode = ([id]: number[]) => [" a", "b\n", "\n", "\n c"][id!]!;
+
+  it("ends the context behind the last token that ends a line", () => {
+    const split = { context: [0, 1, 0, 2], question: [0, 3] };
+    expect(splitPrompt([0, 1, 0, 2, 0, 3], decode)).toEqual(split);
+    expect(splitPrompt([0, 1], decode)).toEqual({ context: [0, 1], question: [] });
+  });
+
+  it("finds no question in a single line", () => {
+    expect(splitPrompt([0, 3, 0], decode)).toEqual({ context: [0, 3, 0], question: [] });
+  });
+});
+
 describe("probeRetrieval", () => {
   it("counts exact answers by task and length", async () => {
     const text = await validationTokens(400);
@@ -124,6 +139,23 @@ describe("probeRetrieval", () => {
     ]);
   });
 
+  it("counts right answers under each list of policies, and what they leave", async () => {
+    const text = await validationTokens(103);
+    const file = await jsonLines({
+      task: "text",
+      length: 100,
+      ids: text.slice(0, 100),
+      answer_ids: text.slice(100),
+    });
+    const cache = ["keydiff:0", "random:0.95"];
+    const options = { models: [ROPE_MODEL], file, cache, question: "known" as const };
+    const { models } = await probeRetrieval(options, quietContext);
+    expect(models).toEqual([
+      probed("keydiff:0", 1, { items: 1, teacherForced: 1, accuracy: 1 }),
+      probed("random:0.95", 0.05, { items: 1, teacherForced: 0, accuracy: 1 / 3 }),
+    ]);
+  });
+
   it("finds lines that do not fit a model before anything is run", async () => {
     const failure = async (line: unknown) =>
       failureOf(probeRetrieval({ models: [ROPE_MODEL], file: await jsonLines(item, line) }, quietContext));
@@ -134,6 +166,16 @@ describe("probeRetrieval", () => {
     expect(long.code).toBe("insufficient-text");
     expect(long.message).toMatch(/line 2: prompt and answer have 1025 tokens, more than the context/);
   });
+});
+
+/** What is found under policies of one group. */
+const probed = (cache: string, held: number, counts: object) => ({
+  path: ROPE_MODEL,
+  cache,
+  held,
+  groups: [{ task: "text", length: 100, ...counts }],
+  all: counts,
+  cacheBytesPerToken: 12_288,
 });
 
 async function validationTokens(count: number): Promise<readonly number[]> {

@@ -11,8 +11,8 @@ export interface HeadView {
   /** `[T]`, counted from the first token of the prompt. */
   readonly positions: Int32Array;
   /**
-   * `[G, W, size]`: the last `W` queries of the `G` query heads that read this head, oldest first, as they meet the keys.
-   * Absent where no policy needs them, and in layers of joint latents.
+   * `[G, W, keySize]`: the last `W` queries of the `G` query heads that read this head, oldest first, as they meet the keys:
+   * scores are their products with keys, over `sqrt(keySize)`. Absent where no policy needs them, and in layers of joint latents.
    */
   readonly queries?: Float32Array | undefined;
   /** `[G, W, T]`: how these queries share their attention among the cached tokens; each row sums to 1. */
@@ -32,8 +32,6 @@ export interface LayerView {
    * stand in order, and those behind the last whole run stay.
    */
   readonly run: number;
-  /** What products of queries and keys are multiplied by; `1 / sqrt(keySize)` where it is absent. */
-  readonly scale?: number | undefined;
   /** Radians per token of the rotary pairs, half-split; absent where a model does not say or does not rotate. */
   readonly inverseFrequencies?: Float64Array | undefined;
   /** Token ids by position, where they are known. */

@@ -49,7 +49,7 @@ export function queriesOf(
  */
 export function attentionOf(
   head: HeadView,
-  { seen, scale }: LayerView,
+  { seen }: LayerView,
   count: number,
   policy: string,
 ): AttentionRows {
@@ -57,7 +57,7 @@ export function attentionOf(
   const stored = (attention?.length ?? 0) / (queryHeads * tokens);
   if (attention === undefined || (head.queries !== undefined && stored < count)) {
     const queries = queriesOf(head, count, policy);
-    return attentionRows({ keys: keysOf(head), queries, places: placesOf(head, seen, queries.rows), scale });
+    return attentionRows({ keys: keysOf(head), queries, places: placesOf(head, seen, queries.rows) });
   }
   const queries = Math.min(stored, count);
   const weights = lastRows(attention, { heads: queryHeads, width: tokens, count });

@@ -1,4 +1,5 @@
 import type { HeadView } from "./cache-view.js";
+import type { HeadChange } from "./policy.js";
 
 /** The slots of a head's tokens in the order of their positions; absent where they stand in it. */
 export function slotsInOrder({ positions }: HeadView): Int32Array | undefined {
@@ -34,8 +35,29 @@ export function scoreInOrder(head: HeadView, score: (head: HeadView) => Float32A
   return scores;
 }
 
+/** A change of a head by a rule that takes its tokens in the order of their positions. */
+export function changeInOrder(
+  head: HeadView,
+  change: (head: HeadView) => HeadChange | undefined,
+): HeadChange | undefined {
+  const slots = slotsInOrder(head);
+  if (slots === undefined) return change(head);
+  const ordered = change(reorder(head, slots));
+  return ordered && backToSlots(ordered, slots);
+}
+
+/** The same change for tokens that stand in `slots`. */
+function backToSlots({ kept, keys, values }: HeadChange, slots: Int32Array): HeadChange {
+  const order = Int32Array.from(kept.keys()).sort((a, b) => slots[kept[a]!]! - slots[kept[b]!]!);
+  return {
+    kept: order.map((row) => slots[kept[row]!]!),
+    keys: keys && gatherRows(keys, order, keys.length / kept.length),
+    values: values && gatherRows(values, order, values.length / kept.length),
+  };
+}
+
 /** Rows `[indices, width]` of `[T, width]`. */
-export function gatherRows(rows: Float32Array, indices: Int32Array, width: number): Float32Array {
+function gatherRows(rows: Float32Array, indices: Int32Array, width: number): Float32Array {
   const gathered = new Float32Array(indices.length * width);
   for (const [place, index] of indices.entries()) {
     gathered.set(rows.subarray(index * width, (index + 1) * width), place * width);

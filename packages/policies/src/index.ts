@@ -83,5 +83,5 @@ export { pyramidBudgets } from "./scores/pyramid-budgets.js";
 export { type QueryMoments, queryMoments, turnMoments } from "./scores/query-moments.js";
 export { snapKvScores } from "./scores/snap-kv.js";
 export { streamingLlmScores } from "./scores/streaming-llm.js";
-export { packChannels, thinkChannels } from "./scores/think.js";
+export { thinkChannels } from "./scores/think.js";
 export { tovaScores } from "./scores/tova.js";

@@ -71,20 +71,20 @@ export function refuseAmount({ text, amount }: PolicyText): void {
 }
 
 /**
- * Options by name, the defaults where they are not given.
+ * The options that are given, by name.
  *
- * @throws {PolicyError} for an option that the policy does not have.
+ * @param known - Names of all options that the policy has.
+ * @throws {PolicyError} for another one.
  */
-export function readOptions<T extends Readonly<Record<string, number>>>(
+export function readOptions<Name extends string>(
   { text, options }: PolicyText,
-  defaults: T,
-): T {
-  const known = Object.keys(defaults);
+  known: readonly Name[],
+): Readonly<Partial<Record<Name, number>>> {
   for (const name of options.keys()) {
-    if (known.includes(name)) continue;
+    if (known.some((own) => own === name)) continue;
     throw new PolicyError(`${text}: expected options ${known.join(", ") || "none"}, found ${name}`);
   }
-  return { ...defaults, ...Object.fromEntries(options) };
+  return Object.fromEntries(options) as Partial<Record<Name, number>>;
 }
 
 function numberOf(text: string, name: string, value: string): number {

@@ -28,38 +28,37 @@ export const policyEntries: readonly PolicyEntry[] = [
     name: "keydiff",
     summary: "keys that are least like the others",
     create: (text) => {
-      readOptions(text, {});
+      readOptions(text, []);
       return keydiff(readBudget(text), text.text);
     },
   },
   {
     name: "streaming",
     summary: "the first tokens and the newest (sinks=4)",
-    create: (text) => streaming(readBudget(text), readOptions(text, { sinks: 4 }), text.text),
+    create: (text) => streaming(readBudget(text), readOptions(text, ["sinks"]), text.text),
   },
   {
     name: "knorm",
     summary: "keys of small norm (spare=2 first layers)",
-    create: (text) => knorm(readBudget(text), readOptions(text, { spare: 2 }), text.text),
+    create: (text) => knorm(readBudget(text), readOptions(text, ["spare"]), text.text),
   },
   {
     name: "tova",
     summary: "what the newest token attends to",
     create: (text) => {
-      readOptions(text, {});
+      readOptions(text, []);
       return tova(readBudget(text), text.text);
     },
   },
   {
     name: "snapkv",
     summary: "what the last tokens attend to (window=32, kernel=5)",
-    create: (text) => snapkv(readBudget(text), readOptions(text, { window: 32, kernel: 5 }), text.text),
+    create: (text) => snapkv(readBudget(text), readOptions(text, ["window", "kernel"]), text.text),
   },
   {
     name: "pyramidkv",
     summary: "the same with budgets that fall by layer (window=32, kernel=5, beta=20)",
-    create: (text) =>
-      pyramidkv(readBudget(text), readOptions(text, { window: 32, kernel: 5, beta: 20 }), text.text),
+    create: (text) => pyramidkv(readBudget(text), readOptions(text, ["window", "kernel", "beta"]), text.text),
   },
   {
     name: "expected",
@@ -68,7 +67,7 @@ export const policyEntries: readonly PolicyEntry[] = [
     create: (text) =>
       expected(
         readBudget(text),
-        readOptions(text, { window: 0, future: 512, sinks: 4, epsilon: 0, theta: 0 }),
+        readOptions(text, ["window", "future", "sinks", "epsilon", "theta"]),
         text.text,
       ),
   },
@@ -76,7 +75,7 @@ export const policyEntries: readonly PolicyEntry[] = [
     name: "observed",
     summary: "what all tokens of the prompt attend to; as slow as their attention",
     create: (text) => {
-      readOptions(text, {});
+      readOptions(text, []);
       return observed(readBudget(text), text.text);
     },
   },
@@ -85,7 +84,7 @@ export const policyEntries: readonly PolicyEntry[] = [
     summary: "what any of the last tokens finds important, at every step; no amount (window=256, recent=256)",
     create: (text) => {
       refuseAmount(text);
-      return corm(readOptions(text, { window: 256, recent: 256 }), text.text);
+      return corm(readOptions(text, ["window", "recent"]), text.text);
     },
   },
   {
@@ -95,7 +94,7 @@ export const policyEntries: readonly PolicyEntry[] = [
     create: (text) =>
       fastgen(
         readShare(text, "attention to keep"),
-        readOptions(text, { frequent: 0.3, local: 0.3, sinks: 4, window: 32 }),
+        readOptions(text, ["frequent", "local", "sinks", "window"]),
         text.text,
       ),
   },
@@ -103,29 +102,25 @@ export const policyEntries: readonly PolicyEntry[] = [
     name: "kvmerger",
     summary: "merges neighbours of similar keys (window=32, recent=0.34, heavy=0.24, spare=2)",
     create: (text) =>
-      kvmerger(
-        readBudget(text),
-        readOptions(text, { window: 32, recent: 0.34, heavy: 0.24, spare: 2 }),
-        text.text,
-      ),
+      kvmerger(readBudget(text), readOptions(text, ["window", "recent", "heavy", "spare"]), text.text),
   },
   {
     name: "think",
     summary: "clears a share of the channels of keys (window=32, recent=32)",
     create: (text) =>
-      think(readShare(text, "channels to clear"), readOptions(text, { window: 32, recent: 32 }), text.text),
+      think(readShare(text, "channels to clear"), readOptions(text, ["window", "recent"]), text.text),
   },
   {
     name: "decoquant",
     summary: "rounds to a number of bits behind a factor that takes outliers; saves no bytes",
     create: (text) => {
-      readOptions(text, {});
+      readOptions(text, []);
       return decoquant(readBits(text), text.text);
     },
   },
   {
     name: "random",
     summary: "tokens at random (seed=0)",
-    create: (text) => random(readBudget(text), readOptions(text, { seed: 0 }), text.text),
+    create: (text) => random(readBudget(text), readOptions(text, ["seed"]), text.text),
   },
 ];

@@ -150,13 +150,11 @@ async function probe(
     onProgress({ label, done, total });
   };
   const scores = await retrievalProbe(lm, items, { onItem, signal });
-  const scored = items.map(({ task, length }, index) => ({ task, length, ...scores[index]! }));
-  const groups = groupItems(scored).map(({ task, length, items: group }) => ({
-    task,
-    length,
-    ...count(group),
-  }));
-  return { path, groups, all: count(scored), cacheBytesPerToken: cacheBytesPerToken(lm.cacheLayout) };
+  return {
+    path,
+    ...countByGroup(items, scores, count),
+    cacheBytesPerToken: cacheBytesPerToken(lm.cacheLayout),
+  };
 }
 
 interface PolicyRequest extends Pick<probeRetrieval.Options, "question"> {
@@ -172,46 +170,51 @@ async function probePolicies(
   { onProgress, signal }: JobContext,
 ): Promise<readonly probeRetrieval.Probe[]> {
   const { decode } = await vocabulary.loadTokenizer();
-  const split = items.map(({ prompt, answer, ...rest }) => ({
-    ...rest,
-    ...splitPrompt(prompt, decode),
-    answer,
-  }));
+  const split = items.map(({ prompt, answer }) => ({ ...splitPrompt(prompt, decode), answer }));
   let done = 0;
   const onItem = () => onProgress({ label, done: ++done, total: items.length });
   const lists = cache.map((policies) => parsePolicies(policies));
   const scores = await policyProbe(lm, split, lists, { question, onItem, signal });
   return cache.map((policies, list) => {
-    const scored = items.map(({ task, length }, index) => ({ task, length, ...scores[index]![list]! }));
-    const groups = groupItems(scored).map((group) => ({
-      task: group.task,
-      length: group.length,
-      ...countHits(group.items),
-    }));
+    const own = scores.map((ofItem) => ofItem[list]!);
     return {
       path,
       cache: policies,
-      held: sum(scored.map(({ held }) => held)) / sum(scored.map(({ read }) => read)),
-      groups,
-      all: countHits(scored),
+      held: sum(own.map(({ held }) => held)) / sum(own.map(({ read }) => read)),
+      ...countByGroup(items, own, countHits),
       cacheBytesPerToken: cacheBytesPerToken(lm.cacheLayout),
     };
   });
 }
 
-const countHits = (scores: readonly PolicyScore[]): probeRetrieval.Counts => ({
+/** Counts the scores of items by task and length, and all of them. */
+function countByGroup<Score>(
+  items: readonly RetrievalLine[],
+  scores: readonly Score[],
+  countAll: (scores: readonly Score[]) => probeRetrieval.Counts,
+): Pick<probeRetrieval.Probe, "groups" | "all"> {
+  const scored = items.map(({ task, length }, index) => ({ task, length, score: scores[index]! }));
+  const groups = groupItems(scored).map(({ task, length, items: group }) => ({
+    task,
+    length,
+    ...countAll(group.map(({ score }) => score)),
+  }));
+  return { groups, all: countAll(scores) };
+}
+
+const countHits = (
+  scores: readonly Pick<PolicyScore, "hits" | "tokens">[],
+): Omit<probeRetrieval.Counts, "greedy"> => ({
   items: scores.length,
   teacherForced: scores.filter(({ hits, tokens }) => hits === tokens).length,
   accuracy: sum(scores.map(({ hits }) => hits)) / sum(scores.map(({ tokens }) => tokens)),
 });
 
-const tokensOf = ({ prompt, answer }: RetrievalLine): number => prompt.length + answer.length;
+function count(scores: readonly RetrievalScore[]): probeRetrieval.Counts {
+  const { accuracy, ...hits } = countHits(scores);
+  return { ...hits, greedy: scores.filter(({ greedy }) => greedy).length, accuracy };
+}
 
-const count = (scores: readonly RetrievalScore[]): probeRetrieval.Counts => ({
-  items: scores.length,
-  teacherForced: scores.filter(({ teacherForced }) => teacherForced).length,
-  greedy: scores.filter(({ greedy }) => greedy).length,
-  accuracy: sum(scores.map(({ hits }) => hits)) / sum(scores.map(({ tokens }) => tokens)),
-});
+const tokensOf = ({ prompt, answer }: RetrievalLine): number => prompt.length + answer.length;
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

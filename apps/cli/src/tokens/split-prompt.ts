@@ -9,14 +9,7 @@ export interface SplitPrompt {
  * no question.
  */
 export function splitPrompt(prompt: readonly number[], decode: (ids: number[]) => string): SplitPrompt {
-  const ends = new Map<number, boolean>();
-  const endsLine = (id: number): boolean => {
-    const known = ends.get(id) ?? decode([id]).endsWith("\n");
-    ends.set(id, known);
-    return known;
-  };
-  let end = prompt.length;
-  while (end > 0 && !endsLine(prompt[end - 1]!)) end--;
+  const end = prompt.findLastIndex((id) => decode([id]).endsWith("\n")) + 1;
   return end === 0
     ? { context: prompt, question: [] }
     : { context: prompt.slice(0, end), question: prompt.slice(end) };

@@ -1,6 +1,6 @@
 import type { HeadView, LayerView } from "../cache-view.js";
 import { attentionOf } from "../head-attention.js";
-import { reorder, slotsInOrder } from "../in-order.js";
+import { changeInOrder } from "../in-order.js";
 import type { HeadChange, Policy } from "../policy.js";
 import { cormKept, NEVER_IMPORTANT, noteImportance } from "../scores/corm.js";
 
@@ -24,7 +24,7 @@ export function corm({ window = 256, recent = 256 }: corm.Options = {}, name = "
       const key = `${layer.layer}.${index}`;
       const last = remembered(memory.get(key), layer.seen, firstQuery(head, layer, window));
       memory.set(key, last);
-      return keepImportant(head, layer, { last, window, recent, name });
+      return changeInOrder(head, (ordered) => keepImportant(ordered, layer, { last, window, recent, name }));
     });
   return {
     name,
@@ -67,15 +67,12 @@ function keepImportant(
   layer: LayerView,
   { last, ...rest }: Remembering,
 ): HeadChange | undefined {
-  const slots = slotsInOrder(head);
-  const ordered = slots === undefined ? head : reorder(head, slots);
-  const { positions } = ordered;
+  const { positions } = head;
   const own = positions.map((position) => last[position]!);
-  const rows = attentionOf(ordered, layer, rest.window, rest.name);
+  const rows = attentionOf(head, layer, rest.window, rest.name);
   const first = layer.seen - rows.queries;
   rows.visit((row, _head, query) => noteImportance(own, row, first + query));
   for (const [place, position] of positions.entries()) last[position] = own[place]!;
   const kept = cormKept({ lastImportant: own, step: layer.seen - 1, ...rest });
-  if (kept.length === head.tokens) return undefined;
-  return { kept: slots === undefined ? kept : kept.map((place) => slots[place]!).sort() };
+  return kept.length === head.tokens ? undefined : { kept };
 }

@@ -1,4 +1,4 @@
-import { applyRope, type RopeTables, ropeTables } from "@kvfold/rope";
+import { rerotateKeys, ropeFrequencies, ropeTables } from "@kvfold/rope";
 import { type Budget, uniformBudget } from "../budget.js";
 import type { HeadView, LayerView } from "../cache-view.js";
 import { keysOf, queriesOf, valuesOf } from "../head-attention.js";
@@ -7,7 +7,7 @@ import { keepBest } from "../keep-best.js";
 import { ALL_TOKENS, type Policy } from "../policy.js";
 import { expectedAttentionScores } from "../scores/expected-attention.js";
 import type { HeadRows } from "../scores/head-rows.js";
-import { queryMoments, turnMoments } from "../scores/query-moments.js";
+import { type QueryMoments, queryMoments, turnMoments } from "../scores/query-moments.js";
 
 export declare namespace expected {
   interface Options {
@@ -52,39 +52,49 @@ function scoresOf(
   name: string,
 ): Float32Array {
   const queries = queriesOf(head, window || ALL_TOKENS, name);
-  const inverseFrequencies = layer.inverseFrequencies ?? frequencies(theta, queries.width);
-  const tables = (first: number, length: number): RopeTables<Float64Array> | undefined =>
-    inverseFrequencies.length === 0
-      ? undefined
-      : ropeTables({
-          inverseFrequencies,
-          positions: Float64Array.from({ length }, (_, index) => first + index),
-          dtype: "float64",
-        });
   const first = layer.seen - queries.rows;
-  const before = turnBack(queries, tables(first, queries.rows));
-  const moments = queryMoments(before, Math.max(0, Math.min(sinks, layer.seen - 1) - first));
-  const toCome = tables(layer.seen, future);
+  const skip = Math.max(0, Math.min(sinks, layer.seen - 1) - first);
+  const inverseFrequencies = layer.inverseFrequencies ?? frequenciesOf(theta, queries.width);
   return expectedAttentionScores({
     keys: keysOf(head),
     values: valuesOf(head),
-    moments: toCome === undefined ? moments : turnMoments(moments, toCome),
+    moments:
+      inverseFrequencies.length === 0
+        ? queryMoments(queries, skip)
+        : momentsToCome(queries, { inverseFrequencies, first, skip, future }),
     sinks: Math.min(sinks, head.tokens - 1),
     epsilon,
-    scale: layer.scale,
   });
 }
 
-/** Frequencies `theta^(-2 j / width)`; none for a base of 0. */
-const frequencies = (theta: number, width: number): Float64Array =>
-  Float64Array.from({ length: theta > 0 ? width / 2 : 0 }, (_, pair) => theta ** ((-2 * pair) / width));
+/** Frequencies of a whole head without scaling; none for a base of 0. */
+const frequenciesOf = (theta: number, width: number): Float64Array =>
+  theta > 0
+    ? ropeFrequencies({ ropeType: "default", scaling: {}, theta, headDim: width, rotaryDim: width })
+        .inverseFrequencies
+    : new Float64Array();
 
-/** Queries before their rotation. */
-function turnBack(queries: HeadRows, tables: RopeTables<Float64Array> | undefined): HeadRows {
-  if (tables === undefined) return queries;
-  const backwards = { ...tables, sin: tables.sin.map((sine) => -sine) };
-  return {
-    ...queries,
-    data: applyRope(queries.data, { tables: backwards, heads: 1, headDim: queries.width }),
-  };
+interface Rotation {
+  readonly inverseFrequencies: Float64Array;
+  /** Position of the first query. */
+  readonly first: number;
+  /** First queries that do not count. */
+  readonly skip: number;
+  /** Positions after the last query that rotations are averaged over. */
+  readonly future: number;
+}
+
+/** Moments of the queries at positions to come, from those of the prompt before their rotation. */
+function momentsToCome(
+  queries: HeadRows,
+  { inverseFrequencies, first, skip, future }: Rotation,
+): QueryMoments {
+  const { rows, width } = queries;
+  const deltas = Float64Array.from({ length: rows }, (_, index) => -(first + index));
+  const data = rerotateKeys(queries.data, { inverseFrequencies, deltas, heads: 1, headDim: width });
+  const positions = Float64Array.from({ length: future }, (_, index) => first + rows + index);
+  return turnMoments(
+    queryMoments({ ...queries, data }, skip),
+    ropeTables({ inverseFrequencies, positions, dtype: "float64" }),
+  );
 }

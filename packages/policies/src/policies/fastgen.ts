@@ -1,6 +1,6 @@
 import type { HeadView, LayerView } from "../cache-view.js";
 import { attentionOf } from "../head-attention.js";
-import { reorder, slotsInOrder } from "../in-order.js";
+import { changeInOrder } from "../in-order.js";
 import { ALL_TOKENS, type HeadChange, type Policy } from "../policy.js";
 import { profileHeads, type TokenClass } from "../scores/fast-gen.js";
 
@@ -35,7 +35,8 @@ export function fastgen(
     name,
     action: "drop",
     needs: window === 0 ? { queries: ALL_TOKENS } : { attention: window },
-    afterPrefill: (layer) => layer.heads.map((head) => thinOut(head, layer, profiling)),
+    afterPrefill: (layer) =>
+      layer.heads.map((head) => changeInOrder(head, (ordered) => thinOut(ordered, layer, profiling))),
   };
 }
 
@@ -50,15 +51,12 @@ function thinOut(
   layer: LayerView,
   { classOf, name, recover, window, frequent, local, sinks }: Profiling,
 ): HeadChange | undefined {
-  const slots = slotsInOrder(head);
-  const ordered = slots === undefined ? head : reorder(head, slots);
   const { ids } = layer;
-  const classes = Array.from(ordered.positions, (position) =>
+  const classes = Array.from(head.positions, (position) =>
     ids === undefined || classOf === undefined ? "other" : classOf(ids[position]!),
   );
-  const attention = attentionOf(ordered, layer, window, name);
+  const attention = attentionOf(head, layer, window, name);
   const [profile] = profileHeads({ attention, classes, recover, frequent, local, sinks });
   const { kept } = profile!;
-  if (kept.length === head.tokens) return undefined;
-  return { kept: slots === undefined ? kept : kept.map((place) => slots[place]!).sort() };
+  return kept.length === head.tokens ? undefined : { kept };
 }

@@ -1,11 +1,11 @@
 import { type Budget, tokensOf } from "../budget.js";
 import type { HeadView, LayerView } from "../cache-view.js";
 import { attentionOf } from "../head-attention.js";
-import { gatherRows, reorder, slotsInOrder } from "../in-order.js";
-import type { HeadChange, Policy } from "../policy.js";
-import { ALL_TOKENS } from "../policy.js";
+import { changeInOrder } from "../in-order.js";
+import { ALL_TOKENS, type HeadChange, type Policy } from "../policy.js";
 import { bestIndices } from "../scores/best-indices.js";
-import { type MergedRows, mergeSets, mergingSetsWithin, neighbourSimilarities } from "../scores/kv-merger.js";
+import { groupMeans } from "../scores/group-means.js";
+import { mergeSets, mergingSetsWithin, neighbourSimilarities } from "../scores/kv-merger.js";
 import { attentionSums } from "../scores/observed-attention.js";
 
 export declare namespace kvmerger {
@@ -38,7 +38,9 @@ export const kvmerger = (
     if (layer.layer < spare || (layer.layer === layer.layers - 1 && layer.layers > 1)) return undefined;
     const count = Math.max(1, tokensOf(budget, layer));
     return layer.heads.map((head) =>
-      head.tokens <= count ? undefined : mergeHead(head, layer, { count, window, recent, heavy, name }),
+      head.tokens <= count
+        ? undefined
+        : changeInOrder(head, (ordered) => mergeHead(ordered, layer, { count, window, recent, heavy, name })),
     );
   },
 });
@@ -56,11 +58,10 @@ function mergeHead(
   layer: LayerView,
   { count, window, recent, heavy, name }: Merging,
 ): HeadChange {
-  const slots = slotsInOrder(head);
-  const ordered = slots === undefined ? head : reorder(head, slots);
-  const { tokens, keys, values } = ordered;
-  const attention = sumOfGroup(
-    attentionSums(attentionOf(ordered, layer, window || ALL_TOKENS, name)),
+  const { tokens, keys, values } = head;
+  const attention = groupMeans(
+    attentionSums(attentionOf(head, layer, window || ALL_TOKENS, name)),
+    1,
     tokens,
   );
   const isProtected = new Uint8Array(tokens);
@@ -68,23 +69,5 @@ function mergeHead(
   isProtected.fill(1, tokens - Math.floor(recent * count));
   const similarities = neighbourSimilarities(keys, keys.length / tokens);
   const sets = mergingSetsWithin({ similarities, isProtected, count });
-  const merged = mergeSets({ keys, values, attention, sets });
-  return slots === undefined ? merged : backToSlots(merged, slots);
-}
-
-/** Attention of all query heads, `[T]`. */
-function sumOfGroup(sums: Float64Array, tokens: number): Float32Array {
-  const total = new Float32Array(tokens);
-  for (const [at, sum] of sums.entries()) total[at % tokens]! += sum;
-  return total;
-}
-
-/** The same change for tokens that stand in other slots. */
-function backToSlots({ kept, keys, values }: MergedRows, slots: Int32Array): HeadChange {
-  const order = Int32Array.from(kept.keys()).sort((a, b) => slots[kept[a]!]! - slots[kept[b]!]!);
-  return {
-    kept: order.map((row) => slots[kept[row]!]!),
-    keys: gatherRows(keys, order, keys.length / kept.length),
-    values: gatherRows(values, order, values.length / kept.length),
-  };
+  return mergeSets({ keys, values, attention, sets });
 }

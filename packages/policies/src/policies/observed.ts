@@ -2,8 +2,7 @@ import { type Budget, uniformBudget } from "../budget.js";
 import { attentionOf } from "../head-attention.js";
 import { scoreInOrder } from "../in-order.js";
 import { keepBest } from "../keep-best.js";
-import type { Policy } from "../policy.js";
-import { ALL_TOKENS } from "../policy.js";
+import { ALL_TOKENS, type Policy } from "../policy.js";
 import { observedAttentionScores } from "../scores/observed-attention.js";
 
 /**

@@ -1,5 +1,6 @@
 import { PolicyError } from "../policy-error.js";
 import { type HeadRows, requireCounts, requireQueries, rowsOfHead } from "./head-rows.js";
+import { softmaxInPlace } from "./softmax.js";
 
 /** Where the tokens of `W` queries stand among the cached ones, which lie in the order of their positions. */
 export interface QueryPlaces {
@@ -121,7 +122,9 @@ function visitHead({ keys, queries, places, scale, buffers, head }: HeadAttentio
     for (let query = first; query < end; query++) {
       const start = (query - first) * tokens;
       const row = weights.subarray(0, places.visible[query]!);
-      softmax(scores.subarray(start, start + row.length), row);
+      const ofQuery = scores.subarray(start, start + row.length);
+      softmaxInPlace(ofQuery);
+      row.set(ofQuery);
       visit(row, head, query);
     }
   }
@@ -164,19 +167,6 @@ function scoreKeys(scores: Float64Array, { keys, block, width, stride, count }: 
     scores[2 * stride + token] = c;
     scores[3 * stride + token] = d;
   }
-}
-
-/** `weights = exp(scores - max) / Σ`; the scores are overwritten. */
-function softmax(scores: Float64Array, weights: Float32Array): void {
-  let peak = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < scores.length; i++) if (scores[i]! > peak) peak = scores[i]!;
-  let sum = 0;
-  for (let i = 0; i < scores.length; i++) {
-    const weight = Math.exp(scores[i]! - peak);
-    scores[i] = weight;
-    sum += weight;
-  }
-  for (let i = 0; i < scores.length; i++) weights[i] = scores[i]! / sum;
 }
 
 export declare namespace storedAttention {

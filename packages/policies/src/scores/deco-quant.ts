@@ -1,6 +1,15 @@
+import {
+  createMatrix,
+  fromFloat32,
+  type Matrix,
+  multiply,
+  symmetricEigen,
+  toFloat32,
+  transpose,
+  transposeMultiply,
+} from "@kvfold/linalg";
 import { PolicyError } from "../policy-error.js";
 import { requireCounts } from "./head-rows.js";
-import { jacobiEigen } from "./jacobi-eigen.js";
 
 /** Whole numbers with a scale for each row: `codes * scale`. */
 export interface QuantisedRows {
@@ -44,45 +53,30 @@ export declare namespace decoQuantise {
  *
  * @throws {PolicyError} when `block` does not divide `width`, or `width` the data, or when
  * `bits` is not 2 to 8.
+ * @throws {NumericalError} `not-finite` for NaN or infinity in the data.
  */
 export function decoQuantise({ data, width, bits = 4, block = 16 }: decoQuantise.Options): DecoQuantised {
   requireBlocks(data, width, block);
-  const { values, vectors } = jacobiEigen(gramOf(data, block), block);
+  const rows = rowsOf(data, block);
+  const { values, vectors } = symmetricEigen(transposeMultiply(rows, rows));
   const singular = values.map((value) => Math.sqrt(Math.max(value, 0)));
-  const floor = 1e-6 * singular.reduce((largest, value) => Math.max(largest, value), 0);
-  const roots = singular.map((value) => Math.sqrt(Math.max(value, floor)));
-  const inverse = vectors.map((value, at) => (roots[at % block]! > 0 ? value / roots[at % block]! : 0));
-  const small = Float32Array.from(
-    vectors,
-    (_, at) => roots[Math.floor(at / block)]! * vectors[(at % block) * block + Math.floor(at / block)]!,
+  const roots = singular.map((value) => Math.sqrt(Math.max(value, 1e-6 * singular[0]!)));
+  const inverses = roots.map((root) => (root > 0 ? 1 / root : 0));
+  const large = toFloat32(multiply(rows, scaleColumns(vectors, inverses)));
+  const small = toFloat32(transpose(scaleColumns(vectors, roots)));
+  return { ...quantiseRows({ data: large, width, bits }), small, block };
+}
+
+/** Numbers in rows of `width`. */
+const rowsOf = (data: Float32Array, width: number): Matrix => fromFloat32(data.length / width, width, data);
+
+/** `matrix diag(factors)` */
+const scaleColumns = ({ rows, cols, data }: Matrix, factors: Float64Array): Matrix =>
+  createMatrix(
+    rows,
+    cols,
+    data.map((value, at) => value * factors[at % cols]!),
   );
-  return { ...quantiseRows({ data: timesSquare(data, inverse, block), width, bits }), small, block };
-}
-
-/** `AᵀA` of rows `A [n, block]`. */
-function gramOf(rows: Float32Array, block: number): Float64Array {
-  const gram = new Float64Array(block * block);
-  for (let first = 0; first < rows.length; first += block) {
-    for (let i = 0; i < block; i++) {
-      for (let j = 0; j < block; j++) gram[i * block + j]! += rows[first + i]! * rows[first + j]!;
-    }
-  }
-  return gram;
-}
-
-/** `rows [n, size]` times `square [size, size]`. */
-function timesSquare(rows: Float32Array, square: ArrayLike<number>, size: number): Float32Array {
-  const products = new Float32Array(rows.length);
-  const sums = new Float64Array(size);
-  for (let first = 0; first < rows.length; first += size) {
-    sums.fill(0);
-    for (let i = 0; i < size; i++) {
-      for (let j = 0; j < size; j++) sums[j]! += rows[first + i]! * square[i * size + j]!;
-    }
-    products.set(sums, first);
-  }
-  return products;
-}
 
 /**
  * The matrix that is left, `[rows, width]`.
@@ -90,7 +84,8 @@ function timesSquare(rows: Float32Array, square: ArrayLike<number>, size: number
  * Numerics: float64 products of the float32 factors, rounded once.
  */
 export function decoDequantise(quantised: DecoQuantised): Float32Array {
-  return timesSquare(dequantiseRows(quantised), quantised.small, quantised.block);
+  const { small, block } = quantised;
+  return toFloat32(multiply(rowsOf(dequantiseRows(quantised), block), rowsOf(small, block)));
 }
 
 /**

@@ -4,6 +4,7 @@ import { type HeadRows, requireValues, rowsOfHead } from "./head-rows.js";
 import { rowNorms } from "./key-norms.js";
 import { protect } from "./protect.js";
 import type { QueryMoments } from "./query-moments.js";
+import { softmaxInPlace } from "./softmax.js";
 
 export declare namespace expectedAttentionScores {
   interface Options {
@@ -91,16 +92,6 @@ function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let j = 0; j < a.length; j++) sum += a[j]! * b[j]!;
   return sum;
-}
-
-function softmaxInPlace(scores: Float64Array): void {
-  const peak = scores.reduce((highest, score) => Math.max(highest, score), Number.NEGATIVE_INFINITY);
-  let sum = 0;
-  for (let i = 0; i < scores.length; i++) {
-    scores[i] = Math.exp(scores[i]! - peak);
-    sum += scores[i]!;
-  }
-  for (let i = 0; i < scores.length; i++) scores[i]! /= sum;
 }
 
 function requireFit({ keys, values, moments, sinks = 4 }: expectedAttentionScores.Options): void {

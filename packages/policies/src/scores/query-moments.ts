@@ -1,3 +1,4 @@
+import { createMatrix, transposeMultiply } from "@kvfold/linalg";
 import { applyRope, type RopeLayout, type RopeTables } from "@kvfold/rope";
 import { PolicyError } from "../policy-error.js";
 import { type HeadRows, requireHeadRows, rowsOfHead } from "./head-rows.js";
@@ -33,7 +34,7 @@ export function queryMoments(queries: HeadRows, skip = 4): QueryMoments {
     const ofHead = rowsOfHead(queries, head).subarray(skip * width);
     const meanOfHead = mean.subarray(head * width, (head + 1) * width);
     addMean(meanOfHead, ofHead);
-    addCovariance(covariance.subarray(head * width * width, (head + 1) * width * width), ofHead, meanOfHead);
+    covariance.set(covarianceOf(ofHead, meanOfHead), head * width * width);
   }
   return { mean, covariance, heads, width };
 }
@@ -44,23 +45,16 @@ function addMean(mean: Float64Array, rows: Float32Array): void {
   for (let j = 0; j < mean.length; j++) mean[j]! /= count;
 }
 
-function addCovariance(covariance: Float64Array, rows: Float32Array, mean: Float64Array): void {
+/** From centred rows: `covariance` of `@kvfold/linalg` starts from sums, and loses digits where means are large. */
+function covarianceOf(rows: Float32Array, mean: Float64Array): Float64Array {
   const width = mean.length;
-  const centred = new Float64Array(width);
-  for (let first = 0; first < rows.length; first += width) {
-    for (let i = 0; i < width; i++) centred[i] = rows[first + i]! - mean[i]!;
-    for (let i = 0; i < width; i++) {
-      const factor = centred[i]!;
-      for (let j = 0; j <= i; j++) covariance[i * width + j]! += factor * centred[j]!;
-    }
-  }
   const count = rows.length / width;
-  for (let i = 0; i < width; i++) {
-    for (let j = 0; j <= i; j++) {
-      covariance[i * width + j]! /= count;
-      covariance[j * width + i] = covariance[i * width + j]!;
-    }
-  }
+  const centred = createMatrix(
+    count,
+    width,
+    new Float64Array(rows).map((value, at) => value - mean[at % width]!),
+  );
+  return transposeMultiply(centred, centred).data.map((sum) => sum / count);
 }
 
 /**

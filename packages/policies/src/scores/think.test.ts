@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { HeadRows } from "./head-rows.js";
-import { packChannels, thinkChannels } from "./think.js";
+import { thinkChannels } from "./think.js";
 
 const keys = { data: Float32Array.of(1, 2, 0, 1, 1, 2, 2, 1), heads: 1, rows: 2, width: 4 };
 const queries = { data: Float32Array.of(2, 1, 1, 0, 0, 1, 1, 2), heads: 2, rows: 1, width: 4 };
@@ -38,21 +38,5 @@ describe("thinkChannels", () => {
     const least = changes.indexOf(Math.min(...changes));
     const [kept] = thinkChannels({ keys: { data, heads, rows, width }, queries: query, removed: 0.2 });
     expect(Array.from(kept!)).toEqual([0, 1, 2, 3, 4].filter((j) => j !== least));
-  });
-});
-
-describe("packChannels", () => {
-  it("takes the channels of each KV head, and for queries those of their group", () => {
-    const channels = [Int32Array.of(1, 3), Int32Array.of(0, 2)];
-    const two = { ...keys, heads: 2, rows: 1 };
-    expect(Array.from(packChannels(two, channels).data)).toEqual([2, 1, 1, 2]);
-    const four = { data: Float32Array.from({ length: 16 }, (_, i) => i), heads: 4, rows: 1, width: 4 };
-    expect(Array.from(packChannels(four, channels).data)).toEqual([1, 3, 5, 7, 8, 10, 12, 14]);
-  });
-
-  it("refuses lists of different lengths", () => {
-    expect(() =>
-      packChannels({ ...keys, heads: 2, rows: 1 }, [Int32Array.of(1), Int32Array.of(0, 2)]),
-    ).toThrow("found lists of 1, 2");
   });
 });

@@ -1,7 +1,6 @@
-import { PolicyError } from "../policy-error.js";
 import { bestIndices } from "./best-indices.js";
 import { groupMeans } from "./group-means.js";
-import { type HeadRows, requireHeadRows, requireQueries, requireShares, rowsOfHead } from "./head-rows.js";
+import { type HeadRows, requireQueries, requireShares, rowsOfHead } from "./head-rows.js";
 
 export declare namespace thinkChannels {
   interface Options {
@@ -50,37 +49,4 @@ function channelEnergies(vectors: HeadRows): Float64Array {
     }
   }
   return energies;
-}
-
-/**
- * The given channels of every vector, packed: what a narrowed key cache stores, and the queries that meet it.
- *
- * @param vectors - `[heads, rows, d]`.
- * @param channels - For each KV head the channels to take, the same number for each; query heads take those of their group.
- * @returns `[heads, rows, kept]`, a copy.
- * @throws {PolicyError} when the lists differ in length or do not divide the heads.
- */
-export function packChannels(vectors: HeadRows, channels: readonly Int32Array[]): HeadRows {
-  requireHeadRows("packChannels", "vectors", vectors);
-  const width = requireChannels(vectors, channels);
-  const { heads, rows } = vectors;
-  const data = new Float32Array(heads * rows * width);
-  for (let head = 0, to = 0; head < heads; head++) {
-    const [source, places] = [
-      rowsOfHead(vectors, head),
-      channels[Math.floor((head * channels.length) / heads)]!,
-    ];
-    for (let first = 0; first < source.length; first += vectors.width) {
-      for (let j = 0; j < width; j++) data[to++] = source[first + places[j]!]!;
-    }
-  }
-  return { data, heads, rows, width };
-}
-
-function requireChannels({ heads }: HeadRows, channels: readonly Int32Array[]): number {
-  const width = channels[0]?.length ?? 0;
-  if (heads % channels.length === 0 && channels.every((places) => places.length === width)) return width;
-  throw new PolicyError(
-    `packChannels: expected as many channels for each of the KV heads that ${heads} heads read, found lists of ${channels.map((places) => places.length).join(", ")}`,
-  );
 }
