@@ -33,7 +33,7 @@ export function queriesOf(
 ): HeadRows {
   if (queries === undefined) {
     throw new PolicyError(
-      `${policy}: expected the queries of the last tokens, found none; layers of joint latents have none`,
+      `${policy}: expected the queries of the last tokens, found none: createState's observe has them kept, and layers of joint latents have none`,
     );
   }
   const width = keys.length / tokens;
