@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type CommitProgressEvent, commitIter, createRepo, listFiles } from "@huggingface/hub";
 import { CARD_FILE, CARD_NAME } from "@kvfold/converter/internals";
+import { formatBytes } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import type { JobContext } from "../jobs/job.js";
 import { findCommit, repositoryOf } from "./fetch-model.js";
@@ -160,7 +161,7 @@ async function sizeOf(folder: string, files: readonly string[]): Promise<number>
 function progressOf(event: CommitProgressEvent, done: Map<string, number>, total: number, bytes: number) {
   if (event.event === "phase") return { label: PHASES[event.phase], done: sumOf(done), total };
   if (event.state === "uploading") done.set(event.path, event.progress);
-  return { label: `${event.state} ${event.path} (${bytes} bytes in all)`, done: sumOf(done), total };
+  return { label: `${event.state} ${event.path} (${formatBytes(bytes)} in all)`, done: sumOf(done), total };
 }
 
 const PHASES = {
