@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createGraphBuilder } from "@kvfold/onnx";
 import * as ort from "onnxruntime-node";
-import { fail, machine, textOption } from "./paths.mjs";
+import { fail, machine, option, textOption } from "./paths.mjs";
 import {
   byFrequency,
   configOf,
@@ -24,10 +24,9 @@ import {
   rankOf,
 } from "./random-layers.mjs";
 
-const number = (name, fallback) => Number(textOption(name, fallback));
-const context = number("context", 4096);
-const repeats = number("repeats", 25);
-const threads = number("threads", 2);
+const context = option("context", 4096);
+const repeats = option("repeats", 25);
+const threads = option("threads", 2);
 /** Small, so that attention takes the time. */
 const rest = { hidden: 64, mlp: 8, layers: 1, vocabulary: 16, positions: context + 1 };
 
@@ -106,7 +105,7 @@ async function time({ session, feeds }) {
 }
 
 /** On a machine that does other work the first decile says more than the median. */
-const quantile = number("quantile", 0.5);
+const quantile = option("quantile", 0.5);
 const typical = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length * quantile)];
 
 /** Typical times of each graph and of reading its cache, run in turn. */

@@ -4,12 +4,11 @@
  * `node bench/batches.mjs --models FOLDER [--model prose-27m] [--context 1024] [--sizes 1,4,16] [--tokens 8] [--repeats 7]
  *   [--threads 2] [--folder FOLDER]`
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createCausalLM } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { machine, modelFolder, textOption } from "./paths.mjs";
-import { calibrationWindows, fold, median, option, withTemporaryFolder } from "./support.mjs";
+import { calibrationTokens, foldAll, median, option, withKeptFolder } from "./support.mjs";
 
 const name = textOption("model", "prose-27m");
 const context = option("context", 1024);
@@ -21,24 +20,14 @@ const maxPositions = context + tokens * (repeats + 1) + 64;
 
 /** How fast a fold decodes does not depend on healing. */
 const models = {
-  original: { keep: "1" },
-  latent: { keep: "1/4", method: "latent", heal: "none" },
-  anchored: { keep: "1/4", heal: "none" },
+  original: { keep: "1", maxPositions },
+  latent: { keep: "1/4", method: "latent", heal: "none", maxPositions },
+  anchored: { keep: "1/4", heal: "none", maxPositions },
 };
-
-async function writeModels(folder) {
-  const windows = await calibrationWindows(4);
-  for (const [model, options] of Object.entries(models)) {
-    const to = join(folder, model);
-    if (existsSync(to)) continue;
-    await fold(modelFolder(name), to, { ...options, maxPositions }, options.keep === "1" ? {} : { windows });
-  }
-}
 
 /** Prompts that differ, all of the same length. */
 async function readPrompts(size) {
-  const windows = await calibrationWindows(Math.ceil(context / 1024) + 16);
-  const text = windows.flatMap((window) => [...window]);
+  const text = await calibrationTokens(context + 997 * size);
   return Array.from({ length: size }, (_, index) => text.slice(index * 997, index * 997 + context));
 }
 
@@ -69,7 +58,7 @@ async function measure({ batch, size }) {
 }
 
 async function run(folder) {
-  await writeModels(folder);
+  await foldAll(modelFolder(name), folder, models);
   const { sessions, batches } = await openBatches(folder);
   for (const one of batches) await measure(one);
   for (let round = 0; round < repeats; round++)
@@ -98,6 +87,5 @@ async function run(folder) {
 }
 
 console.error(machine());
-const kept = textOption("folder");
-await (kept === undefined ? withTemporaryFolder(run) : run(kept));
+await withKeptFolder(run);
 process.exit(0);

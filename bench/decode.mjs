@@ -6,12 +6,11 @@
  *
  * `--only` takes parts of the names below; `--folder` keeps the folded models for the next run.
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { env } from "@huggingface/transformers";
 import { openKvfold, openLlamaCpp, openTransformersJs } from "./decode/runners.mjs";
 import { machine, modelFolder, textOption } from "./paths.mjs";
-import { calibrationWindows, fold, median, option, withTemporaryFolder } from "./support.mjs";
+import { calibrationTokens, foldAll, median, option, withKeptFolder } from "./support.mjs";
 
 const name = textOption("model", "prose-27m");
 const contexts = textOption("contexts", "4096").split(",").map(Number);
@@ -62,14 +61,9 @@ const comparisons = [
   ["anchored 1/4, kvfold", "anchored 1/4, transformers.js"],
 ];
 
-async function writeModels(folder) {
-  const windows = await calibrationWindows(4);
-  for (const kind of new Set(chosen.map(([, [model]]) => model))) {
-    const to = join(folder, kind.replaceAll(" ", "-"));
-    const options = { ...models[kind], maxPositions };
-    if (existsSync(to)) continue;
-    await fold(modelFolder(name), to, options, options.keep === "1" ? {} : { windows });
-  }
+function writeModels(folder) {
+  const plans = chosen.map(([, [model]]) => [model.replaceAll(" ", "-"), { ...models[model], maxPositions }]);
+  return foldAll(modelFolder(name), folder, Object.fromEntries(plans));
 }
 
 /** Tokens a second over one round. */
@@ -95,8 +89,7 @@ async function openAll(folder, prompt) {
 }
 
 async function report(folder, context) {
-  const windows = await calibrationWindows(Math.ceil(context / 1024));
-  const prompt = windows.flatMap((window) => [...window]).slice(0, context);
+  const prompt = await calibrationTokens(context);
   const opened = await openAll(folder, prompt);
   const speeds = Object.fromEntries(chosen.map(([label]) => [label, []]));
   for (const [label] of chosen) await measure(opened[label]);
@@ -122,6 +115,5 @@ const run = async (folder) => {
   await writeModels(folder);
   for (const context of contexts) await report(folder, context);
 };
-const kept = textOption("folder");
-await (kept === undefined ? withTemporaryFolder(run) : run(kept));
+await withKeptFolder(run);
 process.exit(0);

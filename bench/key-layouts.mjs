@@ -8,14 +8,14 @@
 import { createGraphBuilder } from "@kvfold/onnx";
 import * as node from "onnxruntime-node";
 import * as web from "onnxruntime-web/wasm";
-import { machine, textOption } from "./paths.mjs";
+import { machine } from "./paths.mjs";
 import { random } from "./random-layers.mjs";
+import { median, option } from "./support.mjs";
 
-const number = (name, fallback) => Number(textOption(name, fallback));
-const context = number("context", 4096);
-const repeats = number("repeats", 25);
-const threads = number("threads", 2);
-web.env.wasm.numThreads = number("wasm-threads", 1);
+const context = option("context", 4096);
+const repeats = option("repeats", 25);
+const threads = option("threads", 2);
+web.env.wasm.numThreads = option("wasm-threads", 1);
 
 /** Query heads, heads of the cache, numbers of a key and of a value. */
 const shapes = [
@@ -71,8 +71,6 @@ async function time({ session, feeds }) {
   }
   return fastest;
 }
-
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 console.log(`${machine()}, ${threads} threads, ${context} cached tokens, ${repeats} repeats\n`);
 console.log("| runtime | query heads, heads, size | rows, ms | columns, ms | columns / rows |");

@@ -7,7 +7,7 @@
 import { createCausalLM } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { mebibytes, peakBytes, residentBytes } from "./own-memory.mjs";
-import { machine, textOption } from "./paths.mjs";
+import { machine, option, textOption } from "./paths.mjs";
 import {
   byFrequency,
   configOf,
@@ -17,10 +17,9 @@ import {
   originalLayer,
 } from "./random-layers.mjs";
 
-const number = (name, fallback) => Number(textOption(name, fallback));
-const tokens = number("tokens", 16_384);
-const steps = number("steps", 10_000);
-const threads = number("threads", 2);
+const tokens = option("tokens", 16_384);
+const steps = option("steps", 10_000);
+const threads = option("threads", 2);
 const kind = textOption("only", "original");
 /** The second part decodes this many tokens behind as many, then forgets them again. */
 const STRETCH = 256;
@@ -32,7 +31,7 @@ const config = configOf({
   theta: 10_000,
   hidden: 64,
   mlp: 64,
-  layers: number("layers", 4),
+  layers: option("layers", 4),
   vocabulary: 512,
   positions: tokens,
 });

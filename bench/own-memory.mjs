@@ -1,4 +1,4 @@
-/** What this process holds, as Linux counts it, after garbage has been collected. */
+/** What processes hold, as Linux counts it; of this one after garbage has been collected. */
 import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
@@ -7,9 +7,9 @@ import { runInNewContext } from "node:vm";
 setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc");
 
-const statusBytes = (field) => {
+const statusBytes = (field, pid = "self") => {
   const [, kibibytes] = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(
-    readFileSync("/proc/self/status", "utf8"),
+    readFileSync(`/proc/${pid}/status`, "utf8"),
   );
   return 1024 * Number(kibibytes);
 };
@@ -22,6 +22,9 @@ export async function residentBytes() {
   }
   return statusBytes("VmRSS");
 }
+
+/** Bytes that are resident of another process. */
+export const residentBytesOf = (pid) => statusBytes("VmRSS", pid);
 
 /** The most that was ever resident. */
 export const peakBytes = () => statusBytes("VmHWM");

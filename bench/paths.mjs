@@ -13,6 +13,9 @@ export function textOption(name, fallback) {
   return index > 0 ? process.argv[index + 1] : fallback;
 }
 
+/** The number behind `--name`, or `fallback`. */
+export const option = (name, fallback) => Number(textOption(name, fallback));
+
 /** `prose-27m` is too large to ship; `--models FOLDER` says where it is. */
 export function modelFolder(name) {
   const folders = [textOption("models"), assetPath("models")].filter(Boolean);

@@ -6,7 +6,7 @@
 import { standardForm } from "@kvfold/decoder";
 import { createCausalLM } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
-import { machine, textOption } from "./paths.mjs";
+import { machine, option, textOption } from "./paths.mjs";
 import {
   byFrequency,
   configOf,
@@ -16,10 +16,9 @@ import {
   originalLayer,
 } from "./random-layers.mjs";
 
-const number = (name, fallback) => Number(textOption(name, fallback));
-const repeats = number("repeats", 5);
-const threads = number("threads", 2);
-const quantile = number("quantile", 0.5);
+const repeats = option("repeats", 5);
+const threads = option("threads", 2);
+const quantile = option("quantile", 0.5);
 const prompts = textOption("prompts", "1024,4096").split(",").map(Number);
 const longest = Math.max(...prompts);
 
@@ -30,7 +29,7 @@ const config = configOf({
   theta: 10_000,
   hidden: 512,
   mlp: 1376,
-  layers: number("layers", 8),
+  layers: option("layers", 8),
   vocabulary: 4096,
   positions: longest,
 });

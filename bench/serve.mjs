@@ -8,18 +8,18 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { createRandom } from "@kvfold/runtime";
+import { mebibytes, residentBytesOf } from "./own-memory.mjs";
 import { machine, modelFolder, repositoryPath, textOption } from "./paths.mjs";
 import { fold, median, option, withTemporaryFolder } from "./support.mjs";
 
 const clients = option("clients", 64);
-const minutes = Number(textOption("minutes", "10"));
+const minutes = option("minutes", 10);
 const tokens = option("tokens", 32);
-const cancelled = Number(textOption("cancelled", "0.2"));
-const growth = Number(textOption("growth", "0.2"));
+const cancelled = option("cancelled", 0.2);
+const growth = option("growth", 0.2);
 const seed = option("seed", 1);
 const main = repositoryPath("apps/cli/dist/main.js");
 
@@ -40,12 +40,6 @@ async function startServer(folder) {
   });
   const [address] = await once(child.stdout.setEncoding("utf8"), "data");
   return { child, url: address.trim() };
-}
-
-/** Resident memory of a process in MiB. */
-async function residentMemory({ pid }) {
-  const [, kilobytes] = /VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"));
-  return Number(kilobytes) / 1024;
 }
 
 async function ask(url, random) {
@@ -87,7 +81,7 @@ async function sample(child, until) {
   const memory = [];
   while (performance.now() < until) {
     await wait(Math.min(1000, (minutes * 60_000) / 40));
-    memory.push(await residentMemory(child));
+    memory.push(residentBytesOf(child.pid));
   }
   return memory;
 }
@@ -131,7 +125,7 @@ await withTemporaryFolder(async (root) => {
       `answered within ${Math.round(median(times))} ms (median), ${Math.round(sorted[Math.floor(0.99 * sorted.length)])} ms (99 %)`,
     );
     console.log(
-      `resident memory ${early.toFixed(0)} MiB early, ${late.toFixed(0)} MiB late; cache when idle ${cacheBytes} bytes`,
+      `resident memory ${mebibytes(early)} MiB early, ${mebibytes(late)} MiB late; cache when idle ${cacheBytes} bytes`,
     );
     if (failures.length > 0) console.log(`${failures.length} failures, the first: ${failures[0]}`);
     if (failures.length > 0 || cacheBytes > 0 || late > early * (1 + growth)) process.exitCode = 1;

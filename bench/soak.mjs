@@ -5,7 +5,6 @@
  * `node bench/soak.mjs [--model prose-6m] [--generations 200] [--fresh 12] [--threads 2] [--folder FOLDER]`
  */
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,7 +14,7 @@ import { nodeProvider } from "@kvfold/runtime-node";
 import { fileSource } from "@kvfold/safetensors/node";
 import { mebibytes, residentBytes } from "./own-memory.mjs";
 import { machine, modelFolder, textOption } from "./paths.mjs";
-import { calibrationWindows, fold, option, withTemporaryFolder } from "./support.mjs";
+import { calibrationTokens, foldAll, option, withKeptFolder } from "./support.mjs";
 
 const name = textOption("model", "prose-6m");
 const generations = option("generations", 200);
@@ -30,15 +29,6 @@ const models = {
   latent: { keep: "1/4", method: "latent", heal: "none" },
   anchored: { keep: "1/4", heal: "none" },
 };
-
-async function writeModels(folder) {
-  const windows = await calibrationWindows(4);
-  for (const [model, options] of Object.entries(models)) {
-    const to = join(folder, model);
-    if (existsSync(to)) continue;
-    await fold(modelFolder(name), to, options, options.keep === "1" ? {} : { windows });
-  }
-}
 
 /** What generation `index` does, the same in every process. */
 function jobOf(index, text) {
@@ -116,9 +106,7 @@ async function openModels(folder) {
   return opened;
 }
 
-async function readText() {
-  return (await calibrationWindows(16)).flatMap((window) => [...window]);
-}
+const readText = () => calibrationTokens(16 * 1024);
 
 async function perform(opened, index, text, folder) {
   const { model, kind, ...job } = jobOf(index, text);
@@ -144,7 +132,7 @@ async function performAnew(index, folder) {
 }
 
 async function run(folder) {
-  await writeModels(folder);
+  await foldAll(modelFolder(name), folder, models);
   console.error(machine());
   const text = await readText();
   const opened = await openModels(folder);
@@ -174,8 +162,6 @@ async function runOne(folder, index) {
   console.log(JSON.stringify(await perform(opened, index, await readText(), folder)));
 }
 
-const kept = textOption("folder");
 const one = textOption("one");
-if (one !== undefined) await runOne(kept, Number(one));
-else await (kept === undefined ? withTemporaryFolder(run) : run(kept));
+await withKeptFolder((folder) => (one === undefined ? run(folder) : runOne(folder, Number(one))));
 process.exit();

@@ -1,4 +1,5 @@
 /** What all benchmark scripts share. They run on the built packages: `npm run build` first. */
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,8 @@ import { openCheckpoint } from "@kvfold/decoder";
 import { directorySource } from "@kvfold/decoder/node";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { assetPath, textOption } from "./paths.mjs";
+
+export { option } from "./paths.mjs";
 
 export const provider = nodeProvider();
 
@@ -45,6 +48,18 @@ export async function fold(from, to, planOptions, foldOptions = {}) {
   }
 }
 
+/** The first tokens of the calibration text. */
+export async function calibrationTokens(count) {
+  const windows = await calibrationWindows(Math.ceil(count / 1024));
+  return windows.flatMap((window) => [...window]).slice(0, count);
+}
+
+/** Works in the folder behind `--folder`, which is kept for the next run, or in a temporary one. */
+export const withKeptFolder = (use) => {
+  const kept = textOption("folder");
+  return kept === undefined ? withTemporaryFolder(use) : use(kept);
+};
+
 export async function withTemporaryFolder(use) {
   const folder = await mkdtemp(join(tmpdir(), "kvfold-bench-"));
   try {
@@ -62,5 +77,12 @@ export async function seconds(work) {
   return (performance.now() - start) / 1000;
 }
 
-/** The number behind `--name`, or `fallback`. */
-export const option = (name, fallback) => Number(textOption(name, fallback));
+/** Folds a model into a folder for each entry of `plans`, but for those that an earlier run has left there. */
+export async function foldAll(from, folder, plans) {
+  const windows = await calibrationWindows(4);
+  for (const [name, options] of Object.entries(plans)) {
+    const to = join(folder, name);
+    if (existsSync(to)) continue;
+    await fold(from, to, options, options.keep === "1" ? {} : { windows });
+  }
+}

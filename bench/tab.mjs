@@ -8,7 +8,14 @@ import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { machine, modelFolder, textOption } from "./paths.mjs";
-import { calibrationWindows, fold, median, option, withTemporaryFolder } from "./support.mjs";
+import {
+  calibrationTokens,
+  calibrationWindows,
+  fold,
+  median,
+  option,
+  withTemporaryFolder,
+} from "./support.mjs";
 import { openTab } from "./tab/open-tab.mjs";
 import { serveTab } from "./tab/tab-server.mjs";
 
@@ -17,7 +24,7 @@ const provider = textOption("provider", "wasm");
 const contexts = textOption("contexts", "1024,4096").split(",").map(Number);
 const tokens = option("tokens", 16);
 const repeats = option("repeats", 7);
-// What both runtimes take by themselves on an isolated page.
+// What the runtimes take by themselves on an isolated page.
 const threads = option("threads", Math.min(4, Math.ceil(availableParallelism() / 2)));
 const chunk = 256;
 
@@ -47,14 +54,9 @@ async function writeModels(folder) {
   }
 }
 
-async function readPrompt(length) {
-  const windows = await calibrationWindows(Math.ceil(length / 1024));
-  return windows.flatMap((window) => [...window]).slice(0, length);
-}
-
 /** All runtimes and models behind one prompt; the first case is what the others are held against. */
 async function measureBehind(context, url) {
-  const prompt = await readPrompt(context);
+  const prompt = await calibrationTokens(context);
   const cases = compared.flatMap((runtime) =>
     Object.keys(models).map((model) => ({ context, runtime, model, rounds: [] })),
   );
@@ -66,7 +68,7 @@ async function measureBehind(context, url) {
   };
   try {
     for (const model of Object.keys(models)) {
-      console.error(`${context} tokens: both runtimes read the prompt, cache ${models[model]}`);
+      console.error(`${context} tokens: all runtimes read the prompt, cache ${models[model]}`);
       // Side by side, since reading is not timed and takes most of the run.
       await Promise.all(cases.filter((one) => one.model === model).map(open));
     }
@@ -90,7 +92,7 @@ function describeCase({ context, runtime, model, rounds, peakBytes }, { rounds: 
   return [context, runtimes[runtime].label, models[model], median(ratios).toFixed(2), ...memory];
 }
 
-/** Both decode greedily from the same prompt. */
+/** All decode greedily from the same prompt. */
 function countAgreements(cases) {
   const textOf = ({ warmUp, rounds }) => [warmUp, ...rounds].flatMap((round) => round.tokens).join();
   return Object.keys(models).filter((model) => {

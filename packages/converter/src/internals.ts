@@ -3,7 +3,7 @@ export { type Calibrator, startCalibration } from "./fold/calibrator.js";
 export { type LostEnergy, lostEnergy, meanLostEnergy } from "./fold/lost-energy.js";
 export { spreadMoments } from "./fold/spread-moments.js";
 export { tapWidth } from "./graph/taps.js";
-export { readCardOrigin } from "./output/card-origin.js";
+export { LICENSE_FILES, readCardOrigin } from "./output/card-origin.js";
 export { CARD_FILE, CARD_NAME, modelCard } from "./output/model-card.js";
 export { planRequest, readPlanRequest } from "./plan/plan-request.js";
 export { shareWithinBytes } from "./plan/share-within-bytes.js";

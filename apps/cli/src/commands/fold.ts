@@ -22,6 +22,7 @@ import {
   byteCount,
   type CommonOptions,
   dtypeList,
+  someOf,
   tokenCount,
   wholeNumber,
 } from "./options.js";
@@ -202,14 +203,8 @@ const formatsOption = (): Option =>
     "--format <formats>",
     "onnx, hf (a checkpoint for plain GQA code), gguf (for llama.cpp), or several as onnx,gguf",
   )
-    .argParser((text): readonly Format[] => [...new Set(text.split(",").map(formatOf))])
+    .argParser(someOf(FORMATS))
     .default(["onnx"], "onnx");
-
-function formatOf(text: string): Format {
-  const format = FORMATS.find((candidate) => candidate === text.trim());
-  if (format !== undefined) return format;
-  throw new InvalidArgumentError(`Choose one of ${FORMATS.join(", ")}.`);
-}
 
 const dtypesOption = (): Option =>
   new Option(

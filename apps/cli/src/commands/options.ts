@@ -76,15 +76,16 @@ const oneOf =
     throw new InvalidArgumentError(`Choose one of ${names.join(", ")}.`);
   };
 
+/** Reads some of `names`, with commas, each once. */
+export const someOf =
+  <Name extends string>(names: readonly Name[]) =>
+  (text: string): readonly Name[] => [...new Set(text.split(",").map(oneOf(names)))];
+
 /** Reads `fp32,q4`. */
-export const dtypeList = (text: string): readonly StoredDtype[] => [
-  ...new Set(text.split(",").map(oneOf(storedDtypes))),
-];
+export const dtypeList: (text: string) => readonly StoredDtype[] = someOf(storedDtypes);
 
 /** Reads `fp32,q4`, of graphs alone. */
-export const graphDtypeList = (text: string): readonly Dtype[] => [
-  ...new Set(text.split(",").map(oneOf(graphDtypes))),
-];
+export const graphDtypeList: (text: string) => readonly Dtype[] = someOf(graphDtypes);
 
 /** Which of a model folder's graphs to run. */
 export const dtypeOption = (): Option =>

@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
 import { ADAPTED_PARTS, type TuneSettings } from "@kvfold/converter";
 import { tuningStatePath } from "@kvfold/converter/node";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { renderTuning } from "../render/tune.js";
 import { tokenFile } from "../tokens/read-tokens.js";
 import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
-import { addCommonOptions, type CommonOptions, numberWithin, wholeNumber } from "./options.js";
+import { addCommonOptions, type CommonOptions, numberWithin, someOf, wholeNumber } from "./options.js";
 
 type Part = TuneSettings["parts"][number];
 
@@ -57,7 +57,7 @@ export function createTuneCommand(host: CommandHost): Command {
       new Option(
         "--parts <names>",
         `what has adapters: ${ADAPTED_PARTS.join(", ")} (default: all)`,
-      ).argParser(partsOf),
+      ).argParser(someOf(ADAPTED_PARTS)),
     )
     .option("--held-out <windows>", "last windows of the text, to stop by (default: up to 8)", wholeNumber(0))
     .option("--seed <number>", "of the adapters and the order of windows", wholeNumber(0), 0)
@@ -72,14 +72,6 @@ const HELP = `
 Examples:
   kvfold tune ./model-quarter --original ./model --text book.txt -o ./model-tuned
   kvfold tune ./model-quarter --original ./model --text book.txt -o ./model-tuned --steps 100 --resume`;
-
-const partsOf = (text: string): readonly Part[] => [...new Set(text.split(",").map(partOf))];
-
-function partOf(text: string): Part {
-  const part = ADAPTED_PARTS.find((candidate) => candidate === text.trim());
-  if (part !== undefined) return part;
-  throw new InvalidArgumentError(`Choose some of ${ADAPTED_PARTS.join(", ")}.`);
-}
 
 async function runTune(host: CommandHost, folded: string, flags: TuneFlags): Promise<void> {
   const { original, output, loss, steps, windows: windowsPerStep, window, learningRate, warmUp } = flags;

@@ -1,7 +1,7 @@
 import type { planFold } from "@kvfold/converter";
 import { readPlanRequest } from "@kvfold/converter/internals";
-import { readUtf8 } from "@kvfold/decoder/node";
 import { CliError } from "../cli-error.js";
+import { readJsonObject } from "../files/read-json-object.js";
 import { shortMessage } from "../short-message.js";
 import type { CalibrationOptions, CalibrationSummary } from "../tokens/calibration-windows.js";
 
@@ -42,18 +42,12 @@ export async function readRecipe(path: string): Promise<Recipe> {
 const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
 async function readRecord(path: string): Promise<Readonly<Record<string, unknown>>> {
-  const text = await readUtf8(path).catch((cause: unknown) => {
+  const record = await readJsonObject(path).catch((cause: unknown) => {
+    if (CliError.isInstance(cause)) throw cause;
     throw new CliError("unreadable-file", `${path} cannot be read (${shortMessage(cause)})`, { cause });
   });
-  if (text === undefined)
-    throw new CliError("unreadable-file", `${path}: no such file; name the kvfold.json of an earlier fold`);
-  try {
-    const json: unknown = JSON.parse(text);
-    if (typeof json === "object" && json !== null) return json as Readonly<Record<string, unknown>>;
-  } catch (cause) {
-    throw new CliError("malformed-file", `${path} is not JSON (${shortMessage(cause)})`, { cause });
-  }
-  throw new CliError("malformed-file", `${path} does not hold a JSON object`);
+  if (record !== undefined) return record;
+  throw new CliError("unreadable-file", `${path}: no such file; name the kvfold.json of an earlier fold`);
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) > 0;

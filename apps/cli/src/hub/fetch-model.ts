@@ -80,7 +80,7 @@ export async function fetchModel(
  */
 export function repositoryOf(
   { repository: name, revision: own }: HubId,
-  { hubUrl = HUB_URL, token, revision = "main" }: HubSettings,
+  { hubUrl = HUB_URL, token, revision = "main" }: Pick<HubSettings, "hubUrl" | "token" | "revision">,
 ): Repository {
   if (token !== undefined && !token.startsWith("hf_"))
     throw new CliError("usage", "HF_TOKEN or --token: a token of the Hub begins with hf_");

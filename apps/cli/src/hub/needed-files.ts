@@ -1,4 +1,5 @@
 import type { ListFileEntry } from "@huggingface/hub";
+import { CARD_FILE, LICENSE_FILES } from "@kvfold/converter/internals";
 import { CliError } from "../cli-error.js";
 import type { Repository } from "./repository.js";
 
@@ -26,14 +27,8 @@ const SMALL_FILES = [
   "vocab.json",
   "merges.txt",
   // What says how the model may be used, for its folds.
-  "README.md",
-  "LICENSE",
-  "LICENSE.md",
-  "LICENSE.txt",
-  "LICENCE",
-  "NOTICE",
-  "NOTICE.txt",
-  "USE_POLICY.md",
+  CARD_FILE,
+  ...LICENSE_FILES,
 ];
 
 /** The files of a repository's main folder by name. */

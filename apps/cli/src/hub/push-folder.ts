@@ -1,11 +1,12 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type CommitProgressEvent, commitIter, createRepo, listFiles, modelInfo } from "@huggingface/hub";
+import { type CommitProgressEvent, commitIter, createRepo, listFiles } from "@huggingface/hub";
 import { CARD_FILE, CARD_NAME } from "@kvfold/converter/internals";
+import { formatBytes } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import type { JobContext } from "../jobs/job.js";
-import { repositoryOf } from "./fetch-model.js";
+import { findCommit, repositoryOf } from "./fetch-model.js";
 import { type HubConnection, openConnection } from "./hub-connection.js";
 import type { HubSettings } from "./hub-settings.js";
 import { hostOf } from "./repository.js";
@@ -53,7 +54,7 @@ export async function pushFolder(
       "access-denied",
       "pushing takes a token that may write; give one with HF_TOKEN or --token",
     );
-  const repository = repositoryOf({ repository: name, revision: "main" }, { hubUrl, token, cacheFolder: "" });
+  const repository = repositoryOf({ repository: name, revision: undefined }, { hubUrl, token });
   const hub = openConnection(repository, {
     fetch,
     patienceMilliseconds,
@@ -77,14 +78,10 @@ async function findParent(
   hub: HubConnection,
   existing: pushFolder.Options["existing"],
 ): Promise<string | undefined> {
-  const { name, revision } = hub;
   try {
-    const fields = ["sha" as const];
-    const { sha } = await hub.ask(() =>
-      modelInfo({ name, revision, additionalFields: fields, ...clientOptions(hub) }),
-    );
-    if (existing === "refuse") await requireEmpty(hub, sha);
-    return sha;
+    const commit = await findCommit(hub);
+    if (existing === "refuse") await requireEmpty(hub, commit);
+    return commit;
   } catch (error) {
     if (CliError.isInstance(error) && error.code === "not-found") return undefined;
     throw error;
@@ -164,7 +161,7 @@ async function sizeOf(folder: string, files: readonly string[]): Promise<number>
 function progressOf(event: CommitProgressEvent, done: Map<string, number>, total: number, bytes: number) {
   if (event.event === "phase") return { label: PHASES[event.phase], done: sumOf(done), total };
   if (event.state === "uploading") done.set(event.path, event.progress);
-  return { label: `${event.state} ${event.path} (${bytes} bytes in all)`, done: sumOf(done), total };
+  return { label: `${event.state} ${event.path} (${formatBytes(bytes)} in all)`, done: sumOf(done), total };
 }
 
 const PHASES = {

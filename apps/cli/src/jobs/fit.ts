@@ -1,13 +1,13 @@
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type FittedContext, type fitContext as fit, fitContext } from "@kvfold/converter";
 import { type ModelConfig, readConfig } from "@kvfold/decoder";
 import { readUtf8 } from "@kvfold/decoder/node";
 import { CliError } from "../cli-error.js";
+import { exists } from "../files/exists.js";
 import { RECORD_FILE } from "../files/output-folder.js";
 import { fetchConfig } from "../hub/fetch-config.js";
-import { parseHubId } from "../hub/hub-id.js";
 import type { HubSettings } from "../hub/hub-settings.js";
+import { remoteId } from "../models/find-model.js";
 import type { JobContext } from "./job.js";
 
 export declare namespace fitModel {
@@ -51,7 +51,7 @@ async function findConfig(
   hub: HubSettings | undefined,
   context: JobContext,
 ): Promise<ModelConfig> {
-  const id = hub === undefined || (await exists(model)) ? undefined : parseHubId(model);
+  const id = await remoteId(model, hub);
   if (id !== undefined) return readConfig(await fetchConfig(id, hub!, context));
   if (await exists(join(model, RECORD_FILE)))
     throw new CliError(
@@ -62,9 +62,3 @@ async function findConfig(
   if (text !== undefined) return readConfig(text);
   throw new CliError("unreadable-file", `${model} has no config.json; name a Hugging Face checkpoint`);
 }
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );

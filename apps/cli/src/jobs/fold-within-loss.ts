@@ -57,7 +57,7 @@ export async function foldWithinLoss(
   const method = findMethod(planAt(options, work, 1 / 2).method);
   const law = method.joint === undefined ? APART_LAW : JOINT_LAW;
   const curve = await measureCurve(work, fit, law === JOINT_LAW ? "joint" : "apart", context);
-  const original = await meanLoss(work, { ...work.model }, heldOut, context);
+  const original = await meanLoss(work, work.model, heldOut, context);
   const candidates: Candidate[] = [];
   let measured: readonly StageMoments[] = [];
   try {

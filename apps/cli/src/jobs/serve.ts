@@ -59,8 +59,7 @@ async function serveOpened(
 ): Promise<serveModel.Result> {
   const { name, host, maxBatch } = options;
   const { decode } = await vocabulary.loadTokenizer();
-  const positions = config.maxPositions ?? Number.MAX_SAFE_INTEGER;
-  const prompts = await createPromptReader(folder, vocabulary, positions);
+  const prompts = await createPromptReader(folder, vocabulary, lm.maxPositions);
   const engine = createEngine(lm, { decode, stopTokens: config.eosTokens, maxBatch });
   const hostNames = isLocal(host) ? [...LOCAL_NAMES, host] : undefined;
   const server = createApiServer({ engine, prompts, model: name, limits: options, hostNames });

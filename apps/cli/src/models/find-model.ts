@@ -1,6 +1,6 @@
-import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { CliError, type CliErrorCode } from "../cli-error.js";
+import { exists } from "../files/exists.js";
 import { fetchModel } from "../hub/fetch-model.js";
 import { type HubId, parseHubId } from "../hub/hub-id.js";
 import type { HubSettings } from "../hub/hub-settings.js";
@@ -40,7 +40,7 @@ export async function findModels(
   const found: FoundModel[] = [];
   let usesRevision = false;
   for (const name of names) {
-    const id = hub === undefined || (await exists(name)) ? undefined : parseHubId(name);
+    const id = await remoteId(name, hub);
     found.push(id === undefined ? localModel(name) : await remoteModel(name, id, hub!, context));
     usesRevision ||= id !== undefined && id.revision === undefined;
   }
@@ -50,6 +50,10 @@ export async function findModels(
     );
   return found;
 }
+
+/** The model of a Hub that is meant by a name; `undefined` for a folder or file, and without `hub`. */
+export const remoteId = async (name: string, hub: HubSettings | undefined): Promise<HubId | undefined> =>
+  hub === undefined || (await exists(name)) ? undefined : parseHubId(name);
 
 const localModel = (name: string): FoundModel => ({ name, path: name, title: basename(resolve(name)) });
 
@@ -64,12 +68,6 @@ async function remoteModel(
   });
   return { name, path: folder, title: `${id.repository}@${commit}` };
 }
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
 
 /** Errors behind which may be a misspelt path. */
 const NOWHERE: readonly CliErrorCode[] = ["not-found", "network"];

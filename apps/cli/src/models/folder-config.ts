@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { readUtf8 } from "@kvfold/decoder/node";
 import { CliError } from "../cli-error.js";
 import { RECORD_FILE } from "../files/output-folder.js";
+import { readJsonObject } from "../files/read-json-object.js";
 
 /** What the JSON files of a model folder say about running it, whatever its family. */
 export interface FolderConfig {
@@ -31,15 +31,15 @@ const CONTEXT_FIELDS = ["max_position_embeddings", "n_positions", "seq_length"];
  * @throws {CliError} `unreadable-file` when there is no config.json, `malformed-file` when one of them is not JSON.
  */
 export async function readFolderConfig(folder: string): Promise<FolderConfig> {
-  const config = await readJson(folder, "config.json");
+  const config = await readJsonObject(join(folder, "config.json"));
   if (config === undefined) {
     throw new CliError(
       "unreadable-file",
       `${folder} has no config.json; name a Hugging Face checkpoint or a folder that kvfold wrote`,
     );
   }
-  const generation = await readJson(folder, "generation_config.json");
-  const record = await readJson(folder, RECORD_FILE);
+  const generation = await readJsonObject(join(folder, "generation_config.json"));
+  const record = await readJsonObject(join(folder, RECORD_FILE));
   const plan = record?.plan as Fields | undefined;
   return {
     modelType: typeof config.model_type === "string" ? config.model_type : undefined,
@@ -50,19 +50,6 @@ export async function readFolderConfig(folder: string): Promise<FolderConfig> {
     maxPositions: firstCount([plan?.maxPositions, ...CONTEXT_FIELDS.map((field) => config[field])]),
     record,
   };
-}
-
-async function readJson(folder: string, file: string): Promise<Fields | undefined> {
-  const path = join(folder, file);
-  const text = await readUtf8(path);
-  if (text === undefined) return undefined;
-  try {
-    const json: unknown = JSON.parse(text);
-    if (typeof json === "object" && json !== null) return json as Fields;
-  } catch (cause) {
-    throw new CliError("malformed-file", `${path} is not JSON (${(cause as Error).message})`, { cause });
-  }
-  throw new CliError("malformed-file", `${path} does not hold a JSON object`);
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;

@@ -1,7 +1,8 @@
-import { access, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Dtype, type DtypeTraits, dtypes } from "@kvfold/decoder";
 import { CliError } from "../cli-error.js";
+import { exists } from "../files/exists.js";
 
 /** Where a model is: a graph to run, or a checkpoint to export first. */
 export type ModelLocation =
@@ -91,9 +92,3 @@ async function firstExisting(paths: readonly string[]): Promise<string | undefin
   }
   return undefined;
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

@@ -52,7 +52,7 @@ export declare namespace createEngine {
 /** A job that is being decoded. */
 interface Active {
   readonly job: GenerationJob;
-  /** The prompt, and what has been drawn behind it. */
+  /** The prompt, and what has been drawn behind it, of which the last token is still to be read. */
   readonly tokens: number[];
   readonly stream: TextStream;
   readonly random: ReturnType<typeof createRandom>;
@@ -119,43 +119,30 @@ export function createEngine(lm: CausalLM, options: createEngine.Options): Engin
       const first = active.length;
       batch = started;
       active = [...active, ...jobs.map(begin)];
-      drawn = draw(logits, first);
+      draw(logits, first);
     } catch (error) {
       if (batch === undefined) started.dispose();
       for (const job of jobs) job.onError(error);
     }
   };
 
-  /** The last token of each active job, which is still to be read. */
-  let drawn: readonly number[] = [];
-
   /** Draws a token for the active jobs from `first` on, and lets those go that end with it. */
-  const draw = (logits: Logits, first: number): readonly number[] => {
-    const tokens = active.map((one, row) =>
-      row < first ? drawn[row]! : drawToken(one, logits, row - first),
-    );
-    const going = active.flatMap((one, row) =>
-      row < first || goesOn(one, tokens[row], lm.maxPositions, options.stopTokens) ? [row] : [],
-    );
-    keep(going);
-    return going.map((row) => tokens[row]!);
+  const draw = (logits: Logits, first: number): void => {
+    const goes = (one: Active, row: number): boolean => {
+      const token = drawToken(one, logits, row - first);
+      return goesOn(one, token, lm.maxPositions, options.stopTokens);
+    };
+    keep(active.flatMap((one, row) => (row < first || goes(one, row) ? [row] : [])));
   };
 
-  const dropCancelled = (): void => {
-    const going = active.flatMap(({ job }, row) => (job.isCancelled() ? [] : [row]));
-    drawn = going.map((row) => drawn[row]!);
-    keep(going);
-  };
+  const dropCancelled = (): void => keep(active.flatMap(({ job }, row) => (job.isCancelled() ? [] : [row])));
 
   const step = async (): Promise<void> => {
-    if (batch!.room > 0) {
-      drawn = draw(await batch!.decode(drawn), 0);
-      return;
-    }
+    if (batch!.room > 0) return draw(await batch!.decode(active.map(({ tokens }) => tokens.at(-1)!)), 0);
     // Padding has used up the room: those that still have positions go on without it.
     batch!.dispose();
     batch = lm.createBatch({ size: active.length });
-    drawn = draw(await batch.prefill(active.map(({ tokens }) => tokens)), 0);
+    draw(await batch.prefill(active.map(({ tokens }) => tokens)), 0);
   };
 
   const work = async (): Promise<void> => {

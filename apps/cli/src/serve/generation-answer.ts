@@ -5,7 +5,7 @@ import { type AnswerHead, type AnswerShape, finishName } from "./answers.js";
 import type { Engine, GenerationJob } from "./engine.js";
 import { errorBody, HttpError } from "./http-error.js";
 import type { GenerationRequest } from "./read-request.js";
-import { sendJson } from "./send-json.js";
+import { sendError, sendJson } from "./send-json.js";
 
 /** A request that is understood: what to continue, and in which shape to answer. */
 export interface Answering {
@@ -81,7 +81,7 @@ function wholeAnswer(response: ServerResponse, answering: Answering): Answer {
       const usage = { prompt: prompt.length, completion: tokens };
       sendJson(response, 200, shape.whole(headOf(answering), text, finishName(reason), usage));
     },
-    fail: (error) => sendJson(response, error.status, errorBody(error), error.headers),
+    fail: (error) => sendError(response, error),
   };
 }
 
@@ -111,7 +111,7 @@ function streamedAnswer(response: ServerResponse, answering: Answering): Answer 
       response.end("data: [DONE]\n\n");
     },
     fail(error) {
-      if (!response.headersSent) return sendJson(response, error.status, errorBody(error), error.headers);
+      if (!response.headersSent) return sendError(response, error);
       send(errorBody(error));
       response.end();
     },

@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { chatAnswers, textAnswers } from "./answers.js";
+import { type AnswerShape, chatAnswers, textAnswers } from "./answers.js";
 import type { Engine } from "./engine.js";
 import { answerGeneration } from "./generation-answer.js";
-import { errorBody, HttpError } from "./http-error.js";
+import { HttpError } from "./http-error.js";
 import type { PromptReader } from "./prompt-reader.js";
 import { readJsonBody } from "./read-body.js";
-import { readChatRequest, readCompletionRequest } from "./read-request.js";
-import { sendJson } from "./send-json.js";
+import { type GenerationRequest, readChatRequest, readCompletionRequest } from "./read-request.js";
+import { sendError, sendJson } from "./send-json.js";
 
 /** What a server takes of its clients. */
 export interface ServeLimits {
@@ -67,8 +67,7 @@ async function answer(
   try {
     await route(request, response, options);
   } catch (error) {
-    const refusal = error instanceof HttpError ? error : new HttpError(500, "the request failed");
-    sendJson(response, refusal.status, errorBody(refusal), refusal.headers);
+    sendError(response, error instanceof HttpError ? error : new HttpError(500, "the request failed"));
   }
 }
 
@@ -78,6 +77,26 @@ type Handler = (
   options: createApiServer.Options,
 ) => unknown;
 
+/** How an endpoint reads what it is sent, and answers. */
+interface Endpoint<R extends GenerationRequest> {
+  readonly read: (body: unknown, model: string) => R;
+  readonly promptOf: (request: R, prompts: PromptReader) => readonly number[];
+  readonly shape: AnswerShape;
+}
+
+/** Continues what a request gives as its prompt. */
+const continuing =
+  <R extends GenerationRequest>({ read, promptOf, shape }: Endpoint<R>): Handler =>
+  async (incoming, response, options) => {
+    const { engine, prompts, model, limits } = options;
+    const { maxBodyBytes, maxNewTokens, timeoutSeconds } = limits;
+    const request = read(await readJsonBody(incoming, maxBodyBytes), model);
+    requirePlace(options);
+    const prompt = promptOf(request, prompts);
+    const answering = { request, prompt, shape, model, maxNewTokens, timeoutSeconds };
+    answerGeneration(engine, response, answering);
+  };
+
 /** What is at each path. */
 const routes: Readonly<Record<string, { readonly method: "GET" | "POST"; readonly handle: Handler }>> = {
   "/health": { method: "GET", handle: (_, response, options) => sendJson(response, 200, healthOf(options)) },
@@ -85,8 +104,22 @@ const routes: Readonly<Record<string, { readonly method: "GET" | "POST"; readonl
     method: "GET",
     handle: (_, response, options) => sendJson(response, 200, modelsOf(options)),
   },
-  "/v1/chat/completions": { method: "POST", handle: answerChat },
-  "/v1/completions": { method: "POST", handle: answerCompletion },
+  "/v1/chat/completions": {
+    method: "POST",
+    handle: continuing({
+      read: readChatRequest,
+      promptOf: ({ messages }, prompts) => prompts.chat(messages),
+      shape: chatAnswers,
+    }),
+  },
+  "/v1/completions": {
+    method: "POST",
+    handle: continuing({
+      read: readCompletionRequest,
+      promptOf: ({ prompt }, prompts) => prompts.text(prompt),
+      shape: textAnswers,
+    }),
+  },
 };
 
 async function route(
@@ -133,41 +166,6 @@ const healthOf = ({ engine, model }: createApiServer.Options) => ({
 const modelsOf = ({ model }: createApiServer.Options) => ({
   object: "list",
   data: [{ id: model, object: "model", created: 0, owned_by: "kvfold" }],
-});
-
-async function answerChat(
-  request: IncomingMessage,
-  response: ServerResponse,
-  options: createApiServer.Options,
-): Promise<void> {
-  const chat = readChatRequest(await readJsonBody(request, options.limits.maxBodyBytes), options.model);
-  requirePlace(options);
-  const prompt = options.prompts.chat(chat.messages);
-  answerGeneration(options.engine, response, {
-    request: chat,
-    prompt,
-    shape: chatAnswers,
-    ...shared(options),
-  });
-}
-
-async function answerCompletion(
-  request: IncomingMessage,
-  response: ServerResponse,
-  options: createApiServer.Options,
-): Promise<void> {
-  const body = await readJsonBody(request, options.limits.maxBodyBytes);
-  const completion = readCompletionRequest(body, options.model);
-  requirePlace(options);
-  const prompt = options.prompts.text(completion.prompt);
-  const answering = { request: completion, prompt, shape: textAnswers, ...shared(options) };
-  answerGeneration(options.engine, response, answering);
-}
-
-const shared = ({ model, limits: { maxNewTokens, timeoutSeconds } }: createApiServer.Options) => ({
-  model,
-  maxNewTokens,
-  timeoutSeconds,
 });
 
 function requirePlace({ engine, limits }: createApiServer.Options): void {

@@ -1,4 +1,9 @@
 import type { ServerResponse } from "node:http";
+import { errorBody, type HttpError } from "./http-error.js";
+
+/** Answers with an error, unless the client is gone or has its answer. */
+export const sendError = (response: ServerResponse, error: HttpError): void =>
+  sendJson(response, error.status, errorBody(error), error.headers);
 
 /** Answers with JSON, unless the client is gone or has its answer. */
 export function sendJson(

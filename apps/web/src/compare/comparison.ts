@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import type { PreparedModel } from "../fold/fold-state.js";
 import { type ModelTokenizer, promptTokens, readTokenizer } from "../models/text-tokenizer.js";
 import { messageOf } from "../ui/format.js";
-import { continueText, emptyContinuation } from "./continuation.js";
+import { type ContinuationOptions, continueText, emptyContinuation } from "./continuation.js";
 import { keepConversation, restoreConversation } from "./conversations.js";
 import { loadedModel, occupyModels } from "./loaded-models.js";
 
@@ -33,10 +33,7 @@ export interface ComparisonRequest {
 export const continueBoth = (request: ComparisonRequest): Promise<void> =>
   occupied(async (models, tokenizer) => {
     const prompt = promptTokens(tokenizer, request.prompt);
-    for (const { prepared, model, into } of models) {
-      const drawn = await continueText(into, model, tokenizer, prompt, optionsOf(tokenizer));
-      await keep(prepared, model, [...prompt, ...drawn]);
-    }
+    for (const one of models) await continueAndKeep(one, tokenizer, { prompt });
   }, request);
 
 /**
@@ -45,12 +42,14 @@ export const continueBoth = (request: ComparisonRequest): Promise<void> =>
  */
 export const goOnBoth = (request: ComparisonRequest): Promise<void> =>
   occupied(async (models, tokenizer) => {
-    for (const { prepared, model, into } of models) {
+    for (const one of models) {
+      const { prepared, model } = one;
       const known = conversations.get(prepared) ?? (await restoreConversation(model, nameOf(prepared)));
-      const prompt = known.length > 0 ? known : promptTokens(tokenizer, request.prompt);
-      const before = { text: known.length > 0 ? textOf(tokenizer, known) : "", tokens: known.length };
-      const drawn = await continueText(into, model, tokenizer, prompt, { ...optionsOf(tokenizer), before });
-      await keep(prepared, model, [...prompt, ...drawn]);
+      const beginning =
+        known.length > 0
+          ? { prompt: known, before: { text: textOf(tokenizer, known), tokens: known.length } }
+          : { prompt: promptTokens(tokenizer, request.prompt) };
+      await continueAndKeep(one, tokenizer, beginning);
     }
   }, request);
 
@@ -90,14 +89,20 @@ async function occupied(
   }
 }
 
-const optionsOf = ({ stopTokens }: ModelTokenizer) => ({
-  maxNewTokens: MAX_NEW_TOKENS,
-  stopTokens,
-  stop: stop.signal,
-});
+interface Beginning extends Pick<ContinuationOptions, "before"> {
+  readonly prompt: readonly number[];
+}
 
-async function keep(prepared: PreparedModel, model: WebModel, tokens: readonly number[]): Promise<void> {
-  conversations.set(prepared, tokens);
+/** Lets a model go on, and keeps what it has read and written. */
+async function continueAndKeep(
+  { prepared, model, into }: ModelAtWork,
+  tokenizer: ModelTokenizer,
+  { prompt, before }: Beginning,
+): Promise<void> {
+  const { stopTokens } = tokenizer;
+  const options = { maxNewTokens: MAX_NEW_TOKENS, stopTokens, stop: stop.signal, before };
+  const drawn = await continueText(into, model, tokenizer, prompt, options);
+  conversations.set(prepared, [...prompt, ...drawn]);
   await keepConversation(model, nameOf(prepared));
 }
 

@@ -29,8 +29,7 @@ export const emptyContinuation = (): Signal<Continuation> => signal(EMPTY);
 
 export interface ContinuationOptions {
   /** Text that stands before what is written, and tokens of the prompt that the model has read before. */
-  readonly before?: { readonly text: string; readonly tokens: number };
-
+  readonly before?: { readonly text: string; readonly tokens: number } | undefined;
   readonly maxNewTokens: number;
   readonly stopTokens: readonly number[];
   readonly stop: AbortSignal;

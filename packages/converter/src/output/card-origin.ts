@@ -9,7 +9,7 @@ export interface CardOrigin {
 }
 
 /** Licence files under the names that checkpoints have them. */
-const LICENSE_FILES = [
+export const LICENSE_FILES: readonly string[] = [
   "LICENSE",
   "LICENSE.md",
   "LICENSE.txt",

@@ -1,4 +1,4 @@
-import { dtypes } from "@kvfold/decoder";
+import { dtypes, type GgufDtype, ggufDtypes } from "@kvfold/decoder";
 import { formatBytes } from "@kvfold/runtime";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { ggufFileDtypes, onnxDtypes } from "../plan/stored-dtype.js";
@@ -131,7 +131,7 @@ function usage(plan: FoldPlan): string {
   const parts = [
     ...(formats.includes("onnx") ? onnxUsage(plan) : []),
     ...(formats.includes("hf") ? [checkpointUsage(formats.length > 1 ? `, subfolder="hf"` : "")] : []),
-    ...(formats.includes("gguf") ? [ggufUsage(`model-${ggufName(ggufFileDtypes(written)[0])}.gguf`)] : []),
+    ...(formats.includes("gguf") ? [ggufUsage(ggufFileDtypes(written)[0])] : []),
   ];
   return parts.join("\n\n");
 }
@@ -160,11 +160,8 @@ const checkpointUsage = (subfolder: string): string =>
     `model = AutoModelForCausalLM.from_pretrained("${CARD_NAME}"${subfolder})`,
   ])}`;
 
-const ggufName = (dtype: string | undefined): string =>
-  ({ fp32: "f32", fp16: "f16", q8: "q8_0" })[dtype ?? "fp32"] ?? "f32";
-
-const ggufUsage = (file: string): string =>
-  `In llama.cpp:\n\n${code("sh", [`llama-cli -m ${file} -p "Once upon a time"`])}`;
+const ggufUsage = (dtype: GgufDtype = "fp32"): string =>
+  `In llama.cpp:\n\n${code("sh", [`llama-cli -m ${ggufDtypes[dtype].fileName} -p "Once upon a time"`])}`;
 
 function licence({ origin, details }: CardFacts): string {
   const { fields, licenseFiles } = origin;

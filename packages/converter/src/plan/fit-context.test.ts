@@ -37,6 +37,12 @@ describe("fitContext", () => {
     expect([...new Set(rows.map(({ keep }) => keep))]).toEqual(["1", "1/2", "1/4", "1/8"]);
   });
 
+  it("folds nothing where everything is kept, however that is written", () => {
+    const rowsOf = (keep: string) =>
+      fitContext(config, { limit: { context: 1 }, keeps: [keep], method: "anchored" });
+    expect(rowsOf("2/2")).toEqual(rowsOf("1"));
+  });
+
   it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])("refuses memory of %d", (memory) => {
     expect(() => fitContext(config, { limit: { memory } })).toThrow(
       expect.objectContaining({ code: "invalid-option", option: "memory" }),

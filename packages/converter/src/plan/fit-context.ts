@@ -5,6 +5,7 @@ import { resolveMethod } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
 import { cacheShapes, numbersPerToken } from "./cache-size.js";
 import type { LayerPlan } from "./fold-plan.js";
+import { isWhole, parseKeep } from "./keep.js";
 import { planFold } from "./plan-fold.js";
 import { weightBytes } from "./weight-size.js";
 
@@ -77,9 +78,10 @@ interface Share extends Pick<FittedContext, "keep" | "achieved"> {
 }
 
 function planShare(config: ModelConfig, keep: string | number, method: string | Method | undefined): Share {
-  const isWhole = Number(keep) === 1;
-  const plan = planFold(config, { keep, method: isWhole ? undefined : method });
-  const planned = typeof method === "object" && !isWhole ? method : resolveMethod(plan.method);
+  // Where everything is kept nothing is folded, whatever the method.
+  const used = isWhole(parseKeep(keep)) ? undefined : method;
+  const plan = planFold(config, { keep, method: used });
+  const planned = resolveMethod(used ?? plan.method);
   return {
     keep: plan.keep,
     achieved: plan.achieved,

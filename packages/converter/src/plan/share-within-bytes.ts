@@ -1,7 +1,7 @@
 import type { ModelConfig } from "@kvfold/decoder";
 import { ConverterError } from "../converter-error.js";
 import type { FoldPlan } from "./fold-plan.js";
-import { formatKeep, reduceKeep } from "./keep.js";
+import { formatKeep, parseKeep, reduceKeep } from "./keep.js";
 import { planFold } from "./plan-fold.js";
 
 /** Shares that are tried: of 64ths. */
@@ -34,8 +34,8 @@ export function shareWithinBytes(
 
 /** How far a plan is from what its name says. */
 const distanceOf = ({ keep, achieved }: FoldPlan): number => {
-  const [top, bottom = 1] = keep.split("/").map(Number);
-  return Math.abs(top! / bottom - achieved);
+  const { numerator, denominator } = parseKeep(keep);
+  return Math.abs(numerator / denominator - achieved);
 };
 
 /** The plans of all shares that can be had, of which there is at least one. */

@@ -84,6 +84,21 @@ describe("joinGroups", () => {
   });
 });
 
+describe("a group of all inputs", () => {
+  it("is rounded without copies of weights and codes", () => {
+    const linear = randomLinear(40);
+    const [group] = groupsOfInputs(40);
+    const part = linearOfGroup(linear, group!);
+    expect(part.weight).toBe(linear.weight);
+    const fourBit = { blocks: 2, codes: new Uint8Array(96), scales: new Float32Array(6) };
+    const rounded = { ...part, weight: new Float32Array(120), fourBit };
+    const joined = joinGroups(linear, [rounded]);
+    expect(joined).toEqual({ ...linear, weight: rounded.weight, fourBit });
+    expect(joined.weight).toBe(rounded.weight);
+    expect(joined.fourBit).toBe(fourBit);
+  });
+});
+
 describe("momentsOfGroup", () => {
   it("leaves out what lies behind the last group", () => {
     const gram = Float64Array.from({ length: 9 }, (_, at) => at);

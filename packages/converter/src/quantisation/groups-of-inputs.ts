@@ -29,18 +29,21 @@ export function momentsOfGroup(gram: Float64Array, width: number, { start, end }
   return part;
 }
 
-/** The part of a projection that reads a group, without the bias. */
-export function linearOfGroup({ outputs, weight }: Linear, { start, end }: InputGroup): Linear {
+/** The part of a projection that reads a group, without the bias. A group of all inputs has the weights themselves. */
+export function linearOfGroup({ inputs, outputs, weight }: Linear, { start, end }: InputGroup): Linear {
+  const isWhole = end - start === inputs;
   return {
     inputs: end - start,
     outputs,
-    weight: weight.slice(start * outputs, end * outputs),
+    weight: isWhole ? weight : weight.slice(start * outputs, end * outputs),
     bias: undefined,
   };
 }
 
-/** The projection whose parts were rounded, in the order of their inputs. */
+/** The projection whose parts were rounded, in the order of their inputs. A single part is taken as it is. */
 export function joinGroups(linear: Linear, parts: readonly Linear[]): Linear {
+  const [first] = parts;
+  if (parts.length === 1) return { ...linear, weight: first!.weight, fourBit: first!.fourBit };
   const weight = new Float32Array(linear.weight.length);
   let at = 0;
   for (const part of parts) {
