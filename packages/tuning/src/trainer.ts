@@ -1,4 +1,4 @@
-import type { EmbeddingWeights } from "@kvfold/decoder";
+import type { DecoderParts, EmbeddingWeights } from "@kvfold/decoder";
 import {
   type AbortSignalLike,
   type Session,
@@ -15,7 +15,6 @@ import {
   HIDDEN_OUT,
   type MemoryModel,
 } from "./block-graphs.js";
-import type { DecoderParts } from "./decoder-parts.js";
 import type { Loss } from "./head-graph.js";
 import { createHeadLoss, type HeadLoss } from "./head-loss.js";
 import { createSessionStore, type SessionStore } from "./session-store.js";

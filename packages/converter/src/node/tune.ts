@@ -1,12 +1,5 @@
 import { basename, dirname, join, resolve } from "node:path";
-import {
-  type BlockWeights,
-  type Checkpoint,
-  loadEmbedding,
-  loadHead,
-  type ModelOutput,
-  openCheckpoint,
-} from "@kvfold/decoder";
+import { type Checkpoint, checkpointParts, openCheckpoint, streamParts } from "@kvfold/decoder";
 import { directorySource, directoryTarget } from "@kvfold/decoder/node";
 import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
 import { type TrainingProgress, type TrainingReport, TuningError } from "@kvfold/tuning";
@@ -240,7 +233,7 @@ async function tuneInto(
   // Four bits are fitted to the text that was learned from.
   const windows = text.windows.map((window) => window.subarray(0, -1)).slice(0, FITTED_WINDOWS);
   await writeFormats({ ...places, provider, windows, signal }, (outputs) =>
-    streamBlocks(outputs, { checkpoint, layers: model.plan.layers.length, block }),
+    streamParts({ ...checkpointParts(checkpoint), block }, outputs),
   );
   const { losses, ...figures } = report;
   const tuning = {
@@ -256,31 +249,3 @@ async function tuneInto(
 }
 
 const FITTED_WINDOWS = 128;
-
-/** Hands the parts of a tuned model to outputs. When something fails, every output is abandoned. */
-async function streamBlocks(
-  outputs: readonly ModelOutput[],
-  {
-    checkpoint,
-    layers,
-    block,
-  }: {
-    readonly checkpoint: Checkpoint;
-    readonly layers: number;
-    readonly block: (layer: number) => Promise<BlockWeights>;
-  },
-): Promise<void> {
-  try {
-    const embedding = await loadEmbedding(checkpoint);
-    for (const output of outputs) await output.begin(embedding);
-    for (let layer = 0; layer < layers; layer++) {
-      const weights = await block(layer);
-      for (const output of outputs) await output.addBlock(weights);
-    }
-    const head = await loadHead(checkpoint);
-    for (const output of outputs) await output.finish(head);
-  } catch (error) {
-    await Promise.allSettled(outputs.map((output) => output.abandon()));
-    throw error;
-  }
-}
