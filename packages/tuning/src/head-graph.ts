@@ -1,8 +1,8 @@
 import { differentiate } from "@kvfold/autodiff";
 import type { EmbeddingWeights, HeadWeights, ModelConfig } from "@kvfold/decoder";
-import { type Emitter, emitHead, windowGraph } from "@kvfold/decoder/graph";
+import { type Emitter, emitHead, HIDDEN_IN, type MemoryModel, windowGraph } from "@kvfold/decoder/graph";
 import type { GraphScope } from "@kvfold/onnx";
-import { GRADIENT, HIDDEN_IN, type MemoryModel } from "./block-graphs.js";
+import { GRADIENT } from "./block-graphs.js";
 
 /**
  * What is minimised: `distillation`, the Kullback-Leibler divergence of the model's predictions from the original's over the
@@ -39,7 +39,7 @@ export function headGraph({ config, embedding, head, loss }: headGraph.Options):
     if (loss === "text")
       return emitCrossEntropy(e, predicted, e.graph.input(NEXT_TOKENS, "int64", [1, "rows"]));
     emitDivergence(e, predicted, predict(e.into(sameWeights(e.graph)), rows(ORIGINAL_IN)));
-  }) as MemoryModel;
+  });
 }
 
 /** The same with `grad.hidden_in`; it takes `grad.loss`, what the sum is multiplied by. */

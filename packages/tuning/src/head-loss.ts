@@ -1,6 +1,7 @@
 import type { EmbeddingWeights, HeadWeights, ModelConfig } from "@kvfold/decoder";
+import { HIDDEN_IN } from "@kvfold/decoder/graph";
 import { type Session, Tensor } from "@kvfold/runtime";
-import { GRADIENT, HIDDEN_IN } from "./block-graphs.js";
+import { GRADIENT } from "./block-graphs.js";
 import { headGradientGraph, headGraph, LOSS, type Loss, NEXT_TOKENS, ORIGINAL_IN } from "./head-graph.js";
 import type { SessionStore } from "./session-store.js";
 import { floatsOf, rowsTensor } from "./tensors.js";

@@ -1,4 +1,5 @@
 import type { DecoderParts, EmbeddingWeights } from "@kvfold/decoder";
+import { HIDDEN_IN, HIDDEN_OUT, type MemoryModel } from "@kvfold/decoder/graph";
 import {
   type AbortSignalLike,
   type Session,
@@ -7,19 +8,12 @@ import {
   throwIfAborted,
 } from "@kvfold/runtime";
 import { type Adapter, parametersOf } from "./adapters.js";
-import {
-  backwardGraph,
-  forwardGraph,
-  GRADIENT,
-  HIDDEN_IN,
-  HIDDEN_OUT,
-  type MemoryModel,
-} from "./block-graphs.js";
+import { backwardGraph, forwardGraph, GRADIENT } from "./block-graphs.js";
+import { embedWindows } from "./embed-windows.js";
 import type { Loss } from "./head-graph.js";
 import { createHeadLoss, type HeadLoss } from "./head-loss.js";
 import { createSessionStore, type SessionStore } from "./session-store.js";
 import { floatsOf, parameterFeeds, rowsTensor } from "./tensors.js";
-import { embedWindows } from "./window-embedding.js";
 
 /** Computes the loss of a model with adapters, and its gradients, a block at a time. */
 export interface Trainer {

@@ -1,9 +1,10 @@
 import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
 import type { BlockWeights } from "@kvfold/decoder";
 import { loadBlock, loadEmbedding, loadHead } from "@kvfold/decoder";
+import { HIDDEN_IN, HIDDEN_OUT } from "@kvfold/decoder/graph";
 import { type ModelSource, Tensor } from "@kvfold/runtime";
 import { createWindowRunner, type WindowRunner } from "../fold/window-runner.js";
-import { blockGraph, HIDDEN_IN, HIDDEN_OUT } from "../graph/calibration-graphs.js";
+import { blockGraph } from "../graph/calibration-graphs.js";
 import { LOSS, lossGraph, NEXT_TOKENS } from "../graph/loss-graph.js";
 import type { BudgetContext, TextBudgetContext } from "./budget.js";
 import type { OriginalLayer } from "./original-layers.js";

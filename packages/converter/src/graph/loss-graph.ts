@@ -1,8 +1,7 @@
 import type { EmbeddingWeights, HeadWeights, ModelConfig } from "@kvfold/decoder";
 import type { Emitter } from "@kvfold/decoder/graph";
-import { emitHead, windowGraph } from "@kvfold/decoder/graph";
+import { emitHead, HIDDEN_IN, windowGraph } from "@kvfold/decoder/graph";
 import type { ModelSource } from "@kvfold/runtime";
-import { HIDDEN_IN } from "./calibration-graphs.js";
 
 /** Names of the loss graph's input and output besides `hidden_in`. */
 export const NEXT_TOKENS = "next_tokens";
