@@ -10,9 +10,10 @@ import { GRADIENT } from "./block-graphs.js";
  */
 export type Loss = "distillation" | "text";
 
-/** Inputs and output of a head's graph besides `hidden_in [1, N, D]`. */
+/** Names of a head graph's inputs besides `hidden_in`: the one is there for `distillation`, the other for `text`. */
 export const ORIGINAL_IN = "original_in";
 export const NEXT_TOKENS = "next_tokens";
+/** Name of its output. */
 export const LOSS = "loss";
 
 export declare namespace headGraph {
