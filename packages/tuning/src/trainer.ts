@@ -13,7 +13,7 @@ import { embedWindows } from "./embed-windows.js";
 import type { Loss } from "./head-graph.js";
 import { createHeadLoss, type HeadLoss } from "./head-loss.js";
 import { createSessionStore, type SessionStore } from "./session-store.js";
-import { floatsOf, parameterFeeds, rowsTensor } from "./tensors.js";
+import { feedsOf, floatsOf, parameterFeeds, rowsTensor } from "./tensors.js";
 
 /** Computes the loss of a model with adapters, and its gradients, a block at a time. */
 export interface Trainer {
@@ -221,7 +221,7 @@ async function runBackward(state: State, layer: number, { hidden, upstream, isLa
         [HIDDEN_IN]: rowsTensor(states, width),
         [GRADIENT + HIDDEN_OUT]: rowsTensor(upstream[index]!, width),
       };
-      const results = await session.run(taken(session, given));
+      const results = await session.run(feedsOf(session, given));
       for (const [i, { name }] of parameters.entries())
         addInto(gradients[i]!, floatsOf(results, GRADIENT + name));
       if (!isLast) next.push(floatsOf(results, GRADIENT + HIDDEN_IN));
@@ -229,10 +229,6 @@ async function runBackward(state: State, layer: number, { hidden, upstream, isLa
     return { gradients, upstream: next };
   });
 }
-
-/** A backward graph has only the inputs that it reads. */
-const taken = <T>({ inputs }: Session, feeds: Readonly<Record<string, T>>): Record<string, T> =>
-  Object.fromEntries(inputs.map(({ name }) => [name, feeds[name]!]));
 
 function addInto(total: Float32Array, values: Float32Array): void {
   for (let i = 0; i < total.length; i++) total[i]! += values[i]!;
