@@ -7,3 +7,4 @@ export { LICENSE_FILES, readCardOrigin } from "./output/card-origin.js";
 export { CARD_FILE, CARD_NAME, modelCard } from "./output/model-card.js";
 export { planRequest, readPlanRequest } from "./plan/plan-request.js";
 export { shareWithinBytes } from "./plan/share-within-bytes.js";
+export { tuneSettings, tuneWindows } from "./tune/tune-settings.js";

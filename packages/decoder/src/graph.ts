@@ -10,7 +10,7 @@ export {
   emitMlpInput,
   emitSum,
 } from "./graph/emit-block.js";
-export { emitEmbedding, emitHead } from "./graph/emit-embedding.js";
+export { emitHead } from "./graph/emit-embedding.js";
 export { emitLinear } from "./graph/emit-linear.js";
 export { emitMlpActivations } from "./graph/emit-mlp.js";
 export { emitHeadNorm } from "./graph/emit-norm.js";
@@ -24,11 +24,19 @@ export { readingGrid } from "./graph/joint/chunk-levels.js";
 export type { AttentionKind } from "./graph/positions.js";
 export { sideBySide } from "./graph/side-by-side.js";
 export { emitJoinHeads, emitSplitHeads } from "./graph/split-heads.js";
-export { emitStaticPositions } from "./graph/static-positions.js";
 export {
   attentionKind,
   sharedAttentionKind,
   storedCache,
   unfoldedAttentionKind,
 } from "./graph/stored-cache.js";
-export { type BlockWindow, type WindowGraph, windowContext, windowGraph } from "./graph/window-graph.js";
+export { embeddingGraph, type WindowEmbedding, windowEmbedding } from "./graph/window-embedding.js";
+export {
+  type BlockWindow,
+  HIDDEN_IN,
+  HIDDEN_OUT,
+  type MemoryModel,
+  type WindowGraph,
+  windowContext,
+  windowGraph,
+} from "./graph/window-graph.js";

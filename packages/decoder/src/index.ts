@@ -4,7 +4,8 @@ export {
   openCheckpoint,
   type TensorPiece,
 } from "./checkpoint/checkpoint.js";
-export { loadBlock, loadEmbedding, loadHead } from "./checkpoint/load-weights.js";
+export type { DecoderParts } from "./checkpoint/decoder-parts.js";
+export { checkpointParts, loadBlock, loadEmbedding, loadHead } from "./checkpoint/load-weights.js";
 export type { StoredTensor } from "./checkpoint/stored-tensor.js";
 export { DecoderError, type DecoderErrorCode } from "./decoder-error.js";
 export type { Family } from "./families/family.js";
@@ -39,7 +40,7 @@ export { type GgufOutput, ggufObstacle, ggufOutput, ggufTakesBiases } from "./ou
 export type { ModelOutput } from "./output/model-output.js";
 export { type ModelTarget, writeBytes } from "./output/model-target.js";
 export { type OnnxOutput, type OpenSink, onnxOutput } from "./output/onnx-output.js";
-export { streamModel } from "./output/stream-model.js";
+export { streamModel, streamParts } from "./output/stream-model.js";
 export { BLOCK_SIZE, packRows, quantiseRows } from "./quantisation/four-bit-blocks.js";
 export { nearestCode, ZERO_CODE } from "./quantisation/four-bit-code.js";
 export { openStoredDecoder, type StoredDecoder } from "./stored/open-stored-decoder.js";

@@ -1,8 +1,8 @@
 import { differentiate } from "@kvfold/autodiff";
 import type { EmbeddingWeights, HeadWeights, ModelConfig } from "@kvfold/decoder";
-import { type Emitter, emitHead, windowGraph } from "@kvfold/decoder/graph";
+import { type Emitter, emitHead, HIDDEN_IN, type MemoryModel, windowGraph } from "@kvfold/decoder/graph";
 import type { GraphScope } from "@kvfold/onnx";
-import { GRADIENT, HIDDEN_IN, type MemoryModel } from "./block-graphs.js";
+import { GRADIENT } from "./block-graphs.js";
 
 /**
  * What is minimised: `distillation`, the Kullback-Leibler divergence of the model's predictions from the original's over the
@@ -10,9 +10,10 @@ import { GRADIENT, HIDDEN_IN, type MemoryModel } from "./block-graphs.js";
  */
 export type Loss = "distillation" | "text";
 
-/** Inputs and output of a head's graph besides `hidden_in [1, N, D]`. */
+/** Names of a head graph's inputs besides `hidden_in`: the one is there for `distillation`, the other for `text`. */
 export const ORIGINAL_IN = "original_in";
 export const NEXT_TOKENS = "next_tokens";
+/** Name of its output. */
 export const LOSS = "loss";
 
 export declare namespace headGraph {
@@ -39,7 +40,7 @@ export function headGraph({ config, embedding, head, loss }: headGraph.Options):
     if (loss === "text")
       return emitCrossEntropy(e, predicted, e.graph.input(NEXT_TOKENS, "int64", [1, "rows"]));
     emitDivergence(e, predicted, predict(e.into(sameWeights(e.graph)), rows(ORIGINAL_IN)));
-  }) as MemoryModel;
+  });
 }
 
 /** The same with `grad.hidden_in`; it takes `grad.loss`, what the sum is multiplied by. */

@@ -1,9 +1,10 @@
 import type { EmbeddingWeights, HeadWeights, ModelConfig } from "@kvfold/decoder";
-import { type Session, Tensor } from "@kvfold/runtime";
-import { GRADIENT, HIDDEN_IN } from "./block-graphs.js";
+import { HIDDEN_IN } from "@kvfold/decoder/graph";
+import { Tensor } from "@kvfold/runtime";
+import { GRADIENT } from "./block-graphs.js";
 import { headGradientGraph, headGraph, LOSS, type Loss, NEXT_TOKENS, ORIGINAL_IN } from "./head-graph.js";
 import type { SessionStore } from "./session-store.js";
-import { floatsOf, rowsTensor } from "./tensors.js";
+import { feedsOf, floatsOf, rowsTensor } from "./tensors.js";
 
 /** A window behind the last block. */
 export interface HeadRows {
@@ -48,7 +49,7 @@ export function createHeadLoss({ sessions, ...options }: createHeadLoss.Options)
       sessions.use("head", make, async (session) => {
         let total = 0;
         for (const chunk of chunksOf(rows, width, atATime))
-          total += floatsOf(await session.run(feedsOf(session, chunk, width, 1)), LOSS)[0]!;
+          total += floatsOf(await session.run(feedsOf(session, chunkFeeds(chunk, width, 1))), LOSS)[0]!;
         return total;
       }),
     gradient: (rows, weight) =>
@@ -59,7 +60,7 @@ export function createHeadLoss({ sessions, ...options }: createHeadLoss.Options)
           const gradient = new Float32Array(rows.hidden.length);
           let total = 0;
           for (const chunk of chunksOf(rows, width, atATime)) {
-            const results = await session.run(feedsOf(session, chunk, width, weight));
+            const results = await session.run(feedsOf(session, chunkFeeds(chunk, width, weight)));
             total += floatsOf(results, LOSS)[0]!;
             gradient.set(floatsOf(results, GRADIENT + HIDDEN_IN), chunk.start * width);
           }
@@ -86,13 +87,9 @@ function* chunksOf({ hidden, original, next }: HeadRows, width: number, rows: nu
   }
 }
 
-/** What the graph takes of it. */
-function feedsOf({ inputs }: Session, { hidden, original, next }: Chunk, width: number, weight: number) {
-  const feeds: Record<string, Tensor> = {
-    [HIDDEN_IN]: rowsTensor(hidden, width),
-    ...(original && { [ORIGINAL_IN]: rowsTensor(original, width) }),
-    [NEXT_TOKENS]: new Tensor("int64", BigInt64Array.from(next, BigInt), [1, next.length]),
-    [GRADIENT + LOSS]: new Tensor("float32", Float32Array.of(weight), [1]),
-  };
-  return Object.fromEntries(inputs.map(({ name }) => [name, feeds[name]!]));
-}
+const chunkFeeds = ({ hidden, original, next }: Chunk, width: number, weight: number) => ({
+  [HIDDEN_IN]: rowsTensor(hidden, width),
+  ...(original && { [ORIGINAL_IN]: rowsTensor(original, width) }),
+  [NEXT_TOKENS]: new Tensor("int64", BigInt64Array.from(next, BigInt), [1, next.length]),
+  [GRADIENT + LOSS]: new Tensor("float32", Float32Array.of(weight), [1]),
+});

@@ -1,5 +1,5 @@
+import type { MemoryModel } from "@kvfold/decoder/graph";
 import type { Session, SessionOptions, SessionProvider } from "@kvfold/runtime";
-import type { MemoryModel } from "./block-graphs.js";
 
 /** Opens sessions, and keeps those that fit into memory open for the next time. */
 export interface SessionStore {

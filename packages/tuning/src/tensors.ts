@@ -1,4 +1,4 @@
-import { type Results, Tensor } from "@kvfold/runtime";
+import { type Results, type Session, Tensor } from "@kvfold/runtime";
 import type { Parameter } from "./adapters.js";
 
 export const floatsOf = (results: Results, name: string): Float32Array => results[name]!.data as Float32Array;
@@ -10,3 +10,9 @@ export const rowsTensor = (states: Float32Array, width: number): Tensor =>
 /** Parameters as the feeds of a graph. */
 export const parameterFeeds = (parameters: readonly Parameter[]): Record<string, Tensor> =>
   Object.fromEntries(parameters.map(({ name, values, dims }) => [name, new Tensor("float32", values, dims)]));
+
+/** Those of `feeds` that a session takes: a backward graph has only the inputs that it reads. */
+export const feedsOf = (
+  { inputs }: Session,
+  feeds: Readonly<Record<string, Tensor>>,
+): Record<string, Tensor> => Object.fromEntries(inputs.map(({ name }) => [name, feeds[name]!]));

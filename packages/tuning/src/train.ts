@@ -1,7 +1,7 @@
 import { adamStep, globalNorm } from "./adam.js";
 import type { Adapter } from "./adapters.js";
 import { learningRateAt } from "./learning-rate.js";
-import type { Gradients, Trainer } from "./trainer.js";
+import type { Trainer } from "./trainer.js";
 import { allParameters, newState, type TrainingState } from "./training-state.js";
 import { TuningError } from "./tuning-error.js";
 import { windowOrder } from "./window-order.js";
@@ -113,10 +113,12 @@ async function measure({ trainer, adapters, heldOut }: train.Options, state: Tra
 }
 
 async function takeStep(options: train.Options, state: TrainingState): Promise<void> {
-  const { trainer, adapters, steps, onState, onProgress } = options;
+  const { trainer, steps, onState, onProgress } = options;
   const found = await trainer.gradients(nextWindows(options, state.step));
-  requireSound(found, options, state);
-  change(found, options, state, adapters);
+  const gradients = found.layers.flat();
+  const norm = globalNorm(gradients);
+  requireSound({ loss: found.loss, norm }, options, state);
+  change({ gradients, norm }, options, state);
   state.step++;
   state.losses.push(found.loss);
   await onState?.(state);
@@ -129,20 +131,17 @@ function nextWindows({ windows, windowsPerStep, seed }: train.Options, step: num
 }
 
 function change(
-  { layers }: Gradients,
+  { gradients, norm }: { readonly gradients: readonly Float32Array[]; readonly norm: number },
   options: train.Options,
   { step, moments }: TrainingState,
-  adapters: train.Options["adapters"],
 ): void {
-  const gradients = layers.flat();
-  const norm = globalNorm(gradients);
   const adam = {
     learningRate: learningRateAt(step + 1, options),
     weightDecay: options.weightDecay,
     step: step + 1,
     gradientScale: Math.min(1, options.clip / norm),
   };
-  for (const [index, { values }] of allParameters(adapters).entries())
+  for (const [index, { values }] of allParameters(options.adapters).entries())
     adamStep(values, gradients[index]!, moments[index]!, adam);
 }
 
@@ -150,7 +149,7 @@ function change(
 const [RECENT, MOST, MARGIN] = [5, 4, 1];
 
 function requireSound(
-  { loss, layers }: Gradients,
+  { loss, norm }: { readonly loss: number; readonly norm: number },
   { learningRate }: TrainingSchedule,
   { step, losses }: TrainingState,
 ): void {
@@ -162,7 +161,7 @@ function requireSound(
     );
   };
   if (!Number.isFinite(loss)) fail(`the loss is ${loss}`);
-  if (!Number.isFinite(globalNorm(layers.flat()))) fail("the gradient is not finite");
+  if (!Number.isFinite(norm)) fail("the gradient is not finite");
   const first = losses[0] ?? loss;
   const recent = [...losses, loss].slice(-RECENT);
   const mean = recent.reduce((total, value) => total + value, 0) / recent.length;

@@ -1,4 +1,5 @@
-import type { EmbeddingWeights } from "@kvfold/decoder";
+import type { DecoderParts, EmbeddingWeights } from "@kvfold/decoder";
+import { HIDDEN_IN, HIDDEN_OUT, type MemoryModel } from "@kvfold/decoder/graph";
 import {
   type AbortSignalLike,
   type Session,
@@ -7,20 +8,12 @@ import {
   throwIfAborted,
 } from "@kvfold/runtime";
 import { type Adapter, parametersOf } from "./adapters.js";
-import {
-  backwardGraph,
-  forwardGraph,
-  GRADIENT,
-  HIDDEN_IN,
-  HIDDEN_OUT,
-  type MemoryModel,
-} from "./block-graphs.js";
-import type { DecoderParts } from "./decoder-parts.js";
+import { backwardGraph, forwardGraph, GRADIENT } from "./block-graphs.js";
+import { embedWindows } from "./embed-windows.js";
 import type { Loss } from "./head-graph.js";
 import { createHeadLoss, type HeadLoss } from "./head-loss.js";
 import { createSessionStore, type SessionStore } from "./session-store.js";
-import { floatsOf, parameterFeeds, rowsTensor } from "./tensors.js";
-import { embedWindows } from "./window-embedding.js";
+import { feedsOf, floatsOf, parameterFeeds, rowsTensor } from "./tensors.js";
 
 /** Computes the loss of a model with adapters, and its gradients, a block at a time. */
 export interface Trainer {
@@ -228,7 +221,7 @@ async function runBackward(state: State, layer: number, { hidden, upstream, isLa
         [HIDDEN_IN]: rowsTensor(states, width),
         [GRADIENT + HIDDEN_OUT]: rowsTensor(upstream[index]!, width),
       };
-      const results = await session.run(taken(session, given));
+      const results = await session.run(feedsOf(session, given));
       for (const [i, { name }] of parameters.entries())
         addInto(gradients[i]!, floatsOf(results, GRADIENT + name));
       if (!isLast) next.push(floatsOf(results, GRADIENT + HIDDEN_IN));
@@ -236,10 +229,6 @@ async function runBackward(state: State, layer: number, { hidden, upstream, isLa
     return { gradients, upstream: next };
   });
 }
-
-/** A backward graph has only the inputs that it reads. */
-const taken = <T>({ inputs }: Session, feeds: Readonly<Record<string, T>>): Record<string, T> =>
-  Object.fromEntries(inputs.map(({ name }) => [name, feeds[name]!]));
 
 function addInto(total: Float32Array, values: Float32Array): void {
   for (let i = 0; i < total.length; i++) total[i]! += values[i]!;

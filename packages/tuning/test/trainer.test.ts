@@ -1,3 +1,4 @@
+import { checkpointParts } from "@kvfold/decoder";
 import { createRandom, gaussians, type ModelSource, type SessionProvider } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
@@ -7,7 +8,6 @@ import { globalNorm } from "../src/adam.js";
 import {
   ADAPTED_PARTS,
   type AdapterOptions,
-  checkpointParts,
   createAdapters,
   createTrainer,
   mergeAdapters,

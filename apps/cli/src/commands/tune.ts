@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { ADAPTED_PARTS, type TuneSettings } from "@kvfold/converter";
+import { tuneSettings } from "@kvfold/converter/internals";
 import { tuningStatePath } from "@kvfold/converter/node";
 import { Command, Option } from "commander";
 import { CliError } from "../cli-error.js";
@@ -32,6 +33,7 @@ interface TuneFlags extends CommonOptions, DeviceFlags {
 
 /** `kvfold tune`: a folded model to one that predicts more like the original. */
 export function createTuneCommand(host: CommandHost): Command {
+  const defaults = tuneSettings({});
   const command = new Command("tune")
     .summary("train a folded model to predict what the original predicts")
     .description(
@@ -44,14 +46,19 @@ export function createTuneCommand(host: CommandHost): Command {
     .addOption(
       new Option("--loss <name>", "distillation: the original's predictions; text: the text itself")
         .choices(["distillation", "text"])
-        .default("distillation"),
+        .default(defaults.loss),
     )
-    .option("--steps <count>", "steps of training", wholeNumber(1), 300)
-    .option("--windows <count>", "windows of a step", wholeNumber(1), 8)
+    .option("--steps <count>", "steps of training", wholeNumber(1), defaults.steps)
+    .option("--windows <count>", "windows of a step", wholeNumber(1), defaults.windowsPerStep)
     .option("--window <tokens>", "tokens of a window (default: 1024, or the model's context)", wholeNumber(2))
-    .option("--learning-rate <rate>", "the highest, after the rise", numberWithin(0, 1), 5e-4)
+    .option(
+      "--learning-rate <rate>",
+      "the highest, after the rise",
+      numberWithin(0, 1),
+      defaults.learningRate,
+    )
     .option("--warm-up <steps>", "steps that it rises in (default: a twentieth of all)", wholeNumber(1))
-    .option("--rank <rank>", "rank of the adapters", wholeNumber(1), 64)
+    .option("--rank <rank>", "rank of the adapters", wholeNumber(1), defaults.rank)
     .option("--alpha <number>", "adapters count alpha / rank (default: the rank)", numberWithin(0, 1e6))
     .addOption(
       new Option(
@@ -60,7 +67,7 @@ export function createTuneCommand(host: CommandHost): Command {
       ).argParser(someOf(ADAPTED_PARTS)),
     )
     .option("--held-out <windows>", "last windows of the text, to stop by (default: up to 8)", wholeNumber(0))
-    .option("--seed <number>", "of the adapters and the order of windows", wholeNumber(0), 0)
+    .option("--seed <number>", "of the adapters and the order of windows", wholeNumber(0), defaults.seed)
     .option("--resume", "keep the state while tuning, and continue a stopped tuning from it")
     .option("--force", "replace an earlier output")
     .addHelpText("after", HELP)

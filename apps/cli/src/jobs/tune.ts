@@ -1,4 +1,5 @@
 import type { FoldPlan, TrainingProgress } from "@kvfold/converter";
+import { tuneWindows } from "@kvfold/converter/internals";
 import { tune } from "@kvfold/converter/node";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { clearStale } from "../files/clear-stale.js";
@@ -108,15 +109,13 @@ function showProgress({ onProgress }: JobContext, started: number) {
   };
 }
 
-async function readWindows(
-  { original, text, steps = 300, windowsPerStep = 8, heldOut = 8 }: tuneFolded.Options,
-  context: JobContext,
-): Promise<readonly Int32Array[]> {
+async function readWindows(options: tuneFolded.Options, context: JobContext): Promise<readonly Int32Array[]> {
+  const { original, text } = options;
   return withCheckpoint(original, context, async (checkpoint) => {
     const { maxPositions } = checkpoint.config.shape;
     checkWindow(text.window, maxPositions, checkpoint.name);
     const vocabulary = await checkpointVocabulary(original, checkpoint);
-    const limits = { maxPositions, mostWindows: steps * windowsPerStep + heldOut, signal: context.signal };
+    const limits = { maxPositions, mostWindows: tuneWindows(options), signal: context.signal };
     return (await readPredictedText(text, vocabulary, limits)).windows;
   });
 }

@@ -1,7 +1,8 @@
 import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
 import type { BlockWeights } from "@kvfold/decoder";
+import { HIDDEN_IN } from "@kvfold/decoder/graph";
 import { createWindowRunner } from "../fold/window-runner.js";
-import { type BlockOutput, blockGraph, HIDDEN_IN } from "../graph/calibration-graphs.js";
+import { type BlockOutput, blockGraph } from "../graph/calibration-graphs.js";
 import type { TextBudgetContext } from "./budget.js";
 import type { OriginalLayer } from "./original-layers.js";
 

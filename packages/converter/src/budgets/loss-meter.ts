@@ -1,10 +1,11 @@
 import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
 import type { BlockWeights } from "@kvfold/decoder";
 import { loadBlock, loadEmbedding, loadHead } from "@kvfold/decoder";
+import { HIDDEN_IN, HIDDEN_OUT } from "@kvfold/decoder/graph";
 import { type ModelSource, Tensor } from "@kvfold/runtime";
+import { headGraph, LOSS, NEXT_TOKENS } from "@kvfold/tuning";
 import { createWindowRunner, type WindowRunner } from "../fold/window-runner.js";
-import { blockGraph, HIDDEN_IN, HIDDEN_OUT } from "../graph/calibration-graphs.js";
-import { LOSS, lossGraph, NEXT_TOKENS } from "../graph/loss-graph.js";
+import { blockGraph } from "../graph/calibration-graphs.js";
 import type { BudgetContext, TextBudgetContext } from "./budget.js";
 import type { OriginalLayer } from "./original-layers.js";
 
@@ -27,11 +28,11 @@ export interface LossMeter {
 export async function createLossMeter(context: TextBudgetContext): Promise<LossMeter> {
   const { checkpoint, provider, hiddenStates, signal } = context;
   const { config } = checkpoint;
-  const head = lossGraph({
+  const head = headGraph({
     config,
     embedding: await loadEmbedding(checkpoint),
     head: await loadHead(checkpoint),
-    length: context.windows[0]!.length,
+    loss: "text",
   });
   return {
     async measure(layer, variants) {
@@ -102,9 +103,11 @@ async function runHead(
   const losses = await memoryHiddenStates(windows.length, 1);
   const feeds = async (index: number) => {
     const states = await hidden.read(index);
+    const width = states.length / length;
     const next = BigInt64Array.from(windows[index]!.subarray(1), BigInt);
     return {
-      [HIDDEN_IN]: new Tensor("float32", states, [1, length, states.length / length]),
+      // The last token predicts nothing that is known.
+      [HIDDEN_IN]: new Tensor("float32", states.subarray(0, -width), [1, length - 1, width]),
       [NEXT_TOKENS]: new Tensor("int64", next, [1, next.length]),
     };
   };

@@ -1,6 +1,6 @@
 import type { HiddenStates } from "@kvfold/calibration";
 import type { BlockWeights } from "@kvfold/decoder";
-import { HIDDEN_OUT } from "../graph/calibration-graphs.js";
+import { HIDDEN_OUT } from "@kvfold/decoder/graph";
 import { blockOutput } from "./block-output.js";
 import type { TextBudgetContext } from "./budget.js";
 import type { OriginalLayer } from "./original-layers.js";

@@ -1,18 +1,16 @@
 import type { HiddenStates, StageMoments } from "@kvfold/calibration";
 import type { BlockWeights, EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
-import type { BlockWindow } from "@kvfold/decoder/graph";
+import { type BlockWindow, HIDDEN_IN, HIDDEN_OUT, windowEmbedding } from "@kvfold/decoder/graph";
 import {
   BLOCK_IN,
-  HIDDEN_IN,
-  HIDDEN_OUT,
   measuredBlockGraph,
   mlpGraph,
   RESIDUAL_OUT,
   sensitivityGraph,
 } from "../graph/calibration-graphs.js";
 import { isAttentionTap, isProjectionTap, type Tap } from "../graph/taps.js";
+import { embedWindows } from "./embed-windows.js";
 import { ATTENTION_WINDOWS } from "./measure-steps.js";
-import { embedWindows, windowEmbedding } from "./window-embedding.js";
 import { createWindowRunner, type WindowRun, type WindowRunner } from "./window-runner.js";
 
 /** Takes the original model's hidden states down its blocks, each in two steps, and measures each block on the way. */

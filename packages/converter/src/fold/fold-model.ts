@@ -1,4 +1,5 @@
 import { loadBlock, loadEmbedding, loadHead, type ModelOutput } from "@kvfold/decoder";
+import { type WindowEmbedding, windowEmbedding } from "@kvfold/decoder/graph";
 import { throwIfAborted } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
 import type { FinishedBlock, FoldJournal } from "../journal/fold-journal.js";
@@ -14,7 +15,6 @@ import { scheduleSize } from "./schedule-size.js";
 import { withText } from "./schedule-text.js";
 import { runsGraph } from "./step.js";
 import type { Stream } from "./stream.js";
-import { type WindowEmbedding, windowEmbedding } from "./window-embedding.js";
 
 export declare namespace foldModel {
   type Options = FoldOptions;

@@ -1,5 +1,6 @@
 import type { Arrangement } from "@kvfold/decoder";
-import { HIDDEN_IN, HIDDEN_OUT, mlpGraph, RESIDUAL_OUT } from "../graph/calibration-graphs.js";
+import { HIDDEN_IN, HIDDEN_OUT } from "@kvfold/decoder/graph";
+import { mlpGraph, RESIDUAL_OUT } from "../graph/calibration-graphs.js";
 import {
   ACTIVATIONS_IN,
   ACTIVATIONS_OUT,

@@ -1,12 +1,6 @@
 import type { Arrangement } from "@kvfold/decoder";
-import {
-  HIDDEN_IN,
-  HIDDEN_OUT,
-  measuredBlockGraph,
-  mlpGraph,
-  RESIDUAL_OUT,
-  sensitivityGraph,
-} from "../graph/calibration-graphs.js";
+import { HIDDEN_IN, HIDDEN_OUT } from "@kvfold/decoder/graph";
+import { measuredBlockGraph, mlpGraph, RESIDUAL_OUT, sensitivityGraph } from "../graph/calibration-graphs.js";
 import { isAttentionTap, isProjectionTap, type Tap } from "../graph/taps.js";
 import { mlpReads } from "./mlp-reads.js";
 import type { Step } from "./step.js";

@@ -1,5 +1,6 @@
 import type { Arrangement } from "@kvfold/decoder";
-import { BLOCK_IN, HIDDEN_IN } from "../graph/calibration-graphs.js";
+import { HIDDEN_IN } from "@kvfold/decoder/graph";
+import { BLOCK_IN } from "../graph/calibration-graphs.js";
 import type { Streams } from "./step.js";
 import type { Stream } from "./stream.js";
 

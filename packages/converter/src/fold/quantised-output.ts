@@ -1,15 +1,16 @@
 import type { ModelConfig, ModelOutput } from "@kvfold/decoder";
+import { windowEmbedding } from "@kvfold/decoder/graph";
 import type { AbortSignalLike } from "@kvfold/runtime";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import type { BlockMath } from "./block-math.js";
 import { copyStates } from "./copy-states.js";
+import { embedWindows } from "./embed-windows.js";
 import type { CalibrationText } from "./fold-options.js";
 import { type LiveStreams, liveStreams } from "./live-streams.js";
 import { countProgress } from "./progress.js";
 import { quantiseSteps } from "./quantise-steps.js";
 import { runSchedule } from "./run-schedule.js";
 import type { Stream } from "./stream.js";
-import { embedWindows, windowEmbedding } from "./window-embedding.js";
 import { createWindowRunner, type WindowRunner } from "./window-runner.js";
 
 export declare namespace quantisedOutput {

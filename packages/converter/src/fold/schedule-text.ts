@@ -1,10 +1,11 @@
 import type { ModelConfig } from "@kvfold/decoder";
+import type { WindowEmbedding } from "@kvfold/decoder/graph";
 import type { FoldJournal } from "../journal/fold-journal.js";
 import { copyStates } from "./copy-states.js";
+import { embedWindows } from "./embed-windows.js";
 import { type LiveStreams, liveStreams } from "./live-streams.js";
 import { type FoldSchedule, stepsOf } from "./schedule.js";
 import type { Stream } from "./stream.js";
-import { embedWindows, type WindowEmbedding } from "./window-embedding.js";
 import { createWindowRunner, type WindowRun, type WindowRunner } from "./window-runner.js";
 
 /** What the graphs of a schedule run on: the calibration text, as streams of hidden states. */

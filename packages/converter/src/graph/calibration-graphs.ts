@@ -1,15 +1,15 @@
-import type { AttentionWeights, BlockWeights, EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
+import type { AttentionWeights, BlockWeights, ModelConfig } from "@kvfold/decoder";
 import type { BlockStreams, Emitter, ProjectionValues, WindowGraph } from "@kvfold/decoder/graph";
 import {
   type BlockWindow,
   emitAttentionHalf,
   emitAttentionInput,
-  emitEmbedding,
   emitHeadNorm,
   emitMlpHalf,
   emitProjections,
   emitSplitHeads,
-  emitStaticPositions,
+  HIDDEN_IN,
+  HIDDEN_OUT,
   windowContext,
   windowGraph,
 } from "@kvfold/decoder/graph";
@@ -21,29 +21,13 @@ import { emitQueriesAtKeys } from "./emit-queries-at-keys.js";
 import { emitSensitivity, type SensitivityValues } from "./emit-sensitivity.js";
 import { type AttentionTap, type ProjectionTap, type Tap, tapSizes, tapWidth } from "./taps.js";
 
-/** Names of the inputs and outputs of calibration graphs, hidden states `[1, S, D]` each. */
-export const HIDDEN_IN = "hidden_in";
-/** The stream before the block: an input of graphs that begin between the halves of a parallel block, and of no others. */
-export const BLOCK_IN = "block_in";
-export const HIDDEN_OUT = "hidden_out";
-export const RESIDUAL_OUT = "residual_out";
-
 /**
- * Token ids to hidden states, for windows of `length` tokens: int64 `input_ids [1, S]` to `hidden_out`. The table may have any
- * number of rows; ids count them.
+ * Names of further inputs and outputs of calibration graphs, hidden states `[1, S, D]` like `HIDDEN_IN` and `HIDDEN_OUT`.
+ * `block_in` is the stream before the block: an input of graphs that begin between the halves of a parallel block, and of
+ * no others.
  */
-export function embeddingGraph(
-  config: ModelConfig,
-  embedding: EmbeddingWeights,
-  length: number,
-): ModelSource {
-  const shape = { ...config.shape, vocabSize: embedding.table.length / config.embedding.width };
-  return windowGraph(config, length, ({ e, output }) => {
-    const ids = e.graph.input("input_ids", "int64", [1, length]);
-    const positions = emitStaticPositions(e, length);
-    output(HIDDEN_OUT, emitEmbedding(e.at("model"), ids, embedding, shape, positions).hidden);
-  });
-}
+export const BLOCK_IN = "block_in";
+export const RESIDUAL_OUT = "residual_out";
 
 /** Outputs of a block: the stream after it, and the one between its halves. */
 export type BlockOutput = typeof HIDDEN_OUT | typeof RESIDUAL_OUT;

@@ -8,13 +8,15 @@ import {
   emitMlpActivations,
   emitMlpInput,
   emitSum,
+  HIDDEN_IN,
+  HIDDEN_OUT,
   type WindowGraph,
   windowContext,
   windowGraph,
 } from "@kvfold/decoder/graph";
 import type { ModelSource } from "@kvfold/runtime";
 import type { CalibrationGraph } from "./calibration-graph.js";
-import { HIDDEN_IN, HIDDEN_OUT, mlpStreams, RESIDUAL_OUT } from "./calibration-graphs.js";
+import { mlpStreams, RESIDUAL_OUT } from "./calibration-graphs.js";
 import { emitDecodedAttention, type HeadDirections, hasWideKeys } from "./emit-decoded-attention.js";
 import {
   emitProjectionRegression,

@@ -2,7 +2,7 @@ import { basename, resolve } from "node:path";
 import { spillingHiddenStates } from "@kvfold/calibration/node";
 import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
 import { directorySource } from "@kvfold/decoder/node";
-import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
+import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
 import type { BudgetProgress } from "../budgets/allocate-budget.js";
 import type { Budget } from "../budgets/budget.js";
 import { findBudget } from "../budgets/index.js";
@@ -21,10 +21,10 @@ import {
   type TextSource,
 } from "./calibration-text.js";
 import { defaultProvider } from "./default-provider.js";
-import { createPendingFolder } from "./model-folder.js";
+import type { createPendingFolder } from "./model-folder.js";
 import { requireApart } from "./require-apart.js";
-import { removeStaleOutputs } from "./stale-outputs.js";
 import { withMath } from "./with-math.js";
+import { withPendingFolder } from "./with-pending-folder.js";
 import { writeModel } from "./write-model.js";
 
 export declare namespace fold {
@@ -82,17 +82,9 @@ export async function fold(options: fold.Options): Promise<fold.Report> {
   const checkpoint = await openCheckpoint(await directorySource(from));
   try {
     const plan = planFold(checkpoint.config, { ...options, window: windowOf(options) });
-    await removeStaleOutputs(to);
-    const folder = await createPendingFolder(to, { existing });
-    try {
-      const report = await writeFolded(options, checkpoint, plan, folder.path);
-      throwIfAborted(signal);
-      await folder.commit();
-      return report;
-    } catch (error) {
-      await folder.discard();
-      throw error;
-    }
+    return await withPendingFolder(to, { existing, signal }, (path) =>
+      writeFolded(options, checkpoint, plan, path),
+    );
   } finally {
     await checkpoint.close();
   }

@@ -1,29 +1,22 @@
 import { basename, dirname, join, resolve } from "node:path";
-import {
-  type BlockWeights,
-  type Checkpoint,
-  loadEmbedding,
-  loadHead,
-  type ModelOutput,
-  openCheckpoint,
-} from "@kvfold/decoder";
+import { type Checkpoint, checkpointParts, openCheckpoint, streamParts } from "@kvfold/decoder";
 import { directorySource, directoryTarget } from "@kvfold/decoder/node";
-import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
+import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
 import { type TrainingProgress, type TrainingReport, TuningError } from "@kvfold/tuning";
-import { ConverterError } from "../converter-error.js";
 import { writeDescription, writeFormats } from "../output/write-files.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { type FoldedModel, openFolded } from "../tune/open-folded.js";
 import { type TuneSettings, tuneModel } from "../tune/tune-model.js";
-import { type GivenSettings, invalidOption, settingsOf } from "../tune/tune-settings.js";
-import { readPredictedText, type TextSource } from "./calibration-text.js";
+import { type GivenSettings, tuneSettings } from "../tune/tune-settings.js";
+import type { TextSource } from "./calibration-text.js";
 import { defaultProvider } from "./default-provider.js";
 import { hashCheckpoint, hashWindows } from "./fold-identity.js";
 import { hashFolder } from "./hash-folder.js";
-import { createPendingFolder } from "./model-folder.js";
+import type { createPendingFolder } from "./model-folder.js";
 import { requireApart } from "./require-apart.js";
-import { removeStaleOutputs } from "./stale-outputs.js";
 import { openTuningState, type TuningStateFile } from "./tuning-state-file.js";
+import { readTuningText, type TuningText } from "./tuning-text.js";
+import { withPendingFolder } from "./with-pending-folder.js";
 
 export declare namespace tune {
   interface Options extends GivenSettings {
@@ -84,7 +77,7 @@ export declare namespace tune {
  */
 export async function tune(options: tune.Options): Promise<tune.Report> {
   const { folded, original, to } = options;
-  const settings = settingsOf(options);
+  const settings = tuneSettings(options);
   for (const model of [original, folded]) await requireApart(model, to);
   const checkpoint = await openCheckpoint(await directorySource(original));
   try {
@@ -107,23 +100,14 @@ interface Opened {
 
 async function tuneOpened(options: tune.Options, opened: Opened): Promise<tune.Report> {
   const { to, existing = "refuse", resume = false, onTemporary, signal } = options;
-  const text = await findText(options, opened);
-  await removeStaleOutputs(to);
-  const folder = await createPendingFolder(to, { existing });
-  onTemporary?.(folder.path);
-  try {
+  const text = await readTuningText(options, opened.checkpoint.config);
+  const { state, report } = await withPendingFolder(to, { existing, onTemporary, signal }, async (path) => {
     const state = resume ? await openState(options, opened, text) : undefined;
-    const report = await keepingState(state, () =>
-      tuneInto(folder.path, options, { ...opened, text, state }),
-    );
-    throwIfAborted(signal);
-    await folder.commit();
-    await state?.remove();
-    return report;
-  } catch (error) {
-    await folder.discard();
-    throw error;
-  }
+    const report = await keepingState(state, () => tuneInto(path, options, { ...opened, text, state }));
+    return { state, report };
+  });
+  await state?.remove();
+  return report;
 }
 
 /** Where the state of a tuning to `to` is kept: beside it, so that the same command finds it again. */
@@ -158,57 +142,6 @@ async function openState(
   });
 }
 
-/** Windows to learn from, windows to stop by, and for `kvfold.json` what they are. */
-interface TuningText {
-  readonly windows: readonly Int32Array[];
-  readonly heldOut: readonly Int32Array[];
-  readonly summary: Readonly<Record<string, unknown>>;
-}
-
-const MOST_HELD_OUT = 8;
-
-async function findText(options: tune.Options, opened: Opened): Promise<TuningText> {
-  const { windows, summary } = await readWindows(options, opened);
-  const heldOut = options.heldOut ?? Math.min(MOST_HELD_OUT, Math.floor(windows.length / 10));
-  if (!Number.isInteger(heldOut) || heldOut < 0)
-    throw invalidOption("heldOut", heldOut, "a whole number of windows");
-  const learned = windows.length - heldOut;
-  if (learned < 1)
-    throw new ConverterError(
-      "insufficient-data",
-      `text: it has ${windows.length} windows, of which ${heldOut} are held out, so none is left to learn from; give more text or shorter windows`,
-      { option: "text" },
-    );
-  return { windows: windows.slice(0, learned), heldOut: windows.slice(learned), summary };
-}
-
-async function readWindows(
-  { text, windows, windowLength, original, heldOut = MOST_HELD_OUT, signal }: tune.Options,
-  { settings, checkpoint: { config } }: Opened,
-): Promise<Omit<TuningText, "heldOut">> {
-  if (windows !== undefined) {
-    const [first] = windows;
-    if (first === undefined || first.length < 2 || windows.some(({ length }) => length !== first.length))
-      throw invalidOption(
-        "windows",
-        `${windows.length} windows`,
-        "windows of one length, of two tokens or more",
-      );
-    return { windows, summary: { windows: windows.length, window: first.length - 1 } };
-  }
-  if (text === undefined)
-    throw new ConverterError(
-      "insufficient-data",
-      "text is missing: give what the model is for, 1 MB or more",
-      {
-        option: "text",
-      },
-    );
-  const mostWindows = settings.steps * settings.windowsPerStep + heldOut;
-  const sources = [text].flat();
-  return readPredictedText({ folder: original, config, sources, windowLength, mostWindows, signal });
-}
-
 async function tuneInto(
   path: string,
   options: tune.Options,
@@ -240,14 +173,13 @@ async function tuneInto(
   // Four bits are fitted to the text that was learned from.
   const windows = text.windows.map((window) => window.subarray(0, -1)).slice(0, FITTED_WINDOWS);
   await writeFormats({ ...places, provider, windows, signal }, (outputs) =>
-    streamBlocks(outputs, { checkpoint, layers: model.plan.layers.length, block }),
+    streamParts({ ...checkpointParts(checkpoint), block }, outputs),
   );
   const { losses, ...figures } = report;
   const tuning = {
     ...settings,
     ...figures,
     text: text.summary,
-    loss: settings.loss,
     lastLoss: losses.at(-1),
   };
   await writeDescription(places, { ...model.fields, tuning });
@@ -256,31 +188,3 @@ async function tuneInto(
 }
 
 const FITTED_WINDOWS = 128;
-
-/** Hands the parts of a tuned model to outputs. When something fails, every output is abandoned. */
-async function streamBlocks(
-  outputs: readonly ModelOutput[],
-  {
-    checkpoint,
-    layers,
-    block,
-  }: {
-    readonly checkpoint: Checkpoint;
-    readonly layers: number;
-    readonly block: (layer: number) => Promise<BlockWeights>;
-  },
-): Promise<void> {
-  try {
-    const embedding = await loadEmbedding(checkpoint);
-    for (const output of outputs) await output.begin(embedding);
-    for (let layer = 0; layer < layers; layer++) {
-      const weights = await block(layer);
-      for (const output of outputs) await output.addBlock(weights);
-    }
-    const head = await loadHead(checkpoint);
-    for (const output of outputs) await output.finish(head);
-  } catch (error) {
-    await Promise.allSettled(outputs.map((output) => output.abandon()));
-    throw error;
-  }
-}

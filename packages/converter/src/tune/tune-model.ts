@@ -1,9 +1,8 @@
-import type { BlockWeights, Checkpoint } from "@kvfold/decoder";
+import { type BlockWeights, type Checkpoint, checkpointParts } from "@kvfold/decoder";
 import type { BlockPart } from "@kvfold/decoder/graph";
 import type { AbortSignalLike, SessionOptions, SessionProvider } from "@kvfold/runtime";
 import {
   type Adapter,
-  checkpointParts,
   createAdapters,
   createTrainer,
   type Loss,

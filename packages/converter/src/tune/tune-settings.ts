@@ -13,7 +13,7 @@ const [WARM_UP, BETWEEN_MEASURES] = [0.05, 0.05];
  *
  * @throws {ConverterError} `invalid-option` for numbers out of their range.
  */
-export function settingsOf(given: GivenSettings): TuneSettings {
+export function tuneSettings(given: GivenSettings): TuneSettings {
   const { rank = 64, steps = 300, windowsPerStep = 8, parts = ADAPTED_PARTS, loss = "distillation" } = given;
   const { learningRate = 5e-4, weightDecay = 0.01, clip = 1, seed = 0, patience = 5 } = given;
   const share = (part: number) => Math.max(1, Math.round(part * steps));
@@ -36,6 +36,22 @@ export function settingsOf(given: GivenSettings): TuneSettings {
   const unknown = parts.find((part) => !ADAPTED_PARTS.includes(part));
   if (unknown !== undefined) throw invalidOption("parts", unknown, `some of ${ADAPTED_PARTS.join(", ")}`);
   return { ...numbers, parts, loss };
+}
+
+/** Windows at the end of a text that are held out, unless told otherwise. */
+export const MOST_HELD_OUT = 8;
+
+export declare namespace tuneWindows {
+  interface Options extends GivenSettings {
+    /** Windows that are held out. */
+    readonly heldOut?: number | undefined;
+  }
+}
+
+/** Windows of a text that a tuning reads: those of all its steps, and those that are held out. */
+export function tuneWindows({ heldOut = MOST_HELD_OUT, ...given }: tuneWindows.Options): number {
+  const { steps, windowsPerStep } = tuneSettings(given);
+  return steps * windowsPerStep + heldOut;
 }
 
 const WHOLE = ["rank", "steps", "windowsPerStep", "warmUp", "evaluateEvery", "patience", "seed"];

@@ -9,6 +9,7 @@ import {
 } from "../model/decoder-weights.js";
 import { halfBuffers, type StoredMatrix } from "../model/stored-matrix.js";
 import type { Checkpoint } from "./checkpoint.js";
+import type { DecoderParts } from "./decoder-parts.js";
 import { loadAttention } from "./stored-attention.js";
 import { loadLinear } from "./stored-linear.js";
 import { loadMlp } from "./stored-mlp.js";
@@ -26,20 +27,25 @@ export const loadBlock = ({ read, config }: Checkpoint, layer: number): Promise<
 /** Loads what lies after the last block; the table is left out where it is tied to the embeddings. */
 export const loadHead = ({ read, config }: Checkpoint): Promise<HeadWeights> => readHead(read, config);
 
+/** The parts of a checkpoint, unfolded. It must stay open as long as they are loaded. */
+export const checkpointParts = (checkpoint: Checkpoint): DecoderParts => ({
+  config: checkpoint.config,
+  embedding: () => loadEmbedding(checkpoint),
+  block: (layer) => loadBlock(checkpoint, layer),
+  head: () => loadHead(checkpoint),
+});
+
 /**
  * The parts of a model for outputs that take stored weights: matrices of sixteen-bit floats that are used as they are
  * stay in the checkpoint, which must be open until the output is finished.
  */
-export function leaveWeights({ read, leave, config }: Checkpoint): {
-  embedding(): Promise<EmbeddingWeights>;
-  block(layer: number): Promise<BlockWeights>;
-  head(): Promise<HeadWeights>;
-} {
+export function leaveWeights({ read, leave, config }: Checkpoint): DecoderParts {
   const buffers = halfBuffers();
   const reader: ReadTensor = Object.assign((name: string, shape: readonly number[]) => read(name, shape), {
     leave: (name: string, shape: readonly [number, number]) => leave(name, shape, buffers),
   });
   return {
+    config,
     embedding: () => readEmbedding(reader, config),
     block: (layer) => readBlock(reader, config, layer),
     head: () => readHead(reader, config),

@@ -39,7 +39,7 @@ export async function loadAttention(
 }
 
 /** What of a source is about the mathematics and not about its storage. */
-function attentionSpec(source: AttentionSource): AttentionSpec {
+export function attentionSpec(source: AttentionSource): AttentionSpec {
   const { heads, kvHeads, headDim, scale, rope, alibiSlopes, window, softCap, headNorm } = source;
   return { heads, kvHeads, headDim, scale, rope, alibiSlopes, window, softCap, headNorm };
 }

@@ -8,6 +8,13 @@ import type { AttentionKind } from "./positions.js";
 import { emitStaticPositions } from "./static-positions.js";
 import { attentionKind } from "./stored-cache.js";
 
+/** Names of the hidden states that graphs over windows begin and end with, `[1, S, D]`. */
+export const HIDDEN_IN = "hidden_in";
+export const HIDDEN_OUT = "hidden_out";
+
+/** A model whose bytes are in memory. */
+export type MemoryModel = Extract<ModelSource, { readonly bytes: Uint8Array }>;
+
 /** A block and the windows it runs over. */
 export interface BlockWindow {
   readonly config: ModelConfig;
@@ -30,7 +37,7 @@ export function windowGraph(
   { shape }: ModelConfig,
   length: number,
   emit: (graph: WindowGraph) => void,
-): ModelSource {
+): MemoryModel {
   const weights = memoryWeights();
   const graph: GraphBuilder = createGraphBuilder({ graphName: "calibration", opsets: OPSETS, weights });
   emit({

@@ -1,3 +1,4 @@
+import { attentionSpec } from "../checkpoint/stored-attention.js";
 import type {
   AttentionSource,
   BlockSpec,
@@ -82,7 +83,6 @@ async function readAttention(
   source: AttentionSource,
   { keys, values, chunks }: StoredLayer,
 ): Promise<AttentionWeights> {
-  const { heads, kvHeads, headDim, scale, rope, alibiSlopes, window, softCap, headNorm } = source;
   const at = `${path}.attn`;
   const basis = await readBases(tensors, at, chunks);
   const shape =
@@ -90,15 +90,7 @@ async function readAttention(
   const norm = (side: "q" | "k", from: HeadNormSource | undefined) =>
     from && readHeadNorm(tensors, `${at}.${side}_norm`, from);
   return {
-    heads,
-    kvHeads,
-    headDim,
-    scale,
-    rope,
-    alibiSlopes,
-    window,
-    softCap,
-    headNorm,
+    ...attentionSpec(source),
     ...shape,
     query: await readLinear(tensors, `${at}.q_proj`),
     ...(await readKeysAndValues(tensors, at)),

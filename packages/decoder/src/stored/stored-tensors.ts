@@ -9,8 +9,6 @@ type OpenSource = NonNullable<Awaited<ReturnType<FolderSource["openBytes"]>>>;
 
 /** The weights of a decoder graph in a folder, by name. */
 export interface StoredTensors {
-  /** For messages. */
-  readonly file: string;
   readonly view: GraphView;
   has(name: string): boolean;
   /** Dimensions and numbers of a float tensor, float16 as float32. */
@@ -51,7 +49,6 @@ export async function openTensors(folder: FolderSource, fileName: string): Promi
     return { dims, data: decodeFloats(await bytesOf(tensor), type === "float32" ? "F32" : "F16") };
   };
   return {
-    file,
     view,
     has: (name) => view.initializers.has(name),
     read,

@@ -1,7 +1,8 @@
-import { type HiddenStates, tokenFeeds } from "@kvfold/calibration";
-import type { EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
-import { embeddingGraph, HIDDEN_OUT } from "../graph/calibration-graphs.js";
-import type { WindowRunner } from "./window-runner.js";
+import type { ModelConfig } from "../families/read-config.js";
+import type { EmbeddingWeights } from "../model/decoder-weights.js";
+import { emitEmbedding } from "./emit-embedding.js";
+import { emitStaticPositions } from "./static-positions.js";
+import { HIDDEN_OUT, type MemoryModel, windowGraph } from "./window-graph.js";
 
 /** What token windows read of an embedding. */
 export interface WindowEmbedding {
@@ -37,13 +38,19 @@ function numberOf(rows: Map<number, number>, token: number): number {
   return rows.size - 1;
 }
 
-/** Fills `hidden` with the hidden states before the first block. */
-export async function embedWindows(
-  runner: WindowRunner,
+/**
+ * Token ids to hidden states, for windows of `length` tokens: int64 `input_ids [1, S]` to `hidden_out`. The table may have any
+ * number of rows; ids count them.
+ */
+export function embeddingGraph(
   config: ModelConfig,
-  { embedding, windows }: WindowEmbedding,
-  hidden: HiddenStates,
-): Promise<void> {
-  const graph = embeddingGraph(config, embedding, runner.length);
-  await runner.run(graph, { feeds: tokenFeeds(windows), outputs: { [HIDDEN_OUT]: hidden } });
+  embedding: EmbeddingWeights,
+  length: number,
+): MemoryModel {
+  const shape = { ...config.shape, vocabSize: embedding.table.length / config.embedding.width };
+  return windowGraph(config, length, ({ e, output }) => {
+    const ids = e.graph.input("input_ids", "int64", [1, length]);
+    const positions = emitStaticPositions(e, length);
+    output(HIDDEN_OUT, emitEmbedding(e.at("model"), ids, embedding, shape, positions).hidden);
+  });
 }
