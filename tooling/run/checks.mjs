@@ -57,14 +57,14 @@ export async function runChecks() {
 }
 
 /**
- * Runs the tests in browsers alone. They load the web app as it is published, so that is built first.
+ * Runs the tests in browsers alone, those that `npm test` skips for being slow among them. They load the web app as it is published, so that is built first.
  *
  * @returns {Promise<number>} the exit code, as that of `runChecks`
  */
 export async function runBrowserTests() {
   const ready = (await prepareWorkspace()) && (await buildFolder("apps/web"));
   if (!ready || stopCode() !== undefined) return stopCode() ?? conclude([countOne("failed")]);
-  const counts = await runVitest(BROWSER_TESTS);
+  const counts = await runVitest([BROWSER_TESTS], { KVFOLD_SLOW_TESTS: "1" });
   return stopCode() ?? conclude([counts]);
 }
 
@@ -74,8 +74,12 @@ function programCheck(name, { program, args, env = {} }) {
   return { name, run };
 }
 
-/** @param {string[]} filters parts of the names of the files to run; all of them by default @returns {Promise<Counts>} */
-async function runVitest(...filters) {
+/**
+ * @param {string[]} filters parts of the names of the files to run; all of them by default
+ * @param {Record<string, string>} env
+ * @returns {Promise<Counts>}
+ */
+async function runVitest(filters = [], env = {}) {
   if ((await ensureChromium()) === undefined) {
     const required = process.env.KVFOLD_REQUIRE_BROWSER === "1";
     print(`no Chromium: ${required ? "one is required" : "browser tests are skipped"} (set CHROME_PATH)`);
@@ -85,7 +89,7 @@ async function runVitest(...filters) {
   const reportFile = join(folder, "report.json");
   try {
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportFile}`];
-    const exitCode = await runProgram("vitest", ["run", ...filters, ...reporters]);
+    const exitCode = await runProgram("vitest", ["run", ...filters, ...reporters], { env });
     return countVitest(readReport(reportFile), exitCode);
   } finally {
     rmSync(folder, { recursive: true, force: true });

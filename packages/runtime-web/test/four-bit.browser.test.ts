@@ -5,7 +5,13 @@ import { modelSource } from "../../converter/test/support/fold-in-memory.js";
 import { continueTokens } from "./continue-tokens.js";
 import { FOUR_BIT_FILE, foldToFourBits, fourBitModels } from "./four-bit-models.js";
 import type { PageApi } from "./page.js";
-import { chromePath, SOFTWARE_GPU_TIMEOUT, startBrowser, type TestBrowser } from "./test-browser.js";
+import {
+  chromePath,
+  SOFTWARE_GPU_TIMEOUT,
+  slowTests,
+  startBrowser,
+  type TestBrowser,
+} from "./test-browser.js";
 
 declare const kvfold: PageApi;
 
@@ -13,7 +19,7 @@ declare const kvfold: PageApi;
 const model = fourBitModels[0];
 const count = 3;
 
-describe.skipIf(chromePath === undefined)(
+describe.skipIf(chromePath === undefined || !slowTests)(
   "a folded model in four bits on WebGPU, in Chromium on SwiftShader (set CHROME_PATH)",
   { timeout: SOFTWARE_GPU_TIMEOUT },
   () => {

@@ -6,6 +6,12 @@ import { type PageServer, type Served, servePage } from "./page-server.js";
 /** Found, or named by `CHROME_PATH`, when Vitest starts; without one, tests in browsers are skipped. */
 export const chromePath: string | undefined = process.env.CHROME_PATH || undefined;
 
+/**
+ * Whether tests that take a minute each and rarely fail run, too: kernels for WebGPU that SwiftShader compiles, of graphs
+ * that other tests run on WebAssembly. `npm run test:browser` runs them, `npm test` skips them.
+ */
+export const slowTests: boolean = process.env.KVFOLD_SLOW_TESTS === "1";
+
 /** Milliseconds: SwiftShader compiles and runs all kernels on the CPU, where other tests run too. */
 export const SOFTWARE_GPU_TIMEOUT = 180_000;
 
