@@ -6,7 +6,7 @@ import { randomGram, randomMatrix, seeds, sizes } from "../test/random-matrix.js
 import { recordingProducts } from "../test/recording-products.js";
 import { add, subtract } from "./arithmetic.js";
 import { createMatrix, identity, type Matrix } from "./matrix.js";
-import { multiply } from "./multiply.js";
+import { multiply, multiplyTransposed, transposeMultiply } from "./multiply.js";
 import { ridgeSolve, ridgeSolveInPlace } from "./solve.js";
 
 /** `diag(values) · a` */
@@ -116,6 +116,27 @@ describe("ridgeSolve", () => {
     expect(await ridgeSolve({ gram: identity(2), cross: createMatrix(2, 0), lambda: 0 })).toEqual(
       createMatrix(2, 0),
     );
+  });
+
+  it("keeps to the prior what the data says nothing about, across block borders", async () => {
+    // Four directions at most of 200 inputs, one of which is zero throughout.
+    const n = 200;
+    const rows = randomMatrix(4, n, 11);
+    for (let row = 0; row < 4; row++) rows.data[row * n + 130] = 0;
+    const gram = transposeMultiply(rows, rows);
+    const prior = randomMatrix(n, 3, 12);
+    const { products } = recordingProducts();
+    const lambda = Float64Array.from({ length: n }, (_, i) => 1e-3 * gram.data[i * n + i]! || 1);
+    const solution = await ridgeSolve({ gram, cross: createMatrix(n, 3), lambda, prior, products });
+    const row = (matrix: Matrix) => Array.from(matrix.data.subarray(130 * 3, 131 * 3));
+    expect(row(solution)).toEqual(row(prior));
+    // The dual solves a system of the four rows alone: W = P - Λ⁻¹Zᵀ (Z Λ⁻¹ Zᵀ + 1)⁻¹ Z P.
+    const scaled = { ...rows, data: rows.data.map((value, at) => value / lambda[at % n]!) };
+    const small = add(multiplyTransposed(scaled, rows), identity(4));
+    const dual = await ridgeSolve({ gram: small, cross: multiply(rows, prior), lambda: 0 });
+    const expected = subtract(prior, transposeMultiply(scaled, dual));
+    // A condition number of n / 1e-3.
+    expect(maxDifference(solution, expected)).toBeLessThan(1e-10);
   });
 
   it("has its products made by the port", async () => {

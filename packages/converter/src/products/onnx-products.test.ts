@@ -119,6 +119,47 @@ describe("onnxProducts", () => {
   });
 });
 
+describe("onnxProducts with other threads for large products", () => {
+  it("makes them in sessions of their own, which it frees as well", async () => {
+    const real = nodeProvider();
+    const [threads, runs]: [(number | undefined)[], (number | undefined)[]] = [[], []];
+    const provider: SessionProvider = {
+      name: "recording",
+      async createSession(source, options) {
+        const session = await real.createSession(source, options);
+        threads.push(options?.threads);
+        return Object.assign(Object.create(session) as typeof session, {
+          run: (feeds: Parameters<typeof session.run>[0]) => {
+            runs.push(options?.threads);
+            return session.run(feeds);
+          },
+          dispose: () => session.dispose(),
+        });
+      },
+    };
+    const own = await onnxProducts(provider, { threads: 1, largeThreads: 2 });
+    expect(threads).toEqual([1, 1, 1, 2, 2, 2]);
+    // 2^28 multiply-adds, and half of them, on few numbers.
+    const [a, half] = [randomMatrix(512, 1024, 1), randomMatrix(256, 1024, 2)];
+    const b = randomMatrix(1024, 512, 3);
+    // The same sums in whatever order: 1024 products each.
+    expect(difference(await own.multiply(a, b), await products.multiply(a, b))).toBeLessThan(1e-13);
+    await own.multiply(half, b);
+    expect(runs).toEqual([2, 1]);
+    await own.dispose();
+    await expect(own.multiply(half, b)).rejects.toMatchObject({ code: "disposed" });
+    await expect(own.multiply(a, b)).rejects.toMatchObject({ code: "disposed" });
+  });
+
+  it("frees what it has opened when the others cannot be", async () => {
+    const failing = countingProvider(5);
+    await expect(onnxProducts(failing.provider, { threads: 1, largeThreads: 2 })).rejects.toThrow(
+      "out of sessions",
+    );
+    expect(failing.open()).toBe(0);
+  });
+});
+
 /** Counts its open sessions and refuses to make more than `limit`. */
 function countingProvider(limit: number): { provider: SessionProvider; open: () => number } {
   const real = nodeProvider();

@@ -13,8 +13,13 @@ export declare namespace onnxProducts {
   interface Options {
     /** Threads of one product; as many as the runtime likes when left out. */
     readonly threads?: number | undefined;
+    /** Threads of a product of at least 2^28 multiply-adds, which takes about ten milliseconds with one; `threads` when left out. */
+    readonly largeThreads?: number | undefined;
   }
 }
+
+/** Multiply-adds of a product that is worth the threads of `largeThreads`. */
+const LARGE = 2 ** 28;
 
 /**
  * Float64 matrix products in ONNX Runtime, for `leadingEigen`, `ridgeSolve` and `obliqueBasis` of `@kvfold/linalg`.
@@ -37,8 +42,27 @@ export declare namespace onnxProducts {
  */
 export async function onnxProducts(
   provider: SessionProvider,
-  { threads }: onnxProducts.Options = {},
+  { threads, largeThreads = threads }: onnxProducts.Options = {},
 ): Promise<OnnxProducts> {
+  const small = await openProducts(provider, threads);
+  if (largeThreads === threads) return small;
+  const large = await openProducts(provider, largeThreads).catch(async (error: unknown) => {
+    await small.dispose();
+    throw error;
+  });
+  const of = (size: number): OnnxProducts => (size < LARGE ? small : large);
+  return {
+    multiply: (a, b) => of(a.rows * a.cols * b.cols).multiply(a, b),
+    multiplyTransposed: (a, b) => of(a.rows * a.cols * b.rows).multiplyTransposed(a, b),
+    transposeMultiply: (a, b) => of(a.rows * a.cols * b.cols).transposeMultiply(a, b),
+    async dispose() {
+      await Promise.all([small.dispose(), large.dispose()]);
+    },
+  };
+}
+
+/** Products of any size with so many threads. */
+async function openProducts(provider: SessionProvider, threads: number | undefined): Promise<OnnxProducts> {
   const open = (graph: ProductGraph) => provider.createSession({ bytes: productGraph(graph) }, { threads });
   const sessions: Session[] = [];
   const dispose = async () => {

@@ -1,30 +1,54 @@
 import type { Matrix } from "../matrix.js";
 import { NumericalError } from "../numerical-error.js";
-import type { Steps } from "./steps.js";
+import type { ProductStep, Steps } from "./steps.js";
 import { transposeView, viewOf, windowOf } from "./view.js";
 
 /** Diagonal blocks of this size are factored by plain loops; 32 KiB, so one stays in the first-level cache. */
 export const factorBlock = 64;
 
+/** At most so many columns are brought up to date at once; what comes of more is hardly faster. */
+const widestPanel = 512;
+
 /**
  * Overwrites the lower triangle of `a [n, n]` with its Cholesky factor; what stands above the diagonal is undefined afterwards.
- * Left-looking: subtract from a panel of columns what the columns before it make of them, in one deep product, then
- * factor it.
+ * Left-looking, on two levels: subtract from a wide panel of columns what the columns before it make of them, in one deep
+ * product, then factor the panel the same way in narrow ones. A product reads all columns before its panel, and has to copy
+ * them first where an engine makes it, so wide panels save most of the copies.
  * G. Golub and C. Van Loan, "Matrix Computations", 4th ed., section 4.2.9.
  */
-export function* factorInPlace(a: Matrix): Steps<void> {
-  const n = a.rows;
-  const whole = viewOf(a);
-  for (let start = 0; start < n; start += factorBlock) {
-    const end = Math.min(start + factorBlock, n);
-    yield {
-      target: windowOf(whole, start, n, start, end),
-      left: windowOf(whole, start, n, 0, start),
-      right: transposeView(windowOf(whole, start, end, 0, start)),
-      factor: -1,
-    };
+export function* factorInPlace(a: Matrix, width: number = panelWidth(a.rows)): Steps<void> {
+  for (let start = 0; start < a.rows; start += width) {
+    const end = Math.min(start + width, a.rows);
+    yield subtractEarlier(a, { from: 0, start, end });
+    yield* factorWidePanel(a, start, end);
+  }
+}
+
+/** A sixteenth of the matrix, in whole blocks: above the diagonal, a wide panel's product does work that nobody needs. */
+const panelWidth = (n: number): number =>
+  Math.min(Math.max(factorBlock, factorBlock * Math.floor(n / 16 / factorBlock)), widestPanel);
+
+/** Columns `[start, end)` of the factor; columns before `start` are already subtracted. */
+function* factorWidePanel(a: Matrix, from: number, to: number): Steps<void> {
+  for (let start = from; start < to; start += factorBlock) {
+    const end = Math.min(start + factorBlock, to);
+    if (start > from) yield subtractEarlier(a, { from, start, end });
     factorPanel(a, start, end);
   }
+}
+
+/** What the factor's columns `[from, start)` make of the columns `[start, end)`, from the diagonal down. */
+function subtractEarlier(
+  a: Matrix,
+  { from, start, end }: { readonly from: number; readonly start: number; readonly end: number },
+): ProductStep {
+  const whole = viewOf(a);
+  return {
+    target: windowOf(whole, start, a.rows, start, end),
+    left: windowOf(whole, start, a.rows, from, start),
+    right: transposeView(windowOf(whole, start, end, from, start)),
+    factor: -1,
+  };
 }
 
 /** Columns `[start, end)` of the factor, from the diagonal down; earlier columns are already subtracted. */

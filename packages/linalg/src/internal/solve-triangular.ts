@@ -5,40 +5,60 @@ import { transposeView, viewOf, windowOf } from "./view.js";
 
 /**
  * Overwrites `x [n, m]` with the solution of `L y = x`; only the lower triangle of `factor` is read.
- * Rows are solved a block at a time, after one deep product has subtracted what the rows before make of them.
+ * By halves: solve the first rows, subtract what they make of the others in one product, solve the others.
  */
 export function* solveLowerInPlace(factor: Matrix, x: Matrix): Steps<void> {
-  const n = factor.rows;
-  for (let start = 0; start < n; start += factorBlock) {
-    const end = Math.min(start + factorBlock, n);
-    yield {
-      target: rowsOf(x, start, end),
-      left: windowOf(viewOf(factor), start, end, 0, start),
-      right: rowsOf(x, 0, start),
-      factor: -1,
-    };
-    for (let i = start; i < end; i++) {
-      for (let k = start; k < i; k++) subtractRow(x, i, k, factor.data[i * n + k]!);
-      divideRow(x, i, factor.data[i * n + i]!);
-    }
-  }
+  yield* solveLowerRows(factor, x, 0, factor.rows);
 }
 
 /** Overwrites `x [n, m]` with the solution of `Lᵀ y = x`; only the lower triangle of `factor` is read. */
 export function* solveLowerTransposedInPlace(factor: Matrix, x: Matrix): Steps<void> {
-  const n = factor.rows;
-  for (let end = n; end > 0; end -= factorBlock) {
-    const start = Math.max(end - factorBlock, 0);
-    yield {
-      target: rowsOf(x, start, end),
-      left: transposeView(windowOf(viewOf(factor), end, n, start, end)),
-      right: rowsOf(x, end, n),
-      factor: -1,
-    };
-    for (let i = end - 1; i >= start; i--) {
-      for (let k = i + 1; k < end; k++) subtractRow(x, i, k, factor.data[k * n + i]!);
-      divideRow(x, i, factor.data[i * n + i]!);
-    }
+  yield* solveUpperRows(factor, x, 0, factor.rows);
+}
+
+/** Rows `[start, end)`, from which those before are already subtracted. */
+function* solveLowerRows(factor: Matrix, x: Matrix, start: number, end: number): Steps<void> {
+  if (end - start <= factorBlock) return substitute(factor, x, start, end);
+  const middle = middleOf(start, end);
+  yield* solveLowerRows(factor, x, start, middle);
+  yield {
+    target: rowsOf(x, middle, end),
+    left: windowOf(viewOf(factor), middle, end, start, middle),
+    right: rowsOf(x, start, middle),
+    factor: -1,
+  };
+  yield* solveLowerRows(factor, x, middle, end);
+}
+
+/** Rows `[start, end)` of the transposed factor, from which those behind are already subtracted. */
+function* solveUpperRows(factor: Matrix, x: Matrix, start: number, end: number): Steps<void> {
+  if (end - start <= factorBlock) return substituteBack(factor, x, start, end);
+  const middle = middleOf(start, end);
+  yield* solveUpperRows(factor, x, middle, end);
+  yield {
+    target: rowsOf(x, start, middle),
+    left: transposeView(windowOf(viewOf(factor), middle, end, start, middle)),
+    right: rowsOf(x, middle, end),
+    factor: -1,
+  };
+  yield* solveUpperRows(factor, x, start, middle);
+}
+
+/** About the middle, at the border of a block that counts from `start`. */
+const middleOf = (start: number, end: number): number =>
+  start + factorBlock * Math.ceil((end - start) / factorBlock / 2);
+
+function substitute({ rows: n, data }: Matrix, x: Matrix, start: number, end: number): void {
+  for (let i = start; i < end; i++) {
+    for (let k = start; k < i; k++) subtractRow(x, i, k, data[i * n + k]!);
+    divideRow(x, i, data[i * n + i]!);
+  }
+}
+
+function substituteBack({ rows: n, data }: Matrix, x: Matrix, start: number, end: number): void {
+  for (let i = end - 1; i >= start; i--) {
+    for (let k = i + 1; k < end; k++) subtractRow(x, i, k, data[k * n + i]!);
+    divideRow(x, i, data[i * n + i]!);
   }
 }
 

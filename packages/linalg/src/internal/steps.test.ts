@@ -93,6 +93,32 @@ describe("runThrough", () => {
     expect(maxDifference(target, expected)).toBeLessThan(1e-13);
   });
 
+  it.each([
+    ["rows", windowOf(viewOf(randomMatrix(9000, 7, 2)), 0, 9000, 2, 6)],
+    ["columns", transposeView(windowOf(viewOf(randomMatrix(7, 9000, 2)), 2, 6, 0, 9000))],
+    ["columns side by side", transposeView(viewOf(randomMatrix(4, 9000, 2)))],
+  ] as const)("makes a large product in bands, of %s that it copies one by one", async (_, left) => {
+    const right = viewOf(randomMatrix(4, 512, 3));
+    const heights: number[] = [];
+    const recorded = (make: typeof plainProducts.multiply) => async (a: Matrix, b: Matrix) => {
+      const product = await make(a, b);
+      heights.push(product.rows);
+      return product;
+    };
+    const products = {
+      ...plainProducts,
+      multiply: recorded(plainProducts.multiply),
+      transposeMultiply: recorded(plainProducts.transposeMultiply),
+    };
+    const [inPlace, through] = [createMatrix(9000, 512), createMatrix(9000, 512)];
+    runInPlace(oneStep({ target: viewOf(inPlace), left, right, factor: 2 }));
+    await runThrough(products, oneStep({ target: viewOf(through), left, right, factor: 2 }));
+    // 2^21 numbers of 512 columns.
+    expect(heights).toEqual([4096, 4096, 808]);
+    // Sums of four products, in the same order.
+    expect(maxDifference(inPlace, through)).toBe(0);
+  });
+
   it("refuses a product of the wrong shape, and passes on what the port throws", async () => {
     const wide = { ...plainProducts, multiply: async () => createMatrix(size, 1) };
     await expect(outcomes(whole(2), whole(3), wide)).rejects.toThrow(

@@ -6,7 +6,7 @@ import { createMatrix, type Matrix } from "../matrix.js";
 import type { MatrixProducts } from "../matrix-products.js";
 import { accumulateProduct } from "./accumulate-product.js";
 import { requireShape } from "./requirements.js";
-import { transposeView, type View, viewOf } from "./view.js";
+import { transposeView, type View, viewOf, windowOf } from "./view.js";
 
 /** `target += factor · left · right`; `target` must not overlap the others. */
 export interface ProductStep {
@@ -25,6 +25,12 @@ export type Steps<Result> = Generator<ProductStep, Result, void>;
  */
 const smallestOutside = 2 ** 17;
 
+/** Numbers of a product that leaves JavaScript at once: 16 MiB, so that the copies of a large factorisation stay small. */
+const largestBand = 2 ** 21;
+
+/** Rows of a band at least, and what their number is a multiple of. */
+const leastBand = 64;
+
 /** Runs `steps` with the kernel of this package, in place. */
 export function runInPlace<Result>(steps: Steps<Result>): Result {
   for (;;) {
@@ -40,10 +46,34 @@ export async function runThrough<Result>(products: MatrixProducts, steps: Steps<
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
-    const { target, left, right, factor } = step.value;
+    const { left, right } = step.value;
     if (left.rows * left.cols * right.cols < smallestOutside) accumulate(step.value);
-    else addInto(target, await productThrough(products, { left, right }, copies), factor);
+    else await accumulateThrough(products, step.value, copies);
   }
+}
+
+/** The product in bands of its rows, which bound the memory of a band's copy and of its result. */
+async function accumulateThrough(
+  products: MatrixProducts,
+  { target, left, right, factor }: ProductStep,
+  copies: Sides<Scratch>,
+): Promise<void> {
+  const timesRight = productsWith(products, right, copies);
+  const height = bandHeight(left, right);
+  for (let start = 0; start < left.rows; start += height) {
+    const end = Math.min(start + height, left.rows);
+    const band = (view: View) => windowOf(view, start, end, 0, view.cols);
+    const product = await timesRight(band(left));
+    requireShape("MatrixProducts", "the product", product, end - start, right.cols);
+    addInto(band(target), product, factor);
+  }
+}
+
+/** As many rows as keep a band's result, and its copy where it has to be copied, to `largestBand` numbers. */
+function bandHeight(left: View, right: View): number {
+  const isWhole = liesWhole(left) || liesWhole(transposeView(left));
+  const width = isWhole ? right.cols : Math.max(left.cols, right.cols);
+  return leastBand * Math.max(Math.floor(largestBand / width / leastBand), 1);
 }
 
 /** `left · right` as a matrix of its own. */
@@ -56,36 +86,32 @@ export function* multiplied(left: View, right: View): Steps<Matrix> {
 const accumulate = ({ target, left, right, factor }: ProductStep): void =>
   accumulateProduct(target, left, right, factor);
 
-/** The two sides of a product. */
+/** One for each side of a product. */
 interface Sides<T> {
   readonly left: T;
   readonly right: T;
 }
 
-async function productThrough(
+/** `left · right` for one `right`. Transposed windows go as they lie in memory, by the method that transposes them back. */
+function productsWith(
   products: MatrixProducts,
-  sides: Sides<View>,
+  right: View,
   copies: Sides<Scratch>,
-): Promise<Matrix> {
-  const product = await multiplyThrough(products, sides, copies);
-  requireShape("MatrixProducts", "the product", product, sides.left.rows, sides.right.cols);
-  return product;
+): (left: View) => Promise<Matrix> {
+  const compactLeft = (view: View) => compact(view, copies.left);
+  if (isTransposed(right)) {
+    const transposed = compact(transposeView(right), copies.right);
+    return (left) => products.multiplyTransposed(compactLeft(left), transposed);
+  }
+  const plain = compact(right, copies.right);
+  return (left) =>
+    isTransposed(left)
+      ? products.transposeMultiply(compactLeft(transposeView(left)), plain)
+      : products.multiply(compactLeft(left), plain);
 }
 
-/** Transposed windows go as they lie in memory, by the method that transposes them back. */
-function multiplyThrough(
-  products: MatrixProducts,
-  { left, right }: Sides<View>,
-  copies: Sides<Scratch>,
-): Promise<Matrix> {
-  const compactLeft = (view: View) => compact(view, copies.left);
-  const compactRight = (view: View) => compact(view, copies.right);
-  if (isTransposed(right))
-    return products.multiplyTransposed(compactLeft(left), compactRight(transposeView(right)));
-  if (isTransposed(left))
-    return products.transposeMultiply(compactLeft(transposeView(left)), compactRight(right));
-  return products.multiply(compactLeft(left), compactRight(right));
-}
+/** Whether the values lie side by side, row by row. */
+const liesWhole = ({ cols, rowStride, colStride }: View): boolean => colStride === 1 && rowStride === cols;
 
 const isTransposed = ({ rowStride, colStride }: View): boolean => colStride !== 1 && rowStride === 1;
 
@@ -105,9 +131,9 @@ function createScratch(): Scratch {
 }
 
 /** The window as a matrix; copied only where its values do not lie side by side. */
-function compact({ data, offset, rows, cols, rowStride, colStride }: View, scratch: Scratch): Matrix {
-  if (colStride === 1 && rowStride === cols)
-    return createMatrix(rows, cols, data.subarray(offset, offset + rows * cols));
+function compact(view: View, scratch: Scratch): Matrix {
+  const { data, offset, rows, cols, rowStride, colStride } = view;
+  if (liesWhole(view)) return createMatrix(rows, cols, data.subarray(offset, offset + rows * cols));
   const values = scratch(rows * cols);
   for (let i = 0; i < rows; i++) {
     const from = offset + i * rowStride;
