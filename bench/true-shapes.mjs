@@ -4,7 +4,7 @@
  * how much memory each took at most. Nothing of the models themselves is used: shapes are those of their `config.json`.
  *
  * `node bench/true-shapes.mjs [--only SmolLM2-135M,Qwen3-0.6B] [--layers 2] [--dtypes fp32,fp16,q4] [--windows 2]
- *   [--window 128] [--folder FOLDER] [--method latent]`
+ *   [--window 128] [--folder FOLDER] [--method latent] [--threads 2]`
  *
  * Layers are cut where a model is large (`true-shapes/shapes.json` says to how many; Gemma's sixth is the first without a
  * window); `--layers` sets another number. Memory is the high-water mark of the process (`VmHWM`, Linux only), which
@@ -55,7 +55,9 @@ async function measureShape(name, folder) {
     ["fold", model, "-o", half, "--keep", "1/2", "--dtype", dtypes.join()].concat(
       calibration,
       ["--window", textOption("window", "128")],
-      textOption("method") === undefined ? [] : ["--method", textOption("method")],
+      ["method", "threads"].flatMap((name) =>
+        textOption(name) === undefined ? [] : [`--${name}`, textOption(name)],
+      ),
     ),
     ({ cacheBytesPerToken: bytes }) => `cache ${bytes.before} -> ${bytes.after} bytes a token`,
   );
