@@ -3,10 +3,10 @@
  * of `--chunk`. Loss is measured on the windows of docs/results.md, healed; then all decode in turns.
  *
  * `node bench/loss-and-speed.mjs --models FOLDER [--model prose-27m] [--keep 1/4] [--chunks "1 8,0.8 16,0.4 32,0.8 64,1.6 64"]
- *   [--spans "8 4 2"] [--context 4096] [--tokens 16] [--repeats 7] [--threads 2] [--folder FOLDER]`
+ *   [--spans "8 4 2"] [--context 4096] [--tokens 16] [--repeats 7] [--threads 2] [--folder FOLDER] [--loss no]`
  *
  * `--folder` keeps the folded models: those that are there are not folded again. A fold to a chunk of 8,0.8 and spans of four
- * heads lies in `8,0.8-span-4`.
+ * heads lies in `8,0.8-span-4`. `--loss no` measures speed alone, on folds that are not healed and made in seconds.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -32,6 +32,8 @@ const context = option("context", 4096);
 const tokens = option("tokens", 16);
 const repeats = option("repeats", 7);
 const threads = option("threads", 2);
+const measuresLoss = textOption("loss", "yes") === "yes";
+const effort = measuresLoss ? { windows: 128 } : { windows: 4, heal: "none" };
 /** Positions of the prompt, and of all that is decoded behind it. */
 const maxPositions = context + tokens * (repeats + 1) + 64;
 
@@ -47,9 +49,11 @@ function parseChunk(text) {
 async function foldMissing(folder, name, options) {
   const output = join(folder, name);
   if (existsSync(output)) return;
-  const calibration = { files: [tokenFile(assetPath("text/calibration.u16"))], windows: 128 };
+  const calibration = { files: [tokenFile(assetPath("text/calibration.u16"))], windows: effort.windows };
+  const { heal } = effort;
+  const folding = { ...options, ...(options.keep !== "1" && heal && { heal }) };
   await foldCheckpoint(
-    { model: modelFolder(model), output, dtypes: ["fp32"], maxPositions, ...options, calibration },
+    { model: modelFolder(model), output, dtypes: ["fp32"], maxPositions, ...folding, calibration },
     quietContext,
   );
   console.error(`folded ${name}`);
@@ -99,15 +103,15 @@ await withKeptFolder(async (folder) => {
     const options = { keep, method: "anchored", chunk: parseChunk(chunk), span: Number(span) };
     await foldMissing(folder, name, options);
   }
-  const losses = await measureLoss(folder);
-  const steps = await measureSpeed(folder, Object.keys(losses));
+  const losses = measuresLoss ? await measureLoss(folder) : {};
+  const steps = await measureSpeed(folder, ["original", ...variants.map(({ name }) => name)]);
   const against = (pick, name) => (pick(steps.original) / pick(steps[name])).toFixed(2);
   const fastest = (times) => Math.min(...times);
   console.log(`${machine()}\n${model} at ${keep}, ${context} cached tokens, ${threads} threads`);
   const columns = [
     { heading: "chunk", cell: ({ chunk }) => chunk },
     { heading: "span", align: "right", cell: ({ span }) => span },
-    { heading: "loss", align: "right", cell: ({ name }) => losses[name].toFixed(4) },
+    { heading: "loss", align: "right", cell: ({ name }) => losses[name]?.toFixed(4) ?? "-" },
     { heading: "speed", align: "right", cell: ({ name }) => against(median, name) },
     { heading: "fastest step", align: "right", cell: ({ name }) => against(fastest, name) },
   ];
