@@ -22,15 +22,29 @@ export function gramBlocks(width: number): readonly GramBlock[] {
 export const gramBlocksSize = (width: number): number =>
   gramBlocks(width).reduce((total, { start, end }) => total + (end - start) * (width - start), 0);
 
+/** Columns that are turned into rows together, so that what they are written to is still in the cache. */
+const TURNED_COLUMNS = 32;
+
 /** The whole gram `[width, width]` from its block rows. */
 export function unpackGram(blocks: Float64Array, width: number): Float64Array {
   const gram = new Float64Array(width * width);
   let offset = 0;
   for (const { start, end } of gramBlocks(width)) {
-    for (let row = start; row < end; row++, offset += width - start) {
+    for (let row = start; row < end; row++, offset += width - start)
       gram.set(blocks.subarray(offset, offset + width - start), row * width + start);
-      for (let col = end; col < width; col++) gram[col * width + row] = blocks[offset + col - start]!;
-    }
+    for (let col = end; col < width; col += TURNED_COLUMNS)
+      mirror(gram, width, { start, end }, [col, Math.min(col + TURNED_COLUMNS, width)]);
   }
   return gram;
+}
+
+/** Copies the rows `[start, end)` of some columns to where the lower half says the same. */
+function mirror(
+  gram: Float64Array,
+  width: number,
+  { start, end }: GramBlock,
+  [first, last]: readonly [number, number],
+): void {
+  for (let row = start; row < end; row++)
+    for (let col = first; col < last; col++) gram[col * width + row] = gram[row * width + col]!;
 }

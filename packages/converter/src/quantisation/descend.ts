@@ -5,18 +5,23 @@ import { addTo, type Choice } from "./rounding-grid.js";
 /** Times that all codes and scales are looked at again. */
 const PASSES = 3;
 
-/** Inputs whose part of the pull is made in one product; whole blocks. */
+/** Inputs whose part of the pull is made in one product unless told otherwise; whole blocks. */
 const STRIP = 8 * BLOCK_SIZE;
 
 /**
  * Looks at one block of inputs after the other and moves each of its codes, then its scales, to where the output's squared
  * error is least with all others as they are; so the error never grows. In place.
  */
-export async function descend(choice: Choice, square: Matrix, products: MatrixProducts): Promise<void> {
+export async function descend(
+  choice: Choice,
+  square: Matrix,
+  products: MatrixProducts,
+  size: number = STRIP,
+): Promise<void> {
   const { rows: inputs } = choice.errors;
   for (let pass = 0; pass < PASSES; pass++)
-    for (let start = 0; start < inputs; start += STRIP)
-      await descendStrip(choice, square, { start, end: Math.min(start + STRIP, inputs) }, products);
+    for (let start = 0; start < inputs; start += size)
+      await descendStrip(choice, square, { start, end: Math.min(start + size, inputs) }, products);
 }
 
 /** Inputs `[start, end)`. */

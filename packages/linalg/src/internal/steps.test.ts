@@ -100,15 +100,15 @@ describe("runThrough", () => {
   ] as const)("makes a large product in bands, of %s that it copies one by one", async (_, left) => {
     const right = viewOf(randomMatrix(4, 512, 3));
     const heights: number[] = [];
-    const recorded = (make: typeof plainProducts.multiply) => async (a: Matrix, b: Matrix) => {
-      const product = await make(a, b);
+    const recorded = (name: "multiply" | "transposeMultiply") => async (a: Matrix, b: Matrix) => {
+      const product = await plainProducts[name](a, b);
       heights.push(product.rows);
       return product;
     };
     const products = {
       ...plainProducts,
-      multiply: recorded(plainProducts.multiply),
-      transposeMultiply: recorded(plainProducts.transposeMultiply),
+      multiply: recorded("multiply"),
+      transposeMultiply: recorded("transposeMultiply"),
     };
     const [inPlace, through] = [createMatrix(9000, 512), createMatrix(9000, 512)];
     runInPlace(oneStep({ target: viewOf(inPlace), left, right, factor: 2 }));
