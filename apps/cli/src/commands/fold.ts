@@ -188,7 +188,7 @@ const spanOption = (flags: string, description: string): Option =>
 const chunkOption = (): Option =>
   new Option(
     "--chunk <slots>",
-    "for anchored: slots of the chunks within which keys are turned; 1 expands keys instead; 16,0.4 means 16, or 64 where a pair turns by at most 0.4 radians in them (default: 16,0.4)",
+    "for anchored: slots of the chunks within which keys are turned; 1 expands keys instead; 16,0.4 means 16, or 64 where a pair turns by at most 0.4 radians in them (default: 16,0.4, or 8,0.8 where 1/8 or less is kept)",
   ).argParser(chunkOf);
 
 function chunkOf(text: string): Chunk {

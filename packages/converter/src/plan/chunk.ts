@@ -2,6 +2,7 @@ import type { ModelConfig } from "@kvfold/decoder";
 import type { RopeParameters } from "@kvfold/rope";
 import { ConverterError } from "../converter-error.js";
 import type { Method } from "../methods/method.js";
+import type { Keep } from "./keep.js";
 import type { LayerShape } from "./layer-shape.js";
 
 /**
@@ -15,10 +16,16 @@ export type Chunk = number | { readonly least: number; readonly phase: number };
  * Chunks by frequency lose what a uniform chunk of half their size does, and 16 slots are what a product of matrices is
  * fast at (docs/benchmarks.md, Attention).
  */
-const DEFAULT_CHUNK: Chunk = { least: 16, phase: 0.4 };
+const WIDE: Chunk = { least: 16, phase: 0.4 };
+
+/** Half as many slots lose less and make each step dearer, in proportion to the rank: small caches can afford them. */
+const NARROW: Chunk = { least: 8, phase: 0.8 };
+
+/** The largest share of the cache that gets narrow chunks. */
+const SMALL_CACHE = 1 / 8;
 
 /**
- * The chunks of a plan; nothing for methods without a joint latent.
+ * The chunks of a plan that keeps a share of the cache; nothing for methods without a joint latent.
  *
  * @throws {ConverterError} `invalid-option` for numbers that are not powers of two, a phase that is not above 0, and methods and
  * models that have no use for chunks.
@@ -27,9 +34,11 @@ export function planChunk(
   given: Chunk | undefined,
   method: Method,
   config: Pick<ModelConfig, "blocks">,
+  { numerator, denominator }: Keep,
 ): { readonly chunk?: Chunk } {
   if (given !== undefined) requireChunk(given, method, config);
-  return method.joint === undefined ? {} : { chunk: given ?? DEFAULT_CHUNK };
+  if (method.joint === undefined) return {};
+  return { chunk: given ?? (numerator / denominator > SMALL_CACHE ? WIDE : NARROW) };
 }
 
 function requireChunk(chunk: Chunk, { name, joint }: Method, { blocks }: Pick<ModelConfig, "blocks">): void {

@@ -74,6 +74,7 @@ describe("planFold", () => {
     const chunkOf = (options: Partial<planFold.Options>, config = llama) =>
       planFold(config, { keep: "1/2", method: "anchored", ...options }).chunk;
     expect(chunkOf({})).toEqual({ least: 16, phase: 0.4 });
+    expect(chunkOf({ keep: "1/8" })).toEqual({ least: 8, phase: 0.8 });
     expect(chunkOf({ chunk: 16 })).toBe(16);
     expect(planFold(llama, { keep: "1/2", method: "latent" })).not.toHaveProperty("chunk");
     expect(() => chunkOf({ chunk: 16 }, bloom)).toThrow(

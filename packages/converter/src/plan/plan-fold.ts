@@ -40,7 +40,10 @@ export declare namespace planFold {
      * the method's own without it, for most methods `uniform`.
      */
     readonly budget?: BudgetChoice | undefined;
-    /** For methods with a joint latent: the chunks that keys are turned in; `{ least: 16, phase: 0.4 }` without it. */
+    /**
+     * For methods with a joint latent: the chunks that keys are turned in. Without it `{ least: 16, phase: 0.4 }`, and
+     * `{ least: 8, phase: 0.8 }` where an eighth of the cache or less is kept.
+     */
     readonly chunk?: Chunk | undefined;
     /**
      * For methods that fold keys after their rotation: positions that their moments are spread over, so that the bases suit
@@ -88,7 +91,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     settled: budget === UNIFORM,
     layers,
     ...chooseHeal(config, options.heal, method),
-    ...planChunk(options.chunk, method, config),
+    ...planChunk(options.chunk, method, config, keep),
     attention: layers.every((layer, index) => isFused(config, index, method, layer))
       ? "group-query"
       : "plain",
