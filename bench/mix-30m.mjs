@@ -9,7 +9,8 @@
  * cores, and the exit code is 1 where a perplexity is further than 0.1 % from the figure of the model's authors. With
  * `--out` the figures go into a file, of which `render-quality.mjs` makes a section of docs/results.md.
  */
-import { writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { formatBytes } from "@kvfold/runtime";
 import {
   disableTelemetry,
@@ -107,7 +108,9 @@ if (out !== undefined) {
     perplexity,
     expected,
   }));
-  await writeFile(out, `${JSON.stringify({ texts, retrieval: groups }, null, 1)}\n`);
+  // Figures of folds come from runs of their own.
+  const { folds = [] } = existsSync(out) ? JSON.parse(await readFile(out, "utf8")) : {};
+  await writeFile(out, `${JSON.stringify({ texts, retrieval: groups, folds }, null, 1)}\n`);
 }
 console.log(`\npeak memory ${formatBytes(process.resourceUsage().maxRSS * 1024)}`);
 

@@ -42,6 +42,7 @@ const tables = {
   halves: halfTable(),
   "mix-texts": mixTextTable(),
   "mix-retrieval": mixRetrievalTable(),
+  "mix-folds": mixFoldTable(),
 };
 let text = await readFile(page, "utf8");
 for (const [name, table] of Object.entries(tables))
@@ -159,6 +160,19 @@ function mixRetrievalTable() {
     `${(100 * accuracy).toFixed(2)} %`,
   ]);
   return markdown(["task", "length", "teacher-forced", "greedy", "tokens"], lines);
+}
+
+/** What folds of mix-30m cost; empty where it was not measured. */
+function mixFoldTable() {
+  const lines = mix.folds.map(({ method, keep, chunk, prose, code, passkeys, records }) => [
+    keep,
+    `\`${method}\`${chunk === undefined ? "" : ` \`--chunk ${chunk}\``}`,
+    prose?.toFixed(3) ?? "",
+    code?.toFixed(3) ?? "",
+    passkeys === undefined ? "" : `${passkeys}/16`,
+    records === undefined ? "" : `${records}/16`,
+  ]);
+  return markdown(["cache", "method", "prose", "code", "pass keys", "records"], lines);
 }
 
 function sameFold(a, b) {
