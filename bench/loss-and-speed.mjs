@@ -100,7 +100,13 @@ async function measureSpeed(folder, names) {
 await withKeptFolder(async (folder) => {
   await foldMissing(folder, "original", { keep: "1" });
   for (const { name, chunk, span } of variants) {
-    const options = { keep, method: "anchored", chunk: parseChunk(chunk), span: Number(span) };
+    const options = {
+      keep,
+      method: "anchored",
+      chunk: parseChunk(chunk),
+      keySpan: Number(span),
+      valueSpan: Number(span),
+    };
     await foldMissing(folder, name, options);
   }
   const losses = measuresLoss ? await measureLoss(folder) : {};
