@@ -37,6 +37,19 @@ export function findActivePart(
   return { types, nodes: between.toReversed() };
 }
 
+/** Types of the floats of a graph, as far as they follow from its inputs and initializers. */
+export function floatTypes({ nodes, inputs, initializers }: GraphView): ReadonlyMap<string, FloatType> {
+  const types = new Map<string, FloatType>();
+  for (const { name, type } of [...inputs, ...initializers.values()])
+    if (isFloat(type)) types.set(name, type);
+  for (const node of nodes) {
+    const known = node.inputs.find((name) => types.has(name));
+    if (known === undefined || isCut(node, () => false)) continue;
+    for (const name of written(node)) types.set(name, outputType(node, types.get(known)!));
+  }
+  return types;
+}
+
 /** Outputs of a node without those that it leaves out. */
 const written = ({ outputs }: GraphNode): readonly string[] => outputs.filter((name) => name !== "");
 

@@ -2,7 +2,7 @@ import { type DataType, extendModel, extractModel, readModel, type ValueDims } f
 import { emitGradients, type JointGraph } from "./emit-gradients.js";
 import { keptValues } from "./recomputed-values.js";
 import { type GradientOptions, type GradientRequest, readRequest } from "./request.js";
-import type { Dims } from "./shapes/dims.js";
+import { valueDims } from "./shapes/dims.js";
 
 /** A graph and its gradients, taken apart. */
 export interface ForwardAndBackward {
@@ -80,8 +80,6 @@ function cutValues(
   const vectors = [...shapes.keys()].map((name): CutValue => ({ name, type: "int64", dims: ["?"] }));
   return [...values, ...vectors];
 }
-
-const valueDims = (dims: Dims): ValueDims => dims?.map((dim) => dim ?? "?");
 
 function forwardGraph(
   model: Uint8Array,

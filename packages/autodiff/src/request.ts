@@ -1,17 +1,17 @@
 import { type GraphValue, type GraphView, type Initializer, readModel, type ValueDims } from "@kvfold/onnx";
-import { type ActivePart, findActivePart } from "./active-part.js";
+import { type ActivePart, findActivePart, floatTypes } from "./active-part.js";
 import { AutodiffError } from "./autodiff-error.js";
 import { type FloatType, isFloat } from "./float-type.js";
 import type { GradientRule } from "./gradient-rule.js";
 import { gradientRules } from "./rules/index.js";
-import { countOf } from "./shapes/dims.js";
+import { countOf, valueDims } from "./shapes/dims.js";
 import { declaredDims, inferShapes, type Shapes } from "./shapes/infer-shapes.js";
 
 /** What is differentiated by what. */
 export interface GradientOptions {
   /** Names of outputs of the graph. */
   readonly outputs: readonly string[];
-  /** Names of inputs or initializers of the graph. */
+  /** Names of inputs or initializers of the graph, or of values that its nodes compute. */
   readonly inputs: readonly string[];
   /**
    * Outputs whose gradient is an input, `grad.<output>`: by default all but those that are known to be a single number,
@@ -58,8 +58,9 @@ export function readRequest(caller: string, model: Uint8Array, options: Gradient
   const { rules = {}, prefix = "grad.", kept } = options;
   const view = readModel(model);
   const opset = requireOpset(caller, view);
+  const shapes = inferShapes(view);
   const inputs = requireSome(caller, "inputs", options.inputs).map((name) =>
-    requireInput(caller, view, name),
+    requireInput(caller, view, shapes, name),
   );
   const outputs = requireSome(caller, "outputs", options.outputs).map((name) =>
     requireOutput(caller, view, name),
@@ -74,7 +75,7 @@ export function readRequest(caller: string, model: Uint8Array, options: Gradient
     prefix,
     upstream: new Set(requireUpstream(caller, outputs, options.upstream)),
     rules: { ...gradientRules, ...rules },
-    shapes: inferShapes(view),
+    shapes,
     active: findActivePart(
       view,
       new Map(inputs.map(({ name, type }) => [name, type])),
@@ -107,15 +108,24 @@ function requireSome(caller: string, option: string, names: readonly string[]): 
 
 const shown = (name: string): string => JSON.stringify(name);
 
-function requireInput(caller: string, { inputs, initializers }: GraphView, name: string): FloatValue {
+function requireInput(caller: string, view: GraphView, shapes: Shapes, name: string): FloatValue {
+  const { inputs, initializers } = view;
   const value: GraphValue | Initializer | undefined =
-    inputs.find((input) => input.name === name) ?? initializers.get(name);
+    inputs.find((input) => input.name === name) ??
+    initializers.get(name) ??
+    computedValue(view, shapes, name);
   if (value === undefined)
     fail(
       caller,
-      `expected inputs to name inputs or initializers of the graph, found none called ${shown(name)}; its inputs are ${list(inputs)}`,
+      `expected inputs to name inputs, initializers or computed values of the graph, found none called ${shown(name)}; its inputs are ${list(inputs)}`,
     );
   return requireFloat(caller, "input", value);
+}
+
+/** A value that a node of the graph computes. */
+function computedValue(view: GraphView, shapes: Shapes, name: string): GraphValue | undefined {
+  if (!view.nodes.some(({ outputs }) => outputs.includes(name))) return undefined;
+  return { name, type: floatTypes(view).get(name), dims: valueDims(shapes.dims(name)) };
 }
 
 function requireOutput(caller: string, { outputs }: GraphView, name: string): FloatValue {

@@ -49,7 +49,7 @@ export function headGradientGraph(head: MemoryModel): MemoryModel {
   return { ...head, bytes: differentiate(head.bytes, options) };
 }
 
-const emitTable = (e: Emitter, { table }: EmbeddingWeights, rows: number): string =>
+export const emitTable = (e: Emitter, { table }: EmbeddingWeights, rows: number): string =>
   e.floats("model/embed_tokens/weight", [rows, table.length / rows], table);
 
 /** A scope for a second use of the same weights. */

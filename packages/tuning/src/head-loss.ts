@@ -40,9 +40,12 @@ export declare namespace createHeadLoss {
 /** Numbers of one matrix of logits: rows are taken so many at a time that it is no larger. */
 const LOGITS = 2 ** 22;
 
+/** Rows that go through the head at once. */
+export const rowsAtATime = (vocabSize: number): number => Math.max(1, Math.floor(LOGITS / vocabSize));
+
 export function createHeadLoss({ sessions, ...options }: createHeadLoss.Options): HeadLoss {
   const { hiddenSize: width, vocabSize } = options.config.shape;
-  const atATime = Math.max(1, Math.floor(LOGITS / vocabSize));
+  const atATime = rowsAtATime(vocabSize);
   const make = async () => headGraph(options);
   return {
     loss: (rows) =>

@@ -2,7 +2,6 @@ import type { DecoderParts, EmbeddingWeights } from "@kvfold/decoder";
 import { HIDDEN_IN, HIDDEN_OUT, type MemoryModel } from "@kvfold/decoder/graph";
 import {
   type AbortSignalLike,
-  type Session,
   type SessionOptions,
   type SessionProvider,
   throwIfAborted,
@@ -12,6 +11,7 @@ import { backwardGraph, forwardGraph, GRADIENT } from "./block-graphs.js";
 import { embedWindows } from "./embed-windows.js";
 import type { Loss } from "./head-graph.js";
 import { createHeadLoss, type HeadLoss } from "./head-loss.js";
+import { runBlock, runWindows, type States, windowOf } from "./run-blocks.js";
 import { createSessionStore, type SessionStore } from "./session-store.js";
 import { feedsOf, floatsOf, parameterFeeds, rowsTensor } from "./tensors.js";
 
@@ -95,9 +95,6 @@ interface State extends createTrainer.Options {
   readonly headLoss: HeadLoss;
 }
 
-/** The hidden states of each window. */
-type States = readonly Float32Array[];
-
 const countTokens = (windows: readonly Int32Array[]): number =>
   windows.reduce((total, { length }) => total + length - 1, 0);
 
@@ -121,14 +118,9 @@ async function runForward(state: State, windows: readonly Int32Array[]) {
 }
 
 async function runOriginal(state: State, embedded: States): Promise<States> {
-  const { original, sessions } = state;
   let hidden = embedded;
-  for (let layer = 0; layer < original.config.shape.layers; layer++) {
-    const make = async () => forwardGraph(await windowOf(state, original, layer, hidden));
-    hidden = await sessions.use(`original ${layer}`, make, (session) =>
-      runWindows(state, session, hidden, {}),
-    );
-  }
+  for (let layer = 0; layer < state.original.config.shape.layers; layer++)
+    hidden = await runBlock(state, state.original, layer, hidden);
   return hidden;
 }
 
@@ -136,38 +128,19 @@ const runLayer = (state: State, layer: number, hidden: States): Promise<States> 
   state.sessions.use(
     `forward ${layer}`,
     () => adaptedGraph(state, layer, hidden),
-    (session) => runWindows(state, session, hidden, adapterFeeds(state, layer)),
+    (session) =>
+      runWindows(session, hidden, {
+        width: state.original.config.shape.hiddenSize,
+        feeds: adapterFeeds(state, layer),
+        signal: state.signal,
+      }),
   );
 
 const adapterFeeds = ({ adapters }: State, layer: number) => parameterFeeds(parametersOf(adapters[layer]!));
 
 async function adaptedGraph(state: State, layer: number, hidden: States): Promise<MemoryModel> {
-  const { model, adapters, scale } = state;
-  return forwardGraph(await windowOf(state, model, layer, hidden), adapters[layer]!, scale);
-}
-
-async function windowOf(
-  { original: { config } }: State,
-  parts: Pick<DecoderParts, "block">,
-  layer: number,
-  hidden: States,
-) {
-  return { config, weights: await parts.block(layer), length: hidden[0]!.length / config.shape.hiddenSize };
-}
-
-async function runWindows(
-  { original, signal }: State,
-  session: Session,
-  hidden: States,
-  feeds: Parameters<Session["run"]>[0],
-): Promise<States> {
-  const outputs: Float32Array[] = [];
-  for (const states of hidden) {
-    throwIfAborted(signal);
-    const input = rowsTensor(states, original.config.shape.hiddenSize);
-    outputs.push(floatsOf(await session.run({ ...feeds, [HIDDEN_IN]: input }), HIDDEN_OUT));
-  }
-  return outputs;
+  const { model, original, adapters, scale } = state;
+  return forwardGraph(await windowOf(original, model, layer, hidden), adapters[layer]!, scale);
 }
 
 async function findGradients(state: State, windows: readonly Int32Array[]): Promise<Gradients> {

@@ -4,6 +4,7 @@ import {
   type Chunk,
   DEFAULT_METHOD,
   type FoldPlan,
+  type Metric,
   methods,
   type StoredDtype,
 } from "@kvfold/converter";
@@ -33,6 +34,7 @@ type Format = FoldPlan["formats"][number];
 
 const FORMATS: readonly Format[] = ["onnx", "hf", "gguf"];
 const HEALS: readonly Heal[] = ["none", "attention", "both"];
+const METRICS: readonly Metric[] = ["output", "loss"];
 
 interface FoldFlags extends CalibrationFlags, CommonOptions, DeviceFlags, HubFlags {
   readonly output?: string;
@@ -42,6 +44,7 @@ interface FoldFlags extends CalibrationFlags, CommonOptions, DeviceFlags, HubFla
   readonly recipe?: string;
   readonly method?: string;
   readonly budget: string | undefined;
+  readonly metric?: Metric;
   readonly heal?: Heal;
   readonly span?: number;
   readonly keySpan?: number;
@@ -112,6 +115,12 @@ export function createFoldCommand(host: CommandHost): Command {
     )
     .option("--max-positions <tokens>", "context of the output (default: the model's)", wholeNumber(1))
     .addOption(
+      new Option(
+        "--metric <name>",
+        "for methods that weigh errors: by what they do to a layer's output, or to the loss, which takes a backward pass (default: output)",
+      ).choices(METRICS),
+    )
+    .addOption(
       new Option("--heal <parts>", "what is refitted after folding (default: the method's)").choices(HEALS),
     )
     .option("--moments <file>", "reuse measurements; text then serves healing alone")
@@ -148,6 +157,7 @@ const RECIPE_SETTLES = [
   "seed",
   "context",
   "maxPositions",
+  "metric",
   "heal",
   "windows",
   "window",
@@ -238,11 +248,11 @@ async function runFold(host: CommandHost, model: string, flags: FoldFlags): Prom
       "usage",
       "say how far to fold: --keep SHARE, --max-loss SHARE, --max-bytes SIZE or --recipe FILE",
     );
-  const { method, budget, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
+  const { method, budget, metric, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
   const { format: formats, dtype: dtypes } = flags;
   const sides = { keySpan, valueSpan, keyShare: flags.keyShare, chunk: flags.chunk, context: flags.context };
   const hub = hubOf(flags);
-  const planned = { model, hub, method, budget, heal, ...sides, formats, dtypes, seed, maxPositions };
+  const planned = { model, hub, method, budget, metric, heal, ...sides, formats, dtypes, seed, maxPositions };
   if (flags.dryRun) {
     if (maxLoss !== undefined)
       throw new CliError("usage", "--max-loss folds to find the share; leave out --dry-run, or give --keep");

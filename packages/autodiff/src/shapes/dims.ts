@@ -1,3 +1,5 @@
+import type { ValueDims } from "@kvfold/onnx";
+
 /** One dimension: a size, a symbol (equal symbols are equal sizes), or unknown. */
 export type Dim = number | string | undefined;
 
@@ -10,6 +12,9 @@ export const fromFirst = (axis: number, rank: number): number => (axis < 0 ? axi
 /** Sizes where all are known. */
 export const sizesOf = (dims: Dims): readonly number[] | undefined =>
   dims?.every((dim) => typeof dim === "number") ? (dims as readonly number[]) : undefined;
+
+/** Dimensions as a graph declares them. */
+export const valueDims = (dims: Dims): ValueDims => dims?.map((dim) => dim ?? "?");
 
 /** Number of elements where all sizes are known. */
 export const countOf = (dims: Dims): number | undefined =>

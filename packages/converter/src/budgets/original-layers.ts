@@ -7,7 +7,7 @@ import { chooseBases, chooseSide, type LayerBases } from "../fold/choose-bases.j
 import { copyStates } from "../fold/copy-states.js";
 import { foldAttention } from "../fold/fold-attention.js";
 import { type LayerContext, layerContext } from "../fold/group.js";
-import type { Tap } from "../graph/taps.js";
+import { isGradientTap, type Tap } from "../graph/taps.js";
 import type { Basis, Method, Side } from "../methods/method.js";
 import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import type { TextBudgetContext } from "./budget.js";
@@ -39,7 +39,7 @@ export async function* originalLayers(
   const wanted = [...new Set([...plan.taps, ...taps])];
   const calibrator = await calibrate(
     context,
-    wanted.filter((tap) => moments?.[0]?.[tap] === undefined),
+    wanted.filter((tap) => !isGradientTap(tap) && moments?.[0]?.[tap] === undefined),
   );
   try {
     for (let layer = 0; layer < plan.layers.length; layer++) {

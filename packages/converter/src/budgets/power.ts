@@ -26,7 +26,8 @@ export const power: TextBudget = {
     for await (const layer of originalLayers({ ...context, windows })) {
       const input = { ...layerContext(plan, layer), method: plan.method, plan: plan.layers[layer.layer]! };
       const savings = await math.run("layerSavings", input);
-      layers.push(unitSavings(savings, grid, await residualPower(context, layer)));
+      const power = plan.metric === "loss" ? 1 : await residualPower(context, layer);
+      layers.push(unitSavings(savings, grid, power));
     }
     return unitsByGreatestSavings(layers, grid).map(grid.layer);
   },

@@ -2,8 +2,10 @@ import { loadBlock, loadEmbedding, loadHead, type ModelOutput } from "@kvfold/de
 import { type WindowEmbedding, windowEmbedding } from "@kvfold/decoder/graph";
 import { throwIfAborted } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
+import { isGradientTap, type Tap } from "../graph/taps.js";
 import type { FinishedBlock, FoldJournal } from "../journal/fold-journal.js";
 import type { Retained } from "../methods/retained.js";
+import type { FoldPlan } from "../plan/fold-plan.js";
 import { requireSettled } from "../plan/require-settled.js";
 import { inlineBlockMath } from "./block-math.js";
 import { copyModel, keepsWeights } from "./copy-model.js";
@@ -48,6 +50,7 @@ export async function foldModel(options: foldModel.Options): Promise<foldModel.R
 async function foldInto(outputs: readonly ModelOutput[], options: FoldOptions): Promise<FoldReport> {
   const { checkpoint, plan, journal, signal } = options;
   requireSettled(plan);
+  requireGradients(options);
   const schedule = foldSchedule(scheduleFacts(options), journal?.blocks ?? 0);
   const text = findText(schedule, options);
   const onMoments = findListener(options);
@@ -82,8 +85,23 @@ const scheduleFacts = ({
 }: Pick<FoldOptions, "checkpoint" | "plan" | "moments">): ScheduleFacts => ({
   blocks: checkpoint.config.blocks,
   heal: plan.heal,
-  taps: moments === undefined ? plan.taps : [],
+  taps: measuredTaps(plan, moments),
 });
+
+/** What is measured as the blocks are folded: not what is known, nor gradients, which are known or missing. */
+const measuredTaps = ({ taps }: Pick<FoldPlan, "taps">, moments: FoldOptions["moments"]): readonly Tap[] =>
+  taps.filter((tap) => moments?.[0]?.[tap] === undefined && !isGradientTap(tap));
+
+/** Gradients come from a pass through the whole model, and a fold goes through it once. */
+function requireGradients({ plan, moments }: Pick<FoldOptions, "plan" | "moments">): void {
+  const missing = plan.taps.find((tap) => isGradientTap(tap) && moments?.[0]?.[tap] === undefined);
+  if (missing === undefined) return;
+  throw new ConverterError(
+    "insufficient-data",
+    `metric loss needs moments of ${missing}, and moments has none; measure them with lossMoments, or leave the metric out`,
+    { option: "moments" },
+  );
+}
 
 /** The text that a schedule's graphs run on; none where it has no graphs. */
 function findText(
@@ -106,7 +124,7 @@ function findListener({
   onMoments,
   journal,
 }: Pick<FoldOptions, "plan" | "moments" | "onMoments" | "journal">): MomentListener {
-  if (plan.taps.length === 0 || moments !== undefined || onMoments === undefined) return undefined;
+  if (measuredTaps(plan, moments).length === 0 || onMoments === undefined) return undefined;
   if (journal === undefined || journal.hasMoments) return onMoments;
   throw new ConverterError(
     "unusable-journal",

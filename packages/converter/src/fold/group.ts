@@ -1,10 +1,10 @@
 import type { StageMoments } from "@kvfold/calibration";
 import type { AttentionWeights, Linear } from "@kvfold/decoder";
-import { createMatrix, type Matrix, type Moments, sliceMoments } from "@kvfold/linalg";
+import { createMatrix, type Matrix, type Moments, secondMoment, sliceMoments } from "@kvfold/linalg";
 import { ConverterError } from "../converter-error.js";
 import type { Tap } from "../graph/taps.js";
 import type { Group, Side } from "../methods/method.js";
-import type { FoldPlan, SidePlan } from "../plan/fold-plan.js";
+import type { FoldPlan, Metric, SidePlan } from "../plan/fold-plan.js";
 import type { ChunkRule } from "./chunks-of-pairs.js";
 import { momentsByTap } from "./spread-moments.js";
 
@@ -15,6 +15,8 @@ export interface LayerContext {
   readonly attention: AttentionWeights;
   readonly moments: StageMoments;
   readonly outputBias: boolean;
+  /** What errors are weighed by. */
+  readonly metric?: Metric | undefined;
   /** Positions that moments of rotated keys are spread over. */
   readonly context?: number | undefined;
   /** For methods with a joint latent. */
@@ -23,7 +25,7 @@ export interface LayerContext {
 
 /** That of one layer of a model: what its plan says of it, with what was loaded and measured. */
 export function layerContext(
-  { seed, bias, chunk, context, maxPositions }: FoldPlan,
+  { seed, bias, chunk, context, metric, maxPositions }: FoldPlan,
   { layer, attention, moments }: Pick<LayerContext, "layer" | "attention" | "moments">,
 ): LayerContext {
   return {
@@ -32,6 +34,7 @@ export function layerContext(
     moments,
     seed,
     outputBias: bias === "free",
+    metric,
     context,
     chunks: chunk === undefined ? undefined : { chunk, maxPositions },
   };
@@ -39,11 +42,16 @@ export function layerContext(
 
 /** The groups of one side of a layer, in head order, as methods see them. */
 export function groupsOf(side: Side, plan: SidePlan, context: LayerContext): readonly Group[] {
-  const { attention, layer, seed, outputBias } = context;
+  const { attention, layer, seed, outputBias, metric } = context;
   const { headDim, rope } = attention;
   const measured = measuredBy(context);
   const width = plan.span * headDim;
   const projection = side === "keys" ? attention.key : attention.value;
+  const gradients = (index: number) => {
+    const all = measured("gradients");
+    const start = (side === "keys" ? 0 : all.width / 2) + index * width;
+    return secondMoment(sliceMoments(all, start, start + width));
+  };
   return Array.from({ length: plan.heads }, (_, index) => ({
     side,
     layer,
@@ -58,6 +66,7 @@ export function groupsOf(side: Side, plan: SidePlan, context: LayerContext): rea
     measured,
     readers: readersOf(attention, index * plan.span, plan.span),
     outputWeights: (head) => outputRows(attention, head),
+    lossMetric: metric === "loss" ? () => gradients(index) : undefined,
     outputBias,
   }));
 }

@@ -1,6 +1,7 @@
 import type { AttentionWeights } from "@kvfold/decoder";
 import { type Moments, secondMoment, sliceMoments, trace } from "@kvfold/linalg";
 import { ropeFrequencies } from "@kvfold/rope";
+import type { Tap } from "../graph/taps.js";
 import type { JointGroup } from "../methods/method.js";
 import type { LayerPlan } from "../plan/fold-plan.js";
 import { type LayerContext, momentsOf, outputRows, readersOf } from "./group.js";
@@ -12,11 +13,13 @@ export function jointGroupsOf(
   context: LayerContext,
   chunks: readonly number[],
 ): readonly JointGroup[] {
-  const { attention, layer, moments } = context;
+  const { attention, layer, moments, metric } = context;
   const { headDim, rope } = attention;
   const measured: JointGroup["measured"] = (tap) => momentsOf(moments, tap);
   return Array.from({ length: heads }, (_, index) => {
-    const early = () => groupMoments(measured("keysAndValues"), index * span * headDim, span * headDim);
+    const own = (tap: Tap) => groupMoments(measured(tap), index * span * headDim, span * headDim);
+    const early = () => own("keysAndValues");
+    const lossMetric = () => secondMoment(turnedMoments(own("gradientsBeforeRope"), attention, span, chunks));
     return {
       layer,
       index,
@@ -27,6 +30,7 @@ export function jointGroupsOf(
       moments: () => turnedMoments(early(), attention, span, chunks),
       turned: (head) => turnedMoments(head, attention, 1, chunks),
       measured,
+      lossMetric: metric === "loss" ? lossMetric : undefined,
       readers: readersOf(attention, index * span, span),
       outputWeights: (head) => outputRows(attention, head),
       mayCentre: centredColumns(context, span),

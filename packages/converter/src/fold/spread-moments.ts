@@ -31,11 +31,19 @@ export function spreadMoments(
   if (rope === undefined) return moments;
   const frequencies = ropeFrequencies(rope, context);
   const chunks = Array.from(frequencies.inverseFrequencies, () => context);
-  const turned = turnedByRope(moments, attention, tap === "keys" ? kvHeads : heads, frequencies, chunks);
-  return scaled(turned, { headDim, rotaryDim: rope.rotaryDim }, frequencies.attentionScaling);
+  const turned = turnedByRope(
+    moments,
+    attention,
+    tap === "sensitiveQueries" ? heads : kvHeads,
+    frequencies,
+    chunks,
+  );
+  return scaled(turned, { headDim, rotaryDim: rope.rotaryDim }, gainOf(tap, frequencies.attentionScaling));
 }
 
-/** What turns is also multiplied by the attention factor. */
+/** What turns is also multiplied by the attention factor; a gradient by it is divided. */
+const gainOf = (tap: Tap, factor: number): number => (tap === "gradients" ? 1 / factor : factor);
+
 function scaled(
   moments: Moments,
   { headDim, rotaryDim }: { readonly headDim: number; readonly rotaryDim: number },

@@ -9,21 +9,33 @@ export type ProjectionTap = "queries" | "keys" | "keysBeforeRope" | "values" | "
 /** Quantities that need the attention matrix itself; see emit-sensitivity.ts. */
 export type AttentionTap = "sensitiveQueries" | "queriesAtKeys" | "attentionWeights";
 
+/**
+ * Gradients of the loss by the keys and values of a token, side by side: by keys as they are cached after the rotation, or as
+ * they enter it. They take a backward pass through the whole model, which `lossMoments` makes before a fold begins.
+ */
+export type GradientTap = "gradients" | "gradientsBeforeRope";
+
 /** What can be measured of an unfolded block: the second moments of these. */
-export type Tap = ProjectionTap | AttentionTap;
+export type Tap = ProjectionTap | AttentionTap | GradientTap;
 
 /** What is measured in place of taps that depend on the positions of the text, to turn it to any others. */
 export const unturnedTaps: Readonly<Partial<Record<Tap, Tap>>> = {
   keys: "keysBeforeRope",
   sensitiveQueries: "queriesAtKeys",
+  gradients: "gradientsBeforeRope",
 };
 
 /** True for taps that need the attention matrix. */
 export const isAttentionTap = (tap: Tap): tap is AttentionTap =>
   tap === "sensitiveQueries" || tap === "queriesAtKeys" || tap === "attentionWeights";
 
+/** True for taps that take a backward pass. */
+export const isGradientTap = (tap: Tap): tap is GradientTap =>
+  tap === "gradients" || tap === "gradientsBeforeRope";
+
 /** True for taps that the projections give. */
-export const isProjectionTap = (tap: Tap): tap is ProjectionTap => !isAttentionTap(tap);
+export const isProjectionTap = (tap: Tap): tap is ProjectionTap =>
+  !isAttentionTap(tap) && !isGradientTap(tap);
 
 /** Numbers per token: all heads side by side, or one per query head for attention weights. */
 export function tapWidth(tap: Tap, { heads, kvHeads, headDim }: ModelShape): number {
@@ -37,6 +49,8 @@ export function tapWidth(tap: Tap, { heads, kvHeads, headDim }: ModelShape): num
     case "values":
       return kvHeads * headDim;
     case "keysAndValues":
+    case "gradients":
+    case "gradientsBeforeRope":
       return 2 * kvHeads * headDim;
     case "attentionWeights":
       return heads;

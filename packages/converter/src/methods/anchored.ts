@@ -21,6 +21,7 @@ export const anchored: Method = {
   summary: "one latent for keys and values that holds at every position; keys are turned within chunks alone",
   reference: "docs/method.md",
   taps: ["queries", "keysAndValues", "queriesAtKeys", "attentionWeights"],
+  lossTaps: ["keysAndValues", "gradientsBeforeRope"],
   heal: "both",
   budget: "power",
   spans: (layer) => {
@@ -47,11 +48,19 @@ async function weighedBasis(group: JointGroup, rank: number, products: MatrixPro
   const offset = meanOf(moments).data.map((mean, column) => (group.mayCentre[column] ? mean : 0));
   const basis = await balancedBasis({
     covariance: momentAbout(offset, moments),
-    metricBlocks: [...localKeyMetric(group), await outputMetric(group, products)],
+    ...(await metricOf(group, products)),
     rank,
     products,
   });
   return { basis, offset };
+}
+
+/** What errors of keys and values cost. */
+async function metricOf(group: JointGroup, products: MatrixProducts) {
+  const { lossMetric, headDim, span } = group;
+  if (lossMetric === undefined)
+    return { metricBlocks: [...localKeyMetric(group), await outputMetric(group, products)] };
+  return { metricBlocks: [lossMetric()], unitSizes: Array<number>(2 * span).fill(headDim) };
 }
 
 /** `E[(x - c)ᵀ (x - c)]`. */

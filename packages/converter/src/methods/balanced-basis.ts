@@ -4,8 +4,6 @@ import {
   type MatrixProducts,
   obliqueBasis,
   type RankedBasis,
-  scale,
-  trace,
 } from "@kvfold/linalg";
 
 export declare namespace balancedBasis {
@@ -13,6 +11,8 @@ export declare namespace balancedBasis {
     readonly covariance: Matrix;
     /** Square diagonal blocks of the metric, whose sizes add up to that of the covariance. */
     readonly metricBlocks: readonly Matrix[];
+    /** How many numbers in a row have a unit of their own, one after the other; those of a block without it. */
+    readonly unitSizes?: readonly number[] | undefined;
     readonly rank: number;
     readonly products: MatrixProducts;
   }
@@ -25,11 +25,16 @@ export declare namespace balancedBasis {
  */
 export async function balancedBasis(options: balancedBasis.Options): Promise<RankedBasis> {
   const { covariance, metricBlocks, rank, products } = options;
-  const roots = metricBlocks.map((block) => Math.sqrt(trace(block) / block.rows) || 1);
-  const units = metricBlocks.flatMap(({ rows }, index) => Array<number>(rows).fill(roots[index]!));
+  const units = unitsOf(options);
+  let start = 0;
+  const scaled = metricBlocks.map((block) => {
+    const first = start;
+    start += block.rows;
+    return scaleBy(block, (row, col) => 1 / (units[first + row]! * units[first + col]!));
+  });
   const { encode, decode, ...rest } = await obliqueBasis({
     covariance: scaleBy(covariance, (row, col) => units[row]! * units[col]!),
-    metricBlocks: metricBlocks.map((block, index) => scale(block, 1 / roots[index]! ** 2)),
+    metricBlocks: scaled,
     rank,
     products,
   });
@@ -38,6 +43,23 @@ export async function balancedBasis(options: balancedBasis.Options): Promise<Ran
     encode: scaleBy(encode, (row) => units[row]!),
     decode: scaleBy(decode, (_, col) => 1 / units[col]!),
   };
+}
+
+/** The root of what an error of one in a number costs, the mean over the numbers that share a unit. */
+function unitsOf({
+  metricBlocks,
+  unitSizes = metricBlocks.map(({ rows }) => rows),
+}: Pick<balancedBasis.Options, "metricBlocks" | "unitSizes">): readonly number[] {
+  const costs = metricBlocks.flatMap(({ rows, data }) =>
+    Array.from({ length: rows }, (_, index) => data[index * (rows + 1)]!),
+  );
+  let start = 0;
+  return unitSizes.flatMap((size) => {
+    const own = costs.slice(start, start + size);
+    start += size;
+    const mean = own.reduce((total, cost) => total + cost, 0) / size;
+    return Array<number>(size).fill(Math.sqrt(mean) || 1);
+  });
 }
 
 const scaleBy = ({ rows, cols, data }: Matrix, factor: (row: number, col: number) => number): Matrix =>

@@ -15,6 +15,7 @@ export const commuting: Method = {
   summary: "RoPE-commuting keys, one complex number per frequency: a standard GQA checkpoint",
   reference: "docs/method.md, commuting, uniform",
   taps: ["queries", "keys", "values", "sensitiveQueries", "attentionWeights"],
+  lossTaps: ["keys", "values", "gradients"],
   heal: "both",
   wholeRotation: true,
   standardShape: true,

@@ -23,6 +23,7 @@ export const latent: Method = {
   summary: "shared latents that weigh errors by what they do to the layer's output",
   reference: "docs/method.md",
   taps: ["queries", "keys", "values", "sensitiveQueries", "attentionWeights"],
+  lossTaps: ["keys", "values", "gradients"],
   heal: "both",
   spans: ({ kvHeads, shrink }) => {
     const span = spanFor(kvHeads, shrink, SPAN_FACTOR * shrink);
@@ -36,7 +37,7 @@ export const latent: Method = {
 function latentKeys(group: Group, products: MatrixProducts): Promise<Basis> {
   return obliqueBasis({
     covariance: covariance(group.moments()),
-    metricBlocks: scoreMetric(group),
+    metricBlocks: group.lossMetric === undefined ? scoreMetric(group) : [group.lossMetric()],
     rank: group.rank,
     products,
   });
@@ -46,7 +47,7 @@ function latentKeys(group: Group, products: MatrixProducts): Promise<Basis> {
 export async function latentValues(group: Group, products: MatrixProducts): Promise<Basis> {
   const { rank } = group;
   const moments = group.moments();
-  const metric = await outputMetric(group, products);
+  const metric = group.lossMetric?.() ?? (await outputMetric(group, products));
   if (!group.outputBias) return obliqueBasis({ covariance: secondMoment(moments), metric, rank, products });
   const basis = await obliqueBasis({ covariance: covariance(moments), metric, rank, products });
   const mean = meanOf(moments);

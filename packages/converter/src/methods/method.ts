@@ -66,6 +66,11 @@ export interface GroupContext {
   readonly readers: readonly (readonly number[])[];
   /** `W_O,h [d, D]` of a query head. */
   readonly outputWeights: (head: number) => Matrix;
+  /**
+   * What an error in the group's numbers costs in the loss, `E[gᵀg]` of its gradients by them, as wide as the group's moments
+   * and in their frame; absent unless the plan's metric is `loss`.
+   */
+  readonly lossMetric?: (() => Matrix) | undefined;
 }
 
 /** What a method may look at to choose the basis of one side of a group. */
@@ -103,6 +108,8 @@ export interface Method {
   readonly reference: string;
   /** Activations whose moments it needs; none for methods that look at weights alone. */
   readonly taps: readonly Tap[];
+  /** What it needs in place of `taps` where errors are weighed by the loss; a method without it takes no metric. */
+  readonly lossTaps?: readonly Tap[];
   /** Whether it draws random numbers, from `Group.seed`. */
   readonly draws?: boolean;
   /** What is refitted after folding unless told otherwise; nothing without it. */

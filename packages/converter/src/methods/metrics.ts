@@ -5,6 +5,7 @@ import {
   type MatrixProducts,
   scale,
   secondMoment,
+  slice,
   sliceMoments,
   stackRows,
 } from "@kvfold/linalg";
@@ -29,11 +30,22 @@ export function scoreMetric(
   return readers.map((heads) => heads.map(ofHead).reduce(add));
 }
 
+/** What an error in each KV head of a key group costs, by the metric of the plan: `[d, d]` each. */
+function keyMetric(group: Group): readonly Matrix[] {
+  const { headDim, span, lossMetric } = group;
+  if (lossMetric === undefined) return scoreMetric(group);
+  const metric = lossMetric();
+  return Array.from({ length: span }, (_, head) => {
+    const own = [head * headDim, (head + 1) * headDim] as const;
+    return slice(metric, { rows: own, cols: own });
+  });
+}
+
 /** The score metric by frequency, for codes that keep frequencies apart: per KV head `[d/2]`, both members of a pair. */
 export function frequencyWeights(group: Group): readonly Float64Array[] {
   const { headDim } = group;
   const half = headDim / 2;
-  return scoreMetric(group).map((metric) =>
+  return keyMetric(group).map((metric) =>
     Float64Array.from(
       { length: half },
       (_, j) => metric.data[j * headDim + j]! + metric.data[(j + half) * headDim + j + half]!,

@@ -1,8 +1,9 @@
 import type { ModelConfig } from "@kvfold/decoder";
 import { ConverterError } from "../converter-error.js";
-import { unturnedTaps } from "../graph/taps.js";
+import { type Tap, unturnedTaps } from "../graph/taps.js";
+import { methods } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
-import type { FoldPlan } from "./fold-plan.js";
+import type { FoldPlan, Metric } from "./fold-plan.js";
 
 /** Positions beyond which a spread says no more: all but the slowest pairs have turned many times. */
 const MOST_POSITIONS = 32_768;
@@ -34,14 +35,26 @@ export interface ContextRequest {
  * @throws {ConverterError} `invalid-option` for a context that is not a number of tokens, or that the method does not use.
  */
 export function planContext(
-  request: ContextRequest,
+  request: ContextRequest & { readonly metric?: Metric | undefined },
   method: Method,
   config: Pick<ModelConfig, "blocks" | "shape">,
 ): Pick<FoldPlan, "taps" | "context"> {
   if (request.context !== undefined) requireContext(request.context, method, config);
   const context = request.context ?? defaultContext(request, method, config);
-  if (context === undefined) return { taps: method.taps };
-  return { taps: [...new Set(method.taps.map((tap) => unturnedTaps[tap] ?? tap))], context };
+  const wanted = request.metric === "loss" ? requireLossTaps(method) : method.taps;
+  if (context === undefined) return { taps: wanted };
+  return { taps: [...new Set(wanted.map((tap) => unturnedTaps[tap] ?? tap))], context };
+}
+
+/** What a method measures to weigh errors by the loss. */
+function requireLossTaps({ name, lossTaps }: Method): readonly Tap[] {
+  if (lossTaps !== undefined) return lossTaps;
+  const able = methods.filter((method) => method.lossTaps !== undefined).map((method) => method.name);
+  throw new ConverterError(
+    "invalid-option",
+    `metric loss: method ${name} does not weigh errors; leave it out, or choose one of ${able.join(", ")}`,
+    { option: "metric" },
+  );
 }
 
 /** The context of the model, where calibration windows do not reach that far. */

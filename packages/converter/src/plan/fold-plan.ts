@@ -26,6 +26,11 @@ export interface LayerPlan {
   readonly values: SidePlan;
 }
 
+/**
+ * What the errors of keys and values are weighed by: what they do to the layer's output, or to the loss of the model.
+ */
+export type Metric = "output" | "loss";
+
 /** What a fold will do, as data: printable, reviewable, serialisable. */
 export interface FoldPlan {
   readonly family: string;
@@ -43,6 +48,8 @@ export interface FoldPlan {
   readonly settled: boolean;
   readonly layers: readonly LayerPlan[];
   readonly heal: Heal;
+  /** For methods that weigh errors: by what, where it is not the layer's output. */
+  readonly metric?: Metric;
   /** What a user should know of the plan. */
   readonly notices: readonly string[];
   readonly attention: AttentionKind;

@@ -9,7 +9,7 @@ import { cacheFigures } from "./cache-size.js";
 import { chooseHeal } from "./choose-heal.js";
 import { type Chunk, planChunk } from "./chunk.js";
 import { planContext } from "./context.js";
-import type { FoldPlan, Format, LayerPlan } from "./fold-plan.js";
+import type { FoldPlan, Format, LayerPlan, Metric } from "./fold-plan.js";
 import { requireHeldDtypes } from "./held-dtypes.js";
 import { formatKeep, isWhole, type Keep, parseKeep } from "./keep.js";
 import { parseKeyShare } from "./key-share.js";
@@ -53,6 +53,8 @@ export declare namespace planFold {
     readonly context?: number | undefined;
     /** Tokens of a calibration window. */
     readonly window?: number | undefined;
+    /** What errors are weighed by, for methods that weigh them; `output` without it. */
+    readonly metric?: Metric | undefined;
     /** What is refitted after folding; the method's own choice without it. */
     readonly heal?: Heal | undefined;
     readonly formats?: readonly Format[];
@@ -91,6 +93,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     settled: budget === UNIFORM,
     layers,
     ...chooseHeal(config, options.heal, method),
+    ...(options.metric === "loss" && { metric: options.metric }),
     ...planChunk(options.chunk, method, config, keep),
     attention: layers.every((layer, index) => isFused(config, index, method, layer))
       ? "group-query"

@@ -30,6 +30,7 @@ const allowed: Readonly<Record<Key, (value: unknown) => boolean>> = {
   chunk: isChunk,
   context: isNumber,
   window: isNumber,
+  metric: isOneOf("output", "loss"),
   heal: isOneOf("none", "attention", "both"),
   formats: isListOf("onnx", "hf", "gguf"),
   dtypes: isListOf("fp32", "fp16", "q4", "q8"),

@@ -1,0 +1,93 @@
+import { runStage, type StageMoments } from "@kvfold/calibration";
+import { type Checkpoint, checkpointParts } from "@kvfold/decoder";
+import { windowGraph } from "@kvfold/decoder/graph";
+import { type Moments, mergeMoments } from "@kvfold/linalg";
+import { type AbortSignalLike, type SessionProvider, Tensor } from "@kvfold/runtime";
+import { type CacheValue, cacheGradients, type LayerGradients } from "@kvfold/tuning";
+import { emitMoments, emitTurnedRows } from "../graph/emit-moments.js";
+import { type GradientTap, tapWidth } from "../graph/taps.js";
+
+/** Windows that gradients are measured on: each token gives one gradient by every number of its cache. */
+export const GRADIENT_WINDOWS = 32;
+
+export declare namespace lossMoments {
+  interface Options {
+    readonly checkpoint: Checkpoint;
+    readonly tap: GradientTap;
+    /** Calibration tokens, windows of one length; the first 32 are used. */
+    readonly windows: readonly Int32Array[];
+    /** Of the tokens that are drawn from the model's predictions. */
+    readonly seed: number;
+    readonly provider: SessionProvider;
+    readonly signal?: AbortSignalLike | undefined;
+  }
+}
+
+/** Keys as a tap has them. */
+const keysOf: Readonly<Record<GradientTap, CacheValue>> = {
+  gradients: "keys",
+  gradientsBeforeRope: "keysBeforeRope",
+};
+
+/**
+ * Moments of the gradients of the loss by the keys and values of each layer, side by side, `[2 * Hkv * d]` wide: what metric
+ * `loss` weighs errors by (docs/method.md, Metrics). One backward pass, a block at a time.
+ *
+ * @throws {RuntimeError} `aborted` when `signal` fires.
+ */
+export async function lossMoments(options: lossMoments.Options): Promise<readonly StageMoments[]> {
+  const { checkpoint, tap, windows } = options;
+  const keys = keysOf[tap];
+  const sum = await createMomentSum(options, keys);
+  const layers: Moments[] = [];
+  try {
+    await cacheGradients({
+      ...options,
+      model: checkpointParts(checkpoint),
+      windows: windows.slice(0, GRADIENT_WINDOWS),
+      tokens: "drawn",
+      values: [keys, "values"],
+      onLayer: async (layer, gradients) => {
+        const moments = await sum.of(gradients);
+        layers[layer] = layers[layer] === undefined ? moments : mergeMoments(layers[layer], moments);
+      },
+    });
+  } finally {
+    await sum.dispose();
+  }
+  return layers.map((moments) => ({ [tap]: moments }));
+}
+
+/** Sums moments of rows that are in memory. */
+async function createMomentSum(
+  { checkpoint, tap, windows, provider, signal }: lossMoments.Options,
+  keys: CacheValue,
+) {
+  const { config } = checkpoint;
+  const length = windows[0]!.length;
+  const width = tapWidth(tap, config.shape);
+  const graph = windowGraph(config, length, ({ e, input }) => {
+    const sides = [input(keys, width / 2), input("values", width / 2)];
+    const rows = e.node("Concat", "joined/Concat", sides, { attributes: { axis: -1 } });
+    emitMoments(e.at(tap), tap, emitTurnedRows(e.at(tap), tap, rows, width));
+  });
+  const session = await provider.createSession(graph);
+  const rowsOf = (values: Float32Array) => new Tensor("float32", values, [1, length, width / 2]);
+  return {
+    async of(gradients: readonly LayerGradients[]): Promise<Moments> {
+      const { moments } = await runStage({
+        session,
+        windows: gradients.length,
+        length,
+        feeds: async (index) => ({
+          [keys]: rowsOf(gradients[index]![keys]!),
+          values: rowsOf(gradients[index]!.values!),
+        }),
+        moments: [{ name: tap, size: width }],
+        signal,
+      });
+      return moments[tap]!;
+    },
+    dispose: () => session.dispose(),
+  };
+}

@@ -1,0 +1,191 @@
+import { forwardAndBackward } from "@kvfold/autodiff";
+import type { DecoderParts, EmbeddingWeights } from "@kvfold/decoder";
+import {
+  type BlockWindow,
+  emitAttentionHalf,
+  emitMlpHalf,
+  HIDDEN_IN,
+  HIDDEN_OUT,
+  type MemoryModel,
+  windowContext,
+  windowGraph,
+} from "@kvfold/decoder/graph";
+import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
+import { GRADIENT } from "./block-graphs.js";
+import { embedWindows } from "./embed-windows.js";
+import { createHeadLoss, type HeadLoss } from "./head-loss.js";
+import { type BlockRun, runBlock, type States, windowOf } from "./run-blocks.js";
+import { createSessionStore } from "./session-store.js";
+import { floatsOf, rowsTensor } from "./tensors.js";
+import { drawnTokens, type TokenSource } from "./token-source.js";
+
+/** What a layer caches, or would cache before the rotation: `[S, Hkv * d]` each, all KV heads side by side. */
+export type CacheValue = "keys" | "keysBeforeRope" | "values";
+
+/** Gradients of one window by the values of one layer, `[S, Hkv * d]`. */
+export type LayerGradients = Readonly<Partial<Record<CacheValue, Float32Array>>>;
+
+/**
+ * Whose next tokens the loss is of: tokens `drawn` from the model's own predictions, or those of the `text`. The second moment
+ * of the gradients with the former is the Fisher information (Martens, "New insights and perspectives on the natural gradient
+ * method", 2020): half of it is the divergence of the predictions that a small error makes. The text's own tokens add what the
+ * model has yet to learn.
+ */
+export type NextTokens = "drawn" | "text";
+
+export declare namespace cacheGradients {
+  interface Options {
+    /** An unfolded decoder. */
+    readonly model: DecoderParts;
+    /** Token ids, windows of one length: for `text` of one token more than the model reads, which is only predicted. */
+    readonly windows: readonly Int32Array[];
+    readonly tokens: NextTokens;
+    readonly values: readonly CacheValue[];
+    /** Of the tokens that are drawn. */
+    readonly seed: number;
+    readonly provider: SessionProvider;
+    /** Told of each layer, from the last to the first, for some of the windows at a time. */
+    readonly onLayer: (layer: number, gradients: readonly LayerGradients[]) => Promise<void>;
+    /** Bytes that the hidden states between all blocks may take: 1 GiB unless given. At least one window is run at a time. */
+    readonly streamBytes?: number | undefined;
+    readonly signal?: AbortSignalLike | undefined;
+  }
+}
+
+const STREAM_BYTES = 2 ** 30;
+
+/**
+ * The gradient of a loss by every number of a model's cache: the cross-entropy of next tokens, in nats and summed over a window.
+ *
+ * It goes through the model a block at a time, as `createTrainer` does: in memory are one block, the head, and the hidden
+ * states between all blocks.
+ *
+ * Numerics: float32.
+ *
+ * @throws {RuntimeError} `aborted` when `signal` fires between two runs.
+ */
+export async function cacheGradients(options: cacheGradients.Options): Promise<void> {
+  const { model, tokens, provider, seed } = options;
+  const parts = { config: model.config, embedding: await model.embedding(), head: await model.head() };
+  // A block is used for all windows at once, so none stays open; the head is used after every window.
+  const sessions = createSessionStore({ provider, session: undefined, residentBytes: 0 });
+  const headSessions = createSessionStore({
+    provider,
+    session: undefined,
+    residentBytes: Number.POSITIVE_INFINITY,
+  });
+  const loss = createHeadLoss({ ...parts, loss: "text", sessions: headSessions });
+  const draw = drawnTokens({ parts, sessions: headSessions, seed });
+  const follow = tokens === "text" ? textWindow : drawnWindow(draw);
+  const run = { ...options, sessions, embedding: parts.embedding, loss };
+  try {
+    for (const some of batchesOf(options)) await runBatch(run, some.map(follow));
+  } finally {
+    await headSessions.dispose();
+    await sessions.dispose();
+  }
+}
+
+/** A window, and what is to follow its tokens once the model has read it. */
+interface Followed {
+  readonly tokens: Int32Array;
+  readonly next: TokenSource;
+}
+
+const textWindow = (window: Int32Array): Followed => ({
+  tokens: window.subarray(0, -1),
+  next: async () => window.subarray(1),
+});
+
+const drawnWindow =
+  (next: TokenSource) =>
+  (tokens: Int32Array): Followed => ({ tokens, next });
+
+/** As many windows at a time as hidden states between all blocks may be held of. */
+function* batchesOf({
+  model,
+  windows,
+  streamBytes = STREAM_BYTES,
+}: cacheGradients.Options): Generator<readonly Int32Array[]> {
+  const { layers, hiddenSize } = model.config.shape;
+  const bytes = 4 * (layers + 1) * windows[0]!.length * hiddenSize;
+  const count = Math.max(1, Math.floor(streamBytes / bytes));
+  for (let start = 0; start < windows.length; start += count) yield windows.slice(start, start + count);
+}
+
+interface Run extends cacheGradients.Options, BlockRun {
+  readonly embedding: EmbeddingWeights;
+  readonly loss: HeadLoss;
+}
+
+async function runBatch(run: Run, windows: readonly Followed[]): Promise<void> {
+  const hidden = await runForward(
+    run,
+    windows.map(({ tokens }) => tokens),
+  );
+  const upstream: Float32Array[] = [];
+  for (const [index, last] of hidden.at(-1)!.entries()) {
+    const rows = { hidden: last, original: undefined, next: await windows[index]!.next(last) };
+    upstream.push((await run.loss.gradient(rows, 1)).gradient);
+  }
+  await runBackward(run, hidden, upstream);
+}
+
+/** Hidden states before each block and after the last. */
+async function runForward(run: Run, windows: readonly Int32Array[]): Promise<readonly States[]> {
+  const { model, provider, embedding } = run;
+  const { config } = model;
+  const hidden: States[] = [await embedWindows(provider, { config, embedding }, windows)];
+  for (let layer = 0; layer < config.shape.layers; layer++)
+    hidden.push(await runBlock(run, model, layer, hidden[layer]!));
+  return hidden;
+}
+
+async function runBackward(run: Run, hidden: readonly States[], last: States): Promise<void> {
+  let upstream = last;
+  for (let layer = run.model.config.shape.layers - 1; layer >= 0; layer--) {
+    const found = await runLayer(run, layer, hidden[layer]!, upstream);
+    await run.onLayer(layer, found.gradients);
+    upstream = found.below;
+  }
+}
+
+async function runLayer(run: Run, layer: number, hidden: States, upstream: States) {
+  const { model, provider, values, signal } = run;
+  const width = model.config.shape.hiddenSize;
+  const { graph, names } = gradientGraph(await windowOf(model, model, layer, hidden), values, layer > 0);
+  const session = await provider.createSession(graph);
+  const gradients: LayerGradients[] = [];
+  const below: Float32Array[] = [];
+  try {
+    for (const [index, states] of hidden.entries()) {
+      throwIfAborted(signal);
+      const results = await session.run({
+        [HIDDEN_IN]: rowsTensor(states, width),
+        [GRADIENT + HIDDEN_OUT]: rowsTensor(upstream[index]!, width),
+      });
+      const found = values.map((value) => [value, floatsOf(results, GRADIENT + names[value])]);
+      gradients.push(Object.fromEntries(found));
+      if (layer > 0) below.push(floatsOf(results, GRADIENT + HIDDEN_IN));
+    }
+  } finally {
+    await session.dispose();
+  }
+  return { gradients, below };
+}
+
+/** `hidden_in` and `grad.hidden_out` to `grad.<name>` of the values asked for, and of `hidden_in` where it is to go on. */
+function gradientGraph(window: BlockWindow, values: readonly CacheValue[], goesOn: boolean) {
+  const { config, weights, length } = window;
+  let names: Readonly<Record<CacheValue, string>> = { keys: "", keysBeforeRope: "", values: "" };
+  const forward: MemoryModel = windowGraph(config, length, ({ e, input, output }) => {
+    const hidden = input(HIDDEN_IN);
+    const half = emitAttentionHalf(e, hidden, weights, windowContext(e, window));
+    names = half.attention;
+    output(HIDDEN_OUT, emitMlpHalf(e, { hidden, residual: half.attentionResidual }, weights));
+  });
+  const inputs = new Set([...(goesOn ? [HIDDEN_IN] : []), ...values.map((value) => names[value])]);
+  const options = { outputs: [HIDDEN_OUT], inputs: [...inputs], kept: [] };
+  const { backward } = forwardAndBackward(forward.bytes, options);
+  return { graph: { ...forward, bytes: backward }, names };
+}
