@@ -61,6 +61,23 @@ describe("what a differentiated graph has", () => {
     ]);
   });
 
+  it("is a gradient by values that nodes compute, too, all that they lead to together", async () => {
+    // y = u + exp(u) of u = x²: by u alone, and on to x.
+    const bytes = model({ x: [2] }, (graph) => {
+      graph.nodeWithOutputs("Mul", ["x", "x"], ["u"], { name: "square" });
+      return { y: [node(graph, "Add", ["u", node(graph, "Exp", ["u"])]), [2]] };
+    });
+    const both = differentiate(bytes, { outputs: ["y"], inputs: ["u", "x"] });
+    expect(readModel(both).outputs.at(-2)).toEqual({ name: "grad.u", type: "float64", dims: [2] });
+    const found = await runModel(both, { x: vector(0, 2), "grad.y": vector(1, 10) });
+    const byU = [2, 10 * (1 + Math.exp(4))];
+    expect(dataOf(found, "grad.u")).toEqual(byU);
+    expect(dataOf(found, "grad.x")).toEqual([0, 4 * byU[1]!]);
+    // Nothing below a value is differentiated where nobody asks for it.
+    const alone = differentiate(bytes, { outputs: ["y"], inputs: ["u"] });
+    expect(operators(alone).filter((operator) => operator === "Mul")).toHaveLength(2);
+  });
+
   it("is no vector for a single number, unless asked for", async () => {
     const feeds = { x: vector(0, 1, 0.5), w: vector(1, 2, 0) };
     const plain = differentiate(loss(), { outputs: ["loss"], inputs: ["x"] });
