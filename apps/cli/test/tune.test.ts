@@ -64,6 +64,12 @@ it("refuses before it works", async () => {
   expect(
     await failureOf(tuneFolded({ ...options(), original: at("half"), output: at("x") }, quietContext)),
   ).toMatchObject({ code: "unsupported-model" });
+  // DirectML is for Windows, Core ML for macOS.
+  const device = process.platform === "win32" ? "coreml" : "dml";
+  expect(await failureOf(tuneFolded({ ...options(), device, output: at("x") }, quietContext))).toMatchObject({
+    code: "usage",
+    message: expect.stringMatching(/^device: expected one of .*cpu.*, found /) as string,
+  });
 });
 
 it("hands options to the job by their names", async () => {
@@ -76,7 +82,7 @@ it("hands options to the job by their names", async () => {
     typeof createProgram
   >[0]);
   const line =
-    "tune half --original tiny --text a.u16 -o out --windows 3 --parts query,latents --learning-rate 1e-3 --resume";
+    "tune half --original tiny --text a.u16 -o out --windows 3 --parts query,latents --adapters keep --learning-rate 1e-3 --resume";
   await expect(program.parseAsync(line.split(" "), { from: "user" })).rejects.toThrow("stop here");
   expect(asked).toEqual([
     "tune",
@@ -86,6 +92,7 @@ it("hands options to the job by their names", async () => {
       output: "out",
       windowsPerStep: 3,
       parts: ["query", "latents"],
+      adapters: "keep",
       learningRate: 1e-3,
       resume: true,
       rank: 64,

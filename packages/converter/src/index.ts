@@ -33,4 +33,5 @@ export { idleDtypes } from "./plan/held-dtypes.js";
 export { planFold } from "./plan/plan-fold.js";
 export { roundsToFourBits, type StoredDtype } from "./plan/stored-dtype.js";
 export { type OnnxProducts, onnxProducts } from "./products/onnx-products.js";
+export type { AdapterPlace } from "./tune/adapters-folder.js";
 export type { TuneSettings } from "./tune/tune-model.js";

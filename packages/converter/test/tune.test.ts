@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { bytesSource, parseHeader } from "@kvfold/safetensors";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { syntheticFiles, tinyLlama } from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { oneThreadProvider } from "../../decoder/test/support/one-thread-provider.js";
@@ -75,6 +76,48 @@ describe("tune", () => {
     expect(kept).toBe(6);
     const again = await run("again", { folded: at("tuned"), steps: 1, learningRate: 1e-12 });
     expect(again.heldOut[0]!.loss).toBeCloseTo(heldOut.find(({ step }) => step === kept)!.loss, 5);
+  });
+
+  it("keeps the adapters beside a model that stays as it was folded, and takes both together again", async () => {
+    const names = (name: string) => readFolder(at(name));
+    await run("merged", { folded: at("folded") });
+    const { settings } = await run("kept", { adapters: "keep" });
+    const [folded, kept] = [await names("folded"), await names("kept")];
+    expect([...kept.keys()].filter((name) => !folded.has(name))).toEqual([
+      "adapters/adapter_config.json",
+      "adapters/adapter_model.safetensors",
+    ]);
+    expect(kept.get("onnx/model.onnx_data")!.equals(folded.get("onnx/model.onnx_data")!)).toBe(true);
+    const bytes = kept.get("adapters/adapter_model.safetensors")!;
+    const { tensors } = await parseHeader(bytesSource(bytes));
+    const query = "base_model.model.model.layers.1.self_attn.q_proj";
+    expect(tensors.get(`${query}.lora_A.weight`)!.shape).toEqual([4, 32]);
+    expect(tensors.get(`${query}.lora_B.weight`)!.shape).toEqual([64, 4]);
+    const config = JSON.parse(kept.get("adapters/adapter_config.json")!.toString());
+    expect(config).toMatchObject({ peft_type: "LORA", r: settings.rank, lora_alpha: settings.alpha });
+    expect(config.target_modules).toEqual(expect.arrayContaining(["q_proj", "down_proj", "v_expansion"]));
+    // A tuning of either begins with the same weights.
+    const losses = await Promise.all(
+      ["merged", "kept"].map(async (name) => (await run(`${name}-again`, { folded: at(name) })).losses),
+    );
+    expect(losses[1]).toEqual(losses[0]);
+    await rm(at("kept/adapters/adapter_model.safetensors"));
+    await expect(run("lost", { folded: at("kept") })).rejects.toThrow(
+      /kept: its kvfold.json names adapters, and adapters\/adapter_model.safetensors is missing/,
+    );
+    await writeFile(at("kept/adapters/adapter_model.safetensors"), "nothing");
+    await expect(run("lost", { folded: at("kept") })).rejects.toMatchObject({ code: "unusable-state" });
+  });
+
+  it("writes down the text by its SHA-256, and the loss before and after", async () => {
+    const { heldOut, kept } = await run("described");
+    const { tuning } = JSON.parse(await readFile(at("described/kvfold.json"), "utf8"));
+    const after = heldOut.find(({ step }) => step === kept)!.loss;
+    expect(tuning.loss).toEqual({ of: "held-out windows", before: heldOut[0]!.loss, after });
+    expect(tuning.text.sha256).toMatch(/^[0-9a-f]{64}$/);
+    await run("other-text", { windows: windows.slice(1) });
+    const other = JSON.parse(await readFile(at("other-text/kvfold.json"), "utf8"));
+    expect(other.tuning.text.sha256).not.toBe(tuning.text.sha256);
   });
 
   it("ends with the same bytes after stops", async () => {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { ADAPTED_PARTS, type TuneSettings } from "@kvfold/converter";
+import { ADAPTED_PARTS, type AdapterPlace, type TuneSettings } from "@kvfold/converter";
 import { tuneSettings } from "@kvfold/converter/internals";
 import { tuningStatePath } from "@kvfold/converter/node";
 import { Command, Option } from "commander";
@@ -9,6 +9,8 @@ import { tokenFile } from "../tokens/read-tokens.js";
 import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addCommonOptions, type CommonOptions, numberWithin, someOf, wholeNumber } from "./options.js";
+
+const PLACES: readonly AdapterPlace[] = ["merge", "keep"];
 
 type Part = TuneSettings["parts"][number];
 
@@ -25,6 +27,7 @@ interface TuneFlags extends CommonOptions, DeviceFlags {
   readonly rank: number;
   readonly alpha?: number;
   readonly parts?: readonly Part[];
+  readonly adapters: AdapterPlace;
   readonly heldOut?: number;
   readonly seed: number;
   readonly resume?: boolean;
@@ -66,6 +69,14 @@ export function createTuneCommand(host: CommandHost): Command {
         `what has adapters: ${ADAPTED_PARTS.join(", ")} (default: all)`,
       ).argParser(someOf(ADAPTED_PARTS)),
     )
+    .addOption(
+      new Option(
+        "--adapters <place>",
+        "merge: add them to the weights; keep: write them beside the model, which stays as it was folded",
+      )
+        .choices(PLACES)
+        .default(PLACES[0]),
+    )
     .option("--held-out <windows>", "last windows of the text, to stop by (default: up to 8)", wholeNumber(0))
     .option("--seed <number>", "of the adapters and the order of windows", wholeNumber(0), defaults.seed)
     .option("--resume", "keep the state while tuning, and continue a stopped tuning from it")
@@ -82,7 +93,7 @@ Examples:
 
 async function runTune(host: CommandHost, folded: string, flags: TuneFlags): Promise<void> {
   const { original, output, loss, steps, windows: windowsPerStep, window, learningRate, warmUp } = flags;
-  const { rank, alpha, parts, heldOut, seed, resume = false, force } = flags;
+  const { rank, alpha, parts, adapters, heldOut, seed, resume = false, force } = flags;
   const text = { files: flags.text.map(tokenFile), window };
   const training = { loss, steps, windowsPerStep, learningRate, warmUp, rank, alpha, parts, heldOut, seed };
   const existing = force ? "replace" : "refuse";
@@ -93,6 +104,7 @@ async function runTune(host: CommandHost, folded: string, flags: TuneFlags): Pro
     text,
     existing,
     resume,
+    adapters,
     ...training,
     ...deviceOf(flags),
   } as const;

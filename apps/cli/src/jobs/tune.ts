@@ -20,6 +20,7 @@ type Settings = Pick<
   | "rank"
   | "alpha"
   | "parts"
+  | "adapters"
   | "loss"
   | "steps"
   | "windowsPerStep"

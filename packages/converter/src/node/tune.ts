@@ -5,6 +5,7 @@ import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
 import { type TrainingProgress, type TrainingReport, TuningError } from "@kvfold/tuning";
 import { writeDescription, writeFormats } from "../output/write-files.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
+import { type AdapterPlace, writeAdapters } from "../tune/adapters-folder.js";
 import { type FoldedModel, openFolded } from "../tune/open-folded.js";
 import { type TuneSettings, tuneModel } from "../tune/tune-model.js";
 import { type GivenSettings, tuneSettings } from "../tune/tune-settings.js";
@@ -34,6 +35,11 @@ export declare namespace tune {
     readonly windowLength?: number | undefined;
     /** Token ids in place of text: windows of one length, whose last token is only predicted. */
     readonly windows?: readonly Int32Array[] | undefined;
+    /**
+     * What becomes of the adapters: `merge` adds them to the weights; `keep` writes them into the folder `adapters`, in the
+     * form of PEFT, beside the model as it was folded. `merge` without it. A further tuning takes both together.
+     */
+    readonly adapters?: AdapterPlace | undefined;
     /** Windows at the end of the text that are not learned from, but decide when to stop; at most 8 without it. */
     readonly heldOut?: number | undefined;
     /** Keeps what a stopped run would go on from beside `to`, and goes on from what an earlier one kept. */
@@ -153,9 +159,9 @@ async function tuneInto(
     state,
   }: Opened & { readonly text: TuningText; readonly state: TuningStateFile | undefined },
 ): Promise<tune.Report> {
-  const { residentBytes, onProgress, signal } = options;
+  const { adapters: place = "merge", residentBytes, onProgress, signal } = options;
   const provider = options.provider ?? (await defaultProvider());
-  const { report, block } = await tuneModel({
+  const { report, block, ...trained } = await tuneModel({
     folded: model,
     original: checkpoint,
     settings,
@@ -172,15 +178,19 @@ async function tuneInto(
   const places = { checkpoint, plan: model.plan, source: await directorySource(options.original), target };
   // Four bits are fitted to the text that was learned from.
   const windows = text.windows.map((window) => window.subarray(0, -1)).slice(0, FITTED_WINDOWS);
+  const written = place === "merge" ? block : model.block;
   await writeFormats({ ...places, provider, windows, signal }, (outputs) =>
-    streamParts({ ...checkpointParts(checkpoint), block }, outputs),
+    streamParts({ ...checkpointParts(checkpoint), block: written }, outputs),
   );
-  const { losses, ...figures } = report;
+  if (place === "keep")
+    await writeAdapters(target, { layers: trained.adapters, scale: trained.scale }, settings);
+  const { losses: _, ...figures } = report;
   const tuning = {
     ...settings,
     ...figures,
-    text: text.summary,
-    lastLoss: losses.at(-1),
+    adapters: place,
+    text: { ...text.summary, sha256: hashWindows([...text.windows, ...text.heldOut]) },
+    loss: lossChange(report),
   };
   await writeDescription(places, { ...model.fields, tuning });
   const counts = { windows: text.windows.length, heldOutWindows: text.heldOut.length };
@@ -188,3 +198,10 @@ async function tuneInto(
 }
 
 const FITTED_WINDOWS = 128;
+
+/** The loss before the tuning and of what was kept, in nats per token: on held-out windows where there are any. */
+function lossChange({ kept, losses, heldOut }: TrainingReport): Readonly<Record<string, unknown>> {
+  const keptLoss = heldOut.find(({ step }) => step === kept)?.loss;
+  if (keptLoss === undefined) return { of: "steps", before: losses[0], after: losses.at(-1) };
+  return { of: "held-out windows", before: heldOut[0]!.loss, after: keptLoss };
+}

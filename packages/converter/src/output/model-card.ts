@@ -100,8 +100,10 @@ function describeCalibration(calibration: unknown): string {
 /** Steps of distillation after the fold, where there were any. */
 function describeTuning(tuning: unknown): readonly (readonly string[])[] {
   if (typeof tuning !== "object" || tuning === null) return [];
-  const { steps, rank } = tuning as { readonly steps?: unknown; readonly rank?: unknown };
-  return [["tuned afterwards", `${String(steps)} steps, adapters of rank ${String(rank)}`]];
+  const { steps, rank, adapters } = tuning as Readonly<Record<"steps" | "rank" | "adapters", unknown>>;
+  const place =
+    adapters === "keep" ? ", kept in the folder `adapters`: the weights are as they were folded" : "";
+  return [["tuned afterwards", `${String(steps)} steps, adapters of rank ${String(rank)}${place}`]];
 }
 
 function figures({ plan, details }: CardFacts): string {

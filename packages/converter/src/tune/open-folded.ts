@@ -8,11 +8,13 @@ import {
   openStoredDecoder,
   type StoredLayer,
 } from "@kvfold/decoder";
+import { loadAdapters, mergeAdapters } from "@kvfold/tuning";
 import { ConverterError } from "../converter-error.js";
 import { chunksOfLayer } from "../fold/chunks-of-pairs.js";
 import { cacheShapes } from "../plan/cache-size.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { onnxDtypes } from "../plan/stored-dtype.js";
+import { ADAPTERS_FILE } from "./adapters-folder.js";
 import { type FoldRecord, readFoldRecord } from "./fold-record.js";
 
 /** A folded model, opened to read its blocks. */
@@ -34,12 +36,37 @@ export async function openFolded(folder: FolderSource, original: Checkpoint): Pr
   const opened = await openWeights(folder, record.plan, original);
   try {
     await requireSameTable(folder, original, await opened.table());
+    return { ...record, ...opened, block: await withKeptAdapters(folder, record, opened) };
   } catch (error) {
     await opened.close();
     throw error;
   }
-  return { ...record, ...opened };
 }
+
+/** A model that was tuned with its adapters kept beside it is what both are together. */
+async function withKeptAdapters(
+  folder: FolderSource,
+  { fields }: FoldRecord,
+  { block }: OpenWeights,
+): Promise<FoldedModel["block"]> {
+  if (!keepsAdapters(fields)) return block;
+  const bytes = await folder.openBytes(ADAPTERS_FILE);
+  if (bytes === undefined)
+    throw new ConverterError(
+      "unsupported-model",
+      `${folder.name}: its kvfold.json names adapters, and ${ADAPTERS_FILE} is missing; tune again`,
+    );
+  try {
+    const content = await bytes.read(0, bytes.byteLength);
+    const { layers, scale } = await loadAdapters(content, `${folder.name}/${ADAPTERS_FILE}`);
+    return async (layer) => mergeAdapters(await block(layer), layers[layer] ?? [], scale);
+  } finally {
+    await bytes.close?.();
+  }
+}
+
+const keepsAdapters = ({ tuning }: FoldRecord["fields"]): boolean =>
+  typeof tuning === "object" && tuning !== null && "adapters" in tuning && tuning.adapters === "keep";
 
 interface OpenWeights extends Pick<FoldedModel, "block" | "close"> {
   table(): Promise<Float32Array>;
