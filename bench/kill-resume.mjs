@@ -4,12 +4,10 @@
  * `node bench/kill-resume.mjs [--kills 20] [--seed 1] [--method svd-a] [--heal none] [--save-moments 1]`
  */
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { createRandom } from "@kvfold/runtime";
+import { contentOf, finished, requireNothing, requireSame, stoppedWithin } from "./killed-process.mjs";
 import { assetPath, modelFolder, repositoryPath, textOption } from "./paths.mjs";
 import { option, withTemporaryFolder } from "./support.mjs";
 
@@ -52,7 +50,7 @@ await withTemporaryFolder(async (root) => {
     await mkdir(place("killed"));
     // Each fold is killed some times, and then left to end by itself.
     for (let left = 1 + Math.floor(next() * 5); left > 0 && counts.killed < kills; left--)
-      if (await killedWithin(start("killed"), next() * 1.1 * duration)) counts.killed++;
+      if (await stoppedWithin(start("killed"), next() * 1.1 * duration)) counts.killed++;
     if (await hasOutput(place("killed"))) counts.atTheEnd++;
     await finished(start("killed"), { complete: await hasOutput(place("killed")) });
     counts.finished++;
@@ -65,57 +63,6 @@ await withTemporaryFolder(async (root) => {
   );
 });
 
-/** Kills a process after a while, and says whether it was still running. */
-async function killedWithin(child, milliseconds) {
-  child.stderr.resume();
-  const exit = once(child, "exit");
-  await Promise.race([exit, wait(milliseconds)]);
-  child.kill("SIGKILL");
-  const [, signal] = await exit;
-  return signal === "SIGKILL";
-}
-
-/** Waits for a fold that is left alone. One that is complete already may say that its output exists. */
-async function finished(child, { complete = false } = {}) {
-  let errors = "";
-  child.stderr.setEncoding("utf8").on("data", (text) => {
-    errors += text;
-  });
-  const [code] = await once(child, "exit");
-  if (code === 0 || (complete && errors.includes("is not empty"))) return;
-  throw new Error(`expected the fold to end well, found exit code ${code}: ${errors}`);
-}
-
 async function hasOutput(folder) {
   return (await readdir(folder)).includes("model");
-}
-
-/** Names and SHA-256 of all files in a folder, links and hidden ones included, but for when `kvfold.json` was made. */
-async function contentOf(folder) {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.map(async (entry) => {
-    const path = join(entry.parentPath, entry.name);
-    const name = path.slice(folder.length + 1);
-    if (!entry.isFile()) return [name, "no file"];
-    const bytes = name.endsWith("kvfold.json") ? await recordOf(path) : await readFile(path);
-    return [name, createHash("sha256").update(bytes).digest("hex")];
-  });
-  return Object.fromEntries(
-    (await Promise.all(files)).toSorted(([one], [other]) => one.localeCompare(other)),
-  );
-}
-
-async function recordOf(path) {
-  const { created: _, seconds: __, ...record } = JSON.parse(await readFile(path, "utf8"));
-  return JSON.stringify(record);
-}
-
-function requireSame(found, expected) {
-  const names = new Set([...Object.keys(found), ...Object.keys(expected)]);
-  const different = [...names].filter((name) => found[name] !== expected[name]);
-  requireNothing(different, "the folder (missing, left over or of other content)");
-}
-
-function requireNothing(names, where) {
-  if (names.length > 0) throw new Error(`expected nothing in ${where}, found ${names.join(", ")}`);
 }

@@ -2,7 +2,7 @@
  * What adapters win back: a model is folded by each method to each share of its cache, tuned to predict what the original
  * predicts, and measured before and after. The control is the unfolded model tuned on the text alone.
  *
- * `npm run build && node bench/tune.mjs [--model prose-6m] [--models FOLDER] [--methods paper,anchored] [--keeps 1/4,1/8]
+ * `npm run build && node bench/tune.mjs [--model prose-6m] [--models FOLDER] [--folds paper:1/2,paper:1/4,anchored:1/4,anchored:1/8] [--metric output]
  *   [--steps 60] [--windows 6] [--calibration 128] [--rank 64] [--rate 5e-4] [--length 1024] [--text FILE.u16] [--control yes] [--out FILE.json]`
  *
  * `--windows` is those of a step. Folds calibrate on 128 windows of calibration.u16 unless told otherwise; perplexity is that of the first 64 windows
@@ -39,11 +39,15 @@ const textPath = textOption("text", assetPath("text/calibration.u16"));
 const out = textOption("out");
 const rows = out !== undefined && existsSync(out) ? JSON.parse(await readFile(out, "utf8")) : [];
 
-const list = (option, fallback) => textOption(option, fallback).split(",");
-const folds = list("methods", "paper,anchored").flatMap((method) =>
-  list("keeps", "1/4,1/8").map((keep) => ({ method, keep, loss: "distillation" })),
-);
-const control = textOption("control", "yes") === "yes" ? [{ method: "none", keep: "1", loss: "text" }] : [];
+const metric = textOption("metric", "output");
+const folds = textOption("folds", "paper:1/2,paper:1/4,anchored:1/4,anchored:1/8")
+  .split(",")
+  .map((fold) => fold.split(":"))
+  .map(([method, keep]) => ({ method, keep, metric, loss: "distillation" }));
+const control =
+  textOption("control", "yes") === "yes"
+    ? [{ method: "none", keep: "1", metric: "output", loss: "text" }]
+    : [];
 
 async function textWindows() {
   const tokens = parseTokenBytes(await readFile(textPath), 4096, textPath);
@@ -58,7 +62,7 @@ async function perplexity(model) {
 }
 
 const isSame = (row, key) =>
-  ["model", "method", "keep", "steps", "windowsPerStep", "rank", "learningRate"].every(
+  ["model", "method", "keep", "metric", "steps", "windowsPerStep", "rank", "learningRate"].every(
     (field) => row[field] === key[field],
   );
 
@@ -72,6 +76,7 @@ async function measure(fold, windows, folder) {
     window: length,
   };
   const { method, keep, loss } = fold;
+  const weighs = fold.metric === "loss" && method !== "paper";
   await foldCheckpoint(
     {
       model: original,
@@ -79,6 +84,7 @@ async function measure(fold, windows, folder) {
       existing: "replace",
       keep,
       method,
+      ...(weighs && { metric: "loss" }),
       ...(keep !== "1" && { calibration }),
     },
     quietContext,

@@ -5,7 +5,8 @@ import { type Moments, mergeMoments } from "@kvfold/linalg";
 import { type AbortSignalLike, type SessionProvider, Tensor } from "@kvfold/runtime";
 import { type CacheValue, cacheGradients, type LayerGradients } from "@kvfold/tuning";
 import { emitMoments, emitTurnedRows } from "../graph/emit-moments.js";
-import { type GradientTap, tapWidth } from "../graph/taps.js";
+import { type GradientTap, isGradientTap, tapWidth } from "../graph/taps.js";
+import type { FoldOptions } from "./fold-options.js";
 
 /** Windows that gradients are measured on: each token gives one gradient by every number of its cache. */
 export const GRADIENT_WINDOWS = 32;
@@ -56,6 +57,22 @@ export async function lossMoments(options: lossMoments.Options): Promise<readonl
     await sum.dispose();
   }
   return layers.map((moments) => ({ [tap]: moments }));
+}
+
+export declare namespace planLossMoments {
+  type Options = Pick<FoldOptions, "checkpoint" | "plan" | "windows" | "provider" | "signal">;
+}
+
+/** Those that a plan needs, where it needs any and there is text to measure them on. */
+export async function planLossMoments({
+  plan: { taps, seed },
+  windows = [],
+  provider,
+  ...options
+}: planLossMoments.Options): Promise<readonly StageMoments[] | undefined> {
+  const tap = taps.find(isGradientTap);
+  if (tap === undefined || windows.length === 0 || provider === undefined) return undefined;
+  return lossMoments({ ...options, tap, windows, seed, provider });
 }
 
 /** Sums moments of rows that are in memory. */

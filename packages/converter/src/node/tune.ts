@@ -178,7 +178,7 @@ async function tuneInto(
   const places = { checkpoint, plan: model.plan, source: await directorySource(options.original), target };
   // Four bits are fitted to the text that was learned from.
   const windows = text.windows.map((window) => window.subarray(0, -1)).slice(0, FITTED_WINDOWS);
-  const written = place === "merge" ? block : model.block;
+  const written = place === "merge" ? block : (layer: number) => model.block(layer);
   await writeFormats({ ...places, provider, windows, signal }, (outputs) =>
     streamParts({ ...checkpointParts(checkpoint), block: written }, outputs),
   );

@@ -2,8 +2,7 @@ import { directorySource, directoryTarget } from "@kvfold/decoder/node";
 import { plainProducts } from "@kvfold/linalg";
 import { allocateBudget } from "../budgets/allocate-budget.js";
 import { createBlockMath } from "../fold/block-math.js";
-import { lossMoments } from "../fold/loss-moments.js";
-import { isGradientTap } from "../graph/taps.js";
+import { planLossMoments } from "../fold/loss-moments.js";
 import { writeFiles } from "../output/write-files.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import type { FolderJournal } from "./folder-journal.js";
@@ -30,23 +29,10 @@ export declare namespace writeModel {
  */
 export async function writeModel({ from, to, ...options }: writeModel.Options): Promise<writeModel.Report> {
   const { methods, math = createBlockMath(plainProducts, { methods }) } = options;
-  const moments = options.moments ?? (await gradientMoments(options));
+  const moments = options.moments ?? (await planLossMoments(options));
   const plan = await settlePlan({ ...options, moments });
   const source = await directorySource(from);
   return writeFiles({ ...options, moments, plan, math, source, target: directoryTarget(to) });
-}
-
-/** What a plan needs of gradients. */
-async function gradientMoments({
-  checkpoint,
-  plan,
-  windows,
-  provider,
-  signal,
-}: Omit<writeModel.Options, "from" | "to">) {
-  const tap = plan.taps.find(isGradientTap);
-  if (tap === undefined || windows === undefined || provider === undefined) return undefined;
-  return lossMoments({ checkpoint, tap, windows, seed: plan.seed, provider, signal });
 }
 
 async function settlePlan({

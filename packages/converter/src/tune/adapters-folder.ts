@@ -1,6 +1,5 @@
 import { type ModelTarget, writeBytes } from "@kvfold/decoder";
 import { type ModelAdapters, saveAdapters } from "@kvfold/tuning";
-import type { TuneSettings } from "./tune-model.js";
 
 /** What becomes of the adapters: they are added to the weights, or kept beside a model that stays as it was folded. */
 export type AdapterPlace = "merge" | "keep";
@@ -13,7 +12,7 @@ const CONFIG_FILE = "adapters/adapter_config.json";
 export async function writeAdapters(
   target: ModelTarget,
   adapters: ModelAdapters,
-  { rank, alpha }: Pick<TuneSettings, "rank" | "alpha">,
+  { rank, alpha }: { readonly rank: number; readonly alpha: number },
 ): Promise<void> {
   await writeBytes(target, ADAPTERS_FILE, saveAdapters(adapters));
   const config = {
