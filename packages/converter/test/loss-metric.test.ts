@@ -79,7 +79,7 @@ describe("the metric of the loss", () => {
     );
     const plan = planFold(config, { keep: "1/2", method: "latent", metric: "loss" });
     await expect(foldModel({ checkpoint, plan, outputs: [], provider, windows })).rejects.toThrow(
-      "metric loss needs moments of gradients, and moments has none; measure them with lossMoments, or leave the metric out",
+      "metric loss needs moments of gradients, and there are none; measure them with lossMoments and give them as gradients",
     );
   });
 });

@@ -1,3 +1,4 @@
+import type { StageMoments } from "@kvfold/calibration";
 import { loadBlock, loadEmbedding, loadHead, type ModelOutput } from "@kvfold/decoder";
 import { type WindowEmbedding, windowEmbedding } from "@kvfold/decoder/graph";
 import { throwIfAborted } from "@kvfold/runtime";
@@ -5,7 +6,6 @@ import { ConverterError } from "../converter-error.js";
 import { isGradientTap, type Tap } from "../graph/taps.js";
 import type { FinishedBlock, FoldJournal } from "../journal/fold-journal.js";
 import type { Retained } from "../methods/retained.js";
-import type { FoldPlan } from "../plan/fold-plan.js";
 import { requireSettled } from "../plan/require-settled.js";
 import { inlineBlockMath } from "./block-math.js";
 import { copyModel, keepsWeights } from "./copy-model.js";
@@ -85,21 +85,28 @@ const scheduleFacts = ({
 }: Pick<FoldOptions, "checkpoint" | "plan" | "moments">): ScheduleFacts => ({
   blocks: checkpoint.config.blocks,
   heal: plan.heal,
-  taps: measuredTaps(plan, moments),
+  taps: measuredTaps({ plan, moments }),
 });
 
-/** What is measured as the blocks are folded: not what is known, nor gradients, which are known or missing. */
-const measuredTaps = ({ taps }: Pick<FoldPlan, "taps">, moments: FoldOptions["moments"]): readonly Tap[] =>
-  taps.filter((tap) => moments?.[0]?.[tap] === undefined && !isGradientTap(tap));
+/** What is measured as the blocks are folded: not gradients, which are known or missing. */
+const measuredTaps = ({ plan, moments }: Pick<FoldOptions, "plan" | "moments">): readonly Tap[] =>
+  moments === undefined ? plan.taps.filter((tap) => !isGradientTap(tap)) : [];
+
+/** What was measured of a layer before the fold. */
+const knownMoments = (
+  { moments, gradients }: Pick<FoldOptions, "moments" | "gradients">,
+  layer: number,
+): StageMoments => ({ ...moments?.[layer], ...gradients?.[layer] });
 
 /** Gradients come from a pass through the whole model, and a fold goes through it once. */
-function requireGradients({ plan, moments }: Pick<FoldOptions, "plan" | "moments">): void {
-  const missing = plan.taps.find((tap) => isGradientTap(tap) && moments?.[0]?.[tap] === undefined);
+function requireGradients(options: Pick<FoldOptions, "plan" | "moments" | "gradients">): void {
+  const known = knownMoments(options, 0);
+  const missing = options.plan.taps.find((tap) => isGradientTap(tap) && known[tap] === undefined);
   if (missing === undefined) return;
   throw new ConverterError(
     "insufficient-data",
-    `metric loss needs moments of ${missing}, and moments has none; measure them with lossMoments, or leave the metric out`,
-    { option: "moments" },
+    `metric loss needs moments of ${missing}, and there are none; measure them with lossMoments and give them as gradients`,
+    { option: "gradients" },
   );
 }
 
@@ -124,7 +131,7 @@ function findListener({
   onMoments,
   journal,
 }: Pick<FoldOptions, "plan" | "moments" | "onMoments" | "journal">): MomentListener {
-  if (measuredTaps(plan, moments).length === 0 || onMoments === undefined) return undefined;
+  if (measuredTaps({ plan, moments }).length === 0 || onMoments === undefined) return undefined;
   if (journal === undefined || journal.hasMoments) return onMoments;
   throw new ConverterError(
     "unusable-journal",
@@ -167,7 +174,7 @@ async function foldBlocks(work: BlockWork, options: FoldOptions): Promise<void> 
   const run = {
     config,
     loadBlock: (layer: number) => loadBlock(checkpoint, layer),
-    knownMoments: (layer: number) => options.moments?.[layer] ?? {},
+    knownMoments: (layer: number) => knownMoments(options, layer),
     solving: solvingOf(options),
     events: eventsOf(work, progress, options),
     progress,

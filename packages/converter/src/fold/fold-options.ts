@@ -27,11 +27,10 @@ export interface FoldOptions {
   readonly provider?: SessionProvider | undefined;
   readonly windows?: readonly Int32Array[] | undefined;
   readonly hiddenStates?: HiddenStatesFactory | undefined;
-  /**
-   * Moments measured before, by layer: what they have is not measured again. With all of the plan's taps, text serves healing
-   * alone. Those of gradients must be there (`lossMoments`).
-   */
+  /** Moments measured before, by layer: nothing is measured then, and text serves healing alone. */
   readonly moments?: readonly StageMoments[] | undefined;
+  /** Moments of gradients by layer, as `lossMoments` measures them, for plans with metric `loss`; `moments` may have them, too. */
+  readonly gradients?: readonly StageMoments[] | undefined;
   /** Sees the moments of each layer once they are measured. */
   readonly onMoments?: ((layer: number, moments: StageMoments) => void) | undefined;
   /**

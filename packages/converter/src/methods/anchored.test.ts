@@ -4,6 +4,7 @@ import {
   type Matrix,
   meanOf,
   multiply,
+  obliqueBasis,
   plainProducts,
   projector,
   transposeMultiply,
@@ -86,6 +87,31 @@ describe("a joint latent", () => {
     const other = projector(await basisOf({ ...group, moments: () => large, keyGains }));
     const back = other.data.map((value, at) => (value * size[Math.floor(at / 16)]!) / size[at % 16]!);
     expect(largestDifference(back, own.data)).toBeLessThan(1e-6);
+  });
+
+  it("costs the loss least where errors are weighed by it, keys against values", async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, async (seed) => {
+        const gradients = randomRows(60, 16, seed + 20);
+        const metric = transposeMultiply(gradients, gradients);
+        const basis = await basisOf({ ...randomJointGroup(shape, seed), lossMetric: () => metric });
+        const rows = centredRows(basis.offset, seed);
+        const covariance = transposeMultiply(rows, rows);
+        const best = await obliqueBasis({
+          covariance,
+          metric,
+          rank: 6,
+          floor: 1e-12,
+          products: plainProducts,
+        });
+        const least = expectedCost(best, covariance, metric);
+        // The floor under the metric is another.
+        expect(expectedCost(basis, covariance, metric) / least).toBeLessThan(1.01);
+        const plain = await basisOf(randomJointGroup(shape, seed));
+        expect(expectedCost(plain, covariance, metric)).toBeGreaterThan(least);
+      }),
+      { numRuns: 10 },
+    );
   });
 
   it("weighs keys by what scores and a norm behind the rotation multiply them by", () => {

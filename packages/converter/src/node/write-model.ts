@@ -29,10 +29,10 @@ export declare namespace writeModel {
  */
 export async function writeModel({ from, to, ...options }: writeModel.Options): Promise<writeModel.Report> {
   const { methods, math = createBlockMath(plainProducts, { methods }) } = options;
-  const moments = options.moments ?? (await planLossMoments(options));
-  const plan = await settlePlan({ ...options, moments });
+  const gradients = options.moments === undefined ? await planLossMoments(options) : undefined;
+  const plan = await settlePlan({ ...options, moments: options.moments ?? gradients });
   const source = await directorySource(from);
-  return writeFiles({ ...options, moments, plan, math, source, target: directoryTarget(to) });
+  return writeFiles({ ...options, gradients, plan, math, source, target: directoryTarget(to) });
 }
 
 async function settlePlan({
