@@ -35,7 +35,7 @@ async function run(...args: readonly string[]) {
 describe("kvfold fold", () => {
   it("turns options into a job", async () => {
     const { calls, output } = await run(
-      ..."fold model -o out --keep 1/4 --method svd-a --heal both --span 8 --calibration a.txt b.u16 --windows 16".split(
+      ..."fold model -o out --keep 1/4 --method svd-a --metric loss --heal both --span 8 --calibration a.txt b.u16 --windows 16".split(
         " ",
       ),
       ..."--revision v1 --token hf_me --cache-dir /cache --window 512 --dtype fp32,fp16,q4 --seed 3 --max-positions 2048 --save-moments m --force --json".split(
@@ -51,6 +51,7 @@ describe("kvfold fold", () => {
           output: "out",
           keep: "1/4",
           method: "svd-a",
+          metric: "loss",
           heal: "both",
           keySpan: 8,
           valueSpan: 8,
@@ -276,6 +277,7 @@ describe("usage errors", () => {
     ["fold model -o out --keep 1/2 --chunk few", "such as 16"],
     ["fold model -o out --keep 1/2 --windows 0 --calibration a", "1 or more"],
     ["fold model -o out --keep 1/2 --heal all", "attention"],
+    ["fold model -o out --keep 1/2 --metric nats", "output, loss"],
     ["fold model -o out --keep 1/2 --moments m --save-moments n", "--moments"],
     ["fold model --keep 1/2", "-o FOLDER"],
     ["fold model --keep 1/2 --output=", "-o FOLDER"],
