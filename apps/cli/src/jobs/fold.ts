@@ -22,8 +22,9 @@ import type { Goal, LossReport } from "../goals/goal.js";
 import { type Recipe, readRecipe, recipeCalibration } from "../goals/read-recipe.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModel } from "../models/find-model.js";
+import { locateWeights } from "../models/locate-weights.js";
 import { readMoments, readMomentsWindow, writeMoments } from "../models/moments-files.js";
-import { checkIsCheckpoint, checkpointVocabulary, withCheckpoint } from "../models/open-checkpoint-folder.js";
+import { checkpointVocabulary, withCheckpoint } from "../models/open-checkpoint-folder.js";
 import { type DeviceOptions, openDevice } from "../models/open-device.js";
 import {
   type CalibrationOptions,
@@ -100,12 +101,12 @@ export async function foldCheckpoint(
   const options = { ...withRecipe(rest, recipe), existing };
   const { output } = options;
   const opened = await openDevice(options, context);
-  const model = await findModel(options.model, options.hub, context);
-  await checkIsCheckpoint(model.path, "folding");
+  const found = await findModel(options.model, options.hub, context);
+  const model = await locateWeights(found, "folding");
   await checkModelIsElsewhere(output, model.path);
   await preparePlaces(options, context);
   if (recipe !== undefined) tellRecipe(recipe, model.title, context);
-  const { plan, goal } = await withCheckpoint(model.path, context, (checkpoint) =>
+  const { plan, goal } = await withCheckpoint(model, context, (checkpoint) =>
     foldTowards(options, { model, checkpoint, opened, started }, context),
   );
   return {
