@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -66,6 +67,43 @@ it("stream-in-node.mjs goes on with a prompt", async () => {
 it("transformers-pipeline.mjs writes the same with nothing of kvfold", async () => {
   expect(await run("transformers-pipeline.mjs", folded, PROMPT, "24")).toBe(streamed);
 });
+
+it("ask-server.mjs prints what kvfold serve answers", async () => {
+  const command = join(examples, "../apps/cli/bin/kvfold.js");
+  const server = spawn(process.execPath, [command, "serve", folded, "--port", "0", "--quiet"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    // A server that cannot start ends, and its output with it.
+    const [address = ""] = await server.stdout.setEncoding("utf8").take(1).toArray();
+    const answer = await run("ask-server.mjs", address.trim(), PROMPT, "24");
+    expect(answer.startsWith(PROMPT)).toBe(true);
+    expect(answer.length).toBeGreaterThan(PROMPT.length + 24);
+    // Greedy, so that the same question has the same answer.
+    expect(await run("ask-server.mjs", address.trim(), PROMPT, "24")).toBe(answer);
+  } finally {
+    server.kill("SIGINT");
+    await once(server, "close");
+  }
+});
+
+/** A Python that has what the program imports; PYTHON names another one. */
+const python = [process.env.PYTHON ?? "python3"].find(
+  (program) => spawnSync(program, ["-c", "import onnxruntime, tokenizers"]).status === 0,
+);
+
+it.skipIf(python === undefined)(
+  "generate.py writes the same in Python (skipped without its packages onnxruntime and tokenizers)",
+  async () => {
+    const { stdout } = await promisify(execFile)(python!, [
+      join(examples, "generate.py"),
+      folded,
+      PROMPT,
+      "24",
+    ]);
+    expect(stdout).toBe(streamed);
+  },
+);
 
 it("rope-alone.mjs moves keys", async () => {
   const [, difference] = (await run("rope-alone.mjs")).split(": ");

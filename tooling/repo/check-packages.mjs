@@ -2,45 +2,30 @@
  * Looks at each published package as npm would have it: what publint finds, however small, and what TypeScript resolves
  * to something else than the runtime does (Are The Types Wrong, for packages of ES modules only). Needs a build.
  */
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { problemAffectsResolutionKind, problemKindInfo } from "@arethetypeswrong/core/problems";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
-import { root } from "../run/root.mjs";
+import { packAll, packedPackage, publishedFolders } from "./packed-packages.mjs";
 
 /** The command's thread for linear algebra, which nobody imports. */
 const THREAD = "./block-math-worker";
 /** How importers resolve packages of ES modules. @type {readonly import("@arethetypeswrong/core").ResolutionKind[]} */
 const resolutions = ["node16-esm", "bundler"];
 
-const folders = [...readdirSync(join(root, "packages")).map((name) => `packages/${name}`), "apps/cli"];
 const packed = mkdtempSync(join(tmpdir(), "kvfold-packed-"));
 try {
   packAll(packed);
-  for (const folder of folders) {
-    const problems = await problemsOf(readFileSync(tarballOf(folder)));
+  for (const folder of publishedFolders) {
+    const problems = await problemsOf(readFileSync(packedPackage(folder, packed).tarball));
     for (const problem of problems) process.stderr.write(`${folder}: ${problem}\n`);
     if (problems.length > 0) process.exitCode = 1;
   }
 } finally {
   rmSync(packed, { recursive: true });
-}
-
-/** One process packs all. @param {string} destination */
-function packAll(destination) {
-  const filters = folders.flatMap((folder) => ["--filter", `./${folder}`]);
-  const args = ["--recursive", ...filters, "pack", "--pack-destination", destination];
-  execFileSync("pnpm", args, { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
-}
-
-/** @param {string} folder */
-function tarballOf(folder) {
-  const { name, version } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));
-  return join(packed, `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
 }
 
 /** @param {Uint8Array} bytes @returns {Promise<readonly string[]>} */

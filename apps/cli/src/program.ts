@@ -6,6 +6,8 @@ import { createFoldCommand } from "./commands/fold.js";
 import { createGenerateCommand } from "./commands/generate.js";
 import type { CommandHost } from "./commands/host.js";
 import { createInspectCommand } from "./commands/inspect.js";
+import { createMeasureCommand } from "./commands/measure.js";
+import { createMergeCommand } from "./commands/merge.js";
 import { createPushCommand } from "./commands/push.js";
 import { createServeCommand } from "./commands/serve.js";
 import { createTuneCommand } from "./commands/tune.js";
@@ -34,6 +36,8 @@ const creators = [
   createInspectCommand,
   createFitCommand,
   createFoldCommand,
+  createMeasureCommand,
+  createMergeCommand,
   createTuneCommand,
   createEvalCommand,
   createGenerateCommand,

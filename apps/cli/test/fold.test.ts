@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
-import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { openCheckpoint } from "@kvfold/decoder";
+import { directorySource } from "@kvfold/decoder/node";
 import { describe, expect, it } from "vitest";
+import { exportGenai } from "../../../packages/decoder/test/exporters/genai.js";
 import { foldCheckpoint } from "../src/jobs/fold.js";
 import { inspectModel } from "../src/jobs/inspect.js";
 import { type Progress, quietContext } from "../src/jobs/job.js";
@@ -11,6 +14,7 @@ import { renderInspection } from "../src/render/inspection.js";
 import { tokenFile } from "../src/tokens/read-tokens.js";
 import { coloursFor } from "../src/ui/terminal.js";
 import { abortingContext, CALIBRATION_TOKENS, failureOf, ROPE_MODEL, temporaryFolder } from "./support.js";
+import { tinyLlama } from "./tiny-llama.js";
 
 const calibration = { files: [tokenFile(CALIBRATION_TOKENS)], windows: 2, window: 128 };
 const half = { model: ROPE_MODEL, keep: "1/2" };
@@ -238,7 +242,26 @@ describe("foldCheckpoint", () => {
     expect(await contentOf(output)).toEqual(await contentOf(whole));
   });
 
-  it("refuses an ONNX export and a folder that is no model", async () => {
+  it("folds a graph that another tool wrote, named by its file, to what its checkpoint folds to", async () => {
+    const [checkpoint, folder] = [await tinyLlama(), await temporaryFolder()];
+    const graph = join(folder, "graph");
+    await cp(checkpoint, graph, { recursive: true });
+    const { bytes, externalData = [] } = await exportGenai(
+      await openCheckpoint(await directorySource(graph)),
+    );
+    await rm(join(graph, "model.safetensors"));
+    await writeFile(join(graph, "model.onnx"), bytes);
+    for (const { path, data } of externalData) await writeFile(join(graph, path), data);
+    const weights = async (model: string, output: string) => {
+      await fold({ model, keep: "1/2", method: "svd-w", output });
+      return readFile(join(output, "onnx/model.onnx_data"));
+    };
+    const found = await weights(join(graph, "model.onnx"), join(folder, "of-graph"));
+    expect(found.equals(await weights(checkpoint, join(folder, "of-checkpoint")))).toBe(true);
+    expect(await readdir(join(folder, "of-graph"))).toContain("tokenizer.json");
+  });
+
+  it("refuses a graph that kvfold wrote and a folder that is no model", async () => {
     const folder = await temporaryFolder();
     const output = join(folder, "half");
     await fold({ ...half, output, method: "svd-w" });

@@ -1,6 +1,7 @@
 /** What kvfold's own apps build on beside the index. It may change in any release. */
 export { type Calibrator, startCalibration } from "./fold/calibrator.js";
 export { type LostEnergy, lostEnergy, meanLostEnergy } from "./fold/lost-energy.js";
+export { ATTENTION_WINDOWS } from "./fold/measure-steps.js";
 export { spreadMoments } from "./fold/spread-moments.js";
 export { tapWidth } from "./graph/taps.js";
 export { LICENSE_FILES, readCardOrigin } from "./output/card-origin.js";

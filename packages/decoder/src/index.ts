@@ -8,6 +8,7 @@ export type { DecoderParts } from "./checkpoint/decoder-parts.js";
 export { checkpointParts, loadBlock, loadEmbedding, loadHead } from "./checkpoint/load-weights.js";
 export type { StoredTensor } from "./checkpoint/stored-tensor.js";
 export { DecoderError, type DecoderErrorCode } from "./decoder-error.js";
+export { openWeights } from "./exported/open-weights.js";
 export type { Family } from "./families/family.js";
 export { families } from "./families/index.js";
 export { type ModelConfig, readConfig } from "./families/read-config.js";

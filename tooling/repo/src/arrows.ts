@@ -54,6 +54,7 @@ export const folderArrows: Readonly<Record<string, Readonly<Record<string, reado
     gguf: ["checkpoint", "families", "model"],
     output: ["checkpoint", "families", "gguf", "graph", "model"],
     stored: ["checkpoint", "families", "graph", "model", "quantisation"],
+    exported: ["checkpoint", "families", "model", "quantisation"],
     node: ["checkpoint", "model", "output"],
   },
   converter: {

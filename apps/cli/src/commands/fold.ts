@@ -70,7 +70,10 @@ export function createFoldCommand(host: CommandHost): Command {
     .description(
       "Folds the KV heads of a Hugging Face checkpoint and writes a model with a smaller KV cache.",
     )
-    .argument("<model>", "checkpoint folder (config.json and safetensors), or owner/name on the Hub")
+    .argument(
+      "<model>",
+      "checkpoint folder (config.json and safetensors), decoder graph of another exporter, or owner/name on the Hub",
+    )
     .option("-o, --output <folder>", "where the folded model goes")
     .option("--keep <share>", "share of the KV cache to keep: 1/2, 1/4, 0.5 …")
     .addOption(

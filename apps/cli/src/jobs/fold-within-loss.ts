@@ -13,6 +13,7 @@ import type { Existing } from "../files/whole-file.js";
 import type { LossReport, TriedShare } from "../goals/goal.js";
 import { APART_LAW, type CurvePoint, JOINT_LAW, nextShare } from "../goals/loss-curve.js";
 import type { FoundModel } from "../models/find-model.js";
+import { toRun } from "../models/locate-weights.js";
 import type { CalibrationText } from "../tokens/calibration-windows.js";
 import type { JobContext } from "./job.js";
 import { measureEnergy } from "./measure-energy.js";
@@ -57,7 +58,7 @@ export async function foldWithinLoss(
   const method = findMethod(planAt(options, work, 1 / 2).method);
   const law = method.joint === undefined ? APART_LAW : JOINT_LAW;
   const curve = await measureCurve(work, fit, law === JOINT_LAW ? "joint" : "apart", context);
-  const original = await meanLoss(work, work.model, heldOut, context);
+  const original = await meanLoss(work, toRun(work.model), heldOut, context);
   const candidates: Candidate[] = [];
   let measured: readonly StageMoments[] = [];
   try {

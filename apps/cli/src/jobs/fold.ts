@@ -22,17 +22,17 @@ import type { Goal, LossReport } from "../goals/goal.js";
 import { type Recipe, readRecipe, recipeCalibration } from "../goals/read-recipe.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModel } from "../models/find-model.js";
+import { locateWeights } from "../models/locate-weights.js";
 import { readMoments, readMomentsWindow, writeMoments } from "../models/moments-files.js";
-import { checkIsCheckpoint, checkpointVocabulary, withCheckpoint } from "../models/open-checkpoint-folder.js";
+import { withCheckpoint } from "../models/open-checkpoint-folder.js";
 import { type DeviceOptions, openDevice } from "../models/open-device.js";
+import { readModelText } from "../models/read-model-text.js";
 import {
   type CalibrationOptions,
   type CalibrationText,
   DEFAULT_WINDOW,
-  describeText,
-  readCalibrationText,
+  describeAsText,
 } from "../tokens/calibration-windows.js";
-import { checkWindow } from "../tokens/check-window.js";
 import { readVersion } from "../version.js";
 import { foldWithinLoss } from "./fold-within-loss.js";
 import type { JobContext } from "./job.js";
@@ -100,12 +100,12 @@ export async function foldCheckpoint(
   const options = { ...withRecipe(rest, recipe), existing };
   const { output } = options;
   const opened = await openDevice(options, context);
-  const model = await findModel(options.model, options.hub, context);
-  await checkIsCheckpoint(model.path, "folding");
+  const found = await findModel(options.model, options.hub, context);
+  const model = await locateWeights(found, "folding");
   await checkModelIsElsewhere(output, model.path);
   await preparePlaces(options, context);
   if (recipe !== undefined) tellRecipe(recipe, model.title, context);
-  const { plan, goal } = await withCheckpoint(model.path, context, (checkpoint) =>
+  const { plan, goal } = await withCheckpoint(model, context, (checkpoint) =>
     foldTowards(options, { model, checkpoint, opened, started }, context),
   );
   return {
@@ -195,7 +195,7 @@ async function foldWithin(
       "calibration: --max-loss measures on text; give about 1 MB of what the model is for",
       { option: "calibration" },
     );
-  const text = await readText(calibration, work, context.signal);
+  const text = await readModelText(calibration, work, context.signal);
   const { report, ...written } = await foldWithinLoss({ ...options, maxLoss }, work, text, context);
   await keepMoments(options, { ...work, plan, request }, { text, measured: written.measured });
   return { plan: written.plan, goal: report };
@@ -335,30 +335,7 @@ async function findMoments(
     return reused;
   }
   if (calibration === undefined) throw calibrationMissing(plan, measures);
-  return { ...reused, text: await readText(calibration, { model, checkpoint }, signal) };
-}
-
-async function readText(
-  calibration: CalibrationOptions,
-  { model, checkpoint }: Pick<FoldWork, "model" | "checkpoint">,
-  signal: JobContext["signal"],
-): Promise<CalibrationText> {
-  const vocabulary = await checkpointVocabulary(model.path, checkpoint);
-  const { maxPositions } = checkpoint.config.shape;
-  checkWindow(calibration.window, maxPositions, model.name);
-  const text = await readCalibrationText(calibration, vocabulary, { maxPositions, signal });
-  requireSameText(text, calibration);
-  return text;
-}
-
-/** A recipe knows the text that it was made with by its tokens. */
-function requireSameText(text: CalibrationText, { sha256 }: CalibrationOptions): void {
-  if (sha256 === undefined || describeText(text).sha256 === sha256) return;
-  throw new CliError(
-    "usage",
-    `calibration: the first ${text.windows.length} windows of ${text.files.join(", ")} are not those of the recipe; name the same text, and the same model`,
-    { option: "calibration" },
-  );
+  return { ...reused, text: await readModelText(calibration, { model, checkpoint }, signal) };
 }
 
 function calibrationMissing(plan: FoldPlan, measures: boolean): CliError {
@@ -385,6 +362,3 @@ const runningText = ({ heal, budget }: FoldPlan): TextPurpose =>
   heal === "none"
     ? { purpose: `budget ${budget} runs the model on text`, otherwise: "leave it out with budget uniform" }
     : { purpose: `healing (${heal}) runs the model on text`, otherwise: "leave it out with heal none" };
-
-const describeAsText = (text: CalibrationText): Record<string, string> =>
-  Object.fromEntries(Object.entries(describeText(text)).map(([key, value]) => [key, String(value)]));

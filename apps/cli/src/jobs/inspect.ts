@@ -90,7 +90,7 @@ function inspectCheckpoint(
   calibration: CalibrationOptions | undefined,
   context: JobContext,
 ): Promise<inspectModel.Result> {
-  return withCheckpoint(path, context, async (checkpoint) => {
+  return withCheckpoint({ path }, context, async (checkpoint) => {
     const description = describeCheckpoint(path, checkpoint.config);
     if (calibration === undefined) return description;
     return { ...description, energy: await measure(path, checkpoint, calibration, context) };

@@ -3,7 +3,8 @@ import { shareWithinBytes } from "@kvfold/converter/internals";
 import { readRecipe } from "../goals/read-recipe.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModel } from "../models/find-model.js";
-import { checkIsCheckpoint, withCheckpoint } from "../models/open-checkpoint-folder.js";
+import { locateWeights } from "../models/locate-weights.js";
+import { withCheckpoint } from "../models/open-checkpoint-folder.js";
 import { DEFAULT_WINDOW } from "../tokens/calibration-windows.js";
 import { type JobContext, quietContext } from "./job.js";
 
@@ -27,9 +28,8 @@ export async function planCheckpoint(
   context: JobContext = quietContext,
 ): Promise<FoldPlan> {
   const options = recipe === undefined ? given : { ...given, ...(await readRecipe(recipe)).request };
-  const { path } = await findModel(model, hub, context);
-  await checkIsCheckpoint(path, "folding");
-  return withCheckpoint(path, context, async ({ config }) => {
+  const found = await locateWeights(await findModel(model, hub, context), "folding");
+  return withCheckpoint(found, context, async ({ config }) => {
     const { maxBytes, keep = "1", ...request } = { window: DEFAULT_WINDOW, ...options };
     const share = maxBytes === undefined ? keep : shareWithinBytes(config, request, maxBytes);
     return planFold(config, { ...request, keep: share });

@@ -5,6 +5,8 @@ import { foldCheckpoint } from "./fold.js";
 import { generateText } from "./generate.js";
 import { generateTexts } from "./generate-batch.js";
 import { inspectModel } from "./inspect.js";
+import { measureMoments } from "./measure.js";
+import { mergeMomentFiles } from "./merge-moments.js";
 import { planCheckpoint } from "./plan.js";
 import { probeCopying } from "./probe-copying.js";
 import { probeRetrieval } from "./probe-retrieval.js";
@@ -18,6 +20,8 @@ interface Jobs {
   readonly fit: typeof fitModel;
   readonly plan: typeof planCheckpoint;
   readonly fold: typeof foldCheckpoint;
+  readonly measure: typeof measureMoments;
+  readonly merge: typeof mergeMomentFiles;
   readonly evaluate: typeof evaluateModels;
   readonly probeCopying: typeof probeCopying;
   readonly probeRetrieval: typeof probeRetrieval;
@@ -34,6 +38,8 @@ export const jobs: Jobs = {
   fit: fitModel,
   plan: planCheckpoint,
   fold: foldCheckpoint,
+  measure: measureMoments,
+  merge: mergeMomentFiles,
   evaluate: evaluateModels,
   probeCopying,
   probeRetrieval,

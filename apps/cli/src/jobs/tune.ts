@@ -112,7 +112,7 @@ function showProgress({ onProgress }: JobContext, started: number) {
 
 async function readWindows(options: tuneFolded.Options, context: JobContext): Promise<readonly Int32Array[]> {
   const { original, text } = options;
-  return withCheckpoint(original, context, async (checkpoint) => {
+  return withCheckpoint({ path: original }, context, async (checkpoint) => {
     const { maxPositions } = checkpoint.config.shape;
     checkWindow(text.window, maxPositions, checkpoint.name);
     const vocabulary = await checkpointVocabulary(original, checkpoint);

@@ -7,7 +7,7 @@ import type { Checkpoint } from "@kvfold/decoder";
 import { throwIfAborted } from "@kvfold/runtime";
 import { sayInstead } from "../files/say-instead.js";
 import type { Existing } from "../files/whole-file.js";
-import type { FoundModel } from "../models/find-model.js";
+import type { WeightsModel } from "../models/locate-weights.js";
 import type { OpenedDevice } from "../models/open-device.js";
 import { type WriteOptions, writeFolder } from "../models/write-folder.js";
 import { type CalibrationText, describeText } from "../tokens/calibration-windows.js";
@@ -16,7 +16,7 @@ import type { JobContext } from "./job.js";
 
 /** What is folded, and since when. */
 export interface FoldWork {
-  readonly model: FoundModel;
+  readonly model: WeightsModel;
   readonly checkpoint: Checkpoint;
   readonly plan: FoldPlan;
   /** The options of the plan, for those who want to repeat it. */
@@ -120,7 +120,7 @@ function besideGpu({ device }: OpenedDevice): Pick<WriteOptions, "algebraThreads
 }
 
 interface RecordParts {
-  readonly model: FoundModel;
+  readonly model: WeightsModel;
   readonly request: planFold.Options;
   readonly notices: readonly string[];
   readonly text: CalibrationText | undefined;

@@ -1,5 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { describeMoments, loadMoments, type StageMoments, saveMoments } from "@kvfold/calibration";
+import {
+  describeMoments,
+  loadMoments,
+  type ModelMoments,
+  type StageMoments,
+  saveMoments,
+} from "@kvfold/calibration";
 import type { Tap } from "@kvfold/converter";
 import { tapWidth } from "@kvfold/converter/internals";
 import { writeWholeFile } from "@kvfold/converter/node";
@@ -40,7 +46,7 @@ export async function readMoments(
   { shape }: ModelConfig,
   taps: readonly Tap[],
 ): Promise<readonly StageMoments[]> {
-  const layers = await loadLayers(path);
+  const { layers } = await readMomentsOf(path);
   if (layers.length !== shape.layers) {
     throw misfit(path, `moments of ${layers.length} layers, but the model has ${shape.layers}`);
   }
@@ -54,12 +60,16 @@ export async function readMoments(
  * Tokens of the windows that moments were measured on, where the file says so. Throws as `readMoments`.
  */
 export async function readMomentsWindow(path: string): Promise<number | undefined> {
-  const { window } = await readMomentsFile(path, describeMoments);
+  const { window } = await readMomentsDescription(path);
   return window === undefined ? undefined : Number(window);
 }
 
-const loadLayers = async (path: string): Promise<readonly StageMoments[]> =>
-  (await readMomentsFile(path, loadMoments)).layers;
+/** What a file says of the text that its moments were measured on. Throws as `readMoments`. */
+export const readMomentsDescription = (path: string): Promise<ModelMoments["description"]> =>
+  readMomentsFile(path, describeMoments);
+
+/** All moments of a file, of whatever model. Throws as `readMoments`. */
+export const readMomentsOf = (path: string): Promise<ModelMoments> => readMomentsFile(path, loadMoments);
 
 async function readMomentsFile<T>(path: string, read: (source: ByteSource) => Promise<T>): Promise<T> {
   const source = await fileSource(path).catch((cause: NodeJS.ErrnoException) => {

@@ -1,18 +1,19 @@
-import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
+import { type Checkpoint, openWeights } from "@kvfold/decoder";
 import { directorySource } from "@kvfold/decoder/node";
 import { CliError } from "../cli-error.js";
 import type { JobContext } from "../jobs/job.js";
 import { folderVocabulary, type Vocabulary } from "../tokens/vocabulary.js";
 import { readFolderConfig } from "./folder-config.js";
 import { locateModel } from "./locate-model.js";
+import type { WeightsModel } from "./locate-weights.js";
 
-/** Opens a checkpoint for the time of `work`, and tells the user what of it nothing reads. */
+/** Opens a model for the time of `work`, and tells the user what of it nothing reads. */
 export async function withCheckpoint<T>(
-  folder: string,
+  { path, graph }: Pick<WeightsModel, "path" | "graph">,
   { onNotice }: Pick<JobContext, "onNotice">,
   work: (checkpoint: Checkpoint) => Promise<T>,
 ): Promise<T> {
-  const checkpoint = await openCheckpoint(await directorySource(folder));
+  const checkpoint = await openWeights(await directorySource(path), { graph });
   try {
     for (const notice of checkpoint.notices) onNotice(notice);
     return await work(checkpoint);

@@ -171,7 +171,7 @@ function exportUnfolded(
   { dtype, positions = 0 }: ExportOptions,
   context: JobContext,
 ): Promise<unknown> {
-  return withCheckpoint(from, context, (checkpoint) => {
+  return withCheckpoint({ path: from }, context, (checkpoint) => {
     const { embedding, shape } = checkpoint.config;
     const maxPositions =
       embedding.positions === undefined ? Math.max(shape.maxPositions, positions) : shape.maxPositions;

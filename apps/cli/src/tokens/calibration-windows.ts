@@ -119,6 +119,10 @@ export const describeText = ({ files, windows, window, bosToken }: CalibrationTe
   sha256: hashWindows(windows),
 });
 
+/** The same as texts by name, for files that hold no more. */
+export const describeAsText = (text: CalibrationText): Record<string, string> =>
+  Object.fromEntries(Object.entries(describeText(text)).map(([key, value]) => [key, String(value)]));
+
 function hashWindows(windows: readonly Int32Array[]): string {
   const hash = createHash("sha256");
   for (const { buffer, byteOffset, byteLength } of windows)

@@ -1,5 +1,5 @@
 import type { HiddenStates, StageMoments } from "@kvfold/calibration";
-import type { BlockWeights, EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
+import type { BlockWeights, EmbeddingWeights, ModelConfig, ModelShape } from "@kvfold/decoder";
 import { type BlockWindow, HIDDEN_IN, HIDDEN_OUT, windowEmbedding } from "@kvfold/decoder/graph";
 import {
   BLOCK_IN,
@@ -8,7 +8,7 @@ import {
   RESIDUAL_OUT,
   sensitivityGraph,
 } from "../graph/calibration-graphs.js";
-import { isAttentionTap, isProjectionTap, type Tap } from "../graph/taps.js";
+import { isAttentionTap, isProjectionTap, type Tap, tapSizes } from "../graph/taps.js";
 import { embedWindows } from "./embed-windows.js";
 import { ATTENTION_WINDOWS } from "./measure-steps.js";
 import { createWindowRunner, type WindowRun, type WindowRunner } from "./window-runner.js";
@@ -29,6 +29,8 @@ export declare namespace startCalibration {
     readonly config: ModelConfig;
     readonly embedding: EmbeddingWeights;
     readonly taps: readonly Tap[];
+    /** How many of the windows attention taps are measured on, the first ones; 16 unless given. */
+    readonly attentionWindows?: number;
   }
 }
 
@@ -37,7 +39,7 @@ export declare namespace startCalibration {
  * on: one block's weights and the hidden states, twice for models with parallel blocks.
  */
 export async function startCalibration(options: startCalibration.Options): Promise<Calibrator> {
-  const { config, taps } = options;
+  const { config, taps, attentionWindows = ATTENTION_WINDOWS } = options;
   const runner = createWindowRunner(options);
   const hidden = await runner.createStream(config.shape.hiddenSize);
   const isParallel = config.blocks.some(({ arrangement }) => arrangement === "parallel");
@@ -60,7 +62,7 @@ export async function startCalibration(options: startCalibration.Options): Promi
     async measure(weights) {
       layer++;
       const window = windowOf(weights);
-      const attention = await measureAttention(runner, window, taps, hidden);
+      const attention = await measureAttention(runner, window, taps, { hidden, limit: attentionWindows });
       const output = isLast() ? undefined : between;
       return { ...attention, ...(await measureProjections(runner, window, taps, { hidden, output })) };
     },
@@ -78,14 +80,23 @@ async function measureAttention(
   runner: WindowRunner,
   window: BlockWindow,
   taps: readonly Tap[],
-  hidden: HiddenStates,
+  { hidden, limit }: { readonly hidden: HiddenStates; readonly limit: number },
 ): Promise<StageMoments> {
   const wanted = taps.filter(isAttentionTap);
   if (wanted.length === 0) return {};
+  if (limit === 0) return momentsOfNothing(wanted, window.config.shape);
   const { model, ...sums } = sensitivityGraph(window, wanted);
   const inputs = { [HIDDEN_IN]: hidden };
-  return (await runner.run(model, { inputs, ...sums, limit: ATTENTION_WINDOWS })).moments;
+  return (await runner.run(model, { inputs, ...sums, limit })).moments;
 }
+
+const momentsOfNothing = (taps: readonly Tap[], shape: ModelShape): StageMoments =>
+  Object.fromEntries(
+    tapSizes(taps, shape).map(({ name, size }) => [
+      name,
+      { width: size, count: 0, sum: new Float64Array(size), gram: new Float64Array(size ** 2) },
+    ]),
+  );
 
 /** Also runs the attention half, where there is a stream for it to go to. */
 async function measureProjections(

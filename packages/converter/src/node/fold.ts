@@ -1,6 +1,6 @@
 import { basename, resolve } from "node:path";
 import { spillingHiddenStates } from "@kvfold/calibration/node";
-import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
+import { type Checkpoint, openWeights } from "@kvfold/decoder";
 import { directorySource } from "@kvfold/decoder/node";
 import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
 import type { BudgetProgress } from "../budgets/allocate-budget.js";
@@ -31,8 +31,10 @@ export declare namespace fold {
   interface Options extends planFold.Options {
     /** Name of a budget, or a budget of one's own; the method's own without it, for most methods `uniform`. */
     readonly budget?: string | Budget | undefined;
-    /** Folder of a Hugging Face checkpoint. */
+    /** Folder of a Hugging Face checkpoint, or of a decoder graph that another tool wrote: see `openWeights`. */
     readonly from: string;
+    /** The graph in that folder to read, such as `onnx/model_q4.onnx`; without it a checkpoint, or the most exact graph. */
+    readonly graph?: string | undefined;
     /** Folder of the folded model. It appears complete or not at all. */
     readonly to: string;
     /** What to do when there is something at `to`; `refuse` without it. */
@@ -77,9 +79,9 @@ export declare namespace fold {
  * ```
  */
 export async function fold(options: fold.Options): Promise<fold.Report> {
-  const { from, to, existing = "refuse", signal } = options;
+  const { from, graph, to, existing = "refuse", signal } = options;
   await requireApart(from, to);
-  const checkpoint = await openCheckpoint(await directorySource(from));
+  const checkpoint = await openWeights(await directorySource(from), { graph });
   try {
     const plan = planFold(checkpoint.config, { ...options, window: windowOf(options) });
     return await withPendingFolder(to, { existing, signal }, (path) =>

@@ -35,7 +35,8 @@ export async function settleTiedHead(
   return { config: untie(config), notices: [notice] };
 }
 
-const untie = (config: ModelConfig): ModelConfig => ({
+/** The same model with a head of its own. */
+export const untie = (config: ModelConfig): ModelConfig => ({
   ...config,
   fields: { ...config.fields, tie_word_embeddings: false },
   shape: { ...config.shape, tiedEmbeddings: false },

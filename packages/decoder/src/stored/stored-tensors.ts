@@ -3,7 +3,7 @@ import { decodeFloats } from "@kvfold/safetensors";
 import type { FolderSource } from "../checkpoint/checkpoint.js";
 import { DecoderError } from "../decoder-error.js";
 import { transposeFloats } from "../model/transpose.js";
-import { unpackRows } from "../quantisation/unpack-rows.js";
+import { dequantiseRows } from "../quantisation/dequantise-rows.js";
 
 type OpenSource = NonNullable<Awaited<ReturnType<FolderSource["openBytes"]>>>;
 
@@ -57,7 +57,7 @@ export async function openTensors(folder: FolderSource, fileName: string): Promi
       if (!view.initializers.has(codes)) return read(`${module}.MatMul.weight`);
       const { data: scales } = await read(`${module}.MatMul.weight_scales`);
       const { inputs, outputs } = productOf(view, codes);
-      const rows = unpackRows(await bytesOf(find(codes)), scales, outputs, inputs);
+      const rows = dequantiseRows({ rows: outputs, columns: inputs }, await bytesOf(find(codes)), scales);
       return { dims: [inputs, outputs], data: transposeFloats(rows, outputs, inputs) };
     },
     async close() {

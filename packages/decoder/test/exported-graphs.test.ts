@@ -1,0 +1,149 @@
+import { type ByteSource, bytesSource, decodeFloats, encodeFloats } from "@kvfold/safetensors";
+import { describe, expect, it } from "vitest";
+import { type Checkpoint, loadBlock, loadEmbedding, loadHead, openWeights } from "../src/index.js";
+import { exportGenai } from "./exporters/genai.js";
+import type { Exported } from "./exporters/graph-writer.js";
+import { exportOptimum } from "./exporters/optimum.js";
+import { exportModel, modelLogits } from "./support/export-model.js";
+import { openFamily, readFields, readReference } from "./support/families.js";
+import { GOLDEN_TOLERANCE, goldenError, MAX_POSITIONS } from "./support/golden-logits.js";
+
+/** A folder as exporters leave it: the graph, its external data and the config of the model. */
+function folderOf(name: string, exported: Exported, fields: Record<string, unknown> = readFields(name)) {
+  const { bytes, externalData = [] } = exported;
+  const files = new Map([
+    ["onnx/model.onnx", bytes],
+    ...externalData.map(({ path, data }) => [`onnx/${path}`, data] as const),
+  ]);
+  return {
+    name,
+    readText: async (file: string) => (file === "config.json" ? JSON.stringify(fields) : undefined),
+    openBytes: async (file: string): Promise<ByteSource | undefined> => {
+      const found = files.get(file);
+      return found && bytesSource(found);
+    },
+  };
+}
+
+async function weightsOf(checkpoint: Checkpoint) {
+  const blocks = [];
+  for (let layer = 0; layer < checkpoint.config.shape.layers; layer++)
+    blocks.push(await loadBlock(checkpoint, layer));
+  return { embedding: await loadEmbedding(checkpoint), blocks, head: await loadHead(checkpoint) };
+}
+
+const cases = [
+  ...["llama", "qwen3", "mistral", "smollm3", "gemma3_text"].map((family) => ({
+    family,
+    exporter: "genai",
+    write: exportGenai,
+  })),
+  ...["llama", "qwen2", "qwen3", "smollm3", "olmo2"].map((family) => ({
+    family,
+    exporter: "optimum",
+    write: exportOptimum,
+  })),
+  {
+    family: "qwen2",
+    exporter: "genai with projections apart",
+    write: (checkpoint: Checkpoint) => exportGenai(checkpoint, { projections: "split" }),
+  },
+  {
+    family: "qwen3",
+    exporter: "genai with one tensor for embedding and head",
+    write: (checkpoint: Checkpoint) => exportGenai(checkpoint, { embedding: "shared" }),
+  },
+];
+
+describe("a graph of another exporter is read back as the checkpoint it was made from", () => {
+  it.each(cases)("$family by $exporter", async ({ family, write }) => {
+    const original = await openFamily(family);
+    const exported = await write(original);
+    // The graph is what it is taken for: a decoder that computes what transformers does.
+    const [sequence] = readReference(family).sequences;
+    expect(goldenError(await modelLogits(exported, sequence!.ids), sequence!)).toBeLessThan(GOLDEN_TOLERANCE);
+    const read = await openWeights(folderOf(family, exported));
+    expect(await weightsOf(read)).toEqual(await weightsOf(original));
+    await read.close();
+  });
+});
+
+/** The same numbers as float16 keeps them. */
+const asHalves = (values: unknown): unknown => {
+  if (values instanceof Float32Array) return decodeFloats(encodeFloats(values, "F16"), "F16");
+  if (Array.isArray(values)) return values.map(asHalves);
+  if (typeof values !== "object" || values === null) return values;
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, asHalves(value)]));
+};
+
+describe("weights that a graph has rounded come back as they are there", () => {
+  it.each([
+    ["genai", exportGenai],
+    ["optimum", exportOptimum],
+  ] as const)("%s, float16", async (_, write) => {
+    const original = await openFamily("qwen3");
+    const read = await openWeights(folderOf("qwen3", await write(original, { floats: "float16" })));
+    expect(await weightsOf(read)).toEqual(asHalves(await weightsOf(original)));
+  });
+
+  it.each([
+    ["genai", exportGenai, {}],
+    ["genai, one tensor for embedding and head", exportGenai, { embedding: "shared" }],
+    ["optimum", exportOptimum, {}],
+  ] as const)("%s, four bits", async (_, write, options) => {
+    const exported = await write(await openFamily("qwen3"), { products: "q4", ...options });
+    const read = await openWeights(folderOf("qwen3", exported));
+    const { ids } = readReference("qwen3").sequences[0]!;
+    const found = await modelLogits(await exportModel(read, { maxPositions: MAX_POSITIONS }), ids);
+    const expected = await modelLogits(exported, ids);
+    const largest = Math.max(...expected.map(Math.abs));
+    const error = Math.max(...found.map((value, index) => Math.abs(value - expected[index]!)));
+    // Both compute in float32, in another order of operations.
+    expect(error / largest).toBeLessThan(1e-4);
+  });
+});
+
+describe("a graph that its config does not describe is refused, and the message says where", () => {
+  const llama = openFamily("llama").then((checkpoint) => exportGenai(checkpoint));
+  const fields = readFields("llama");
+  it.each([
+    [
+      "another activation",
+      { hidden_act: "relu" },
+      /expected relu of a product.*found Mul \(node \/model\/layers\.1\/mlp\/Mul\)/,
+    ],
+    ["fewer layers", { num_hidden_layers: 1 }, /expected rows of a constant table.*found SkipSimplified/],
+    ["more layers", { num_hidden_layers: 3 }, /expected a sum of the stream.*layer 0.*found Gather/],
+    [
+      "another base of the rotation",
+      { rope_parameters: { rope_type: "default", rope_theta: 5e5 } },
+      /the rotation of layer 0 is off by .* base 500000/,
+    ],
+    [
+      "another width",
+      { intermediate_size: 128 },
+      /the gate of layer 0 is 64 x 96, but config\.json asks for 64 x 128/,
+    ],
+    [
+      "another epsilon",
+      { rms_norm_eps: 1e-3 },
+      /the last norm is rms x 9\.99\d+e-7 x 64, but config\.json asks for rms x 0\.001 x 64/,
+    ],
+    ["other heads", { num_key_value_heads: 4 }, /GroupQueryAttention \(node .*layers\.1/],
+    ["another family", { model_type: "qwen3" }, /one projection to queries, keys and values of layer 1/],
+  ])("%s", async (_, change, message) => {
+    const folder = folderOf("llama", await llama, { ...fields, ...change });
+    await expect(openWeights(folder)).rejects.toThrow(message);
+  });
+
+  it("says that config.json is missing, or a file of external data", async () => {
+    const folder = folderOf("llama", await llama);
+    await expect(openWeights({ ...folder, readText: async () => undefined })).rejects.toThrow(
+      /llama has no config\.json, which says what onnx\/model\.onnx computes; copy/,
+    );
+    const openBytes = async (file: string) => (file.includes("weight") ? undefined : folder.openBytes(file));
+    await expect(openWeights({ ...folder, openBytes })).rejects.toThrow(
+      /needs llama\/onnx\/weight-\d+, which is missing; copy all files of the model/,
+    );
+  });
+});
