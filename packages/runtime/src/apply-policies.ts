@@ -82,8 +82,7 @@ function checkChange(
   if (change === undefined) return;
   const { tokens = 0 } = heads[head] ?? {};
   const { kept } = change;
-  const isAscending = kept.every((index, place) => index > (kept[place - 1] ?? -1));
-  if (!isAscending || (kept.at(-1) ?? -1) >= tokens)
+  if (!isAscending(kept) || (kept.at(-1) ?? -1) >= tokens)
     throw new RuntimeError(
       "invalid-argument",
       `policy ${name}: expected indices below ${tokens} in ascending order for head ${head} of layer ${layer}, found others`,
@@ -93,6 +92,16 @@ function checkChange(
       "invalid-argument",
       `policy ${name}: expected whole runs of ${run} tokens in layer ${layer}, whose latents are read by runs, found parts of one`,
     );
+}
+
+/** A loop, since it runs for each head at each step. */
+function isAscending(indices: Int32Array): boolean {
+  let before = -1;
+  for (let place = 0; place < indices.length; place++) {
+    if (indices[place]! <= before) return false;
+    before = indices[place]!;
+  }
+  return true;
 }
 
 /** Whether tokens are kept in whole runs, and all behind the last of these. */

@@ -215,9 +215,13 @@ const queryHeadsOf = ({ queryHeads, heads }: Pick<RaggedLayer, "queryHeads" | "h
   queryHeads === undefined ? 1 : queryHeads / heads;
 
 /** Indices of the tokens of each head among those there were after the run, where it has dropped some. */
-const joinKept = (before: ObservedLayer["kept"], now: ObservedLayer["kept"]): ObservedLayer["kept"] =>
-  now.map((kept, head) => {
+const joinKept = (
+  before: ObservedLayer["kept"],
+  changes: ReturnType<typeof changeRagged>,
+): ObservedLayer["kept"] =>
+  changes.map((change, head) => {
     const earlier = before[head];
+    const kept = change?.();
     return kept === undefined || earlier === undefined
       ? (kept ?? earlier)
       : kept.map((index) => earlier[index]!);
