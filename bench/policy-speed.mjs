@@ -13,6 +13,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseTokenBytes, tokenWindows } from "@kvfold/calibration";
+import { readConfig, rotaryFrequencies } from "@kvfold/decoder";
 import { parsePolicies } from "@kvfold/policies";
 import { createCausalLM } from "@kvfold/runtime";
 import { machine, modelFolder, textFile, textOption } from "./paths.mjs";
@@ -65,7 +66,9 @@ async function readWindows(name, length, count) {
 
 const open = async (folder, name) => {
   const session = await provider.createSession({ path: join(folder, "onnx", name) }, { threads });
-  return createCausalLM(session, { maxPositions: 16384 });
+  const config = readConfig(await readFile(join(folder, "config.json"), "utf8"));
+  const inverseFrequencies = keep === "1" ? rotaryFrequencies(config) : undefined;
+  return createCausalLM(session, { maxPositions: 16384, inverseFrequencies });
 };
 
 /** Milliseconds of CPU time, which other work on the machine changes less than the time that passes. */

@@ -2,6 +2,7 @@ import type { Policy } from "@kvfold/policies";
 import { type AbortSignalLike, throwIfAborted } from "./abort-signal.js";
 import { needsOf } from "./apply-policies.js";
 import type { CausalLM } from "./causal-lm.js";
+import { checkTokens } from "./check-tokens.js";
 import type { DecodingState } from "./decoding-state.js";
 import { logitsRow, logSumExp } from "./logits.js";
 import { RuntimeError } from "./runtime-error.js";
@@ -50,7 +51,8 @@ export declare namespace policyProbe {
  * Numerics: the first choice is the largest float32 logit, of equals the one of lowest id; log likelihoods are float64.
  *
  * @returns A score for each list of policies, item by item.
- * @throws {RuntimeError} `invalid-argument` for an item without context or answer, or a graph that cannot drop tokens;
+ * @throws {RuntimeError} `invalid-argument` for an item without context or answer, a token beyond the vocabulary, or a graph that
+ *   cannot drop tokens;
  *   `too-many-positions`, `run-failed`; `aborted` when `signal` fires.
  */
 export async function policyProbe(
@@ -63,7 +65,7 @@ export async function policyProbe(
   const state = model.createState({ observe: needsOf(lists.flat()) });
   try {
     for (const item of items) {
-      checkItem(item);
+      checkItem(item, results.length, model.vocabularySize);
       const scores = await scoreItem(state, item, { lists, question, signal });
       results.push(scores);
       onItem?.(results.length - 1, scores);
@@ -121,12 +123,18 @@ function scoreAnswer(
   return { tokens: answer.length, hits, nll };
 }
 
-function checkItem({ context, answer }: PolicyItem): void {
-  if (context.length > 0 && answer.length > 0) return;
-  throw new RuntimeError(
-    "invalid-argument",
-    `policyProbe: expected a context and an answer of at least one token, found ${context.length} and ${answer.length}`,
-  );
+function checkItem(
+  { context, question, answer }: PolicyItem,
+  index: number,
+  vocabularySize = Number.POSITIVE_INFINITY,
+): void {
+  if (context.length === 0 || answer.length === 0)
+    throw new RuntimeError(
+      "invalid-argument",
+      `policyProbe: expected a context and an answer of at least one token, found ${context.length} and ${answer.length}`,
+    );
+  for (const [part, ids] of Object.entries({ context, question, answer }))
+    if (ids.length > 0) checkTokens(`policyProbe, ${part} of item ${index}`, ids, vocabularySize);
 }
 
 const meanOf = (values: readonly number[]): number =>

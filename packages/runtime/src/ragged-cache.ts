@@ -54,10 +54,16 @@ interface Contents {
   first: number;
 }
 
+/** Radians per token of the rotary pairs of each layer, which views show. */
+type LayerFrequencies = readonly (Float64Array | undefined)[];
+
 /** An empty cache. `length` counts all tokens read, those included that were dropped. */
-export function createRaggedCache(layout: CacheLayout): RaggedCache {
+export function createRaggedCache(
+  layout: CacheLayout,
+  inverseFrequencies: LayerFrequencies = [],
+): RaggedCache {
   const ragged = layout.ragged!;
-  return raggedCache(layout, {
+  return raggedCache(layout, inverseFrequencies, {
     layers: layout.layers.map((cache, layer) =>
       createRaggedLayer(cache, ragged[layer]!, layout.slotMultiple),
     ),
@@ -67,7 +73,11 @@ export function createRaggedCache(layout: CacheLayout): RaggedCache {
   });
 }
 
-function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
+function raggedCache(
+  layout: CacheLayout,
+  inverseFrequencies: LayerFrequencies,
+  contents: Contents,
+): RaggedCache {
   const ragged = layout.ragged!;
   const { layers } = contents;
   let needs: PolicyNeeds = {};
@@ -131,6 +141,7 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
       ),
       seen: contents.length,
       run: layers[index]!.run,
+      inverseFrequencies: inverseFrequencies[index],
     }),
     change(index, change) {
       if (change === undefined) return;
@@ -160,7 +171,7 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
       this.truncate(0);
     },
     copy: () =>
-      raggedCache(layout, {
+      raggedCache(layout, inverseFrequencies, {
         ...contents,
         layers: layers.map(copyRaggedLayer),
         observed: [...contents.observed],

@@ -40,7 +40,8 @@ export function queryMoments(queries: HeadRows, skip = 4): QueryMoments {
 }
 
 function addMean(mean: Float64Array, rows: Float32Array): void {
-  for (let at = 0; at < rows.length; at++) mean[at % mean.length]! += rows[at]!;
+  for (let start = 0; start < rows.length; start += mean.length)
+    for (let j = 0; j < mean.length; j++) mean[j]! += rows[start + j]!;
   const count = rows.length / mean.length;
   for (let j = 0; j < mean.length; j++) mean[j]! /= count;
 }
@@ -49,11 +50,9 @@ function addMean(mean: Float64Array, rows: Float32Array): void {
 function covarianceOf(rows: Float32Array, mean: Float64Array): Float64Array {
   const width = mean.length;
   const count = rows.length / width;
-  const centred = createMatrix(
-    count,
-    width,
-    new Float64Array(rows).map((value, at) => value - mean[at % width]!),
-  );
+  const centred = createMatrix(count, width);
+  for (let start = 0; start < rows.length; start += width)
+    for (let j = 0; j < width; j++) centred.data[start + j] = rows[start + j]! - mean[j]!;
   return transposeMultiply(centred, centred).data.map((sum) => sum / count);
 }
 
