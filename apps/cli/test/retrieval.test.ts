@@ -1,9 +1,15 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
+import { evaluatePolicies } from "../src/jobs/evaluate-policies.js";
 import { type Progress, quietContext } from "../src/jobs/job.js";
 import { probeRetrieval } from "../src/jobs/probe-retrieval.js";
+import { findModels } from "../src/models/find-model.js";
+import { withModels } from "../src/models/open-model.js";
+import { renderContinuations } from "../src/render/continuations.js";
 import { renderRetrieval } from "../src/render/retrieval.js";
+import { tokenIdFile } from "../src/tokens/read-tokens.js";
 import { groupItems, limitItems } from "../src/tokens/retrieval-groups.js";
 import { readRetrievalItems } from "../src/tokens/retrieval-items.js";
 import { splitPrompt } from "../src/tokens/split-prompt.js";
@@ -165,6 +171,55 @@ describe("probeRetrieval", () => {
     const long = await failure({ ...item, ids: Array(1024).fill(1) });
     expect(long.code).toBe("insufficient-text");
     expect(long.message).toMatch(/line 2: prompt and answer have 1025 tokens, more than the context/);
+  });
+});
+
+describe("evaluatePolicies", () => {
+  it("predicts the second half of a window behind the whole first half, and behind what policies leave", async () => {
+    const files = [tokenIdFile(VALIDATION_TOKENS)];
+    const options = {
+      models: [ROPE_MODEL],
+      files,
+      windows: 1,
+      window: 600,
+      cache: ["keydiff:0", "random:0.75"],
+    };
+    const result = await evaluatePolicies(options, quietContext);
+    const [whole, kept, dropped] = result.continuations;
+    expect(whole).toMatchObject({
+      path: ROPE_MODEL,
+      held: 1,
+      ratio: 1,
+      tokens: 301,
+      cacheBytesPerToken: 12_288,
+    });
+    // One run over the whole window, without policies or halves. Both sum 301 losses of float32 logits.
+    const found = await findModels([ROPE_MODEL], undefined, quietContext);
+    const ids = await validationTokens(601);
+    const opening = { provider: nodeProvider() };
+    const nll = await withModels(found, opening, quietContext, async ([opened]) => {
+      const logits = await opened!.lm.forward(ids);
+      const losses = ids.slice(300).map((id, index) => {
+        const row = logits.data.subarray((299 + index) * logits.columns, (300 + index) * logits.columns);
+        return Math.log(row.reduce((sum, value) => sum + Math.exp(value), 0)) - row[id]!;
+      });
+      return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+    });
+    expect(Math.abs(whole!.nll - nll)).toBeLessThan(1e-5);
+    expect(kept).toEqual({ ...whole, cache: "keydiff:0" });
+    expect(dropped).toMatchObject({ cache: "random:0.75", held: 0.25 });
+    expect(dropped!.ratio).toBeGreaterThan(1.01);
+    const table = renderContinuations(result, coloursFor({ isTTY: false })).split("\n");
+    expect(table[0]!.split(/ {2,}/)).toEqual([
+      "model",
+      "cache",
+      "held",
+      "nll",
+      "perplexity",
+      "ratio",
+      "tokens",
+    ]);
+    expect(table[3]).toMatch(/random:0.75 +25.0 % /);
   });
 });
 

@@ -101,12 +101,7 @@ async function scoreItem(
       copy.compress(policies);
       const held = { held: meanOf(copy.heldTokens.flat()), read: copy.length };
       const tail = [...(isKnown ? [] : question), ...answer.slice(0, -1)];
-      const logits = tail.length === 0 ? undefined : await copy.forward(tail);
-      const rows = answer.map((_, index) => {
-        const row = tail.length - answer.length + index;
-        return row < 0 ? next : logitsRow(logits!, row);
-      });
-      scores.push({ ...scoreAnswer(rows, answer), ...held });
+      scores.push({ ...(await scoreAnswer(copy, { tail, answer, next })), ...held });
     } finally {
       copy.dispose();
     }
@@ -114,13 +109,35 @@ async function scoreItem(
   return scores;
 }
 
-function scoreAnswer(
-  rows: readonly Float32Array[],
-  answer: readonly number[],
-): Pick<PolicyScore, "tokens" | "hits" | "nll"> {
-  const hits = answer.filter((token, index) => argmax(rows[index]!) === token).length;
-  const nll = answer.reduce((sum, token, index) => sum + logSumExp(rows[index]!) - rows[index]![token]!, 0);
-  return { tokens: answer.length, hits, nll };
+/** Tokens that are run at once: logits of a long text would take too much memory. */
+const RUN = 256;
+
+interface Answer {
+  /** What is run behind the cache: the question, if it is not in there, and the answer but for its last token. */
+  readonly tail: readonly number[];
+  readonly answer: readonly number[];
+  /** Logits behind the cache as it was. */
+  readonly next: Float32Array;
+}
+
+async function scoreAnswer(
+  state: DecodingState,
+  { tail, answer, next }: Answer,
+): Promise<Pick<PolicyScore, "tokens" | "hits" | "nll">> {
+  const score = { tokens: answer.length, hits: 0, nll: 0 };
+  const add = (row: Float32Array, token: number) => {
+    if (argmax(row) === token) score.hits++;
+    score.nll += logSumExp(row) - row[token]!;
+  };
+  /** Rows of the question, but for the last, predict nothing of the answer. */
+  const before = tail.length - answer.length;
+  if (before < 0) add(next, answer[0]!);
+  for (let start = 0; start < tail.length; start += RUN) {
+    const logits = await state.forward(tail.slice(start, start + RUN));
+    for (let row = Math.max(0, before - start); row < logits.rows; row++)
+      add(logitsRow(logits, row), answer[start + row - before]!);
+  }
+  return score;
 }
 
 function checkItem(

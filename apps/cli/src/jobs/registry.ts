@@ -1,5 +1,6 @@
 import { benchModels } from "./bench.js";
 import { evaluateModels } from "./evaluate.js";
+import { evaluatePolicies } from "./evaluate-policies.js";
 import { fitModel } from "./fit.js";
 import { foldCheckpoint } from "./fold.js";
 import { generateText } from "./generate.js";
@@ -19,6 +20,7 @@ interface Jobs {
   readonly plan: typeof planCheckpoint;
   readonly fold: typeof foldCheckpoint;
   readonly evaluate: typeof evaluateModels;
+  readonly evaluatePolicies: typeof evaluatePolicies;
   readonly probeCopying: typeof probeCopying;
   readonly probeRetrieval: typeof probeRetrieval;
   readonly generate: typeof generateText;
@@ -35,6 +37,7 @@ export const jobs: Jobs = {
   plan: planCheckpoint,
   fold: foldCheckpoint,
   evaluate: evaluateModels,
+  evaluatePolicies,
   probeCopying,
   probeRetrieval,
   generate: generateText,
