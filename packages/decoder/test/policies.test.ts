@@ -252,6 +252,13 @@ describe("policies on a decoder", () => {
       expect(() => lm.createState({ cache: parsePolicies("snapkv:0.5") })).toThrow(
         /gives out the attention .* found none in layer 0/,
       );
+      expect(() => lm.createState({ cache: parsePolicies("keydiff:0.5,think:0.5") })).toThrow(
+        /^createState: think:0.5: expected a model that gives out the queries/,
+      );
+      // Rounds latents, which are keys and values at once.
+      const rounded = lm.createState({ cache: parsePolicies("decoquant:8") });
+      await rounded.prefill(tokensOf(70));
+      expect(counts(rounded.heldTokens)).toEqual([70]);
     }, joint);
   });
 });

@@ -49,13 +49,19 @@ export function needsOf(
 export const stepNeedsOf = (policies: readonly Policy[]): PolicyNeeds =>
   needsOf(policies.filter(({ afterStep }) => afterStep !== undefined));
 
+/** What something looks at: a policy, or an option `observe`. */
+export interface Looking {
+  readonly name: string;
+  readonly needs?: PolicyNeeds | undefined;
+}
+
 /**
  * @param caller - What errors begin with: `createState`.
  * @throws {RuntimeError} `invalid-argument` for policies that look at what a model does not give out.
  */
 export function checkNeeds(
   caller: string,
-  needs: PolicyNeeds,
+  looking: readonly Looking[],
   layers: readonly RaggedLayer[] | undefined,
 ): void {
   if (layers === undefined)
@@ -65,10 +71,11 @@ export function checkNeeds(
     );
   for (const kind of OBSERVATIONS) {
     const without = layers.findIndex((layer) => layer[kind] === undefined);
-    if ((needs[kind] ?? 0) === 0 || without < 0) continue;
+    const one = looking.find(({ needs }) => (needs?.[kind] ?? 0) > 0);
+    if (one === undefined || without < 0) continue;
     throw new RuntimeError(
       "invalid-argument",
-      `${caller}: expected a model that gives out the ${kind} that a policy looks at, found none in layer ${without}: choose a policy that looks at keys and values alone`,
+      `${caller}: ${one.name}: expected a model that gives out the ${kind} that it looks at, found none in layer ${without}: choose a policy that looks at keys and values alone (keydiff, knorm, streaming, random, decoquant)`,
     );
   }
 }

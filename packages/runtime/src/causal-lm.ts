@@ -1,6 +1,6 @@
 import { checkPolicies, type Policy, type PolicyNeeds } from "@kvfold/policies/check";
 import type { ByteSource } from "@kvfold/safetensors";
-import { checkNeeds, needsOf } from "./apply-policies.js";
+import { checkNeeds } from "./apply-policies.js";
 import { type CacheKind, type CacheLayout, readCacheLayout } from "./cache-layout.js";
 import { planDecoderInputs } from "./decoder-inputs.js";
 import { createDecodingBatch, type DecodingBatch } from "./decoding-batch.js";
@@ -228,7 +228,7 @@ function actionsOf(
 ): Pick<createDecodingState.Options, "policies" | "observe"> {
   checkPolicies(policies);
   if (policies.length === 0 && observe === undefined) return {};
-  checkNeeds(caller, needsOf([...policies, { needs: observe }]), ragged);
+  checkNeeds(caller, [...policies, { name: "observe", needs: observe }], ragged);
   return { policies, observe };
 }
 

@@ -1,6 +1,6 @@
 import type { Policy } from "@kvfold/policies";
 import { type AbortSignalLike, throwIfAborted } from "./abort-signal.js";
-import { needsOf } from "./apply-policies.js";
+import { checkNeeds, needsOf } from "./apply-policies.js";
 import type { CausalLM } from "./causal-lm.js";
 import { checkTokens } from "./check-tokens.js";
 import type { DecodingState } from "./decoding-state.js";
@@ -62,6 +62,7 @@ export async function policyProbe(
   { question = "unknown", onItem, signal }: policyProbe.Options = {},
 ): Promise<readonly (readonly PolicyScore[])[]> {
   const results: (readonly PolicyScore[])[] = [];
+  checkNeeds("policyProbe", lists.flat(), model.cacheLayout.ragged);
   const state = model.createState({ observe: needsOf(lists.flat()) });
   try {
     for (const item of items) {
