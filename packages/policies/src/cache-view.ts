@@ -24,6 +24,7 @@ export interface LayerView {
   /** Index of the layer, and how many the model has. */
   readonly layer: number;
   readonly layers: number;
+  /** Those that hold tokens. */
   readonly heads: readonly HeadView[];
   /** Tokens that the model has read so far, those included that were dropped. */
   readonly seen: number;

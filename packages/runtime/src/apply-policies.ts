@@ -1,4 +1,4 @@
-import type { HeadChange, LayerView, Policy, PolicyNeeds } from "@kvfold/policies";
+import type { HeadChange, LayerChange, LayerView, Policy, PolicyNeeds } from "@kvfold/policies";
 import { OBSERVATIONS, type RaggedLayer } from "./cache-layout.js";
 import type { RaggedCache } from "./ragged-cache.js";
 import { RuntimeError } from "./runtime-error.js";
@@ -22,7 +22,7 @@ export function applyPolicies(
   for (const layer of cache.layers.keys()) {
     for (const policy of acting) {
       const view = { ...cache.view(layer), ids };
-      const change = policy[time]!(view);
+      const change = ask(policy[time]!, view);
       if (change === undefined) continue;
       for (const [head, own] of change.entries()) checkChange(policy, view, head, own);
       hasDropped ||= view.heads.some(({ tokens }, head) => (change[head]?.kept.length ?? tokens) < tokens);
@@ -30,6 +30,16 @@ export function applyPolicies(
     }
   }
   return hasDropped;
+}
+
+/** What a policy does to the heads that hold tokens; there is nothing to decide of the others. */
+function ask(policy: (layer: LayerView) => LayerChange, view: LayerView): LayerChange {
+  const filled = view.heads.filter(({ tokens }) => tokens > 0);
+  if (filled.length === 0) return undefined;
+  if (filled.length === view.heads.length) return policy(view);
+  const change = policy({ ...view, heads: filled });
+  let next = 0;
+  return change && view.heads.map(({ tokens }) => (tokens === 0 ? undefined : change[next++]));
 }
 
 /** Policies for one cache: those that remember what they saw begin anew. */
