@@ -36,7 +36,7 @@ for (let index = from; index < from + count; index++) {
     for (const act of await trySequence(seed, index)) tally[act] = (tally[act] ?? 0) + 1;
   } catch (error) {
     faults.push(String(error));
-    console.error(`FAULT ${error}`);
+    console.error(`FAULT ${String(error)}`);
   }
   if ((index + 1) % 10_000 === 0) console.error(`${index + 1 - from} of ${count}`);
 }

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parsePolicies } from "@kvfold/policies";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
 import { evaluatePolicies } from "../src/jobs/evaluate-policies.js";
@@ -222,6 +223,42 @@ describe("evaluatePolicies", () => {
     expect(table[3]).toMatch(/random:0.75 +25.0 % /);
   });
 });
+
+describe("a conversation beyond the context", () => {
+  const [TURN, KEPT, TURNS] = [52, 128, 20];
+
+  it("is predicted behind sinks and the newest tokens as behind a window that is read anew", async () => {
+    const found = await findModels([ROPE_MODEL], undefined, quietContext);
+    const ids = await validationTokens(TURN * TURNS);
+    const opening = { provider: nodeProvider(), cache: "policies" as const, positions: TURN * TURNS };
+    await withModels(found, opening, quietContext, async ([opened]) => {
+      const { lm } = opened!;
+      const state = lm.createState();
+      for (let start = 0; start < ids.length; start += TURN) {
+        const turn = ids.slice(start, start + TURN);
+        const { columns, data } = await state.forward(turn);
+        if (start + TURN === ids.length) {
+          const anew = await lm.forward(ids.slice(start - KEPT));
+          const expected = perplexityOf(anew.data.subarray(KEPT * columns), turn);
+          expect(Math.abs(perplexityOf(data, turn) / expected - 1)).toBeLessThan(0.1);
+        }
+        state.compress(parsePolicies(`streaming:${KEPT}t`));
+      }
+      expect(state.length).toBe(TURN * TURNS);
+      expect(new Set(state.heldTokens.flat())).toEqual(new Set([KEPT]));
+    });
+  });
+});
+
+/** Of all but the first of some tokens, by logits of each. */
+function perplexityOf(logits: Float32Array, ids: readonly number[]): number {
+  const columns = 4096;
+  const losses = ids.slice(1).map((id, index) => {
+    const row = logits.subarray(index * columns, (index + 1) * columns);
+    return Math.log(row.reduce((sum, value) => sum + Math.exp(value), 0)) - row[id]!;
+  });
+  return Math.exp(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
+}
 
 /** What is found under policies of one group. */
 const probed = (cache: string, held: number, counts: object) => ({

@@ -1,6 +1,7 @@
 import { type Policy, parsePolicies } from "@kvfold/policies";
 import {
   type CausalLM,
+  cacheBytesPerToken,
   createCausalLM,
   generate,
   type ModelSource,
@@ -115,6 +116,21 @@ describe("policies on a decoder", () => {
       await tova.prefill(prompt);
       for (const id of [4, 5, 6]) await tova.decode(id);
       expect(counts(tova.heldTokens)).toEqual([16]);
+    }));
+
+  it("takes no more memory after 20 turns than after two", () =>
+    withPolicies(async (lm) => {
+      const state = lm.createState({ cache: parsePolicies("streaming:8t") });
+      const bytes: number[] = [];
+      for (let turn = 0; turn < 20; turn++) {
+        await state.prefill(tokensOf(5));
+        await state.decode(turn);
+        bytes.push(state.cacheBytes);
+      }
+      expect(state.length).toBe(120);
+      // Slots come in blocks of 64; without the policy there would be two.
+      const block = 64 * cacheBytesPerToken(lm.cacheLayout);
+      expect(bytes).toEqual(Array.from({ length: 20 }, () => block));
     }));
 
   it("is saved, loaded and copied with what each head holds", () =>
