@@ -17,11 +17,11 @@ export interface TinyLayer {
 }
 
 /** Slots of a cache are a multiple of this many; joint latents go by as many. */
-export const SLOTS = 4;
+const SLOTS = 4;
 export const VOCABULARY = 5;
 
 /** A number in [-1, 1) that depends on all of `values`. */
-export function numberOf(...values: readonly number[]): number {
+function numberOf(...values: readonly number[]): number {
   let state = 0x811c9dc5;
   for (const value of values) {
     state = Math.imul(state ^ value, 0x01000193);
@@ -36,7 +36,7 @@ export const rowNumber = (id: number, position: number, part: number, head: numb
   numberOf(id, position, part, head, index);
 
 /** Before the softmax. */
-export const scoreOf = (query: number, key: number, layer: number, head: number): number =>
+const scoreOf = (query: number, key: number, layer: number, head: number): number =>
   3 * numberOf(query, key, layer, head, 77);
 
 export const queryNumber = (position: number, layer: number, head: number, index: number): number =>
@@ -86,7 +86,7 @@ export function createTinyGraph(layers: readonly TinyLayer[], onRun: (run: TinyR
 }
 
 /** What a run says that was told to fail. */
-export const FAILURE = "the run failed, as it was told to";
+const FAILURE = "the run failed, as it was told to";
 
 const scalar = (feeds: Feeds, name: string): number => Number((feeds[name]?.data as BigInt64Array)?.[0] ?? 0);
 
