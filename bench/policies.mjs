@@ -16,6 +16,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseTokenBytes, tokenWindows } from "@kvfold/calibration";
 import { readTokenizer } from "@kvfold/converter/node";
+import { readConfig, rotaryFrequencies } from "@kvfold/decoder";
 import { parsePolicies } from "@kvfold/policies";
 import { createCausalLM, policyProbe } from "@kvfold/runtime";
 import { readRetrievalItems, splitPrompt } from "kvfold/jobs";
@@ -77,12 +78,16 @@ async function save() {
   await rename(`${out}.part`, out);
 }
 
+const configFrequencies = async (folder) =>
+  rotaryFrequencies(readConfig(await readFile(join(folder, "config.json"), "utf8")));
+
 async function measure(folder) {
   const session = await provider.createSession(
     { path: join(folder, "onnx", "model_policy.onnx") },
     { threads: option("threads", 2) },
   );
-  const lm = createCausalLM(session, { maxPositions: 4096 });
+  const frequencies = keep === "1" ? await configFrequencies(folder) : undefined;
+  const lm = createCausalLM(session, { maxPositions: 4096, inverseFrequencies: frequencies });
   const { decode } = await readTokenizer(folder);
   for (const { task, length, prompt, answer } of await readItems()) {
     const item = { ...splitPrompt(prompt, decode), answer };

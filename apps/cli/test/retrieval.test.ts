@@ -1,9 +1,16 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parsePolicies } from "@kvfold/policies";
+import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
+import { evaluatePolicies } from "../src/jobs/evaluate-policies.js";
 import { type Progress, quietContext } from "../src/jobs/job.js";
 import { probeRetrieval } from "../src/jobs/probe-retrieval.js";
+import { findModels } from "../src/models/find-model.js";
+import { withModels } from "../src/models/open-model.js";
+import { renderContinuations } from "../src/render/continuations.js";
 import { renderRetrieval } from "../src/render/retrieval.js";
+import { tokenIdFile } from "../src/tokens/read-tokens.js";
 import { groupItems, limitItems } from "../src/tokens/retrieval-groups.js";
 import { readRetrievalItems } from "../src/tokens/retrieval-items.js";
 import { splitPrompt } from "../src/tokens/split-prompt.js";
@@ -167,6 +174,90 @@ describe("probeRetrieval", () => {
     expect(long.message).toMatch(/line 2: prompt and answer have 1025 tokens, more than the context/);
   });
 });
+
+describe("evaluatePolicies", () => {
+  it("predicts the second half of a window behind the whole first half, and behind what policies leave", async () => {
+    const files = [tokenIdFile(VALIDATION_TOKENS)];
+    const options = {
+      models: [ROPE_MODEL],
+      files,
+      windows: 1,
+      window: 600,
+      cache: ["keydiff:0", "random:0.75"],
+    };
+    const result = await evaluatePolicies(options, quietContext);
+    const [whole, kept, dropped] = result.continuations;
+    expect(whole).toMatchObject({
+      path: ROPE_MODEL,
+      held: 1,
+      ratio: 1,
+      tokens: 301,
+      cacheBytesPerToken: 12_288,
+    });
+    // One run over the whole window, without policies or halves. Both sum 301 losses of float32 logits.
+    const found = await findModels([ROPE_MODEL], undefined, quietContext);
+    const ids = await validationTokens(601);
+    const opening = { provider: nodeProvider() };
+    const nll = await withModels(found, opening, quietContext, async ([opened]) => {
+      const logits = await opened!.lm.forward(ids);
+      const losses = ids.slice(300).map((id, index) => {
+        const row = logits.data.subarray((299 + index) * logits.columns, (300 + index) * logits.columns);
+        return Math.log(row.reduce((sum, value) => sum + Math.exp(value), 0)) - row[id]!;
+      });
+      return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+    });
+    expect(Math.abs(whole!.nll - nll)).toBeLessThan(1e-5);
+    expect(kept).toEqual({ ...whole, cache: "keydiff:0" });
+    expect(dropped).toMatchObject({ cache: "random:0.75", held: 0.25 });
+    expect(dropped!.ratio).toBeGreaterThan(1.01);
+    const table = renderContinuations(result, coloursFor({ isTTY: false })).split("\n");
+    expect(table[0]!.split(/ {2,}/)).toEqual([
+      "model",
+      "cache",
+      "held",
+      "nll",
+      "perplexity",
+      "ratio",
+      "tokens",
+    ]);
+    expect(table[3]).toMatch(/random:0.75 +25.0 % /);
+  });
+});
+
+describe("a conversation beyond the context", () => {
+  const [TURN, KEPT, TURNS] = [52, 128, 20];
+
+  it("is predicted behind sinks and the newest tokens as behind a window that is read anew", async () => {
+    const models = await findModels([ROPE_MODEL], undefined, quietContext);
+    const ids = await validationTokens(TURN * TURNS);
+    const opening = { provider: nodeProvider(), cache: "policies" as const, positions: TURN * TURNS };
+    await withModels(models, opening, quietContext, async ([opened]) => {
+      const { lm } = opened!;
+      const state = lm.createState();
+      let found = Number.NaN;
+      for (let start = 0; start < ids.length; start += TURN) {
+        const turn = ids.slice(start, start + TURN);
+        found = perplexityOf((await state.forward(turn)).data, turn);
+        state.compress(parsePolicies(`streaming:${KEPT}t`));
+      }
+      const { columns, data } = await lm.forward(ids.slice(-TURN - KEPT));
+      const expected = perplexityOf(data.subarray(KEPT * columns), ids.slice(-TURN));
+      expect(Math.abs(found / expected - 1)).toBeLessThan(0.1);
+      expect(state.length).toBe(TURN * TURNS);
+      expect(new Set(state.heldTokens.flat())).toEqual(new Set([KEPT]));
+    });
+  });
+});
+
+/** Of all but the first of some tokens, by logits of each. */
+function perplexityOf(logits: Float32Array, ids: readonly number[]): number {
+  const columns = 4096;
+  const losses = ids.slice(1).map((id, index) => {
+    const row = logits.subarray(index * columns, (index + 1) * columns);
+    return Math.log(row.reduce((sum, value) => sum + Math.exp(value), 0)) - row[id]!;
+  });
+  return Math.exp(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
+}
 
 /** What is found under policies of one group. */
 const probed = (cache: string, held: number, counts: object) => ({

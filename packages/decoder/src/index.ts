@@ -36,6 +36,7 @@ export type {
 } from "./model/decoder-weights.js";
 export type { FourBitRows } from "./model/four-bit-rows.js";
 export type { ModelShape } from "./model/model-shape.js";
+export { rotaryFrequencies } from "./model/rotary-frequencies.js";
 export { checkpointOutput } from "./output/checkpoint-output.js";
 export { type GgufOutput, ggufObstacle, ggufOutput, ggufTakesBiases } from "./output/gguf-output.js";
 export type { ModelOutput } from "./output/model-output.js";

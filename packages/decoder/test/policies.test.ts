@@ -1,7 +1,16 @@
 import { type Policy, parsePolicies } from "@kvfold/policies";
-import { type CausalLM, createCausalLM, generate, type ModelSource } from "@kvfold/runtime";
+import {
+  type CausalLM,
+  cacheBytesPerToken,
+  createCausalLM,
+  generate,
+  type ModelSource,
+  type PolicyScore,
+  policyProbe,
+} from "@kvfold/runtime";
 import { bytesSource } from "@kvfold/safetensors";
 import { beforeAll, describe, expect, it } from "vitest";
+import { readConfig, rotaryFrequencies } from "../src/index.js";
 import type { AttentionWeights } from "../src/model/decoder-weights.js";
 import { syntheticCheckpoint, tinyLlama } from "./reference/synthetic-checkpoint.js";
 import { exportModel, withModel } from "./support/export-model.js";
@@ -109,6 +118,21 @@ describe("policies on a decoder", () => {
       expect(counts(tova.heldTokens)).toEqual([16]);
     }));
 
+  it("takes no more memory after 20 turns than after two", () =>
+    withPolicies(async (lm) => {
+      const state = lm.createState({ cache: parsePolicies("streaming:8t") });
+      const bytes: number[] = [];
+      for (let turn = 0; turn < 20; turn++) {
+        await state.prefill(tokensOf(5));
+        await state.decode(turn);
+        bytes.push(state.cacheBytes);
+      }
+      expect(state.length).toBe(120);
+      // Slots come in blocks of 64; without the policy there would be two.
+      const block = 64 * cacheBytesPerToken(lm.cacheLayout);
+      expect(bytes).toEqual(Array.from({ length: 20 }, () => block));
+    }));
+
   it("is saved, loaded and copied with what each head holds", () =>
     withPolicies(async (lm) => {
       const state = lm.createState({ cache: parsePolicies("keydiff:0.5") });
@@ -137,6 +161,41 @@ describe("policies on a decoder", () => {
       };
       await lm.createState({ cache: [look] }).prefill(prompt);
       expect(lengths).toEqual([41, 8, 41, 41, 8, 41]);
+    }));
+
+  it("shows how keys rotate, from the config and its scaling", () =>
+    withModel(model, async (session) => {
+      const scaled = { ...config, rope_scaling: { rope_type: "linear", factor: 4 } };
+      const inverseFrequencies = rotaryFrequencies(readConfig(JSON.stringify(scaled)));
+      const lm = createCausalLM(session, { inverseFrequencies });
+      const seen: (Float64Array | undefined)[] = [];
+      const look: Policy = {
+        name: "look",
+        action: "drop",
+        afterPrefill: (layer) => void seen.push(layer.inverseFrequencies),
+      };
+      const state = lm.createState();
+      await state.prefill(prompt);
+      state.copy().compress([look]);
+      // Heads of 16: theta^(-2j / 16), a quarter of it by the scaling.
+      const expected = Array.from({ length: 8 }, (_, j) => 10_000 ** (-j / 8) / 4);
+      expect(seen).toHaveLength(2);
+      for (const frequencies of seen)
+        for (const [j, value] of frequencies!.entries()) expect(value / expected[j]!).toBeCloseTo(1, 12);
+    }));
+
+  it("names the part and the item of a probe that has tokens beyond the vocabulary", () =>
+    withPolicies(async (lm) => {
+      const item = { context: prompt, question: [1], answer: [2, 3] };
+      const probe = (change: object) => policyProbe(lm, [item, { ...item, ...change }], [[]]);
+      // The last token of an answer is never run: its log likelihood would be NaN.
+      await expect(probe({ answer: [2, 61] })).rejects.toThrow(
+        /^policyProbe, answer of item 1: expected token ids from 0 below 61, found 61 at 1$/,
+      );
+      await expect(probe({ question: [-1] })).rejects.toThrow(/^policyProbe, question of item 1/);
+      const [[first], [second]] = (await probe({})) as [[PolicyScore], [PolicyScore]];
+      expect(first).toEqual(second);
+      expect(first.nll).toBeGreaterThan(0);
     }));
 
   it("refuses policies on other graphs, two of a kind, and what a policy cannot keep", async () => {
@@ -209,6 +268,13 @@ describe("policies on a decoder", () => {
       expect(() => lm.createState({ cache: parsePolicies("snapkv:0.5") })).toThrow(
         /gives out the attention .* found none in layer 0/,
       );
+      expect(() => lm.createState({ cache: parsePolicies("keydiff:0.5,think:0.5") })).toThrow(
+        /^createState: think:0.5: expected a model that gives out the queries/,
+      );
+      // Rounds latents, which are keys and values at once.
+      const rounded = lm.createState({ cache: parsePolicies("decoquant:8") });
+      await rounded.prefill(tokensOf(70));
+      expect(counts(rounded.heldTokens)).toEqual([70]);
     }, joint);
   });
 });

@@ -24,6 +24,7 @@ export interface LayerView {
   /** Index of the layer, and how many the model has. */
   readonly layer: number;
   readonly layers: number;
+  /** Those that hold tokens. */
   readonly heads: readonly HeadView[];
   /** Tokens that the model has read so far, those included that were dropped. */
   readonly seen: number;
@@ -32,7 +33,10 @@ export interface LayerView {
    * stand in order, and those behind the last whole run stay.
    */
   readonly run: number;
-  /** Radians per token of the rotary pairs, half-split; absent where a model does not say or does not rotate. */
+  /**
+   * Radians per token of the rotary pairs of keys and queries, half-split; absent where keys are not rotated, or not known to be
+   * rotated and nothing else.
+   */
   readonly inverseFrequencies?: Float64Array | undefined;
   /** Token ids by position, where they are known. */
   readonly ids?: ArrayLike<number> | undefined;

@@ -70,25 +70,48 @@ export function refuseAmount({ text, amount }: PolicyText): void {
   );
 }
 
+/** Values that an option takes. */
+export interface OptionRange {
+  /** For errors: `a whole number from 1`. */
+  readonly what: string;
+  readonly holds: (value: number) => boolean;
+}
+
+export const NUMBER: OptionRange = { what: "a number from 0", holds: (value) => value >= 0 };
+export const SHARE: OptionRange = { what: "a share from 0 to 1", holds: (value) => value <= 1 };
+export const ODD: OptionRange = { what: "an odd number", holds: (value) => value % 2 === 1 };
+
+/** Whole numbers of `least` or more. */
+export const wholeFrom = (least: number): OptionRange => ({
+  what: `a whole number from ${least}`,
+  holds: (value) => Number.isSafeInteger(value) && value >= least,
+});
+
 /**
  * The options that are given, by name.
  *
- * @param known - Names of all options that the policy has.
- * @throws {PolicyError} for another one.
+ * @param known - All options that the policy has, with the values that each takes.
+ * @throws {PolicyError} for another one, or a value out of range.
  */
 export function readOptions<Name extends string>(
   { text, options }: PolicyText,
-  known: readonly Name[],
+  known: Readonly<Record<Name, OptionRange>>,
 ): Readonly<Partial<Record<Name, number>>> {
-  for (const name of options.keys()) {
-    if (known.some((own) => own === name)) continue;
-    throw new PolicyError(`${text}: expected options ${known.join(", ") || "none"}, found ${name}`);
+  const ranges = new Map<string, OptionRange>(Object.entries(known));
+  for (const [name, value] of options) {
+    const range = ranges.get(name);
+    if (range === undefined)
+      throw new PolicyError(
+        `${text}: expected options ${[...ranges.keys()].join(", ") || "none"}, found ${name}`,
+      );
+    if (!range.holds(value))
+      throw new PolicyError(`${text}: expected ${name} as ${range.what}, found ${value}`);
   }
   return Object.fromEntries(options) as Partial<Record<Name, number>>;
 }
 
 function numberOf(text: string, name: string, value: string): number {
   const number = Number(value);
-  if (value !== "" && Number.isFinite(number) && number >= 0) return number;
-  throw new PolicyError(`${text}: expected ${name} as a number from 0, found ${value || "nothing"}`);
+  if (value !== "" && Number.isFinite(number) && NUMBER.holds(number)) return number;
+  throw new PolicyError(`${text}: expected ${name} as ${NUMBER.what}, found ${value || "nothing"}`);
 }

@@ -18,6 +18,14 @@ describe("parsePolicies", () => {
     ["keydiff:0t", /found 0t$/],
     ["streaming:0.5:sink=4", /^streaming:0.5:sink=4: expected options sinks, found sink$/],
     ["streaming:0.5:sinks=x", /expected sinks as a number from 0, found x$/],
+    [
+      "streaming:0.5:sinks=2.5",
+      /^streaming:0.5:sinks=2.5: expected sinks as a whole number from 0, found 2.5$/,
+    ],
+    ["snapkv:0.5:window=0", /expected window as a whole number from 1, found 0$/],
+    ["snapkv:0.5:kernel=4", /expected kernel as an odd number, found 4$/],
+    ["pyramidkv:0.5:beta=0.5", /expected beta as a number from 1, found 0.5$/],
+    ["fastgen:0.9:local=1.5", /expected local as a share from 0 to 1, found 1.5$/],
     ["streaming:0.5:0.7", /expected one amount/],
     [
       "keydiff:0.5,snapkv:0.5",

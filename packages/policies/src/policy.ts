@@ -31,7 +31,10 @@ export type LayerChange = readonly (HeadChange | undefined)[] | undefined;
  */
 export type PolicyAction = "drop" | "merge" | "clear-channels" | "quantise";
 
-/** Decides layer by layer what a cache keeps of one prompt. Policies hold no state, unless they have `begin`. */
+/**
+ * Decides layer by layer what a cache keeps of one prompt. Policies hold no state, unless they have `begin`. They are shown the
+ * heads that hold tokens.
+ */
 export interface Policy {
   /** As it is written in a list of policies, its options included: `keydiff:0.5`. */
   readonly name: string;

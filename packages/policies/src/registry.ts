@@ -1,4 +1,15 @@
-import { type PolicyText, readBits, readBudget, readOptions, readShare, refuseAmount } from "./options.js";
+import {
+  NUMBER,
+  ODD,
+  type PolicyText,
+  readBits,
+  readBudget,
+  readOptions,
+  readShare,
+  refuseAmount,
+  SHARE,
+  wholeFrom,
+} from "./options.js";
 import { corm } from "./policies/corm.js";
 import { decoquant } from "./policies/decoquant.js";
 import { expected } from "./policies/expected.js";
@@ -22,52 +33,64 @@ export interface PolicyEntry {
   readonly create: (text: PolicyText) => Policy;
 }
 
+const FROM_ONE = { what: "a number from 1", holds: (value: number) => value >= 1 };
+
 /** The policies that come with kvfold. */
 export const policyEntries: readonly PolicyEntry[] = [
   {
     name: "keydiff",
     summary: "keys that are least like the others",
     create: (text) => {
-      readOptions(text, []);
+      readOptions(text, {});
       return keydiff(readBudget(text), text.text);
     },
   },
   {
     name: "streaming",
     summary: "the first tokens and the newest (sinks=4)",
-    create: (text) => streaming(readBudget(text), readOptions(text, ["sinks"]), text.text),
+    create: (text) => streaming(readBudget(text), readOptions(text, { sinks: wholeFrom(0) }), text.text),
   },
   {
     name: "knorm",
     summary: "keys of small norm (spare=2 first layers)",
-    create: (text) => knorm(readBudget(text), readOptions(text, ["spare"]), text.text),
+    create: (text) => knorm(readBudget(text), readOptions(text, { spare: wholeFrom(0) }), text.text),
   },
   {
     name: "tova",
     summary: "what the newest token attends to",
     create: (text) => {
-      readOptions(text, []);
+      readOptions(text, {});
       return tova(readBudget(text), text.text);
     },
   },
   {
     name: "snapkv",
     summary: "what the last tokens attend to (window=32, kernel=5)",
-    create: (text) => snapkv(readBudget(text), readOptions(text, ["window", "kernel"]), text.text),
+    create: (text) =>
+      snapkv(readBudget(text), readOptions(text, { window: wholeFrom(1), kernel: ODD }), text.text),
   },
   {
     name: "pyramidkv",
     summary: "the same with budgets that fall by layer (window=32, kernel=5, beta=20)",
-    create: (text) => pyramidkv(readBudget(text), readOptions(text, ["window", "kernel", "beta"]), text.text),
+    create: (text) =>
+      pyramidkv(
+        readBudget(text),
+        readOptions(text, { window: wholeFrom(1), kernel: ODD, beta: FROM_ONE }),
+        text.text,
+      ),
   },
   {
     name: "expected",
-    summary:
-      "what tokens to come are expected to attend to (window=0, future=512, sinks=4, epsilon=0, theta=0)",
+    summary: "what tokens to come are expected to attend to (window=0, future=512, sinks=4, epsilon=0)",
     create: (text) =>
       expected(
         readBudget(text),
-        readOptions(text, ["window", "future", "sinks", "epsilon", "theta"]),
+        readOptions(text, {
+          window: wholeFrom(0),
+          future: wholeFrom(1),
+          sinks: wholeFrom(0),
+          epsilon: NUMBER,
+        }),
         text.text,
       ),
   },
@@ -75,7 +98,7 @@ export const policyEntries: readonly PolicyEntry[] = [
     name: "observed",
     summary: "what all tokens of the prompt attend to; as slow as their attention",
     create: (text) => {
-      readOptions(text, []);
+      readOptions(text, {});
       return observed(readBudget(text), text.text);
     },
   },
@@ -84,7 +107,7 @@ export const policyEntries: readonly PolicyEntry[] = [
     summary: "what any of the last tokens finds important, at every step; no amount (window=256, recent=256)",
     create: (text) => {
       refuseAmount(text);
-      return corm(readOptions(text, ["window", "recent"]), text.text);
+      return corm(readOptions(text, { window: wholeFrom(1), recent: wholeFrom(0) }), text.text);
     },
   },
   {
@@ -94,7 +117,7 @@ export const policyEntries: readonly PolicyEntry[] = [
     create: (text) =>
       fastgen(
         readShare(text, "attention to keep"),
-        readOptions(text, ["frequent", "local", "sinks", "window"]),
+        readOptions(text, { frequent: SHARE, local: SHARE, sinks: wholeFrom(0), window: wholeFrom(0) }),
         text.text,
       ),
   },
@@ -102,25 +125,33 @@ export const policyEntries: readonly PolicyEntry[] = [
     name: "kvmerger",
     summary: "merges neighbours of similar keys (window=32, recent=0.34, heavy=0.24, spare=2)",
     create: (text) =>
-      kvmerger(readBudget(text), readOptions(text, ["window", "recent", "heavy", "spare"]), text.text),
+      kvmerger(
+        readBudget(text),
+        readOptions(text, { window: wholeFrom(0), recent: SHARE, heavy: SHARE, spare: wholeFrom(0) }),
+        text.text,
+      ),
   },
   {
     name: "think",
     summary: "clears a share of the channels of keys (window=32, recent=32)",
     create: (text) =>
-      think(readShare(text, "channels to clear"), readOptions(text, ["window", "recent"]), text.text),
+      think(
+        readShare(text, "channels to clear"),
+        readOptions(text, { window: wholeFrom(1), recent: wholeFrom(0) }),
+        text.text,
+      ),
   },
   {
     name: "decoquant",
     summary: "rounds to a number of bits behind a factor that takes outliers; saves no bytes",
     create: (text) => {
-      readOptions(text, []);
+      readOptions(text, {});
       return decoquant(readBits(text), text.text);
     },
   },
   {
     name: "random",
     summary: "tokens at random (seed=0)",
-    create: (text) => random(readBudget(text), readOptions(text, ["seed"]), text.text),
+    create: (text) => random(readBudget(text), readOptions(text, { seed: wholeFrom(0) }), text.text),
   },
 ];

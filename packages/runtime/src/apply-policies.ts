@@ -1,4 +1,4 @@
-import type { HeadChange, LayerView, Policy, PolicyNeeds } from "@kvfold/policies";
+import type { HeadChange, LayerChange, LayerView, Policy, PolicyNeeds } from "@kvfold/policies";
 import { OBSERVATIONS, type RaggedLayer } from "./cache-layout.js";
 import type { RaggedCache } from "./ragged-cache.js";
 import { RuntimeError } from "./runtime-error.js";
@@ -22,7 +22,7 @@ export function applyPolicies(
   for (const layer of cache.layers.keys()) {
     for (const policy of acting) {
       const view = { ...cache.view(layer), ids };
-      const change = policy[time]!(view);
+      const change = ask(policy[time]!, view);
       if (change === undefined) continue;
       for (const [head, own] of change.entries()) checkChange(policy, view, head, own);
       hasDropped ||= view.heads.some(({ tokens }, head) => (change[head]?.kept.length ?? tokens) < tokens);
@@ -30,6 +30,16 @@ export function applyPolicies(
     }
   }
   return hasDropped;
+}
+
+/** What a policy does to the heads that hold tokens; there is nothing to decide of the others. */
+function ask(policy: (layer: LayerView) => LayerChange, view: LayerView): LayerChange {
+  const filled = view.heads.filter(({ tokens }) => tokens > 0);
+  if (filled.length === 0) return undefined;
+  if (filled.length === view.heads.length) return policy(view);
+  const change = policy({ ...view, heads: filled });
+  let next = 0;
+  return change && view.heads.map(({ tokens }) => (tokens === 0 ? undefined : change[next++]));
 }
 
 /** Policies for one cache: those that remember what they saw begin anew. */
@@ -49,13 +59,19 @@ export function needsOf(
 export const stepNeedsOf = (policies: readonly Policy[]): PolicyNeeds =>
   needsOf(policies.filter(({ afterStep }) => afterStep !== undefined));
 
+/** What something looks at: a policy, or an option `observe`. */
+export interface Looking {
+  readonly name: string;
+  readonly needs?: PolicyNeeds | undefined;
+}
+
 /**
  * @param caller - What errors begin with: `createState`.
  * @throws {RuntimeError} `invalid-argument` for policies that look at what a model does not give out.
  */
 export function checkNeeds(
   caller: string,
-  needs: PolicyNeeds,
+  looking: readonly Looking[],
   layers: readonly RaggedLayer[] | undefined,
 ): void {
   if (layers === undefined)
@@ -65,10 +81,11 @@ export function checkNeeds(
     );
   for (const kind of OBSERVATIONS) {
     const without = layers.findIndex((layer) => layer[kind] === undefined);
-    if ((needs[kind] ?? 0) === 0 || without < 0) continue;
+    const one = looking.find(({ needs }) => (needs?.[kind] ?? 0) > 0);
+    if (one === undefined || without < 0) continue;
     throw new RuntimeError(
       "invalid-argument",
-      `${caller}: expected a model that gives out the ${kind} that a policy looks at, found none in layer ${without}: choose a policy that looks at keys and values alone`,
+      `${caller}: ${one.name}: expected a model that gives out the ${kind} that it looks at, found none in layer ${without}: choose a policy that looks at keys and values alone (keydiff, knorm, streaming, random, decoquant)`,
     );
   }
 }
@@ -82,8 +99,7 @@ function checkChange(
   if (change === undefined) return;
   const { tokens = 0 } = heads[head] ?? {};
   const { kept } = change;
-  const isAscending = kept.every((index, place) => index > (kept[place - 1] ?? -1));
-  if (!isAscending || (kept.at(-1) ?? -1) >= tokens)
+  if (!isAscending(kept) || (kept.at(-1) ?? -1) >= tokens)
     throw new RuntimeError(
       "invalid-argument",
       `policy ${name}: expected indices below ${tokens} in ascending order for head ${head} of layer ${layer}, found others`,
@@ -93,6 +109,16 @@ function checkChange(
       "invalid-argument",
       `policy ${name}: expected whole runs of ${run} tokens in layer ${layer}, whose latents are read by runs, found parts of one`,
     );
+}
+
+/** A loop, since it runs for each head at each step. */
+function isAscending(indices: Int32Array): boolean {
+  let before = -1;
+  for (let place = 0; place < indices.length; place++) {
+    if (indices[place]! <= before) return false;
+    before = indices[place]!;
+  }
+  return true;
 }
 
 /** Whether tokens are kept in whole runs, and all behind the last of these. */

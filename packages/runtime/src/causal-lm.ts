@@ -1,6 +1,6 @@
 import { checkPolicies, type Policy, type PolicyNeeds } from "@kvfold/policies/check";
 import type { ByteSource } from "@kvfold/safetensors";
-import { checkNeeds, needsOf } from "./apply-policies.js";
+import { checkNeeds } from "./apply-policies.js";
 import { type CacheKind, type CacheLayout, readCacheLayout } from "./cache-layout.js";
 import { planDecoderInputs } from "./decoder-inputs.js";
 import { createDecodingBatch, type DecodingBatch } from "./decoding-batch.js";
@@ -99,6 +99,11 @@ export declare namespace createCausalLM {
     readonly prefillChunk?: number;
     /** Tokens that an in-place cache has room for at first. It doubles when full. */
     readonly initialCapacity?: number;
+    /**
+     * `[L]`, for cache policies that look at rotations: radians per token of each layer's rotary pairs, half-split, for layers
+     * that cache rotated keys as they are. `rotaryFrequencies` of `@kvfold/decoder` reads them from a config.
+     */
+    readonly inverseFrequencies?: readonly (Float64Array | undefined)[] | undefined;
   }
 }
 
@@ -117,6 +122,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
     maxPositions = Number.POSITIVE_INFINITY,
     prefillChunk = 512,
     initialCapacity = 256,
+    inverseFrequencies = [],
   } = options;
   checkPositive("createCausalLM", { maxPositions, prefillChunk, initialCapacity });
   const cacheLayout = readCacheLayout(session);
@@ -126,7 +132,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
   const { memory } = session;
   const createCache = (capacity: number): KvCache => {
     if (cacheKind === "delta") return createDeltaCache(cacheLayout);
-    if (cacheKind === "ragged") return createRaggedCache(cacheLayout);
+    if (cacheKind === "ragged") return createRaggedCache(cacheLayout, inverseFrequencies);
     return cacheKind === "in-place"
       ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions, memory })
       : createGrowingCache(cacheLayout, { memory });
@@ -168,7 +174,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
           source,
           model,
         );
-        const cache = createRaggedCache(cacheLayout);
+        const cache = createRaggedCache(cacheLayout, inverseFrequencies);
         cache.fill(layers, tokens.length, firstPosition);
         return createStateAt((index) => firstPosition + index, cache, tokens, { ...acting, settled });
       }
@@ -222,7 +228,7 @@ function actionsOf(
 ): Pick<createDecodingState.Options, "policies" | "observe"> {
   checkPolicies(policies);
   if (policies.length === 0 && observe === undefined) return {};
-  checkNeeds(caller, needsOf([...policies, { needs: observe }]), ragged);
+  checkNeeds(caller, [...policies, { name: "observe", needs: observe }], ragged);
   return { policies, observe };
 }
 

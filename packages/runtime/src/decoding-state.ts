@@ -179,7 +179,7 @@ class CachedDecoding implements DecodingState {
   compress(policies: readonly Policy[]): void {
     const cache = this.#cache.available();
     checkPolicies(policies);
-    checkNeeds("compress", needsOf(policies), this.#options.layout.ragged);
+    checkNeeds("compress", policies, this.#options.layout.ragged);
     this.#act(cache, beginPolicies(policies), "afterPrefill");
   }
 

@@ -13,7 +13,8 @@ export function headView(
 ): HeadView {
   const tokens = layer.lengths[head]!;
   const keys = once(() => headKeys(layer, head));
-  const values = once(() => headValues(layer, head));
+  // A joint latent is one array under both names, so that policies which change numbers see that it is.
+  const values = layer.slots.length === 1 ? keys : once(() => headValues(layer, head));
   const queries = once(() => observed && observedQueries(observed, head));
   const attention = once(() => observed && observedAttention(observed, head, tokens));
   return {

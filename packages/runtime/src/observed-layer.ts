@@ -64,21 +64,22 @@ function lastRows(
 }
 
 /** The columns of a head's tokens, `[G, W, tokens]`. */
-function columnsOf(
-  { attention, capacity, lengths, kept: keptOf }: ObservedLayer,
-  rows: Float32Array,
-  head: number,
-  tokens: number,
-): Float32Array {
-  const width = attention!.dims[3]!;
+function columnsOf(observed: ObservedLayer, rows: Float32Array, head: number, tokens: number): Float32Array {
+  const width = observed.attention!.dims[3]!;
+  const { capacity, lengths, kept: keptOf } = observed;
   const before = lengths[head]!;
   const kept = keptOf[head];
-  const count = rows.length / width;
-  const columns = new Float32Array(count * tokens);
-  for (let token = 0; token < tokens; token++) {
-    const index = kept?.[token] ?? token;
-    const column = index < before ? index : capacity + index - before;
-    for (let row = 0; row < count; row++) columns[row * tokens + token] = rows[row * width + column]!;
+  const columns = new Float32Array((rows.length / width) * tokens);
+  for (let row = 0, start = 0; start < columns.length; row++, start += tokens) {
+    const own = rows.subarray(row * width, (row + 1) * width);
+    if (kept === undefined) {
+      columns.set(own.subarray(0, before), start);
+      columns.set(own.subarray(capacity, capacity + tokens - before), start + before);
+    } else
+      for (let token = 0; token < tokens; token++) {
+        const index = kept[token]!;
+        columns[start + token] = own[index < before ? index : capacity + index - before]!;
+      }
   }
   return columns;
 }

@@ -1,7 +1,8 @@
 import type { Policy } from "@kvfold/policies";
 import { type AbortSignalLike, throwIfAborted } from "./abort-signal.js";
-import { needsOf } from "./apply-policies.js";
+import { checkNeeds, needsOf } from "./apply-policies.js";
 import type { CausalLM } from "./causal-lm.js";
+import { checkTokens } from "./check-tokens.js";
 import type { DecodingState } from "./decoding-state.js";
 import { logitsRow, logSumExp } from "./logits.js";
 import { RuntimeError } from "./runtime-error.js";
@@ -50,7 +51,8 @@ export declare namespace policyProbe {
  * Numerics: the first choice is the largest float32 logit, of equals the one of lowest id; log likelihoods are float64.
  *
  * @returns A score for each list of policies, item by item.
- * @throws {RuntimeError} `invalid-argument` for an item without context or answer, or a graph that cannot drop tokens;
+ * @throws {RuntimeError} `invalid-argument` for an item without context or answer, a token beyond the vocabulary, or a graph that
+ *   cannot drop tokens;
  *   `too-many-positions`, `run-failed`; `aborted` when `signal` fires.
  */
 export async function policyProbe(
@@ -60,10 +62,11 @@ export async function policyProbe(
   { question = "unknown", onItem, signal }: policyProbe.Options = {},
 ): Promise<readonly (readonly PolicyScore[])[]> {
   const results: (readonly PolicyScore[])[] = [];
+  checkNeeds("policyProbe", lists.flat(), model.cacheLayout.ragged);
   const state = model.createState({ observe: needsOf(lists.flat()) });
   try {
     for (const item of items) {
-      checkItem(item);
+      checkItem(item, results.length, model.vocabularySize);
       const scores = await scoreItem(state, item, { lists, question, signal });
       results.push(scores);
       onItem?.(results.length - 1, scores);
@@ -99,12 +102,7 @@ async function scoreItem(
       copy.compress(policies);
       const held = { held: meanOf(copy.heldTokens.flat()), read: copy.length };
       const tail = [...(isKnown ? [] : question), ...answer.slice(0, -1)];
-      const logits = tail.length === 0 ? undefined : await copy.forward(tail);
-      const rows = answer.map((_, index) => {
-        const row = tail.length - answer.length + index;
-        return row < 0 ? next : logitsRow(logits!, row);
-      });
-      scores.push({ ...scoreAnswer(rows, answer), ...held });
+      scores.push({ ...(await scoreAnswer(copy, { tail, answer, next })), ...held });
     } finally {
       copy.dispose();
     }
@@ -112,21 +110,49 @@ async function scoreItem(
   return scores;
 }
 
-function scoreAnswer(
-  rows: readonly Float32Array[],
-  answer: readonly number[],
-): Pick<PolicyScore, "tokens" | "hits" | "nll"> {
-  const hits = answer.filter((token, index) => argmax(rows[index]!) === token).length;
-  const nll = answer.reduce((sum, token, index) => sum + logSumExp(rows[index]!) - rows[index]![token]!, 0);
-  return { tokens: answer.length, hits, nll };
+/** Tokens that are run at once: logits of a long text would take too much memory. */
+const RUN = 256;
+
+interface Answer {
+  /** What is run behind the cache: the question, if it is not in there, and the answer but for its last token. */
+  readonly tail: readonly number[];
+  readonly answer: readonly number[];
+  /** Logits behind the cache as it was. */
+  readonly next: Float32Array;
 }
 
-function checkItem({ context, answer }: PolicyItem): void {
-  if (context.length > 0 && answer.length > 0) return;
-  throw new RuntimeError(
-    "invalid-argument",
-    `policyProbe: expected a context and an answer of at least one token, found ${context.length} and ${answer.length}`,
-  );
+async function scoreAnswer(
+  state: DecodingState,
+  { tail, answer, next }: Answer,
+): Promise<Pick<PolicyScore, "tokens" | "hits" | "nll">> {
+  const score = { tokens: answer.length, hits: 0, nll: 0 };
+  const add = (row: Float32Array, token: number) => {
+    if (argmax(row) === token) score.hits++;
+    score.nll += logSumExp(row) - row[token]!;
+  };
+  /** Rows of the question, but for the last, predict nothing of the answer. */
+  const before = tail.length - answer.length;
+  if (before < 0) add(next, answer[0]!);
+  for (let start = 0; start < tail.length; start += RUN) {
+    const logits = await state.forward(tail.slice(start, start + RUN));
+    for (let row = Math.max(0, before - start); row < logits.rows; row++)
+      add(logitsRow(logits, row), answer[start + row - before]!);
+  }
+  return score;
+}
+
+function checkItem(
+  { context, question, answer }: PolicyItem,
+  index: number,
+  vocabularySize = Number.POSITIVE_INFINITY,
+): void {
+  if (context.length === 0 || answer.length === 0)
+    throw new RuntimeError(
+      "invalid-argument",
+      `policyProbe: expected a context and an answer of at least one token, found ${context.length} and ${answer.length}`,
+    );
+  for (const [part, ids] of Object.entries({ context, question, answer }))
+    if (ids.length > 0) checkTokens(`policyProbe, ${part} of item ${index}`, ids, vocabularySize);
 }
 
 const meanOf = (values: readonly number[]): number =>

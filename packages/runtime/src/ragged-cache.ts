@@ -54,10 +54,16 @@ interface Contents {
   first: number;
 }
 
+/** Radians per token of the rotary pairs of each layer, which views show. */
+type LayerFrequencies = readonly (Float64Array | undefined)[];
+
 /** An empty cache. `length` counts all tokens read, those included that were dropped. */
-export function createRaggedCache(layout: CacheLayout): RaggedCache {
+export function createRaggedCache(
+  layout: CacheLayout,
+  inverseFrequencies: LayerFrequencies = [],
+): RaggedCache {
   const ragged = layout.ragged!;
-  return raggedCache(layout, {
+  return raggedCache(layout, inverseFrequencies, {
     layers: layout.layers.map((cache, layer) =>
       createRaggedLayer(cache, ragged[layer]!, layout.slotMultiple),
     ),
@@ -67,7 +73,11 @@ export function createRaggedCache(layout: CacheLayout): RaggedCache {
   });
 }
 
-function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
+function raggedCache(
+  layout: CacheLayout,
+  inverseFrequencies: LayerFrequencies,
+  contents: Contents,
+): RaggedCache {
   const ragged = layout.ragged!;
   const { layers } = contents;
   let needs: PolicyNeeds = {};
@@ -131,6 +141,7 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
       ),
       seen: contents.length,
       run: layers[index]!.run,
+      inverseFrequencies: inverseFrequencies[index],
     }),
     change(index, change) {
       if (change === undefined) return;
@@ -160,7 +171,7 @@ function raggedCache(layout: CacheLayout, contents: Contents): RaggedCache {
       this.truncate(0);
     },
     copy: () =>
-      raggedCache(layout, {
+      raggedCache(layout, inverseFrequencies, {
         ...contents,
         layers: layers.map(copyRaggedLayer),
         observed: [...contents.observed],
@@ -215,9 +226,13 @@ const queryHeadsOf = ({ queryHeads, heads }: Pick<RaggedLayer, "queryHeads" | "h
   queryHeads === undefined ? 1 : queryHeads / heads;
 
 /** Indices of the tokens of each head among those there were after the run, where it has dropped some. */
-const joinKept = (before: ObservedLayer["kept"], now: ObservedLayer["kept"]): ObservedLayer["kept"] =>
-  now.map((kept, head) => {
+const joinKept = (
+  before: ObservedLayer["kept"],
+  changes: ReturnType<typeof changeRagged>,
+): ObservedLayer["kept"] =>
+  changes.map((change, head) => {
     const earlier = before[head];
+    const kept = change?.();
     return kept === undefined || earlier === undefined
       ? (kept ?? earlier)
       : kept.map((index) => earlier[index]!);

@@ -108,12 +108,12 @@ export function truncateRagged(layer: RaggedLayerCache, count: number): void {
 /**
  * Drops the tokens that heads do not keep, and puts rows in the place of others.
  *
- * @returns For each head that changes the tokens it keeps, in the order that they stand in now.
+ * @returns For each head that changes what tells the tokens it keeps, in the order that they stand in now.
  */
 export function changeRagged(
   layer: RaggedLayerCache,
   heads: readonly (HeadChange | undefined)[],
-): readonly (Int32Array | undefined)[] {
+): readonly ((() => Int32Array) | undefined)[] {
   const orders = heads.map((change, head) => change && changeHead(layer, head, change));
   const longest = Math.max(...layer.lengths);
   const { capacity, multiple } = layer;
@@ -166,44 +166,77 @@ function allocate(
 const raggedHead = ({ heads }: Pick<RaggedLayerCache, "heads">, slot: CacheSlot, head: number): number =>
   Math.floor(head / (slot.heads / heads));
 
-function changeHead(layer: RaggedLayerCache, head: number, { kept, keys, values }: HeadChange): Int32Array {
-  const { slots, capacity, lengths, run } = layer;
+/** Returns what tells the order that the kept tokens stand in now. */
+function changeHead(
+  layer: RaggedLayerCache,
+  head: number,
+  { kept, keys, values }: HeadChange,
+): () => Int32Array {
+  const { capacity, lengths, run } = layer;
   const before = lengths[head]!;
   const isFew = run === 1 && before - kept.length <= before * FEW;
-  const order = isFew && keys === undefined && values === undefined ? fillGaps(kept) : kept;
-  for (const [index, slot] of slots.entries()) {
-    const data = layer.tensors[index]!.data as Float32Array;
-    const span = slot.heads / layer.heads;
-    for (let own = head * span; own < (head + 1) * span; own++)
-      moveRows(data.subarray(own * capacity * slot.size, (own + 1) * capacity * slot.size), order, slot.size);
-  }
-  moveRows(layer.positions.subarray(head * capacity, (head + 1) * capacity), order, 1);
-  moveRows(layer.places.subarray(head * capacity, (head + 1) * capacity), order, 1);
+  const moves = isFew && keys === undefined && values === undefined ? fillingMoves(kept) : undefined;
+  for (const { rows, size } of headSlices(layer, head))
+    if (moves === undefined) moveRows(rows, kept, size);
+    else for (const { from, to } of moves) rows.copyWithin(to * size, from * size, (from + 1) * size);
   const dropped = [head * capacity + kept.length, head * capacity + before] as const;
   layer.positions.fill(EMPTY, ...dropped);
   layer.places.fill(Number(EMPTY), ...dropped);
   lengths[head] = kept.length;
   if (keys !== undefined) putRows(layer, 0, head, keys);
   if (values !== undefined) putRows(layer, 1, head, values);
-  return order;
+  return () => (moves === undefined ? kept : orderAfter(moves, kept.length));
 }
 
-/** An order of the kept tokens that moves few of them: the last ones go where others have gone. */
-function fillGaps(kept: Int32Array): Int32Array {
-  const order = Int32Array.from(kept.keys());
-  const here = new Uint8Array(kept.length);
-  for (const index of kept) if (index < kept.length) here[index] = 1;
+interface HeadSlice {
+  readonly rows: Float32Array | BigInt64Array | Int32Array;
+  readonly size: number;
+}
+
+/** All that has a row for each slot of a ragged head: keys and values of its KV heads, and positions. */
+function headSlices(layer: RaggedLayerCache, head: number): readonly HeadSlice[] {
+  const { slots, tensors, capacity, heads, positions, places } = layer;
+  const cached = slots.flatMap(({ heads: own, size }, index) => {
+    const data = tensors[index]!.data as Float32Array;
+    const span = own / heads;
+    return Array.from({ length: span }, (_, part) => {
+      const start = (head * span + part) * capacity * size;
+      return { rows: data.subarray(start, start + capacity * size), size };
+    });
+  });
+  const own = [head * capacity, (head + 1) * capacity] as const;
+  return [
+    ...cached,
+    { rows: positions.subarray(...own), size: 1 },
+    { rows: places.subarray(...own), size: 1 },
+  ];
+}
+
+interface Move {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Moves the last of the kept tokens to the places of those that go: as many moves as there are gaps. */
+function fillingMoves(kept: Int32Array): readonly Move[] {
+  const moves: Move[] = [];
   let last = kept.length;
-  for (const [slot, isKept] of here.entries()) if (isKept === 0) order[slot] = kept[--last]!;
+  for (let slot = 0, index = 0; slot < kept.length; slot++)
+    if (kept[index] === slot) index++;
+    else moves.push({ from: kept[--last]!, to: slot });
+  return moves;
+}
+
+/** The order of `count` tokens after these moves. */
+function orderAfter(moves: readonly Move[], count: number): Int32Array {
+  const order = new Int32Array(count);
+  for (let slot = 0; slot < count; slot++) order[slot] = slot;
+  for (const { from, to } of moves) order[to] = from;
   return order;
 }
 
 /** Puts row `order[i]` at `i`; no row is read after another has taken its place. */
-function moveRows<T extends Float32Array | BigInt64Array | Int32Array>(
-  rows: T,
-  order: Int32Array,
-  size: number,
-): void {
+function moveRows(rows: HeadSlice["rows"], order: Int32Array, size: number): void {
   for (let target = 0; target < order.length; ) {
     const from = order[target]!;
     let count = 1;

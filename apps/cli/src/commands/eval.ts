@@ -1,6 +1,7 @@
 import type { Dtype } from "@kvfold/decoder";
 import { Command, Option } from "commander";
 import { CliError } from "../cli-error.js";
+import { renderContinuations } from "../render/continuations.js";
 import { renderCopying } from "../render/copying.js";
 import { renderEvaluation } from "../render/evaluation.js";
 import { renderRetrieval } from "../render/retrieval.js";
@@ -117,7 +118,7 @@ export const createEvalCommand = (host: CommandHost): Command =>
       .option("--limit <count>", "retrieval: prompts of each task and length (default: all)", wholeNumber(1))
       .option(
         "--cache <policies...>",
-        "retrieval: let policies drop tokens of the cache, each of these lists on a copy of it: keydiff:0.5 snapkv:0.5",
+        "let policies drop tokens of the cache, each of these lists on a copy of it, behind the first half of a window or the prompt of --retrieval: keydiff:0.5 snapkv:0.5",
         policyLists,
       )
       .addOption(
@@ -159,15 +160,19 @@ Example:
   kvfold eval ./model ./model-half --text book.txt --shift 0,4096,8192
   kvfold eval ./model ./model-half --probe copy --text book.txt
   kvfold eval ./model ./model-half --retrieval pass-keys.jsonl --limit 8
+  kvfold eval ./model --text book.txt --windows 16 --cache keydiff:0.5 streaming:0.5
   kvfold eval ./model --retrieval pass-keys.jsonl --cache keydiff:0.5 streaming:0.5`;
 
 /** Refuses what only the other kind of measurement looks at. */
-function refuseIdle({ probe, longPpl }: EvalFlags, command: Command): void {
+function refuseIdle({ probe, longPpl, retrieval, cache }: EvalFlags, command: Command): void {
+  if (cache !== undefined && retrieval === undefined)
+    refuseGiven(command, NOT_FOR_CONTINUATIONS, "is not measured with --cache; leave one of them out");
   if (probe === "copy") refuseGiven(command, PERPLEXITY_OPTIONS, "is about perplexity; leave it out");
   else refuseGiven(command, COPY_OPTIONS, "is about copying; add --probe copy, or leave it out");
   if (longPpl !== true) refuseGiven(command, ["shortContext"], "is about LongPPL; add --long-ppl");
 }
 
+const NOT_FOR_CONTINUATIONS = ["shift", "buckets", "longPpl", "shortContext", "kl", "probe", "seed"];
 const PERPLEXITY_OPTIONS = ["windows", "window", "shift", "buckets", "longPpl", "shortContext", "kl"];
 const COPY_OPTIONS = ["repeat", "distances", "length", "sequences"];
 
@@ -179,17 +184,15 @@ async function runEval(host: CommandHost, models: readonly string[], flags: Eval
       "--limit counts prompts of --retrieval FILE; use --windows to measure less text",
     );
   }
-  if (flags.cache !== undefined || flags.question !== undefined)
-    throw new CliError(
-      "usage",
-      "--cache and --question are about prompts of --retrieval FILE; add it, or leave them out",
-    );
+  if (flags.question !== undefined)
+    throw new CliError("usage", "--question is about prompts of --retrieval FILE; add it, or leave it out");
   if (flags.probe === "copy") return runCopyProbe(host, models, flags);
   const { windows, window, dtype, shift, buckets, seed } = flags;
   const files = filesOf(flags);
   if (files.length === 0) {
     throw new CliError("usage", "give text to predict with --text FILE…, or token ids with --tokens FILE");
   }
+  if (flags.cache !== undefined) return runContinuations(host, models, flags, flags.cache);
   const result = await host.run(
     "evaluate",
     {
@@ -209,6 +212,20 @@ async function runEval(host: CommandHost, models: readonly string[], flags: Eval
   );
   const tables = buckets ? (["positions"] as const) : [];
   printResult(host, flags, result, (evaluation) => renderEvaluation(evaluation, { tables }, host.colours));
+}
+
+async function runContinuations(
+  host: CommandHost,
+  models: readonly string[],
+  flags: EvalFlags,
+  cache: readonly string[],
+): Promise<void> {
+  const { windows, window, dtype } = flags;
+  const on = { hub: hubOf(flags), ...deviceOf(flags) };
+  const options = { models, ...on, files: filesOf(flags), windows, window, dtype, cache };
+  printResult(host, flags, await host.run("evaluatePolicies", options, flags), (result) =>
+    renderContinuations(result, host.colours),
+  );
 }
 
 async function runCopyProbe(host: CommandHost, models: readonly string[], flags: EvalFlags): Promise<void> {

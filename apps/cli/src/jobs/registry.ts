@@ -1,5 +1,6 @@
 import { benchModels } from "./bench.js";
 import { evaluateModels } from "./evaluate.js";
+import { evaluatePolicies } from "./evaluate-policies.js";
 import { fitModel } from "./fit.js";
 import { foldCheckpoint } from "./fold.js";
 import { generateText } from "./generate.js";
@@ -23,6 +24,7 @@ interface Jobs {
   readonly measure: typeof measureMoments;
   readonly merge: typeof mergeMomentFiles;
   readonly evaluate: typeof evaluateModels;
+  readonly evaluatePolicies: typeof evaluatePolicies;
   readonly probeCopying: typeof probeCopying;
   readonly probeRetrieval: typeof probeRetrieval;
   readonly generate: typeof generateText;
@@ -41,6 +43,7 @@ export const jobs: Jobs = {
   measure: measureMoments,
   merge: mergeMomentFiles,
   evaluate: evaluateModels,
+  evaluatePolicies,
   probeCopying,
   probeRetrieval,
   generate: generateText,

@@ -9,6 +9,7 @@ import type { JobContext } from "../jobs/job.js";
 import { folderVocabulary, type Vocabulary } from "../tokens/vocabulary.js";
 import type { FoundModel } from "./find-model.js";
 import { type FolderConfig, readFolderConfig } from "./folder-config.js";
+import { folderFrequencies } from "./folder-frequencies.js";
 import { locateModel, type ModelLocation } from "./locate-model.js";
 import { withCheckpoint } from "./open-checkpoint-folder.js";
 import { writeFolder } from "./write-folder.js";
@@ -64,7 +65,12 @@ async function openModel(
     const whole = provider.graph === "delta" ? deltaGraph : graph;
     const running = cache === "whole" ? whole : requirePolicyGraph(name, policyGraph, provider);
     session = await provider.createSession({ path: running });
-    const lm = createCausalLM(session, { maxPositions: config.maxPositions, ...options });
+    const inverseFrequencies = cache === "whole" ? undefined : await folderFrequencies(folder, config);
+    const lm = createCausalLM(session, {
+      maxPositions: config.maxPositions,
+      inverseFrequencies,
+      ...options,
+    });
     const vocabSize = lm.vocabularySize ?? config.vocabSize;
     const vocabulary = folderVocabulary(folder, { vocabSize, bosToken: config.bosToken });
     const dispose = async () => {

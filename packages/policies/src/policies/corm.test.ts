@@ -48,3 +48,30 @@ it("gives tokens whose queries it did not see the time of its window", () => {
   expect(kept(policy.afterStep!(view([0, 1, 2, 3], 4, [0.9, 0.1, 0, 0])))).toEqual([0, 1, 2]);
   expect(kept(policy.afterStep!(view([0, 1, 2, 4], 5, [0.9, 0.1, 0, 0])))).toEqual([0]);
 });
+
+it("drops the same tokens wherever they stand", () => {
+  const attention = [0.4, 0.02, 0.3, 0.03, 0.15, 0.1];
+  const order = [3, 0, 5, 2, 4, 1];
+  const positions = [0, 2, 3, 5, 7, 8];
+  const droppedBy = (slots: readonly number[]) => {
+    const policy = corm({ window: 1, recent: 3 });
+    const layer = view(
+      slots.map((slot) => positions[slot]!),
+      9,
+      slots.map((slot) => attention[slot]!),
+    );
+    const stay = new Set(kept(policy.afterStep!(layer)));
+    return layer.heads[0]!.positions.filter((_, slot) => !stay.has(slot)).sort();
+  };
+  // Below a sixth are 2, 5, 7 and 8; the latest three that are cached stay, though the one at 6 is gone.
+  expect(Array.from(droppedBy([0, 1, 2, 3, 4, 5]))).toEqual([2]);
+  expect(droppedBy(order)).toEqual(droppedBy([0, 1, 2, 3, 4, 5]));
+});
+
+it("forgets what queries after a cut had found", () => {
+  const policy = corm({ window: 2, recent: 0 });
+  policy.afterPrefill!(view([0, 1, 2, 3], 4, [0.9, 0.05, 0.05, 0], [0.05, 0.85, 0.05, 0.05]));
+  // Tokens 2 and 3 are gone, and 2 comes anew: query 3, which found token 1 important, has never been.
+  expect(kept(policy.afterStep!(view([0, 1, 2], 3, [0.9, 0.05, 0.05])))).toEqual([0, 1]);
+  expect(kept(policy.afterStep!(view([0, 1, 3], 4, [0.9, 0.05, 0.05])))).toEqual([0]);
+});

@@ -1,7 +1,6 @@
 import type { HeadView, LayerView } from "../cache-view.js";
-import { attentionOf } from "../head-attention.js";
-import { changeInOrder } from "../in-order.js";
 import type { HeadChange, Policy } from "../policy.js";
+import { PolicyError } from "../policy-error.js";
 import { cormKept, NEVER_IMPORTANT, noteImportance } from "../scores/corm.js";
 
 export declare namespace corm {
@@ -18,14 +17,17 @@ export declare namespace corm {
  * each head keeps what its text asks for.
  */
 export function corm({ window = 256, recent = 256 }: corm.Options = {}, name = "corm"): Policy {
-  const memory = new Map<string, Int32Array>();
+  const memories = new Map<string, Memory>();
+  const memoryOf = (layer: number, head: number): Memory => {
+    const key = `${layer}.${head}`;
+    const memory = memories.get(key) ?? { last: new Int32Array(), seen: 0 };
+    memories.set(key, memory);
+    return memory;
+  };
   const keep = (layer: LayerView) =>
-    layer.heads.map((head, index) => {
-      const key = `${layer.layer}.${index}`;
-      const last = remembered(memory.get(key), layer.seen, firstQuery(head, layer, window));
-      memory.set(key, last);
-      return changeInOrder(head, (ordered) => keepImportant(ordered, layer, { last, window, recent, name }));
-    });
+    layer.heads.map((head, index) =>
+      keepImportant(head, layer, memoryOf(layer.layer, index), { window, recent, name }),
+    );
   return {
     name,
     action: "drop",
@@ -36,43 +38,80 @@ export function corm({ window = 256, recent = 256 }: corm.Options = {}, name = "
   };
 }
 
-/** By position, the position of the last query that found a token important, of one head. */
-interface Remembering {
-  readonly last: Int32Array;
+/** What is known of one head. */
+interface Memory {
+  /** By position, the position of the last query that found a token important; longer than `seen`, to grow into. */
+  last: Int32Array;
+  /** Tokens that it is known of. */
+  seen: number;
+}
+
+/**
+ * Takes in `seen` tokens of which only the queries from `first` are seen now. Of those before it that are not remembered,
+ * earlier queries are not known: they count as important to the one before it.
+ */
+function remember(memory: Memory, seen: number, first: number): void {
+  const { last, seen: before } = memory;
+  if (last.length < seen) {
+    memory.last = new Int32Array(2 * seen);
+    memory.last.set(last);
+  }
+  // A sequence that was cut and goes on has queries anew.
+  if (before > first)
+    for (let at = 0; at < first; at++) memory.last[at] = Math.min(memory.last[at]!, first - 1);
+  memory.last.fill(first - 1, Math.min(before, first), first);
+  memory.last.fill(NEVER_IMPORTANT, first, seen);
+  memory.seen = seen;
+}
+
+interface Keeping {
   readonly window: number;
   readonly recent: number;
   readonly name: string;
 }
 
-/** Position of the first query that is seen now. */
-const firstQuery = (
-  { attention, queryHeads, tokens }: HeadView,
-  { seen }: LayerView,
-  window: number,
-): number => seen - Math.min(window, (attention?.length ?? 0) / (queryHeads * tokens));
-
-/**
- * What is known of `seen` tokens. Of those before the first query that is seen now, and that are not remembered, earlier queries
- * are not known: they count as important to the one before it.
- */
-function remembered(before: Int32Array | undefined, seen: number, first: number): Int32Array {
-  const last = new Int32Array(seen).fill(NEVER_IMPORTANT);
-  last.fill(first - 1, 0, first);
-  if (before !== undefined) last.set(before.subarray(0, first).map((step) => Math.min(step, first - 1)));
-  return last;
-}
-
+/** Tokens may stand in any order: it is run at each step, for which sorting would be too slow. */
 function keepImportant(
   head: HeadView,
-  layer: LayerView,
-  { last, ...rest }: Remembering,
+  { seen }: LayerView,
+  memory: Memory,
+  { window, recent, name }: Keeping,
 ): HeadChange | undefined {
-  const { positions } = head;
-  const own = positions.map((position) => last[position]!);
-  const rows = attentionOf(head, layer, rest.window, rest.name);
-  const first = layer.seen - rows.queries;
-  rows.visit((row, _head, query) => noteImportance(own, row, first + query));
-  for (const [place, position] of positions.entries()) last[position] = own[place]!;
-  const kept = cormKept({ lastImportant: own, step: layer.seen - 1, ...rest });
-  return kept.length === head.tokens ? undefined : { kept };
+  const { positions, tokens } = head;
+  const rows = lastRows(head, window, name);
+  const first = seen - rows.length / head.queryHeads;
+  remember(memory, seen, first);
+  const { last } = memory;
+  const own = new Int32Array(tokens);
+  for (let slot = 0; slot < tokens; slot++) own[slot] = last[positions[slot]!]!;
+  const visible = visibleTokens(positions, first, seen - first);
+  for (const [index, row] of rows.entries()) {
+    const query = index % visible.length;
+    noteImportance(own, row, first + query, visible[query]!);
+  }
+  for (let slot = 0; slot < tokens; slot++) last[positions[slot]!] = own[slot]!;
+  const kept = cormKept({ lastImportant: own, positions, step: seen - 1, window, recent });
+  return kept.length === tokens ? undefined : { kept };
+}
+
+/** Attention of the last queries of each query head, at most `window` of each. */
+function lastRows({ attention, queryHeads, tokens }: HeadView, window: number, name: string) {
+  if (attention === undefined)
+    throw new PolicyError(
+      `${name}: expected the attention of the last tokens, found none: createState's observe has it kept, and layers of joint latents have none`,
+    );
+  const queries = attention.length / (queryHeads * tokens);
+  const skipped = Math.max(0, queries - window);
+  return Array.from({ length: queryHeads * (queries - skipped) }, (_, index) => {
+    const row = Math.floor(index / (queries - skipped)) * queries + skipped + (index % (queries - skipped));
+    return attention.subarray(row * tokens, (row + 1) * tokens);
+  });
+}
+
+/** How many tokens each of the queries at `first` and after it could see. */
+function visibleTokens(positions: Int32Array, first: number, queries: number): Int32Array {
+  const visible = new Int32Array(queries).fill(positions.length);
+  for (let slot = 0; slot < positions.length; slot++)
+    for (let query = positions[slot]! - first - 1; query >= 0; query--) visible[query]!--;
+  return visible;
 }

@@ -32,14 +32,6 @@ it("turns the prompt's queries back to before their rotation", () => {
   expect(own!.kept).toEqual(keptBy(before, head));
 });
 
-it("knows plain frequencies by their base", () => {
-  const head = headView(TOKENS, 1);
-  const view = layerView(TOKENS, { heads: [head] });
-  const byBase = expected({ removed: 0.5 }, { theta: 100 }).afterPrefill!(view)!;
-  const told = expected({ removed: 0.5 }).afterPrefill!({ ...view, inverseFrequencies })!;
-  expect(byBase).toEqual(told);
-});
-
 it("takes queries as they are where nothing is known of rotations", () => {
   const head = headView(TOKENS, 1);
   const [own] = expected({ removed: 0.5 }).afterPrefill!(layerView(TOKENS, { heads: [head] }))!;

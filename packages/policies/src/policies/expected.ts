@@ -1,4 +1,4 @@
-import { rerotateKeys, ropeFrequencies, ropeTables } from "@kvfold/rope";
+import { applyRope, type RopeTables, ropeTables } from "@kvfold/rope";
 import { type Budget, uniformBudget } from "../budget.js";
 import type { HeadView, LayerView } from "../cache-view.js";
 import { keysOf, queriesOf, valuesOf } from "../head-attention.js";
@@ -19,82 +19,72 @@ export declare namespace expected {
     readonly sinks?: number;
     /** What is added to expected weights: 0 unless given. */
     readonly epsilon?: number;
-    /**
-     * Base of the rotary frequencies, for models that turn whole heads without scaling, where the view does not tell them. Without
-     * either the queries are taken as they met the keys, for queries to come.
-     */
-    readonly theta?: number;
   }
 }
 
 /**
  * Keeps the tokens that queries to come are expected to pay most, times the norm of their values (Expected Attention, arXiv
  * 2510.00636). Queries of the prompt are turned back to before their rotation; their mean and covariance are turned by the
- * mean rotation over the positions to come.
+ * mean rotation over the positions to come. Where a view does not tell the frequencies of the rotation, as in layers that have
+ * none or cache other keys than rotated ones, the queries are taken as they met the keys.
  */
 export const expected = (budget: Budget, options: expected.Options = {}, name = "expected"): Policy => ({
   name,
   action: "drop",
   needs: { queries: options.window || ALL_TOKENS },
-  afterPrefill: (layer) =>
-    keepBest(
-      layer,
-      ({ heads }) =>
-        heads.map((head) => scoreInOrder(head, (ordered) => scoresOf(ordered, layer, options, name))),
-      uniformBudget(budget),
-    ),
+  afterPrefill: (layer) => keepBest(layer, (view) => layerScores(view, options, name), uniformBudget(budget)),
 });
 
-function scoresOf(
-  head: HeadView,
-  layer: LayerView,
-  { window = 0, future = 512, sinks = 4, epsilon = 0, theta = 0 }: expected.Options,
-  name: string,
-): Float32Array {
-  const queries = queriesOf(head, window || ALL_TOKENS, name);
-  const first = layer.seen - queries.rows;
-  const skip = Math.max(0, Math.min(sinks, layer.seen - 1) - first);
-  const inverseFrequencies = layer.inverseFrequencies ?? frequenciesOf(theta, queries.width);
+/** Scores of all heads; rotations are the same for them. */
+function layerScores(layer: LayerView, options: expected.Options, name: string): readonly Float32Array[] {
+  const { heads, seen, inverseFrequencies } = layer;
+  const { window = 0, future = 512 } = options;
+  const most = window || ALL_TOKENS;
+  const all = heads.map((head) => queriesOf(head, most, name));
+  const turn = inverseFrequencies && rotation(inverseFrequencies, { seen, queries: all[0]!.rows, future });
+  return heads.map((head, index) =>
+    scoreInOrder(head, (ordered) => headScores(ordered, { queries: all[index]!, seen, turn, ...options })),
+  );
+}
+
+interface Scoring extends expected.Options {
+  readonly queries: HeadRows;
+  readonly seen: number;
+  readonly turn: Turn | undefined;
+}
+
+function headScores(head: HeadView, { queries, seen, turn, sinks = 4, epsilon = 0 }: Scoring): Float32Array {
+  const first = seen - queries.rows;
+  const skip = Math.max(0, Math.min(sinks, seen - 1) - first);
   return expectedAttentionScores({
     keys: keysOf(head),
     values: valuesOf(head),
-    moments:
-      inverseFrequencies.length === 0
-        ? queryMoments(queries, skip)
-        : momentsToCome(queries, { inverseFrequencies, first, skip, future }),
+    moments: turn === undefined ? queryMoments(queries, skip) : momentsToCome(queries, skip, turn),
     sinks: Math.min(sinks, head.tokens - 1),
     epsilon,
   });
 }
 
-/** Frequencies of a whole head without scaling; none for a base of 0. */
-const frequenciesOf = (theta: number, width: number): Float64Array =>
-  theta > 0
-    ? ropeFrequencies({ ropeType: "default", scaling: {}, theta, headDim: width, rotaryDim: width })
-        .inverseFrequencies
-    : new Float64Array();
+/** What turns queries back to before their rotation, and moments to positions to come. */
+interface Turn {
+  readonly back: RopeTables<Float32Array>;
+  readonly forth: RopeTables<Float64Array>;
+}
 
-interface Rotation {
-  readonly inverseFrequencies: Float64Array;
-  /** Position of the first query. */
-  readonly first: number;
-  /** First queries that do not count. */
-  readonly skip: number;
-  /** Positions after the last query that rotations are averaged over. */
-  readonly future: number;
+function rotation(
+  inverseFrequencies: Float64Array,
+  { seen, queries, future }: { readonly seen: number; readonly queries: number; readonly future: number },
+): Turn {
+  const behind = Float64Array.from({ length: queries }, (_, index) => queries - seen - index);
+  const ahead = Float64Array.from({ length: future }, (_, index) => seen + index);
+  return {
+    back: ropeTables({ inverseFrequencies, positions: behind }),
+    forth: ropeTables({ inverseFrequencies, positions: ahead, dtype: "float64" }),
+  };
 }
 
 /** Moments of the queries at positions to come, from those of the prompt before their rotation. */
-function momentsToCome(
-  queries: HeadRows,
-  { inverseFrequencies, first, skip, future }: Rotation,
-): QueryMoments {
-  const { rows, width } = queries;
-  const deltas = Float64Array.from({ length: rows }, (_, index) => -(first + index));
-  const data = rerotateKeys(queries.data, { inverseFrequencies, deltas, heads: 1, headDim: width });
-  const positions = Float64Array.from({ length: future }, (_, index) => first + rows + index);
-  return turnMoments(
-    queryMoments({ ...queries, data }, skip),
-    ropeTables({ inverseFrequencies, positions, dtype: "float64" }),
-  );
+function momentsToCome(queries: HeadRows, skip: number, { back, forth }: Turn): QueryMoments {
+  const data = applyRope(queries.data, { tables: back, heads: 1, headDim: queries.width });
+  return turnMoments(queryMoments({ ...queries, data }, skip), forth);
 }

@@ -1,3 +1,4 @@
+import { allBut } from "../all-but.js";
 import { type Budget, uniformBudget } from "../budget.js";
 import type { HeadView, LayerView } from "../cache-view.js";
 import { scoreInOrder } from "../in-order.js";
@@ -43,7 +44,5 @@ function dropOldest({ positions, tokens }: HeadView, sinks: number): HeadChange 
     const isOlder = positions[token]! < positions[oldest]!;
     if (positions[token]! >= sinks && (isOlder || positions[oldest]! < sinks)) oldest = token;
   }
-  return {
-    kept: Int32Array.from({ length: tokens - 1 }, (_, index) => (index < oldest ? index : index + 1)),
-  };
+  return { kept: allBut(oldest, tokens) };
 }

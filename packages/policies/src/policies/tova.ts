@@ -1,3 +1,4 @@
+import { allBut } from "../all-but.js";
 import { type Budget, uniformBudget } from "../budget.js";
 import type { HeadView, LayerView } from "../cache-view.js";
 import { attentionOf } from "../head-attention.js";
@@ -33,10 +34,11 @@ function dropLeast({ heads }: LayerView): LayerChange {
   const { tokens } = heads[0]!;
   const sums = new Float64Array(tokens);
   for (const { attention } of heads)
-    for (let at = 0; at < attention!.length; at++) sums[at % tokens]! += attention![at]!;
+    for (let start = 0; start < attention!.length; start += tokens)
+      for (let token = 0; token < tokens; token++) sums[token]! += attention![start + token]!;
   let least = 0;
   for (let token = 1; token < tokens - 1; token++) if (sums[token]! < sums[least]!) least = token;
-  const kept = Int32Array.from({ length: tokens - 1 }, (_, index) => (index < least ? index : index + 1));
+  const kept = allBut(least, tokens);
   return heads.map(() => ({ kept }));
 }
 
@@ -51,5 +53,10 @@ function lastAttention(layer: LayerView, name: string): readonly Float32Array[] 
   });
 }
 
-const haveSameTokens = (a: HeadView, b: HeadView): boolean =>
-  a === b || (a.tokens === b.tokens && a.positions.every((position, slot) => position === b.positions[slot]));
+const haveSameTokens = (a: HeadView, b: HeadView): boolean => a === b || areEqual(a.positions, b.positions);
+
+function areEqual(a: Int32Array, b: Int32Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
+}

@@ -19,9 +19,15 @@ export const NEVER_IMPORTANT = -1;
  * @param lastImportant - `[T]`, of one KV head, changed in place: the last step at which each token was important.
  * @param row - `[t]`, the attention of one query; `t` is at most `T`.
  * @param step - Counts queries, in any order.
+ * @param seen - Tokens that the query could see, where the others of the row are zeros. Default `t`.
  */
-export function noteImportance(lastImportant: Int32Array, row: Float32Array, step: number): void {
-  const share = (1 - 1e-6) / row.length;
+export function noteImportance(
+  lastImportant: Int32Array,
+  row: Float32Array,
+  step: number,
+  seen: number = row.length,
+): void {
+  const share = (1 - 1e-6) / seen;
   for (let token = 0; token < row.length; token++) {
     if (row[token]! >= share && lastImportant[token]! < step) lastImportant[token] = step;
   }
@@ -31,6 +37,8 @@ export declare namespace cormKept {
   interface Options {
     /** `[T]`, of one KV head, from {@link noteImportance}. */
     readonly lastImportant: Int32Array;
+    /** `[T]`, where the tokens stand. Default: in this order. */
+    readonly positions?: Int32Array | undefined;
     /** The step of the latest query, the first being 0. */
     readonly step: number;
     /** Queries that must all have passed over a token before it goes. Default 256, the paper's. */
@@ -54,10 +62,33 @@ export declare namespace cormKept {
  * Array.from(cormKept({ lastImportant, step: 5, window: 3, recent: 1 })) // => [0, 3]
  * ```
  */
-export function cormKept({ lastImportant, step, window = 256, recent = 256 }: cormKept.Options): Int32Array {
+export function cormKept({
+  lastImportant,
+  positions,
+  step,
+  window = 256,
+  recent = 256,
+}: cormKept.Options): Int32Array {
   const tokens = lastImportant.length;
   const oldest = step - window + 1;
-  const stays = (token: number): boolean =>
-    oldest < 0 || token >= tokens - recent || lastImportant[token]! >= Math.max(oldest, 0);
-  return Int32Array.from(Array.from({ length: tokens }, (_, token) => token).filter(stays));
+  const latest = positions === undefined ? tokens - recent : firstOfLatest(positions, recent);
+  const kept = new Int32Array(tokens);
+  let count = 0;
+  for (let token = 0; token < tokens; token++) {
+    const isRecent = (positions === undefined ? token : positions[token]!) >= latest;
+    if (oldest < 0 || isRecent || lastImportant[token]! >= Math.max(oldest, 0)) kept[count++] = token;
+  }
+  return kept.subarray(0, count);
+}
+
+/** The position that the `count` latest tokens begin at, wherever they stand. */
+function firstOfLatest(positions: Int32Array, count: number): number {
+  if (count >= positions.length) return Number.NEGATIVE_INFINITY;
+  let last = -1;
+  for (let token = 0; token < positions.length; token++) last = Math.max(last, positions[token]!);
+  const first = last - count + 1;
+  let behind = 0;
+  for (let token = 0; token < positions.length; token++) if (positions[token]! >= first) behind++;
+  // Some of the latest positions are no longer cached: this takes longer and is rare.
+  return behind === count ? first : positions.slice().sort()[positions.length - count]!;
 }

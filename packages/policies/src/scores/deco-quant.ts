@@ -102,7 +102,9 @@ export function quantiseRows({ data, width, bits = 4 }: Omit<decoQuantise.Option
   const scales = new Float32Array(data.length / width);
   for (let row = 0; row < scales.length; row++) {
     const ofRow = data.subarray(row * width, (row + 1) * width);
-    const scale = ofRow.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0) / levels;
+    let peak = 0;
+    for (let j = 0; j < width; j++) peak = Math.max(peak, Math.abs(ofRow[j]!));
+    const scale = peak / levels;
     scales[row] = scale;
     for (let j = 0; j < width; j++) codes[row * width + j] = scale > 0 ? Math.round(ofRow[j]! / scale) : 0;
   }
@@ -112,7 +114,10 @@ export function quantiseRows({ data, width, bits = 4 }: Omit<decoQuantise.Option
 /** `codes * scale`, `[rows, width]`. */
 export function dequantiseRows({ codes, scales }: QuantisedRows): Float32Array {
   const width = codes.length / scales.length;
-  return Float32Array.from(codes, (code, at) => code * scales[Math.floor(at / width)]!);
+  const data = new Float32Array(codes.length);
+  for (let row = 0, at = 0; row < scales.length; row++)
+    for (let j = 0; j < width; j++, at++) data[at] = codes[at]! * scales[row]!;
+  return data;
 }
 
 function requireBlocks(data: Float32Array, width: number, block: number): void {

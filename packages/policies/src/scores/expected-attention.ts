@@ -60,13 +60,20 @@ function expectedScores(
   const ofHead = rowsOfHead(keys, Math.floor(head / (moments.heads / keys.heads)));
   const mean = moments.mean.subarray(head * width, (head + 1) * width);
   const form = halfForm(moments, head, scale * scale);
-  const key = new Float64Array(width);
+  const block = new Float64Array(KEYS * width);
   const first = ofHead.length - target.length * width;
-  for (let token = 0; token < target.length; token++) {
-    for (let j = 0; j < width; j++) key[j] = ofHead[first + token * width + j]!;
-    target[token] = scale * dot(mean, key) + quadratic(form, key);
+  for (let token = 0; token < target.length; token += KEYS) {
+    block.fill(0);
+    block.set(ofHead.subarray(first + token * width, first + (token + KEYS) * width));
+    const forms = quadratics(form, block, width);
+    for (let index = 0; index < KEYS && token + index < target.length; index++)
+      target[token + index] =
+        scale * dot(mean, block.subarray(index * width, (index + 1) * width)) + forms[index]!;
   }
 }
+
+/** Keys that are taken at once: each number of a form is read once for all of them. */
+const KEYS = 4;
 
 /** The lower triangle whose form `Σ_{j <= i} k_i A_ij k_j` is `factor k Σ kᵀ / 2`. */
 function halfForm({ covariance, width }: QueryMoments, head: number, factor: number): Float64Array {
@@ -78,14 +85,25 @@ function halfForm({ covariance, width }: QueryMoments, head: number, factor: num
   return form;
 }
 
-function quadratic(form: Float64Array, key: Float64Array): number {
-  let total = 0;
-  for (let i = 0; i < key.length; i++) {
-    let sum = 0;
-    for (let j = 0, at = i * key.length; j <= i; j++, at++) sum += form[at]! * key[j]!;
-    total += key[i]! * sum;
+/** `Σ_{j <= i} k_i A_ij k_j` of four keys. */
+function quadratics(form: Float64Array, keys: Float64Array, width: number): readonly number[] {
+  const [second, third, fourth] = [width, 2 * width, 3 * width];
+  let [a, b, c, d] = [0, 0, 0, 0];
+  for (let i = 0; i < width; i++) {
+    let [p, q, r, s] = [0, 0, 0, 0];
+    for (let j = 0, at = i * width; j <= i; j++, at++) {
+      const factor = form[at]!;
+      p += factor * keys[j]!;
+      q += factor * keys[second + j]!;
+      r += factor * keys[third + j]!;
+      s += factor * keys[fourth + j]!;
+    }
+    a += keys[i]! * p;
+    b += keys[second + i]! * q;
+    c += keys[third + i]! * r;
+    d += keys[fourth + i]! * s;
   }
-  return total;
+  return [a, b, c, d];
 }
 
 function dot(a: Float64Array, b: Float64Array): number {

@@ -1,4 +1,3 @@
-import { createMatrix, transposeMultiply } from "@kvfold/linalg";
 import { applyRope, type RopeLayout, type RopeTables } from "@kvfold/rope";
 import { PolicyError } from "../policy-error.js";
 import { type HeadRows, requireHeadRows, rowsOfHead } from "./head-rows.js";
@@ -40,21 +39,45 @@ export function queryMoments(queries: HeadRows, skip = 4): QueryMoments {
 }
 
 function addMean(mean: Float64Array, rows: Float32Array): void {
-  for (let at = 0; at < rows.length; at++) mean[at % mean.length]! += rows[at]!;
+  for (let start = 0; start < rows.length; start += mean.length)
+    for (let j = 0; j < mean.length; j++) mean[j]! += rows[start + j]!;
   const count = rows.length / mean.length;
   for (let j = 0; j < mean.length; j++) mean[j]! /= count;
 }
 
-/** From centred rows: `covariance` of `@kvfold/linalg` starts from sums, and loses digits where means are large. */
+/** From centred rows: sums of uncentred ones lose digits where means are large. */
 function covarianceOf(rows: Float32Array, mean: Float64Array): Float64Array {
   const width = mean.length;
   const count = rows.length / width;
-  const centred = createMatrix(
-    count,
-    width,
-    new Float64Array(rows).map((value, at) => value - mean[at % width]!),
-  );
-  return transposeMultiply(centred, centred).data.map((sum) => sum / count);
+  const sums = new Float64Array(width * width);
+  const block = new Float64Array(ROWS * width);
+  for (let first = 0; first < count; first += ROWS) {
+    centreRows(block, rows.subarray(first * width, (first + ROWS) * width), mean);
+    addProducts(sums, block, width);
+  }
+  for (let i = 0; i < width; i++)
+    for (let j = 0; j <= i; j++) sums[i * width + j] = sums[j * width + i] = sums[i * width + j]! / count;
+  return sums;
+}
+
+/** Rows that are taken at once: each sum is read and written once for all of them. */
+const ROWS = 4;
+
+/** Rows less their mean; zeros where there are fewer than fit. */
+function centreRows(block: Float64Array, rows: Float32Array, mean: Float64Array): void {
+  block.fill(0);
+  for (let start = 0; start < rows.length; start += mean.length)
+    for (let j = 0; j < mean.length; j++) block[start + j] = rows[start + j]! - mean[j]!;
+}
+
+/** Adds the lower triangle of `blockᵀ block`, of four rows. */
+function addProducts(sums: Float64Array, block: Float64Array, width: number): void {
+  const [second, third, fourth] = [width, 2 * width, 3 * width];
+  for (let i = 0; i < width; i++) {
+    const [a, b, c, d] = [block[i]!, block[second + i]!, block[third + i]!, block[fourth + i]!];
+    for (let j = 0, at = i * width; j <= i; j++, at++)
+      sums[at]! += a * block[j]! + b * block[second + j]! + c * block[third + j]! + d * block[fourth + j]!;
+  }
 }
 
 /**
