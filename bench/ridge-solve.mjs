@@ -18,7 +18,7 @@ const list = (name, fallback) => textOption(name, fallback).split(",");
 function measure(given) {
   const script = fileURLToPath(import.meta.url);
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, "--task", JSON.stringify(given)]);
-  if (status !== 0) throw new Error(`a solve of ${given.size} inputs failed: ${stderr}`);
+  if (status !== 0) throw new Error(`a solve of ${given.size} inputs failed: ${String(stderr)}`);
   return { ...given, ...JSON.parse(stdout) };
 }
 

@@ -390,12 +390,12 @@ function print(
   { json = false, verbose = false, exitCode = undefined as number | undefined } = {},
 ): { readonly code: number; readonly text: string } {
   const stream = new PassThrough({ encoding: "utf8" });
-  const interrupts = { exitCode };
-  const code = printError(error, {
+  const options = {
     json,
     verbose,
-    interrupts,
+    interrupts: { exitCode },
     stream: stream as unknown as NodeJS.WriteStream,
-  });
+  };
+  const code = printError(error, options);
   return { code, text: String(stream.read() ?? "") };
 }

@@ -9,7 +9,7 @@ import { type GradientTap, isGradientTap, tapWidth } from "../graph/taps.js";
 import type { FoldOptions } from "./fold-options.js";
 
 /** Windows that gradients are measured on: each token gives one gradient by every number of its cache. */
-export const GRADIENT_WINDOWS = 32;
+const GRADIENT_WINDOWS = 32;
 
 export declare namespace lossMoments {
   interface Options {
