@@ -390,12 +390,7 @@ function print(
   { json = false, verbose = false, exitCode = undefined as number | undefined } = {},
 ): { readonly code: number; readonly text: string } {
   const stream = new PassThrough({ encoding: "utf8" });
-  const options = {
-    json,
-    verbose,
-    interrupts: { exitCode },
-    stream: stream as unknown as NodeJS.WriteStream,
-  };
-  const code = printError(error, options);
+  const options = { json, verbose, interrupts: { exitCode } };
+  const code = printError(error, { ...options, stream: stream as unknown as NodeJS.WriteStream });
   return { code, text: String(stream.read() ?? "") };
 }
