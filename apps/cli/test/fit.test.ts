@@ -19,7 +19,7 @@ describe("fitModel", () => {
     expect(text).toContain("Tokens of context that fit into 64.0 MiB beside the weights of prose-6m");
     expect(text).toMatch(new RegExp(`^1 +${whole.toLocaleString("en-US")} \\* +`, "m"));
     expect(text).toContain("*: more than the model's own context of 1,024 tokens.");
-    expect(text).toContain("An int8 cache has a float32 scale for each token and head");
+    expect(text).toContain("An int8 cache is that of fold --cache-bits 8");
   });
 
   it("reads no more than config.json, here and on a Hub", async () => {

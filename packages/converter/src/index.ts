@@ -28,7 +28,7 @@ export { writeFiles } from "./output/write-files.js";
 export type { BudgetChoice } from "./plan/budget-name.js";
 export type { Chunk } from "./plan/chunk.js";
 export { type CacheType, type FittedContext, fitContext } from "./plan/fit-context.js";
-export type { FoldPlan, Format, LayerPlan, Metric, SidePlan } from "./plan/fold-plan.js";
+export type { CacheBits, FoldPlan, Format, LayerPlan, Metric, SidePlan } from "./plan/fold-plan.js";
 export { idleDtypes } from "./plan/held-dtypes.js";
 export { planFold } from "./plan/plan-fold.js";
 export { roundsToFourBits, type StoredDtype } from "./plan/stored-dtype.js";

@@ -6,6 +6,7 @@ export { spreadMoments } from "./fold/spread-moments.js";
 export { tapWidth } from "./graph/taps.js";
 export { LICENSE_FILES, readCardOrigin } from "./output/card-origin.js";
 export { CARD_FILE, CARD_NAME, modelCard } from "./output/model-card.js";
+export { cachePrecisionsOf, quantisedBytesPerToken } from "./plan/cache-bits.js";
 export { planRequest, readPlanRequest } from "./plan/plan-request.js";
 export { shareWithinBytes } from "./plan/share-within-bytes.js";
 export { tuneSettings, tuneWindows } from "./tune/tune-settings.js";

@@ -22,6 +22,7 @@ export { emitSoftCap } from "./graph/emit-soft-cap.js";
 export { type Emitter, type FloatType, OPSETS, type ProjectionFormat } from "./graph/emitter.js";
 export { readingGrid } from "./graph/joint/chunk-levels.js";
 export type { AttentionKind } from "./graph/positions.js";
+export { codedBytes } from "./graph/quantised/coded-shape.js";
 export { sideBySide } from "./graph/side-by-side.js";
 export { emitJoinHeads, emitSplitHeads } from "./graph/split-heads.js";
 export {

@@ -18,7 +18,7 @@ export { readGgufTokenizer } from "./gguf/tokenizer/read-gguf-tokenizer.js";
 export type { CacheForm } from "./graph/cache-form.js";
 export { createDecoderGraph, type DecoderGraph } from "./graph/decoder-graph.js";
 export { deltaForm } from "./graph/delta-form.js";
-export { type Dtype, type DtypeTraits, dtypes, floatDtype } from "./graph/dtype.js";
+export { type Dtype, type DtypeTraits, dtypes, floatDtype, quantisedFileName } from "./graph/dtype.js";
 export { standardForm } from "./graph/standard-form.js";
 export { unfoldedAttentionKind } from "./graph/stored-cache.js";
 export type { Arrangement } from "./model/block-spec.js";

@@ -16,11 +16,13 @@ export { kvmerger } from "./policies/kvmerger.js";
 export { observed } from "./policies/observed.js";
 export { random } from "./policies/random.js";
 export { pyramidkv, snapkv } from "./policies/snapkv.js";
+export { stored } from "./policies/stored.js";
 export { streaming } from "./policies/streaming.js";
 export { think } from "./policies/think.js";
 export { tova } from "./policies/tova.js";
 export {
   ALL_TOKENS,
+  type CachePrecision,
   type HeadChange,
   type LayerBudget,
   type LayerChange,

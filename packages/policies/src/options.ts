@@ -62,12 +62,14 @@ export function readBits({ text, amount }: PolicyText): number {
   throw new PolicyError(`${text}: expected a number of bits from 2 to 8, found ${amount ?? "none"}`);
 }
 
-/** @throws {PolicyError} for a policy that takes no amount. */
-export function refuseAmount({ text, amount }: PolicyText): void {
+/** @throws {PolicyError} for an amount that is given to a policy that finds out itself how much stays. */
+export const refuseAmount = (text: PolicyText): void =>
+  refuseAnyAmount(text, ", since the text decides how much stays");
+
+/** @throws {PolicyError} for an amount that is given to a policy that takes none. */
+export function refuseAnyAmount({ text, amount }: PolicyText, reason = ""): void {
   if (amount === undefined) return;
-  throw new PolicyError(
-    `${text}: expected no amount, since the text decides how much stays, found ${amount}`,
-  );
+  throw new PolicyError(`${text}: expected no amount${reason}, found ${amount}`);
 }
 
 /** Values that an option takes. */

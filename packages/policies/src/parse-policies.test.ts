@@ -7,6 +7,11 @@ describe("parsePolicies", () => {
     expect(first).toMatchObject({ name: "keydiff:0.5", action: "drop" });
     expect(second).toMatchObject({ name: "think:0.4:window=16", needs: { queries: 16 } });
     expect(parsePolicies("streaming:512t:sinks=2")[0]!.afterStep).toBeDefined();
+    expect(parsePolicies("keydiff:0.5,int8")[1]).toEqual({
+      name: "int8",
+      action: "quantise",
+      stores: "int8",
+    });
   });
 
   it.each([
@@ -27,6 +32,9 @@ describe("parsePolicies", () => {
     ["pyramidkv:0.5:beta=0.5", /expected beta as a number from 1, found 0.5$/],
     ["fastgen:0.9:local=1.5", /expected local as a share from 0 to 1, found 1.5$/],
     ["streaming:0.5:0.7", /expected one amount/],
+    ["int8:0.5", /^int8:0.5: expected no amount, found 0.5$/],
+    ["int8,int4", /^cache policies: int8 and int4 both round numbers; name one of them$/],
+    ["decoquant:4,int8", /decoquant:4 and int8 both round numbers/],
     [
       "keydiff:0.5,snapkv:0.5",
       /keydiff:0.5 and snapkv:0.5 both drop tokens after the prompt; name one of them$/,

@@ -31,6 +31,9 @@ export type LayerChange = readonly (HeadChange | undefined)[] | undefined;
  */
 export type PolicyAction = "drop" | "merge" | "clear-channels" | "quantise";
 
+/** Bits that each number of a quantised cache has: 8 or 4. */
+export type CachePrecision = "int8" | "int4";
+
 /**
  * Decides layer by layer what a cache keeps of one prompt. Policies hold no state, unless they have `begin`. They are shown the
  * heads that hold tokens.
@@ -40,6 +43,8 @@ export interface Policy {
   readonly name: string;
   readonly action: PolicyAction;
   readonly needs?: PolicyNeeds;
+  /** Asks for a cache of fewer bits, which only a graph that was written for it has. Such a policy changes nothing itself. */
+  readonly stores?: CachePrecision;
   /**
    * Makes a policy of the same kind for one cache, which remembers what it saw of it. A runtime calls this once for every cache
    * and each time one is cleared, and uses the result in place of this policy.

@@ -7,6 +7,7 @@ import {
   readOptions,
   readShare,
   refuseAmount,
+  refuseAnyAmount,
   SHARE,
   wholeFrom,
 } from "./options.js";
@@ -20,10 +21,11 @@ import { kvmerger } from "./policies/kvmerger.js";
 import { observed } from "./policies/observed.js";
 import { random } from "./policies/random.js";
 import { pyramidkv, snapkv } from "./policies/snapkv.js";
+import { stored } from "./policies/stored.js";
 import { streaming } from "./policies/streaming.js";
 import { think } from "./policies/think.js";
 import { tova } from "./policies/tova.js";
-import type { Policy } from "./policy.js";
+import type { CachePrecision, Policy } from "./policy.js";
 
 /** A policy that can be named in a list. */
 export interface PolicyEntry {
@@ -149,9 +151,23 @@ export const policyEntries: readonly PolicyEntry[] = [
       return decoquant(readBits(text), text.text);
     },
   },
+  storedEntry("int8", "keeps the cache in 8 bits; needs a graph for it (fold --cache-bits 8)"),
+  storedEntry("int4", "keeps the cache in 4 bits; needs a graph for it (fold --cache-bits 4)"),
   {
     name: "random",
     summary: "tokens at random (seed=0)",
     create: (text) => random(readBudget(text), readOptions(text, { seed: wholeFrom(0) }), text.text),
   },
 ];
+
+function storedEntry(precision: CachePrecision, summary: string): PolicyEntry {
+  return {
+    name: precision,
+    summary,
+    create: (text) => {
+      refuseAnyAmount(text);
+      readOptions(text, {});
+      return stored(precision);
+    },
+  };
+}

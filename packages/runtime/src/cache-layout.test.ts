@@ -87,6 +87,29 @@ describe("readCacheLayout", () => {
     expect(layout.layers[0]!.latent).toMatchObject({ present: "new_key_values.0.latent", heads: 1, size: 8 });
   });
 
+  it("reads caches of bytes and their scales, in policy graphs alone", () => {
+    const tensors = (prefix: string, slots: string) => [
+      info(`${prefix}.0.latent`, ["B", 2, slots, 8], "uint8"),
+      info(`${prefix}.0.latent_int4_scale`, ["B", 2, slots, 1], "float16"),
+    ];
+    const inputs = tensors("past_key_values", "past_slots_64.0");
+    const positions = info("past_positions.0", ["B", 1, "past_slots_64.0"], "int64");
+    const outputs = tensors("new_key_values", "S");
+    const layout = readCacheLayout({ inputs: [positions, ...inputs], outputs });
+    expect(layout.layers[0]!.latent).toMatchObject({
+      type: "uint8",
+      quantised: { precision: "int4", scales: { type: "float16", heads: 2, size: 1 } },
+    });
+    expect(cacheBytesPerToken(layout)).toBe(2 * 8 + 2 * 2);
+    const delta = info("past_positions", ["B", "past_slots_64"], "int64");
+    for (const graph of [
+      { inputs: [positions, inputs[0]!], outputs },
+      { inputs: [delta, ...inputs], outputs },
+      { inputs, outputs: tensors("present", "T") },
+    ])
+      expect(() => readCacheLayout(graph)).toThrow("expected a float32 or float16 cache, found uint8");
+  });
+
   it("writes in place only if every past and present says so", () => {
     const mixed = join(layer(0, [2, 8], [2, 8]), layer(1, [2, 8], [2, 8], "past_sequence_length"));
     expect(readCacheLayout(mixed).kind).toBe("growing");

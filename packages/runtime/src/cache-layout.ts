@@ -1,16 +1,32 @@
+import type { CachePrecision } from "@kvfold/policies/check";
+import { cachePrecisions } from "./cache-coding.js";
 import type { Session, TensorInfo } from "./port.js";
 import { RuntimeError } from "./runtime-error.js";
 
-/** The keys or the values of one layer in the cache: a tensor `[1, heads, T, size]` for `T` cached tokens. */
-export interface CacheSlot {
+/** A tensor of a layer's cache, `[1, heads, T, size]` for `T` cached tokens. */
+export interface CacheTensor {
   /** Name of the graph's input. */
   readonly past: string;
   /** Name of the graph's output. */
   readonly present: string;
-  readonly type: "float32" | "float16";
+  /** Bytes hold quantised numbers, one or two each. */
+  readonly type: "float32" | "float16" | "uint8";
   readonly heads: number;
-  /** Numbers per head and token. */
+  /** Elements per head and token. */
   readonly size: number;
+}
+
+/** The keys or the values of one layer in the cache. */
+export interface CacheSlot extends CacheTensor {
+  /** In a quantised cache, what the bytes mean. */
+  readonly quantised?: QuantisedSlot;
+}
+
+/** How a slot of bytes holds numbers (`quantised-rows.ts`). */
+export interface QuantisedSlot {
+  readonly precision: CachePrecision;
+  /** float16 `[1, heads, T, 1]`: the scale of each row. */
+  readonly scales: CacheTensor;
 }
 
 /** What a layer's cache holds: keys and values, or latents that stand for both. */
@@ -75,7 +91,8 @@ const PRESENT = { whole: "present", delta: "new_key_values" };
  * The graph says by the name of dimension 2 how its attention writes: `cache_length` on pasts and presents alike means that
  * both may be one buffer (GroupQueryAttention); any other name that the present is a new tensor. A graph with an input
  * `past_positions` is a delta decoder: its outputs `new_key_values.N.key|value|latent` are the rows of new tokens. One with
- * `past_positions.N` is a policy graph, whose outputs are the same.
+ * `past_positions.N` is a policy graph, whose outputs are the same. There, caches of bytes have scales under the same names
+ * with `_int8_scale` or `_int4_scale` behind them.
  *
  * @throws {RuntimeError} `unsupported-model` when a name is missing or heads or sizes are not static numbers.
  */
@@ -110,6 +127,8 @@ export function readCacheLayout({ inputs, outputs }: Pick<Session, "inputs" | "o
     lengths.map((length) => SLOTS_DIMENSION.exec(String(length))?.[1]).find(Boolean) ?? 1,
   );
   const layout = { layers, slotMultiple, indexInputs };
+  const bytes = isRagged ? undefined : cacheSlots(layout).find(({ type }) => type === "uint8");
+  if (bytes !== undefined) throw notFloats(bytes.type, bytes.past);
   if (isRagged) {
     const hasChunks = indexInputs.includes("past_length");
     const ragged = layers.map(({ latent }, layer) =>
@@ -159,12 +178,31 @@ export type Observation = (typeof OBSERVATIONS)[number];
 /** The input that says of how many of them. */
 export const observedInput = (what: Observation): string => `observed_${what}`;
 
-/** All slots of a layout, layer by layer, keys first. */
-export const cacheSlots = ({ layers }: CacheLayout): readonly CacheSlot[] =>
-  layers.flatMap((layer) => Object.values(layer));
+/** All tensors of a layout, layer by layer, keys first, scales behind what they belong to. */
+export const cacheSlots = ({ layers }: Pick<CacheLayout, "layers">): readonly CacheTensor[] =>
+  layers.flatMap((layer) =>
+    Object.values(layer).flatMap((slot) => (slot.quantised ? [slot, slot.quantised.scales] : [slot])),
+  );
 
-/** Bytes of one number of a cache. */
-export const elementBytes = ({ type }: Pick<CacheSlot, "type">): number => (type === "float16" ? 2 : 4);
+/** The same of a graph whose cache is of floats, as all are but policy graphs (`readCacheLayout`). */
+export const floatSlots = (layout: Pick<CacheLayout, "layers">): readonly FloatSlot[] =>
+  cacheSlots(layout).filter((slot): slot is FloatSlot => slot.type !== "uint8");
+
+/** A tensor of a cache of floats. */
+export interface FloatSlot extends CacheTensor {
+  readonly type: "float32" | "float16";
+}
+
+const BYTES = { float32: 4, float16: 2, uint8: 1 } as const;
+
+/** Bytes of one element of a cache. */
+export const elementBytes = ({ type }: Pick<CacheTensor, "type">): number => BYTES[type];
+
+/** How a layout's cache is quantised; undefined where it is of floats. */
+export const precisionOf = ({ layers }: Pick<CacheLayout, "layers">): CachePrecision | undefined => {
+  const all = layers.flatMap((layer) => Object.values(layer).map(({ quantised }) => quantised?.precision));
+  return all.includes("int4") ? "int4" : all[0];
+};
 
 /**
  * Bytes that one token adds to the cache, over all layers.
@@ -182,7 +220,7 @@ export function cacheBytesPerToken(layout: CacheLayout): number {
 }
 
 /** The same of some slots. */
-export const slotBytesPerToken = (slots: readonly CacheSlot[]): number =>
+export const slotBytesPerToken = (slots: readonly CacheTensor[]): number =>
   slots.reduce((sum, slot) => sum + slot.heads * slot.size * elementBytes(slot), 0);
 
 function readSlot(
@@ -191,12 +229,26 @@ function readSlot(
   name: string,
   prefix: string,
 ): CacheSlot {
+  const slot = readTensor(inputs, outputs, name, prefix);
+  if (slot.type !== "uint8") return slot;
+  const precision = cachePrecisions.find((candidate) =>
+    inputs.some((input) => input.name === `${slot.past}_${candidate}_scale`),
+  );
+  if (precision === undefined) throw notFloats("uint8 without scales", slot.past);
+  const scales = readTensor(inputs, outputs, `${name}_${precision}_scale`, prefix);
+  return { ...slot, quantised: { precision, scales } };
+}
+
+function readTensor(
+  inputs: readonly TensorInfo[],
+  outputs: readonly TensorInfo[],
+  name: string,
+  prefix: string,
+): CacheTensor {
   const past = find(inputs, `past_key_values.${name}`);
   const present = find(outputs, `${prefix}.${name}`);
   const type = past.type;
-  if (type !== "float32" && type !== "float16") {
-    throw unsupported(`expected a float32 or float16 cache, found ${type} in ${past.name}`);
-  }
+  if (!isCacheType(type)) throw notFloats(type, past.name);
   return {
     past: past.name,
     present: present.name,
@@ -221,8 +273,13 @@ function dimension({ name, shape }: TensorInfo, axis: 1 | 3): number {
   );
 }
 
+const isCacheType = (type: string): type is CacheTensor["type"] => Object.hasOwn(BYTES, type);
+
 const isCacheName = (name: string): boolean =>
   name.startsWith("past_key_values.") || name.startsWith("present.");
+
+const notFloats = (found: string, name: string): RuntimeError =>
+  unsupported(`expected a float32 or float16 cache, found ${found} in ${name}`);
 
 const unsupported = (message: string): RuntimeError =>
   new RuntimeError("unsupported-model", `readCacheLayout: ${message}`);

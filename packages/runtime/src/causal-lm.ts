@@ -1,7 +1,8 @@
 import { checkPolicies, type Policy, type PolicyNeeds } from "@kvfold/policies/check";
 import type { ByteSource } from "@kvfold/safetensors";
 import { checkNeeds } from "./apply-policies.js";
-import { type CacheKind, type CacheLayout, readCacheLayout } from "./cache-layout.js";
+import { type CacheKind, type CacheLayout, precisionOf, readCacheLayout } from "./cache-layout.js";
+import { checkStored } from "./check-stored.js";
 import { planDecoderInputs } from "./decoder-inputs.js";
 import { createDecodingBatch, type DecodingBatch } from "./decoding-batch.js";
 import { createDecodingState, type DecodingState } from "./decoding-state.js";
@@ -224,11 +225,12 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
 function actionsOf(
   caller: string,
   { cache: policies = [], observe }: CausalLM.CacheOptions,
-  { ragged }: CacheLayout,
+  layout: CacheLayout,
 ): Pick<createDecodingState.Options, "policies" | "observe"> {
   checkPolicies(policies);
   if (policies.length === 0 && observe === undefined) return {};
-  checkNeeds(caller, [...policies, { name: "observe", needs: observe }], ragged);
+  checkStored(caller, policies, precisionOf(layout));
+  checkNeeds(caller, [...policies, { name: "observe", needs: observe }], layout.ragged);
   return { policies, observe };
 }
 

@@ -7,7 +7,8 @@ import {
   type PolicyTime,
   stepNeedsOf,
 } from "./apply-policies.js";
-import type { CacheLayout } from "./cache-layout.js";
+import { type CacheLayout, precisionOf } from "./cache-layout.js";
+import { checkStored } from "./check-stored.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
 import { chunksBehind } from "./chunk-behind.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
@@ -179,6 +180,7 @@ class CachedDecoding implements DecodingState {
   compress(policies: readonly Policy[]): void {
     const cache = this.#cache.available();
     checkPolicies(policies);
+    checkStored("compress", policies, precisionOf(this.#options.layout));
     checkNeeds("compress", policies, this.#options.layout.ragged);
     this.#act(cache, beginPolicies(policies), "afterPrefill");
   }

@@ -1,7 +1,7 @@
 import {
   type CacheLayout,
-  type CacheSlot,
-  cacheSlots,
+  type FloatSlot,
+  floatSlots,
   type IndexInput,
   slotBytesPerToken,
 } from "./cache-layout.js";
@@ -47,14 +47,14 @@ export function createDeltaCache(
   layout: CacheLayout,
   { sequences: initial = 1 }: createDeltaCache.Options = {},
 ): DeltaCache {
-  const slots = cacheSlots(layout);
+  const slots = floatSlots(layout);
   const { slotMultiple } = layout;
   const bytesPerToken = slotBytesPerToken(slots);
   let sequences = initial;
   let capacity = wholeSlots(0, slotMultiple);
   let length = 0;
   let positions = emptyPositions(sequences * capacity);
-  const allocate = (slot: CacheSlot): Tensor =>
+  const allocate = (slot: FloatSlot): Tensor =>
     growableZeros(slot.type, [sequences, slot.heads, capacity, slot.size]);
   let tensors: readonly Tensor[] = slots.map(allocate);
   const held = (): HeldSlots => ({ sequences, capacity, tensors, positions });

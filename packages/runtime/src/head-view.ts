@@ -14,7 +14,7 @@ export function headView(
   const tokens = layer.lengths[head]!;
   const keys = once(() => headKeys(layer, head));
   // A joint latent is one array under both names, so that policies which change numbers see that it is.
-  const values = layer.slots.length === 1 ? keys : once(() => headValues(layer, head));
+  const values = layer.parts.length === 1 ? keys : once(() => headValues(layer, head));
   const queries = once(() => observed && observedQueries(observed, head));
   const attention = once(() => observed && observedAttention(observed, head, tokens));
   return {

@@ -1,3 +1,4 @@
+export type { CachePrecision } from "@kvfold/policies/check";
 export { type AbortSignalLike, throwIfAborted } from "./abort-signal.js";
 export {
   type BootstrapEstimate,
@@ -7,12 +8,21 @@ export {
   bootstrapRatio,
 } from "./bootstrap.js";
 export {
+  type CacheCoding,
+  cacheCodings,
+  cachePrecisions,
+  groupRotation,
+  SMALLEST_SCALE,
+} from "./cache-coding.js";
+export {
   type CacheKind,
   type CacheLayout,
   type CachePart,
   type CacheSlot,
+  type CacheTensor,
   cacheBytesPerToken,
   type LayerCache,
+  type QuantisedSlot,
   type RaggedLayer,
   readCacheLayout,
 } from "./cache-layout.js";

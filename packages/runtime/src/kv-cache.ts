@@ -1,4 +1,4 @@
-import { type CacheLayout, type CacheSlot, cacheSlots, slotBytesPerToken } from "./cache-layout.js";
+import { type CacheLayout, type FloatSlot, floatSlots, slotBytesPerToken } from "./cache-layout.js";
 import { cpuMemory } from "./cpu-memory.js";
 import type { Feeds, Results, Tensor, TensorMemory } from "./port.js";
 import { zeros } from "./tensors.js";
@@ -31,7 +31,7 @@ export interface KvCache {
 
 /** A slot and the tensor `[1, heads, T, size]` that holds it. */
 interface Entry {
-  readonly slot: CacheSlot;
+  readonly slot: FloatSlot;
   readonly tensor: Tensor;
 }
 
@@ -58,11 +58,11 @@ export function createInPlaceCache(
     memory = cpuMemory,
   }: createInPlaceCache.Options = {},
 ): KvCache {
-  const slots = cacheSlots(layout);
+  const slots = floatSlots(layout);
   const bytesPerToken = slotBytesPerToken(slots);
   let capacity = Math.min(initial, limit);
   let length = 0;
-  const allocate = (slot: CacheSlot, tokens: number): Tensor =>
+  const allocate = (slot: FloatSlot, tokens: number): Tensor =>
     memory.allocate(slot.type, dimsOf(slot, tokens));
   const entries: Entry[] = slots.map((slot) => ({ slot, tensor: allocate(slot, capacity) }));
   return {
@@ -117,7 +117,7 @@ export function createGrowingCache(
   layout: CacheLayout,
   { memory = cpuMemory }: createGrowingCache.Options = {},
 ): KvCache {
-  const slots = cacheSlots(layout);
+  const slots = floatSlots(layout);
   const bytesPerToken = slotBytesPerToken(slots);
   const empty = (): readonly Entry[] =>
     slots.map((slot) => ({ slot, tensor: zeros(slot.type, dimsOf(slot, 0)) }));
@@ -162,10 +162,10 @@ export function createGrowingCache(
   };
 }
 
-const dimsOf = ({ heads, size }: CacheSlot, tokens: number): readonly number[] => [1, heads, tokens, size];
+const dimsOf = ({ heads, size }: FloatSlot, tokens: number): readonly number[] => [1, heads, tokens, size];
 
 /** The first `tokens` of a cache, in a tensor of their own beside it. */
-function shorten(tensor: Tensor, slot: CacheSlot, tokens: number, memory: TensorMemory): Tensor {
+function shorten(tensor: Tensor, slot: FloatSlot, tokens: number, memory: TensorMemory): Tensor {
   const home = tensor.location === "cpu" ? cpuMemory : memory;
   const shorter = home.allocate(slot.type, dimsOf(slot, tokens));
   home.copyTokens(tensor, shorter, tokens);

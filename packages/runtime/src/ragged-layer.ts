@@ -1,17 +1,26 @@
 import type { HeadChange } from "@kvfold/policies";
-import { encodeFloats } from "@kvfold/safetensors";
-import { type CacheSlot, type LayerCache, type RaggedLayer, slotBytesPerToken } from "./cache-layout.js";
+import {
+  type CacheSlot,
+  type CacheTensor,
+  cacheSlots,
+  type LayerCache,
+  type RaggedLayer,
+  slotBytesPerToken,
+} from "./cache-layout.js";
 import { copyTokens } from "./cpu-memory.js";
 import { EMPTY, grownSlots, spareSlots, wholeSlots } from "./empty-slots.js";
+import { readRows, rowSize, writeRows } from "./part-rows.js";
 import { Tensor } from "./port.js";
-import { floatsOf, zeros } from "./tensors.js";
+import { zeros } from "./tensors.js";
 
 /** Where fewer tokens go than this share, the last ones take their places; else all move up, and memory is given back. */
 const FEW = 1 / 16;
 
 /** The cache of one layer, `[1, heads, capacity, size]` each, of which each ragged head uses the first slots. */
 export interface RaggedLayerCache {
-  readonly slots: readonly CacheSlot[];
+  /** All tensors, scales of quantised numbers behind their codes, and what of these are keys and values, or latents. */
+  readonly slots: readonly CacheTensor[];
+  readonly parts: readonly CacheSlot[];
   readonly heads: number;
   readonly run: number;
   readonly multiple: number;
@@ -30,8 +39,8 @@ export function createRaggedLayer(
   { heads, run }: Pick<RaggedLayer, "heads" | "run">,
   multiple: number,
 ): RaggedLayerCache {
-  const slots = Object.values(cache);
-  const layer = { slots, heads, run, multiple, lengths: new Int32Array(heads) };
+  const slots = cacheSlots({ layers: [cache] });
+  const layer = { slots, parts: Object.values(cache), heads, run, multiple, lengths: new Int32Array(heads) };
   return { ...layer, ...allocate(layer, multiple) };
 }
 
@@ -127,7 +136,7 @@ export const headKeys = (layer: RaggedLayerCache, head: number): Float32Array =>
 
 /** Values of a head, likewise; joint latents stand for these, too. */
 export const headValues = (layer: RaggedLayerCache, head: number): Float32Array =>
-  rowsOf(layer, layer.slots.length - 1, head);
+  rowsOf(layer, layer.parts.length - 1, head);
 
 /** Where the tokens of a head stand, counted from the first of the sequence. */
 export const headPositions = ({ places, capacity, lengths }: RaggedLayerCache, head: number): Int32Array =>
@@ -163,7 +172,7 @@ function allocate(
 }
 
 /** The ragged head that a KV head belongs to. */
-const raggedHead = ({ heads }: Pick<RaggedLayerCache, "heads">, slot: CacheSlot, head: number): number =>
+const raggedHead = ({ heads }: Pick<RaggedLayerCache, "heads">, slot: CacheTensor, head: number): number =>
   Math.floor(head / (slot.heads / heads));
 
 /** Returns what tells the order that the kept tokens stand in now. */
@@ -248,43 +257,31 @@ function moveRows(rows: HeadSlice["rows"], order: Int32Array, size: number): voi
 
 /** Rows `[T, span * size]` of a ragged head as float32: a view where it is one KV head. */
 function rowsOf(layer: RaggedLayerCache, index: number, head: number): Float32Array {
-  const slot = layer.slots[index]!;
+  const slot = layer.parts[index]!;
+  const size = rowSize(slot);
   const span = slot.heads / layer.heads;
   const tokens = layer.lengths[head]!;
-  const parts = Array.from({ length: span }, (_, part) => {
-    const start = (head * span + part) * layer.capacity * slot.size;
-    return floatsOf(layer.tensors[index]!, start, start + tokens * slot.size);
-  });
+  const parts = Array.from({ length: span }, (_, part) => readRows(layer, slot, head * span + part, tokens));
   if (span === 1) return parts[0]!;
-  const rows = new Float32Array(tokens * span * slot.size);
+  const rows = new Float32Array(tokens * span * size);
   for (let token = 0; token < tokens; token++)
     for (const [part, data] of parts.entries())
-      rows.set(data.subarray(token * slot.size, (token + 1) * slot.size), (token * span + part) * slot.size);
+      rows.set(data.subarray(token * size, (token + 1) * size), (token * span + part) * size);
   return rows;
 }
 
 /** The reverse of `rowsOf`. */
 function putRows(layer: RaggedLayerCache, index: number, head: number, rows: Float32Array): void {
-  const slot = layer.slots[index]!;
+  const slot = layer.parts[index]!;
+  const size = rowSize(slot);
   const span = slot.heads / layer.heads;
   const tokens = layer.lengths[head]!;
-  const tensor = layer.tensors[index]!;
   for (let part = 0; part < span; part++) {
-    const own = new Float32Array(tokens * slot.size);
+    const own = new Float32Array(tokens * size);
     for (let token = 0; token < tokens; token++) {
-      const start = (token * span + part) * slot.size;
-      own.set(rows.subarray(start, start + slot.size), token * slot.size);
+      const start = (token * span + part) * size;
+      own.set(rows.subarray(start, start + size), token * size);
     }
-    putFloats(tensor, own, (head * span + part) * layer.capacity * slot.size);
+    writeRows(layer, slot, head * span + part, own);
   }
-}
-
-function putFloats({ type, data }: Tensor, numbers: Float32Array, start: number): void {
-  if (type === "float32") {
-    (data as Float32Array).set(numbers, start);
-    return;
-  }
-  const bytes = encodeFloats(numbers, "F16", { tensor: "cache" });
-  const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
-  (data as unknown as Uint16Array).set(halves, start);
 }

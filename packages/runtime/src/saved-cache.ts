@@ -1,5 +1,5 @@
 import { type ByteSource, parseHeader, planHeader } from "@kvfold/safetensors";
-import { type CacheLayout, type CacheSlot, cacheSlots } from "./cache-layout.js";
+import { type CacheLayout, type CacheTensor, cacheSlots } from "./cache-layout.js";
 import { crc32 } from "./crc32.js";
 import type { Tensor } from "./port.js";
 import { RuntimeError } from "./runtime-error.js";
@@ -23,7 +23,7 @@ export interface CacheContents {
 
 const FORMAT = "kvfold-cache-1";
 const TOKENS = "tokens";
-export const savedDtypes = { float32: "F32", float16: "F16" } as const;
+export const savedDtypes = { float32: "F32", float16: "F16", uint8: "U8" } as const;
 
 /**
  * A safetensors file: `tokens [T]` int32, and `[heads, T, size]` under the name of each past. Its metadata name the model and
@@ -51,7 +51,7 @@ export function packCache(
 /** A tensor of a file, and its bytes one after the other. */
 export interface PackedTensor {
   readonly name: string;
-  readonly dtype: "I32" | "F32" | "F16";
+  readonly dtype: "I32" | "F32" | "F16" | "U8";
   readonly shape: readonly number[];
   readonly pieces: readonly Uint8Array[];
 }
@@ -171,7 +171,7 @@ export function headRows({ data, dims }: Tensor, count: number): readonly Uint8A
 export const bytesOf = ({ buffer, byteOffset, byteLength }: Int32Array | Float32Array): Uint8Array =>
   new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 
-export const tensorOf = ({ type, heads, size }: CacheSlot, buffer: ArrayBuffer, tokens: number): Tensor =>
+export const tensorOf = ({ type, heads, size }: CacheTensor, buffer: ArrayBuffer, tokens: number): Tensor =>
   tensorOver(type, buffer, [1, heads, tokens, size]);
 
 export const unreadable = (message: string, cause?: unknown): RuntimeError =>

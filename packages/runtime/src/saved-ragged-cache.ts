@@ -1,5 +1,5 @@
 import type { ByteSource } from "@kvfold/safetensors";
-import type { CacheLayout } from "./cache-layout.js";
+import { type CacheLayout, cacheSlots } from "./cache-layout.js";
 import { EMPTY } from "./empty-slots.js";
 import type { Tensor } from "./port.js";
 import type { RaggedLayerCache } from "./ragged-layer.js";
@@ -82,7 +82,7 @@ export async function unpackRaggedCache(
     const places = new Int32Array(await file.read(positions, "I32", [heads, count]));
     checkPlaces(positions, places, count, tokens.length);
     const tensors: Tensor[] = [];
-    for (const slot of Object.values(cache)) {
+    for (const slot of cacheSlots({ layers: [cache] })) {
       const shape = [slot.heads, count, slot.size];
       tensors.push(tensorOf(slot, await file.read(slot.past, savedDtypes[slot.type], shape), count));
     }

@@ -1,22 +1,20 @@
 import { decodeFloats } from "@kvfold/safetensors";
-import { elementBytes } from "./cache-layout.js";
+import { type CacheTensor, elementBytes } from "./cache-layout.js";
 import { Tensor } from "./port.js";
 
 /** A tensor of zeros. Float16 is handed over as bits: a `Float16Array` is missing before Node 24. */
-export function zeros(type: "float32" | "float16", dims: readonly number[]): Tensor {
+export function zeros(type: CacheTensor["type"], dims: readonly number[]): Tensor {
   const length = dims.reduce((product, size) => product * size, 1);
   return tensorOver(type, new ArrayBuffer(length * elementBytes({ type })), dims);
 }
 
 /** A tensor whose numbers are all that a buffer holds. */
-export const tensorOver = (
-  type: "float32" | "float16",
-  buffer: ArrayBuffer,
-  dims: readonly number[],
-): Tensor =>
-  type === "float16"
+export function tensorOver(type: CacheTensor["type"], buffer: ArrayBuffer, dims: readonly number[]): Tensor {
+  if (type === "uint8") return new Tensor(type, new Uint8Array(buffer), dims);
+  return type === "float16"
     ? new Tensor(type, new Uint16Array(buffer), dims)
     : new Tensor(type, new Float32Array(buffer), dims);
+}
 
 /** An int64 tensor of safe integers. */
 export const int64 = (values: ArrayLike<number>, dims: readonly number[]): Tensor =>

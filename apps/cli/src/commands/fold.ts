@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import {
   budgets,
+  type CacheBits,
   type Chunk,
   DEFAULT_METHOD,
   type FoldPlan,
@@ -55,6 +56,7 @@ interface FoldFlags extends CalibrationFlags, CommonOptions, DeviceFlags, HubFla
   readonly dtype: readonly StoredDtype[];
   readonly seed: number;
   readonly maxPositions?: number;
+  readonly cacheBits?: readonly CacheBits[];
   readonly context?: number;
   readonly moments?: string;
   readonly saveMoments?: string;
@@ -117,6 +119,11 @@ export function createFoldCommand(host: CommandHost): Command {
       wholeNumber(1),
     )
     .option("--max-positions <tokens>", "context of the output (default: the model's)", wholeNumber(1))
+    .option(
+      "--cache-bits <bits>",
+      "write graphs with caches of 8 or 4 bits, too, for --cache int8 and int4 on the CPU: 8, 4 or 8,4",
+      cacheBitsOf,
+    )
     .addOption(
       new Option(
         "--metric <name>",
@@ -139,6 +146,8 @@ export function createFoldCommand(host: CommandHost): Command {
           ["maxPositions"],
           "limits ONNX graphs and GGUF files; add --format onnx or gguf, or leave it out",
         );
+      if (!flags.format.includes("onnx"))
+        refuseGiven(own, ["cacheBits"], "is for ONNX graphs; add --format onnx, or leave it out");
       if (flags.recipe !== undefined)
         refuseGiven(own, RECIPE_SETTLES, "is settled by --recipe; leave it out");
       return runFold(host, model, flags);
@@ -160,6 +169,7 @@ const RECIPE_SETTLES = [
   "seed",
   "context",
   "maxPositions",
+  "cacheBits",
   "metric",
   "heal",
   "windows",
@@ -211,6 +221,12 @@ function chunkOf(text: string): Chunk {
   throw new InvalidArgumentError("Give a number of slots, such as 16, or slots and radians, such as 16,0.4.");
 }
 
+function cacheBitsOf(text: string): readonly CacheBits[] {
+  const bits = text.split(",").map((part) => Number(part.trim() || "?"));
+  if (bits.every((count) => count === 8 || count === 4)) return bits;
+  throw new InvalidArgumentError("Expected 8, 4 or 8,4.");
+}
+
 const formatsOption = (): Option =>
   new Option(
     "--format <formats>",
@@ -242,6 +258,7 @@ Examples:
   kvfold fold HuggingFaceTB/SmolLM2-135M -o ./smol-half --keep 1/2 --dtype fp32,q4 --calibration text.txt
   kvfold fold ./model -o ./model-small --max-loss 2% --calibration text.txt
   kvfold fold ./model -o ./model-again --recipe ./model-small/kvfold.json --calibration text.txt
+  kvfold fold ./model -o ./model-half --keep 1/2 --cache-bits 8,4 --calibration text.txt
   kvfold fold ./model --keep 1/4 --dry-run`;
 
 async function runFold(host: CommandHost, model: string, flags: FoldFlags): Promise<void> {
@@ -251,11 +268,35 @@ async function runFold(host: CommandHost, model: string, flags: FoldFlags): Prom
       "usage",
       "say how far to fold: --keep SHARE, --max-loss SHARE, --max-bytes SIZE or --recipe FILE",
     );
-  const { method, budget, metric, heal, span, keySpan = span, valueSpan = span, seed, maxPositions } = flags;
+  const {
+    method,
+    budget,
+    metric,
+    heal,
+    span,
+    keySpan = span,
+    valueSpan = span,
+    seed,
+    maxPositions,
+    cacheBits,
+  } = flags;
   const { format: formats, dtype: dtypes } = flags;
   const sides = { keySpan, valueSpan, keyShare: flags.keyShare, chunk: flags.chunk, context: flags.context };
   const hub = hubOf(flags);
-  const planned = { model, hub, method, budget, metric, heal, ...sides, formats, dtypes, seed, maxPositions };
+  const planned = {
+    model,
+    hub,
+    method,
+    budget,
+    metric,
+    heal,
+    ...sides,
+    formats,
+    dtypes,
+    seed,
+    maxPositions,
+    cacheBits,
+  };
   if (flags.dryRun) {
     if (maxLoss !== undefined)
       throw new CliError("usage", "--max-loss folds to find the share; leave out --dry-run, or give --keep");

@@ -4,6 +4,7 @@ import { cacheBytesPerToken, createRandom, throwIfAborted } from "@kvfold/runtim
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import type { HubSettings } from "../hub/hub-settings.js";
+import { cacheUse } from "../models/cache-graph.js";
 import { findModels } from "../models/find-model.js";
 import { type DeviceOptions, floatType, openDevice } from "../models/open-device.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
@@ -103,7 +104,7 @@ export async function benchModels(
     provider,
     dtype,
     initialCapacity,
-    cache: cache === undefined ? ("whole" as const) : ("policies" as const),
+    cache: cacheUse(cache),
   };
   return withModels(found, opening, context, async (models) => {
     const lists = [undefined, ...(cache ?? [])];

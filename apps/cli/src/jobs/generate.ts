@@ -15,6 +15,7 @@ import { CliError } from "../cli-error.js";
 import { checkFileTarget, type Existing } from "../files/whole-file.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { readCache, writeCache } from "../models/cache-files.js";
+import { cacheUse } from "../models/cache-graph.js";
 import { type FoundModel, findModels } from "../models/find-model.js";
 import { readFolderConfig } from "../models/folder-config.js";
 import { identifyModel } from "../models/identify-model.js";
@@ -93,7 +94,7 @@ export async function generateText(
   const opening = {
     provider,
     dtype,
-    cache: cache === undefined ? ("whole" as const) : ("policies" as const),
+    cache: cacheUse(cache === undefined ? [] : [cache]),
   };
   return withModels([found!], opening, context, async ([opened]) => ({
     device,

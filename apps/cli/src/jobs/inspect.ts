@@ -48,7 +48,7 @@ export declare namespace inspectModel {
   }
   /** Bytes of the KV cache. A checkpoint's in float32, which halves in float16. */
   interface Cache {
-    readonly type: "float32" | "float16";
+    readonly type: "float32" | "float16" | "uint8";
     readonly bytesPerToken: number;
     readonly bytesAtFullContext: number | null;
   }

@@ -11,6 +11,7 @@ import {
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import type { HubSettings } from "../hub/hub-settings.js";
+import { cacheUse } from "../models/cache-graph.js";
 import { type FoundModel, findModels } from "../models/find-model.js";
 import { readFolderConfig } from "../models/folder-config.js";
 import { locateModel } from "../models/locate-model.js";
@@ -88,7 +89,7 @@ export async function probeRetrieval(
     const opening = {
       provider,
       dtype,
-      cache: cache === undefined ? ("whole" as const) : ("policies" as const),
+      cache: cacheUse(cache),
     };
     probes.push(
       ...(await withModels([model], opening, context, async ([opened]) =>

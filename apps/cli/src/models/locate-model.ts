@@ -1,6 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { type Dtype, type DtypeTraits, dtypes } from "@kvfold/decoder";
+import { type Dtype, type DtypeTraits, dtypes, quantisedFileName } from "@kvfold/decoder";
+import type { CachePrecision } from "@kvfold/policies";
 import { CliError } from "../cli-error.js";
 import { exists } from "../files/exists.js";
 
@@ -14,6 +15,8 @@ export type ModelLocation =
       readonly deltaGraph?: string | undefined;
       /** The graph over the same weights whose layers and heads may keep different tokens, in folders that have it. */
       readonly policyGraph?: string | undefined;
+      /** Policy graphs over the same weights with quantised caches, in folders that have them. */
+      readonly quantisedGraphs?: Readonly<Record<CachePrecision, string | undefined>> | undefined;
     }
   | { readonly kind: "checkpoint"; readonly folder: string };
 
@@ -68,6 +71,10 @@ async function graphsOf(
     graph: join(folder, "onnx", fileName),
     deltaGraph: await existing(deltaFileName),
     policyGraph: await existing(policyFileName),
+    quantisedGraphs: {
+      int8: await existing(quantisedFileName(policyFileName, "int8")),
+      int4: await existing(quantisedFileName(policyFileName, "int4")),
+    },
   };
 }
 

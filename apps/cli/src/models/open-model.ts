@@ -1,12 +1,12 @@
 import { dirname, join } from "node:path";
-import { planFold } from "@kvfold/converter";
+import { type CacheBits, planFold } from "@kvfold/converter";
 import type { Dtype } from "@kvfold/decoder";
 import { type CausalLM, createCausalLM, type Session, type SessionProvider } from "@kvfold/runtime";
-import { CliError } from "../cli-error.js";
 import { type Replacement, sayInstead } from "../files/say-instead.js";
 import { createTemporaryFolder } from "../files/temporary-folder.js";
 import type { JobContext } from "../jobs/job.js";
 import { folderVocabulary, type Vocabulary } from "../tokens/vocabulary.js";
+import { type CacheUse, cacheBitsOf, requireCacheGraph } from "./cache-graph.js";
 import type { FoundModel } from "./find-model.js";
 import { type FolderConfig, readFolderConfig } from "./folder-config.js";
 import { folderFrequencies } from "./folder-frequencies.js";
@@ -36,8 +36,8 @@ declare namespace openModel {
     readonly positions?: number | undefined;
     /** Tokens that the cache has room for at first. */
     readonly initialCapacity?: number;
-    /** Whether policies are to act on the cache; they need a graph of their own. */
-    readonly cache?: "whole" | "policies" | undefined;
+    /** Which graph is to be run: policies and quantised caches need graphs of their own. */
+    readonly cache?: CacheUse | undefined;
   }
 }
 
@@ -56,14 +56,14 @@ async function openModel(
     folder,
     graph,
     deltaGraph = graph,
-    policyGraph,
     remove,
-  } = await makeRunnable({ name, path, dtype, positions }, context);
+    ...graphs
+  } = await makeRunnable({ name, path, dtype, positions, cache }, context);
   let session: Session | undefined;
   try {
     const config = await readFolderConfig(folder);
     const whole = provider.graph === "delta" ? deltaGraph : graph;
-    const running = cache === "whole" ? whole : requirePolicyGraph(name, policyGraph, provider);
+    const running = cache === "whole" ? whole : requireCacheGraph(name, graphs, cache, provider);
     session = await provider.createSession({ path: running });
     const inverseFrequencies = cache === "whole" ? undefined : await folderFrequencies(folder, config);
     const lm = createCausalLM(session, {
@@ -86,23 +86,6 @@ async function openModel(
     await remove();
     throw error;
   }
-}
-
-function requirePolicyGraph(
-  name: string,
-  policyGraph: string | undefined,
-  provider: SessionProvider,
-): string {
-  if (provider.graph !== "delta")
-    throw new CliError(
-      "usage",
-      "policies act on caches in the memory of the CPU; give --device cpu, or leave out --cache",
-    );
-  if (policyGraph !== undefined) return policyGraph;
-  throw new CliError(
-    "unsupported-model",
-    `${name} has no graph whose heads may keep different tokens (onnx/model_policy.onnx); write it anew with this version of kvfold, or leave out --cache`,
-  );
 }
 
 /** Opens several models for the time of `work`. */
@@ -130,6 +113,7 @@ interface Request {
   readonly path: string;
   readonly dtype: Dtype | undefined;
   readonly positions: number | undefined;
+  readonly cache: CacheUse;
 }
 
 /** A context in which messages are told what temporary exports are of. */
@@ -138,7 +122,7 @@ interface ExportContext extends JobContext {
 }
 
 async function makeRunnable(
-  { name, path, dtype, positions }: Request,
+  { name, path, dtype, positions, cache }: Request,
   { exports, ...context }: ExportContext,
 ): Promise<RunnableModel> {
   const location = await locateModel(path, dtype);
@@ -150,7 +134,8 @@ async function makeRunnable(
   const { path: folder, remove } = await createTemporaryFolder(context);
   exports.push(...namesOfExport(folder, name));
   try {
-    await exportUnfolded(location.folder, folder, { dtype: dtype ?? "fp32", positions }, context);
+    const cacheBits = cacheBitsOf(cache);
+    await exportUnfolded(location.folder, folder, { dtype: dtype ?? "fp32", positions, cacheBits }, context);
     return { ...((await locateModel(folder, dtype)) as RunnableModel), remove };
   } catch (error) {
     await remove();
@@ -169,19 +154,20 @@ const escapePattern = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]
 interface ExportOptions {
   readonly dtype: Dtype;
   readonly positions: number | undefined;
+  readonly cacheBits: readonly CacheBits[];
 }
 
 function exportUnfolded(
   from: string,
   to: string,
-  { dtype, positions = 0 }: ExportOptions,
+  { dtype, positions = 0, cacheBits }: ExportOptions,
   context: JobContext,
 ): Promise<unknown> {
   return withCheckpoint({ path: from }, context, (checkpoint) => {
     const { embedding, shape } = checkpoint.config;
     const maxPositions =
       embedding.positions === undefined ? Math.max(shape.maxPositions, positions) : shape.maxPositions;
-    const plan = planFold(checkpoint.config, { keep: "1", dtypes: [dtype], maxPositions });
+    const plan = planFold(checkpoint.config, { keep: "1", dtypes: [dtype], maxPositions, cacheBits });
     return writeFolder({ checkpoint, plan, from, to, record: () => ({}) }, context);
   });
 }

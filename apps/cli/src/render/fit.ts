@@ -48,4 +48,4 @@ function describeWeights(first: Share): string {
 }
 
 const NOTES =
-  "Columns name the types of weights and of the cache. An int8 cache has a float32 scale for each token and head, which is counted;\nkvfold's own runtime has none yet. Activations and what the runtime takes for itself come on top.";
+  "Columns name the types of weights and of the cache. An int8 cache is that of fold --cache-bits 8, scales included.\nActivations and what the runtime takes for itself come on top.";

@@ -1,4 +1,5 @@
 import { type Chunk, type FoldPlan, findBudget, type SidePlan } from "@kvfold/converter";
+import { cachePrecisionsOf, quantisedBytesPerToken } from "@kvfold/converter/internals";
 import { formatBytes } from "@kvfold/runtime";
 import type { Colours } from "../ui/terminal.js";
 import { describeKeptShare } from "./kept-share.js";
@@ -27,6 +28,13 @@ export function renderPlan(plan: FoldPlan, colours: Colours): string {
     ["written", `${plan.formats.join(", ")} in ${plan.dtypes.join(", ")}`],
     ["context", `${plan.maxPositions} tokens`],
     ["cache per token", `${formatBytes(before)} -> ${formatBytes(after)}`],
+    ...cachePrecisionsOf(plan).map(
+      (precision) =>
+        [
+          `cache per token, ${precision}`,
+          formatBytes(quantisedBytesPerToken(plan.layers, precision, plan.chunk !== undefined)),
+        ] as const,
+    ),
     [
       "cache at full context",
       `${formatBytes(before * plan.maxPositions)} -> ${formatBytes(after * plan.maxPositions)}`,

@@ -17,6 +17,7 @@ import { inlineBlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
 import type { CalibrationText } from "../fold/fold-options.js";
 import { quantisedOutput } from "../fold/quantised-output.js";
+import { cachePrecisionsOf } from "../plan/cache-bits.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { requireSettled } from "../plan/require-settled.js";
 import { ggufFileDtypes, onnxDtypes, roundsToFourBits } from "../plan/stored-dtype.js";
@@ -165,6 +166,7 @@ const onnxOutputs = (checkpoint: Checkpoint, plan: FoldPlan, target: ModelTarget
       maxPositions: plan.maxPositions,
       dtype,
       open: (fileName) => target.open(`onnx/${fileName}`),
+      cachePrecisions: cachePrecisionsOf(plan),
       metadata: { kvfold: `method ${plan.method}, keep ${plan.keep}` },
     }),
   );

@@ -18,9 +18,9 @@ describe("fitContext", () => {
     expect(whole.bytes).toBe(whole.weightBytes + 1000 * 4 * numbers);
     expect(rowOf({ context: 1 }, "1", "fp16", "float16").cacheBytesPerToken).toBe(2 * numbers);
     // One scale for each of 2 x 2 x 4 heads.
-    expect(rowOf({ context: 1 }, "1", "fp32", "int8").cacheBytesPerToken).toBe(numbers + 4 * 16);
+    expect(rowOf({ context: 1 }, "1", "fp32", "int8").cacheBytesPerToken).toBe(numbers + 2 * 16);
     // The default method has one latent for all heads of a layer: 64 numbers and a scale.
-    expect(rowOf({ context: 1 }, "1/2", "fp32", "int8").cacheBytesPerToken).toBe(2 * (64 + 4));
+    expect(rowOf({ context: 1 }, "1/2", "fp32", "int8").cacheBytesPerToken).toBe(2 * (64 + 2));
   });
 
   it("finds the longest context that fits, to the token", () => {

@@ -1,15 +1,15 @@
 import { type Dtype, dtypes, type ModelConfig } from "@kvfold/decoder";
-import { storedCache } from "@kvfold/decoder/graph";
 import { ConverterError } from "../converter-error.js";
 import { resolveMethod } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
-import { cacheShapes, numbersPerToken } from "./cache-size.js";
+import { quantisedBytesPerToken } from "./cache-bits.js";
+import { numbersPerToken } from "./cache-size.js";
 import type { LayerPlan } from "./fold-plan.js";
 import { isWhole, parseKeep } from "./keep.js";
 import { planFold } from "./plan-fold.js";
 import { weightBytes } from "./weight-size.js";
 
-/** What a cached number is stored in; `int8` has a float32 scale for each token and head beside its numbers. */
+/** What a cached number is stored in; `int8` is the quantised cache of `fold` with `cacheBits`, scales included. */
 export type CacheType = "float32" | "float16" | "int8";
 
 /** How long a context is with one share of the cache, or how many bytes it takes. */
@@ -97,7 +97,7 @@ function fitDtype(
 ): readonly FittedContext[] {
   const { floatType } = dtypes[dtype];
   return [floatType, "int8" as const].map((cacheType) => {
-    const cacheBytesPerToken = sum(layers.map((layer) => layerBytes(layer, cacheType, isJoint)));
+    const cacheBytesPerToken = cacheBytes(layers, cacheType, isJoint);
     const tokens =
       "context" in limit
         ? limit.context
@@ -107,20 +107,12 @@ function fitDtype(
   });
 }
 
-const NUMBER_BYTES: Readonly<Record<CacheType, number>> = { float32: 4, float16: 2, int8: 1 };
-/** A float32 scale for each token and cached head. */
-const SCALE_BYTES = 4;
+const NUMBER_BYTES = { float32: 4, float16: 2 } as const;
 
-/** Bytes that a layer caches of each token. */
-function layerBytes(layer: LayerPlan, type: CacheType, isJoint: boolean): number {
-  const numbers = NUMBER_BYTES[type] * numbersPerToken(layer);
-  return type === "int8" ? numbers + SCALE_BYTES * cachedHeads(layer, isJoint) : numbers;
-}
-
-function cachedHeads(layer: LayerPlan, isJoint: boolean): number {
-  if (isJoint) return layer.keys.heads;
-  const { keys, values } = storedCache(cacheShapes(layer));
-  return keys.heads + values.heads;
-}
+/** Bytes that all layers cache of each token. */
+const cacheBytes = (layers: readonly LayerPlan[], type: CacheType, isJoint: boolean): number =>
+  type === "int8"
+    ? quantisedBytesPerToken(layers, type, isJoint)
+    : NUMBER_BYTES[type] * sum(layers.map(numbersPerToken));
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, count) => total + count, 0);

@@ -7,6 +7,9 @@ import type { StoredDtype } from "./stored-dtype.js";
 /** What is written: an ONNX decoder for runtimes, a Hugging Face checkpoint for plain GQA code, a GGUF file for llama.cpp. */
 export type Format = "onnx" | "hf" | "gguf";
 
+/** Bits of each number of a quantised cache. */
+export type CacheBits = 8 | 4;
+
 /** Whether projections may get biases that the input lacks; some checkpoint formats have no place for them. */
 export type BiasPolicy = "free" | "none";
 
@@ -68,6 +71,8 @@ export interface FoldPlan {
   readonly dtypes: readonly StoredDtype[];
   /** Longest context of the output, in tokens. */
   readonly maxPositions: number;
+  /** Bits of caches that have a graph of their own beside the others, the most first; absent where there is none. */
+  readonly cacheBits?: readonly CacheBits[];
   readonly seed: number;
   /** Bytes of the KV cache per token, all layers, in the first of `dtypes`. */
   readonly cacheBytesPerToken: { readonly before: number; readonly after: number };

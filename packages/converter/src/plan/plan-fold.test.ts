@@ -10,6 +10,17 @@ const llama = read({ ...tinyLlama, num_attention_heads: 16, num_key_value_heads:
 const bloom = read(tinyBloom);
 
 describe("planFold", () => {
+  it("has quantised caches on request, in ONNX graphs alone", () => {
+    const plan = (options: Partial<planFold.Options>) =>
+      planFold(read(tinyLlama), { keep: "1/2", ...options });
+    expect(plan({})).not.toHaveProperty("cacheBits");
+    expect(plan({ cacheBits: [4, 8, 4] }).cacheBits).toEqual([8, 4]);
+    expect(() => plan({ cacheBits: [3 as 8] })).toThrow(/^cacheBits: expected 8 or 4, found 3$/);
+    expect(() => plan({ cacheBits: [8], method: "commuting", formats: ["hf"] })).toThrow(
+      /^cacheBits: only ONNX graphs have quantised caches/,
+    );
+  });
+
   it("is plain data", () => {
     const plan = planFold(llama, { keep: "1/4", method: "svd-a", dtypes: ["fp16"], seed: 3 });
     expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);

@@ -5,11 +5,12 @@ import { DEFAULT_METHOD, resolveMethod } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
 import { none } from "../methods/none.js";
 import { type BudgetChoice, budgetName, UNIFORM } from "./budget-name.js";
+import { planCacheBits } from "./cache-bits.js";
 import { cacheFigures } from "./cache-size.js";
 import { chooseHeal } from "./choose-heal.js";
 import { type Chunk, planChunk } from "./chunk.js";
 import { planContext } from "./context.js";
-import type { FoldPlan, Format, LayerPlan, Metric } from "./fold-plan.js";
+import type { CacheBits, FoldPlan, Format, LayerPlan, Metric } from "./fold-plan.js";
 import { requireHeldDtypes } from "./held-dtypes.js";
 import { formatKeep, isWhole, type Keep, parseKeep } from "./keep.js";
 import { parseKeyShare } from "./key-share.js";
@@ -60,6 +61,8 @@ export declare namespace planFold {
     readonly formats?: readonly Format[];
     readonly dtypes?: readonly StoredDtype[];
     readonly maxPositions?: number | undefined;
+    /** Graphs with quantised caches to write besides, for the CPU; none unless given. */
+    readonly cacheBits?: readonly CacheBits[] | undefined;
     readonly seed?: number;
   }
 }
@@ -103,6 +106,7 @@ export function planFold(config: ModelConfig, options: planFold.Options): FoldPl
     bias: formats.every((format) => takesBiases(format, config)) ? "free" : "none",
     dtypes,
     maxPositions,
+    ...planCacheBits(options.cacheBits, formats),
     seed,
     ...cacheFigures(config, layers, dtypes[0] ?? "fp32"),
   };

@@ -35,6 +35,7 @@ const allowed: Readonly<Record<Key, (value: unknown) => boolean>> = {
   formats: isListOf("onnx", "hf", "gguf"),
   dtypes: isListOf("fp32", "fp16", "q4", "q8"),
   maxPositions: isNumber,
+  cacheBits: isListOf(8, 4),
   seed: isNumber,
 };
 

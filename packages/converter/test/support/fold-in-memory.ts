@@ -15,6 +15,7 @@ import {
   type Method,
   planFold,
 } from "../../src/index.js";
+import { cachePrecisionsOf } from "../../src/plan/cache-bits.js";
 import { onnxDtypes } from "../../src/plan/stored-dtype.js";
 
 /** A fold that lives in memory: files by name, what was measured, and the plan. */
@@ -57,7 +58,13 @@ export async function foldInMemory(
   const files = new Map<string, Uint8Array>();
   const measured: StageMoments[] = [];
   const outputs = onnxDtypes(plan.dtypes).map((dtype) =>
-    onnxOutput({ config: checkpoint.config, ...plan, dtype, open: memorySink(files) }),
+    onnxOutput({
+      config: checkpoint.config,
+      ...plan,
+      cachePrecisions: cachePrecisionsOf(plan),
+      dtype,
+      open: memorySink(files),
+    }),
   );
   const onMoments = (layer: number, stage: StageMoments) => {
     measured[layer] = stage;

@@ -1,3 +1,4 @@
+import type { CacheCoding } from "@kvfold/runtime";
 import type { Emitter } from "./emitter.js";
 import type { AttentionKind, Positions } from "./positions.js";
 
@@ -7,9 +8,11 @@ export type CachePart = "key" | "value" | "latent";
 /** Names of a block's cache in a graph; absent in graphs that run whole windows. */
 export interface CacheNames {
   /** Input with the rows of earlier tokens. */
-  past(part: CachePart): string;
+  past(tensor: string): string;
   /** Output with the rows of earlier and new tokens, or of new ones alone, as the graph's form says. */
-  present(part: CachePart): string;
+  present(tensor: string): string;
+  /** How the cache is quantised, in graphs whose form says so. */
+  readonly coding?: CacheCoding | undefined;
 }
 
 /**

@@ -1,7 +1,8 @@
-import type { GraphScope } from "@kvfold/onnx";
+import type { DataType, GraphScope } from "@kvfold/onnx";
+import type { CacheCoding } from "@kvfold/runtime";
 import type { ModelConfig } from "../families/read-config.js";
 import type { AttentionWeights, CacheShape } from "../model/decoder-weights.js";
-import type { AttentionForm, CachePart, Observe } from "./attention-values.js";
+import type { AttentionForm, Observe } from "./attention-values.js";
 import type { Emitter } from "./emitter.js";
 import type { Positions } from "./positions.js";
 
@@ -14,8 +15,10 @@ export interface CacheForm {
   tensors(attention: AttentionWeights): readonly CacheTensor[];
   /** Names of dimension 2 of the inputs and outputs of a layer's cache. */
   lengths(layer: number): { readonly past: string; readonly present: string };
-  /** Outputs are called `<present>.<layer>.<part>`. */
+  /** Outputs are called `<present>.<layer>.<tensor>`. */
   readonly present: string;
+  /** How the cache is quantised; absent where it is of the graph's float type. */
+  readonly coding?: CacheCoding;
 }
 
 /** What the blocks of a decoder start from. */
@@ -38,8 +41,11 @@ export interface LayerOutputs {
 
 /** One tensor of a layer's cache, `[B, heads, T, size]`. */
 export interface CacheTensor {
-  readonly part: CachePart;
+  /** `key`, `value` or `latent`, or what belongs to one of them. */
+  readonly name: string;
   readonly shape: CacheShape;
+  /** The graph's float type unless given. */
+  readonly type?: DataType;
 }
 
 /** Declares an int64 input `[B, S]`. */

@@ -1,4 +1,4 @@
-import { createGraphBuilder, type WeightStore } from "@kvfold/onnx";
+import { createGraphBuilder, type DataType, type WeightStore } from "@kvfold/onnx";
 import type { ModelConfig } from "../families/read-config.js";
 import type { BlockWeights, CacheShape, EmbeddingWeights, HeadWeights } from "../model/decoder-weights.js";
 import type { CacheNames } from "./attention-values.js";
@@ -29,6 +29,9 @@ export declare namespace createDecoderGraph {
   }
 }
 
+/** What a layer gives out; of the graph's float type unless it says otherwise. */
+type GraphOutput = LayerOutputs["outputs"][number] & { readonly type?: DataType };
+
 /**
  * Starts a decoder graph: `input_ids` and `past_key_values.N.key|value` in, `logits` out, and what its form adds
  * (`standard-form.ts`, `delta-form.ts`).
@@ -46,16 +49,16 @@ export function createDecoderGraph(options: createDecoderGraph.Options): Decoder
   const embedded = emitEmbedding(root.at("model"), inputIds, options.embedding, config.shape, positions);
 
   let hidden = embedded.hidden;
-  const outputs: LayerOutputs["outputs"][number][] = [];
+  const outputs: GraphOutput[] = [];
   let layer = 0;
 
   return {
     addBlock(block) {
       const cache = cacheNames(layer, form);
       const lengths = form.lengths(layer);
-      for (const { part, shape } of form.tensors(block.attention)) {
-        graph.input(cache.past(part), floatType, cacheDims(shape, lengths.past));
-        outputs.push({ name: cache.present(part), dims: cacheDims(shape, lengths.present) });
+      for (const { name, shape, type = floatType } of form.tensors(block.attention)) {
+        graph.input(cache.past(name), type, cacheDims(shape, lengths.past));
+        outputs.push({ name: cache.present(name), type, dims: cacheDims(shape, lengths.present) });
       }
       const observed = observe?.(layer, block.attention);
       if (observed !== undefined) outputs.push(...observed.outputs);
@@ -72,15 +75,16 @@ export function createDecoderGraph(options: createDecoderGraph.Options): Decoder
       const logits = emitHead(root, wanted(hidden), embedded.table, head, config.shape);
       const named = graph.nodeWithOutputs("Identity", [logits], ["logits"], { name: "/logits/Identity" })[0]!;
       graph.output(named, "float32", ["batch_size", "sequence_length", config.shape.vocabSize]);
-      for (const { name, dims } of outputs) graph.output(name, floatType, dims);
+      for (const { name, dims, type = floatType } of outputs) graph.output(name, type, dims);
       return graph.toBytes();
     },
   };
 }
 
-const cacheNames = (layer: number, { present }: CacheForm): CacheNames => ({
-  past: (part) => `past_key_values.${layer}.${part}`,
-  present: (part) => `${present}.${layer}.${part}`,
+const cacheNames = (layer: number, { present, coding }: CacheForm): CacheNames => ({
+  past: (tensor) => `past_key_values.${layer}.${tensor}`,
+  present: (tensor) => `${present}.${layer}.${tensor}`,
+  coding,
 });
 
 /** Heads and head size are static: runtimes take the cache's shape from here. */

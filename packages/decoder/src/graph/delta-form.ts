@@ -42,9 +42,9 @@ export const deltaForm: CacheForm = {
 
 /** Keys and values, or latents that stand for both, as they are read. */
 export function deltaTensors(weights: AttentionWeights): readonly CacheTensor[] {
-  if (weights.joint !== undefined) return [{ part: "latent", shape: jointShape(weights) }];
+  if (weights.joint !== undefined) return [{ name: "latent", shape: jointShape(weights) }];
   return [
-    { part: "key", shape: weights.keys },
-    { part: "value", shape: weights.values },
+    { name: "key", shape: weights.keys },
+    { name: "value", shape: weights.values },
   ];
 }

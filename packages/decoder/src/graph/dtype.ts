@@ -1,3 +1,4 @@
+import type { CachePrecision } from "@kvfold/runtime";
 import type { FloatType, ProjectionFormat } from "./emitter.js";
 
 /** What the weights of a graph are stored in, as transformers.js names it. */
@@ -40,6 +41,10 @@ export const dtypes: Readonly<Record<Dtype, DtypeTraits>> = {
     policyFileName: "model_q4_policy.onnx",
   },
 };
+
+/** What the policy graph over the same weights is called whose cache is quantised. */
+export const quantisedFileName = (policyFileName: string, precision: CachePrecision): string =>
+  policyFileName.replace(".onnx", `_${precision}.onnx`);
 
 /** The first of `candidates` that a checkpoint can be in, if any: checkpoints hold floats. */
 export const floatDtype = (candidates: readonly Dtype[]): Dtype | undefined =>

@@ -9,6 +9,7 @@ import { emitProjections } from "./emit-projections.js";
 import { emitRaggedAttention } from "./emit-ragged-attention.js";
 import type { Emitter } from "./emitter.js";
 import { emitJointAttended } from "./joint/emit-joint-attended.js";
+import { emitQuantisedAttention } from "./quantised/emit-quantised-attention.js";
 
 const emitters = {
   "group-query": emitGroupQueryAttention,
@@ -39,5 +40,6 @@ export function emitAttended(
   const projections = emitProjections(e, x, weights, context.positions);
   const { queries, keys, values } = projections;
   const projected = { ...emitBasis(e, queries, keys, weights), value: values };
-  return { ...projections, headOutputs: emitters[context.kind](e, projected, weights, context) };
+  const emit = context.cache?.coding === undefined ? emitters[context.kind] : emitQuantisedAttention;
+  return { ...projections, headOutputs: emit(e, projected, weights, context) };
 }

@@ -49,7 +49,7 @@ export function emitRaggedAttention(
 }
 
 /** Scores `[B, keys.heads, G * S, X]` as float32 `[B, ragged heads, H / ragged heads, S, X]` with their bias. */
-function emitBiased(
+export function emitBiased(
   e: Emitter,
   scores: string,
   bias: string,
@@ -72,7 +72,7 @@ function emitBiased(
 }
 
 /** One softmax over past and new tokens, `[B, H, S, P + S]`. */
-function emitShares(e: Emitter, scores: readonly string[], heads: number): string {
+export function emitShares(e: Emitter, scores: readonly string[], heads: number): string {
   const all = e.node("Concat", "Concat", scores, { attributes: { axis: 4 } });
   const softmax = e.node("Softmax", "Softmax", [all], { attributes: { axis: -1 } });
   const narrow = e.floatType === "float16" ? e.cast("Cast", softmax, "float16") : softmax;

@@ -40,6 +40,8 @@ export interface Positions {
 export interface RaggedPositions {
   /** Heads with tokens of their own, each of several KV heads where keys and values have different numbers of them. */
   readonly heads: number;
+  /** bool scalar: whether there is one new token. */
+  isStep(): string;
   /** What rotates expanded keys `[B * kvHeads, 1, T, d]`, past and new. */
   keyRotation(rope: RopeParameters, kvHeads: number): Rotation;
   bias(needs: ScoreBiasNeeds): RaggedBias;

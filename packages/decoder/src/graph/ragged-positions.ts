@@ -26,6 +26,8 @@ interface Shared {
   readonly rotations: DecoderRotations;
   /** Scalar: number of new tokens. */
   readonly fresh: () => string;
+  /** bool scalar: whether there is one. */
+  readonly isStep: () => string;
   readonly freshBias: (needs: ScoreBiasNeeds, heads: number) => string;
 }
 
@@ -43,6 +45,7 @@ export function emitRaggedPositions(
     inputs,
     rotations,
     fresh: () => ids.count("new"),
+    isStep: once(() => e.node("Equal", "step/Equal", [ids.count("new"), e.graph.int64([1], [])])),
     freshBias: memoiseFreshBias(e.at("fresh"), inputs.positionIds),
   };
   return {
@@ -84,6 +87,7 @@ function emitHeadPositions(e: Emitter, past: string, heads: number, shared: Shar
     scoreBias: notCounted,
     ragged: {
       heads,
+      isStep: shared.isStep,
       keyRotation: ownRotation,
       bias: (needs): RaggedBias => ({
         past: emitPastBias(e.at("bias"), past, heads, needs, inputs.positionIds),

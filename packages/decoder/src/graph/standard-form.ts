@@ -25,8 +25,8 @@ export function standardForm(attention: AttentionKind): CacheForm {
     tensors(weights) {
       const { keys, values } = storedCache(weights);
       return [
-        { part: "key", shape: keys },
-        { part: "value", shape: values },
+        { name: "key", shape: keys },
+        { name: "value", shape: values },
       ];
     },
     lengths: () =>

@@ -5,10 +5,11 @@ import { dtypes } from "../graph/dtype.js";
 import { type OpenSink, onnxOutput } from "./onnx-output.js";
 import { streamModel } from "./stream-model.js";
 
-async function write(open: OpenSink) {
+async function write(open: OpenSink, caches: Pick<onnxOutput.Options, "cachePrecisions"> = {}) {
   const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
   const { config } = checkpoint;
-  const output = onnxOutput({ config, attention: "group-query", maxPositions: 64, dtype: "fp32", open });
+  const shape = { attention: "group-query", maxPositions: 64, dtype: "fp32" } as const;
+  const output = onnxOutput({ config, ...shape, open, ...caches });
   await streamModel(checkpoint, [output]);
   return output;
 }
@@ -45,6 +46,15 @@ describe("onnxOutput", () => {
       "model_delta.onnx",
       "model_policy.onnx",
     ]);
+  });
+
+  it("writes graphs of quantised caches on request, over the same weights", async () => {
+    const [files, more] = [new Map<string, Uint8Array>(), new Map<string, Uint8Array>()];
+    await write(memorySink(files));
+    await write(memorySink(more), { cachePrecisions: ["int8", "int4"] });
+    const names = ["model_policy_int8.onnx", "model_policy_int4.onnx"];
+    expect([...more.keys()]).toEqual([...files.keys(), ...names]);
+    expect(more.get("model.onnx_data")).toEqual(files.get("model.onnx_data"));
   });
 
   it.each([0, 1000, 60_000])(

@@ -1,10 +1,12 @@
 import { type ByteSink, createExternalDataWriter, sharedWeights } from "@kvfold/onnx";
+import { type CachePrecision, cacheCodings } from "@kvfold/runtime";
 import type { ModelConfig } from "../families/read-config.js";
 import { createDecoderGraph, type DecoderGraph } from "../graph/decoder-graph.js";
 import { deltaForm } from "../graph/delta-form.js";
-import { type Dtype, dtypes } from "../graph/dtype.js";
+import { type Dtype, dtypes, quantisedFileName } from "../graph/dtype.js";
 import { policyForm } from "../graph/policy-form.js";
 import type { AttentionKind } from "../graph/positions.js";
+import { quantisedForm } from "../graph/quantised/quantised-form.js";
 import { standardForm } from "../graph/standard-form.js";
 import type { ModelOutput } from "./model-output.js";
 
@@ -26,16 +28,18 @@ export declare namespace onnxOutput {
     readonly dtype: Dtype;
     readonly open: OpenSink;
     readonly metadata?: Readonly<Record<string, string>>;
+    /** Graphs of quantised caches to write besides; none unless given. */
+    readonly cachePrecisions?: readonly CachePrecision[] | undefined;
   }
 }
 
 /**
  * Writes the model as ONNX decoders with external data, streaming weights a block at a time: the standard graph, which
- * other runtimes load, and over the same data a delta graph for runtimes that own the cache, and a policy graph for those that
- * drop tokens of it.
+ * other runtimes load, and over the same data graphs for runtimes that own the cache: a delta graph with a cache of the model's
+ * own floats, a policy graph for runtimes that drop tokens of the cache, and on request policy graphs of quantised caches.
  */
 export function onnxOutput(options: onnxOutput.Options): OnnxOutput {
-  const { dtype, open, attention } = options;
+  const { dtype, open, attention, cachePrecisions: precisions = [] } = options;
   const { fileName, deltaFileName, policyFileName } = dtypes[dtype];
   const data = createExternalDataWriter({ fileName: `${fileName}_data`, open });
   const weights = sharedWeights(data);
@@ -52,6 +56,13 @@ export function onnxOutput(options: onnxOutput.Options): OnnxOutput {
         [fileName, createDecoderGraph({ ...shared, form: standardForm(attention), metadata })],
         [deltaFileName, createDecoderGraph({ ...shared, form: deltaForm })],
         [policyFileName, createDecoderGraph({ ...shared, form: policyForm })],
+        ...precisions.map(
+          (precision) =>
+            [
+              quantisedFileName(policyFileName, precision),
+              createDecoderGraph({ ...shared, form: quantisedForm(cacheCodings[precision]) }),
+            ] as const,
+        ),
       ];
       await data.drain();
     },

@@ -1,7 +1,7 @@
-import { createCausalLM, type ModelSource, type Session } from "@kvfold/runtime";
+import { type CachePrecision, createCausalLM, type ModelSource, type Session } from "@kvfold/runtime";
 import type { AttentionKind } from "../../src/graph/positions.js";
 import { unfoldedAttentionKind } from "../../src/graph/stored-cache.js";
-import { type Checkpoint, type Dtype, dtypes, onnxOutput } from "../../src/index.js";
+import { type Checkpoint, type Dtype, dtypes, onnxOutput, quantisedFileName } from "../../src/index.js";
 import type { AttentionWeights } from "../../src/model/decoder-weights.js";
 import type { ModelOutput } from "../../src/output/model-output.js";
 import { streamModel } from "../../src/output/stream-model.js";
@@ -13,7 +13,7 @@ export declare namespace exportModel {
     readonly dtype?: Dtype;
     readonly maxPositions?: number;
     /** The graph that other runtimes load, or the one for a runtime that owns the cache. */
-    readonly form?: "standard" | "delta" | "policy";
+    readonly form?: "standard" | "delta" | "policy" | CachePrecision;
     /** What stands in the place of a layer's attention; the graph attends plainly then. */
     readonly fold?: (attention: AttentionWeights) => AttentionWeights;
   }
@@ -32,16 +32,23 @@ export async function exportModel(
   const { config } = checkpoint;
   const files = new Map<string, Uint8Array>();
   const attention: AttentionKind = fold === undefined ? unfoldedAttentionKind(config.blocks) : "plain";
-  const output = onnxOutput({ config, attention, dtype, maxPositions, open: memorySink(files) });
+  const cachePrecisions = form === "int8" || form === "int4" ? [form] : [];
+  const open = memorySink(files);
+  const output = onnxOutput({ config, attention, dtype, maxPositions, open, cachePrecisions });
   const addBlock: ModelOutput["addBlock"] = (block) =>
     output.addBlock(fold === undefined ? block : { ...block, attention: fold(block.attention) });
   await streamModel(checkpoint, [{ ...output, takesStored: fold === undefined, addBlock }]);
-  const { fileName, deltaFileName, policyFileName } = dtypes[dtype];
-  const graphs = { standard: fileName, delta: deltaFileName, policy: policyFileName };
+  const { fileName } = dtypes[dtype];
   const externalData = [...files]
     .filter(([name]) => name.startsWith(`${fileName}_data`))
     .map(([path, data]) => ({ path, data }));
-  return { bytes: files.get(graphs[form])!, externalData };
+  return { bytes: files.get(graphName(dtype, form))!, externalData };
+}
+
+function graphName(dtype: Dtype, form: NonNullable<exportModel.Options["form"]>): string {
+  const { fileName, deltaFileName, policyFileName } = dtypes[dtype];
+  const floats = { standard: fileName, delta: deltaFileName, policy: policyFileName };
+  return form === "int8" || form === "int4" ? quantisedFileName(policyFileName, form) : floats[form];
 }
 
 /** Runs `use` with a session over a model. */

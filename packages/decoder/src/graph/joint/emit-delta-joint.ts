@@ -78,7 +78,7 @@ function emitAnchoredStep(
 }
 
 /** Scores of cached latents, `[B, groups, H / groups, P]`. */
-function emitPastScores(
+export function emitPastScores(
   e: Emitter,
   queries: string,
   past: string,
@@ -99,7 +99,7 @@ function emitPastScores(
  * Scores of the newest token with itself, `[B, groups, H / groups, 1]`. Its key lies in the latent turned by the offset in
  * its chunk, and query and key stand at the same place, so the query is turned by the same offset.
  */
-function emitOwnScores(
+export function emitOwnScores(
   e: Emitter,
   queries: string,
   fresh: string,

@@ -9,6 +9,7 @@ import { emitDeltaJoint } from "./emit-delta-joint.js";
 import { emitExpandedStep, emitExpandedText } from "./emit-expanded-joint.js";
 import { emitJointCache } from "./emit-joint-cache.js";
 import { emitJointLatents } from "./emit-joint-latents.js";
+import { emitQuantisedJoint } from "./emit-quantised-joint.js";
 import { emitReaders } from "./emit-readers.js";
 import { jointShape } from "./joint-shape.js";
 import { lateRotations, textRotations } from "./late-rotations.js";
@@ -28,15 +29,20 @@ export function emitJointAttended(
   const { positions, cache, queryBlocks } = context;
   const latents = emitJointLatents(e, x, weights, joint, positions);
   const queries = emitUnturnedQueries(e, x, weights);
-  const read = { weights, readers: emitReaders(e, weights, joint), bias: positions.scoreBias(weights) };
+  const read = {
+    weights,
+    readers: emitReaders(e, weights, joint, cache?.coding),
+    bias: positions.scoreBias(weights),
+  };
   const split = () => emitSplitHeads(e.at("latent"), latents, jointShape(weights));
   const attend = () => {
     if (cache === undefined) {
       const rotations = lateRotations(weights, joint, positions);
       return emitExpandedText(e, queries, split(), { ...read, rotations, queryBlocks });
     }
+    const emitDelta = cache.coding === undefined ? emitDeltaJoint : emitQuantisedJoint;
     return context.kind === "delta" || context.kind === "ragged"
-      ? emitDeltaJoint(e, { queries, latents }, { ...read, joint, positions, cache })
+      ? emitDelta(e, { queries, latents }, { ...read, joint, positions, cache })
       : emitCached(e, { queries, fresh: split() }, joint, read, { ...context, cache });
   };
   const headOutputs = attend();

@@ -1,6 +1,9 @@
+import type { CacheCoding } from "@kvfold/runtime";
 import type { AttentionWeights, JointLatent } from "../../model/decoder-weights.js";
 import { emitSlice } from "../emit-slice.js";
 import type { Emitter } from "../emitter.js";
+import { codedShape } from "../quantised/coded-shape.js";
+import { emitRotatedReaders } from "../quantised/emit-group-rotation.js";
 import { jointShape } from "./joint-shape.js";
 
 /**
@@ -22,15 +25,26 @@ export interface JointReaders {
   readonly unturnedQueries: () => string;
 }
 
-export function emitReaders(e: Emitter, weights: AttentionWeights, joint: JointLatent): JointReaders {
+/** @param coding - How latents are cached, where they are quantised: readers of rotated ones are rotated. */
+export function emitReaders(
+  e: Emitter,
+  weights: AttentionWeights,
+  joint: JointLatent,
+  coding?: CacheCoding,
+): JointReaders {
   const { heads, kvHeads, headDim, rope } = weights;
   const { heads: groups, size: rank } = jointShape(weights);
   const span = kvHeads / groups;
   const readers = heads / groups;
   const size = joint.decodeValues.length / (heads * rank);
   const outer = groups === 1 ? [] : [groups];
-  const keys = e.at("k_expansion").floats("decode", [...outer, rank, span * headDim], joint.decodeKeys);
-  const byHead = e.at("v_expansion").floats("decode", [heads, rank, size], joint.decodeValues);
+  const read = (at: Emitter, data: Float32Array, outer: readonly number[], width: number) => {
+    const stored = at.floats("decode", [...outer, rank, width], data);
+    if (coding === undefined) return stored;
+    return emitRotatedReaders(at, stored, codedShape(jointShape(weights), coding), { outer, width });
+  };
+  const keys = read(e.at("k_expansion"), joint.decodeKeys, outer, span * headDim);
+  const byHead = read(e.at("v_expansion"), joint.decodeValues, [heads], size);
   const rotaryDim = rope?.rotaryDim ?? 0;
   return {
     keys,
