@@ -8,7 +8,7 @@ export const chromePath: string | undefined = process.env.CHROME_PATH || undefin
 
 /**
  * Whether tests that take a minute each and rarely fail run, too: kernels for WebGPU that SwiftShader compiles, of graphs
- * that other tests run on WebAssembly. `npm run test:browser` runs them, `npm test` skips them.
+ * that other tests run on WebAssembly, and a GPU that is lost. `npm run test:browser` runs them, `npm test` skips them.
  */
 export const slowTests: boolean = process.env.KVFOLD_SLOW_TESTS === "1";
 

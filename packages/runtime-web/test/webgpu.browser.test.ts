@@ -5,7 +5,13 @@ import { tinyTokens } from "../../runtime/test/tiny-model.js";
 import type { WebModel } from "../src/index.js";
 import type { PageApi } from "./page.js";
 import { runInNode } from "./prose-models.js";
-import { chromePath, SOFTWARE_GPU_TIMEOUT, startBrowser, type TestBrowser } from "./test-browser.js";
+import {
+  chromePath,
+  SOFTWARE_GPU_TIMEOUT,
+  slowTests,
+  startBrowser,
+  type TestBrowser,
+} from "./test-browser.js";
 import type { HeldMemory, TrackedMemory } from "./track-memory.js";
 
 declare const kvfold: PageApi;
@@ -107,54 +113,57 @@ describe.skipIf(chromePath === undefined)(
       expect(atEnd.gpuBytes).toBeLessThan(first.gpuBytes);
     });
 
-    it("releases caches that grow, reports a GPU lost while decoding or idle, and loads again", async () => {
-      const destroyDevice = () => page.workers()[0]!.evaluate(() => memory.device()!.destroy());
-      const generating = page.evaluate(
-        async ([url, prompt]) => {
-          const lost: string[] = [];
-          const onLost = (error: Error) => void lost.push((error as Error & { code: string }).code);
-          const model = await kvfold.runtime.load({ url }, { executionProvider: "webgpu", onLost });
-          const tokens = await kvfold.collect(model.generate(prompt, { maxNewTokens: 4 }));
-          const failure = await kvfold.failureOf(
-            kvfold.collect(model.generate(prompt, { maxNewTokens: 590 })),
-          );
-          const later = await kvfold.failureOf(model.perplexity([prompt]));
-          return { kind: model.cacheKind, tokens, failure, later: later[0], lost };
-        },
-        ["/plain.onnx", prompt] as const,
-      );
-      await expect
-        .poll(() => page.workers()[0]?.evaluate(() => memoryHistory.length), { timeout: 60_000 })
-        .toBeGreaterThan(12 + STEPS);
-      const history = await page.workers()[0]!.evaluate(() => memoryHistory);
-      const [first, last] = [history[12]!, history[12 + STEPS]!];
-      // What is left is ONNX Runtime's stock of buffers. Unreleased, the four tensors of each step would be 240 buffers,
-      // and 30 times the last cache.
-      expect(last.gpuBuffers - first.gpuBuffers).toBeLessThan(40);
-      expect(last.gpuBytes - first.gpuBytes).toBeLessThan(10 * (prompt.length + STEPS) * PLAIN_TOKEN_BYTES);
-      await destroyDevice();
-      const { kind, tokens, failure, later, lost } = await generating;
-      expect(kind).toBe("growing");
-      expect(failure).toEqual([
-        "device-lost",
-        "the GPU was lost (Device was destroyed.): load the model again",
-      ]);
-      expect([later, ...lost]).toEqual(["device-lost", "device-lost"]);
-      await expect.poll(() => page.workers()).toEqual([]);
+    it.runIf(slowTests)(
+      "releases caches that grow, reports a GPU lost while decoding or idle, and loads again",
+      async () => {
+        const destroyDevice = () => page.workers()[0]!.evaluate(() => memory.device()!.destroy());
+        const generating = page.evaluate(
+          async ([url, prompt]) => {
+            const lost: string[] = [];
+            const onLost = (error: Error) => void lost.push((error as Error & { code: string }).code);
+            const model = await kvfold.runtime.load({ url }, { executionProvider: "webgpu", onLost });
+            const tokens = await kvfold.collect(model.generate(prompt, { maxNewTokens: 4 }));
+            const failure = await kvfold.failureOf(
+              kvfold.collect(model.generate(prompt, { maxNewTokens: 590 })),
+            );
+            const later = await kvfold.failureOf(model.perplexity([prompt]));
+            return { kind: model.cacheKind, tokens, failure, later: later[0], lost };
+          },
+          ["/plain.onnx", prompt] as const,
+        );
+        await expect
+          .poll(() => page.workers()[0]?.evaluate(() => memoryHistory.length), { timeout: 60_000 })
+          .toBeGreaterThan(12 + STEPS);
+        const history = await page.workers()[0]!.evaluate(() => memoryHistory);
+        const [first, last] = [history[12]!, history[12 + STEPS]!];
+        // What is left is ONNX Runtime's stock of buffers. Unreleased, the four tensors of each step would be 240 buffers,
+        // and 30 times the last cache.
+        expect(last.gpuBuffers - first.gpuBuffers).toBeLessThan(40);
+        expect(last.gpuBytes - first.gpuBytes).toBeLessThan(10 * (prompt.length + STEPS) * PLAIN_TOKEN_BYTES);
+        await destroyDevice();
+        const { kind, tokens, failure, later, lost } = await generating;
+        expect(kind).toBe("growing");
+        expect(failure).toEqual([
+          "device-lost",
+          "the GPU was lost (Device was destroyed.): load the model again",
+        ]);
+        expect([later, ...lost]).toEqual(["device-lost", "device-lost"]);
+        await expect.poll(() => page.workers()).toEqual([]);
 
-      const again = await page.evaluate(
-        async ([url, prompt]) => {
-          const onLost = () => Object.assign(globalThis, { lost: true });
-          const model = await kvfold.runtime.load({ url }, { executionProvider: "webgpu", onLost });
-          return kvfold.collect(model.generate(prompt, { maxNewTokens: 4 }));
-        },
-        ["/plain.onnx", prompt] as const,
-      );
-      expect(again).toEqual(tokens);
-      await destroyDevice();
-      await page.waitForFunction("globalThis.lost");
-      await expect.poll(() => page.workers()).toEqual([]);
-    });
+        const again = await page.evaluate(
+          async ([url, prompt]) => {
+            const onLost = () => Object.assign(globalThis, { lost: true });
+            const model = await kvfold.runtime.load({ url }, { executionProvider: "webgpu", onLost });
+            return kvfold.collect(model.generate(prompt, { maxNewTokens: 4 }));
+          },
+          ["/plain.onnx", prompt] as const,
+        );
+        expect(again).toEqual(tokens);
+        await destroyDevice();
+        await page.waitForFunction("globalThis.lost");
+        await expect.poll(() => page.workers()).toEqual([]);
+      },
+    );
 
     it("goes on with nothing after a run that failed, or a GPU without memory, and gives all back", async () => {
       const found = await page.evaluate(
