@@ -4,45 +4,21 @@
  * before each turn, of as many tokens as the policy keeps.
  *
  * `node bench/conversation.mjs --models FOLDER --texts FOLDER [--turns 20] [--turn 512] [--kept 2048] [--cache "streaming:2048t"]
- *   [--keep 1] [--method anchored] [--windows 8] [--threads 2] [--folder FOLDER]`
+ *   [--keep 1] [--method anchored] [--windows 16] [--threads 2] [--folder FOLDER]`
  *
  * The folders are those of `policies.mjs`, and the model is mix-30m, whose context is 4096 tokens. Only turns that end beyond it
  * count. `--keep 1/2` folds the model first; policies then drop whole runs of latents.
  */
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { parseTokenBytes, tokenWindows } from "@kvfold/calibration";
-import { readConfig, rotaryFrequencies } from "@kvfold/decoder";
 import { parsePolicies } from "@kvfold/policies";
-import { createCausalLM } from "@kvfold/runtime";
-import { machine, modelFolder, textFile, textOption } from "./paths.mjs";
-import { fold, option, provider, withKeptFolder } from "./support.mjs";
+import { machine, textOption } from "./paths.mjs";
+import { openMix, prepareMix, readMixWindows } from "./policies/mix-model.mjs";
+import { option, withKeptFolder } from "./support.mjs";
 
 const CONTEXT = 4096;
 const turns = option("turns", 20);
 const turn = option("turn", 512);
 const kept = option("kept", 2048);
 const specs = textOption("cache", `streaming:${kept}t`).split(" ");
-const keep = textOption("keep", "1");
-const method = textOption("method");
-
-async function readWindows(name, length, count) {
-  const ids = parseTokenBytes(await readFile(textFile(name)), 8192, name);
-  return tokenWindows(ids, { length, count, first: 0, source: name });
-}
-
-/** Positions of the output: all that is said keeps its place. */
-const maxPositions = 16384;
-
-async function prepare(folder) {
-  const to = join(folder, `mix-30m-${keep.replace("/", "-of-")}`);
-  if (existsSync(join(to, "onnx", "model_policy.onnx"))) return to;
-  const options = { keep, dtypes: ["fp32"], maxPositions, ...(method && keep !== "1" ? { method } : {}) };
-  const windows = await readWindows("calibration-4k.u16", 4096, option("windows", 8));
-  await fold(modelFolder("mix-30m"), to, options, keep === "1" ? {} : { windows });
-  return to;
-}
 
 /** Adds tokens to a state and returns the sum of their losses, but for the first where there is nothing before it. */
 async function predict(state, ids, before) {
@@ -100,14 +76,8 @@ const perplexity = (results) => {
 };
 
 async function measure(folder) {
-  const config = readConfig(await readFile(join(folder, "config.json"), "utf8"));
-  const session = await provider.createSession(
-    { path: join(folder, "onnx", "model_policy.onnx") },
-    { threads: option("threads", 2) },
-  );
-  const inverseFrequencies = keep === "1" ? rotaryFrequencies(config) : undefined;
-  const lm = createCausalLM(session, { maxPositions, inverseFrequencies });
-  const [window] = await readWindows("validation-prose.u16", turns * turn, 1);
+  const { session, lm } = await openMix(folder, "model_policy.onnx", option("threads", 2));
+  const [window] = await readMixWindows("validation-prose.u16", turns * turn, 1);
   const text = Array.from(window);
   const anew = perplexity(await readAnew(lm, text));
   console.log(`| cache, ${turns} turns of ${turn} | perplexity | ratio | MiB behind turns | tokens held |`);
@@ -126,4 +96,4 @@ async function measure(folder) {
 }
 
 console.error(machine());
-await withKeptFolder(async (folder) => measure(await prepare(folder)));
+await withKeptFolder(async (folder) => measure(await prepareMix(folder)));

@@ -33,7 +33,8 @@ const tokens = option("tokens", 16);
 const repeats = option("repeats", 7);
 const threads = option("threads", 2);
 const measuresLoss = textOption("loss", "yes") === "yes";
-const effort = measuresLoss ? { windows: 128 } : { windows: 4, heal: "none" };
+/** How fast a fold decodes depends neither on healing nor on how well it is calibrated. */
+const effort = measuresLoss ? { windows: 128, healing: {} } : { windows: 4, healing: { heal: "none" } };
 /** Positions of the prompt, and of all that is decoded behind it. */
 const maxPositions = context + tokens * (repeats + 1) + 64;
 
@@ -50,10 +51,8 @@ async function foldMissing(folder, name, options) {
   const output = join(folder, name);
   if (existsSync(output)) return;
   const calibration = { files: [tokenFile(assetPath("text/calibration.u16"))], windows: effort.windows };
-  const { heal } = effort;
-  const folding = { ...options, ...(options.keep !== "1" && heal && { heal }) };
   await foldCheckpoint(
-    { model: modelFolder(model), output, dtypes: ["fp32"], maxPositions, ...folding, calibration },
+    { model: modelFolder(model), output, dtypes: ["fp32"], maxPositions, ...options, calibration },
     quietContext,
   );
   console.error(`folded ${name}`);
@@ -106,6 +105,7 @@ await withKeptFolder(async (folder) => {
       chunk: parseChunk(chunk),
       keySpan: Number(span),
       valueSpan: Number(span),
+      ...effort.healing,
     };
     await foldMissing(folder, name, options);
   }

@@ -11,17 +11,14 @@
  * model first, by `calibration-4k.u16` of the second folder; `--folder` keeps the model for the next run. Results are written
  * after each item, so that a run that is stopped leaves what it has.
  */
-import { existsSync } from "node:fs";
-import { readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { parseTokenBytes, tokenWindows } from "@kvfold/calibration";
+import { rename, writeFile } from "node:fs/promises";
 import { readTokenizer } from "@kvfold/converter/node";
-import { readConfig, rotaryFrequencies } from "@kvfold/decoder";
 import { parsePolicies } from "@kvfold/policies";
-import { createCausalLM, policyProbe } from "@kvfold/runtime";
+import { policyProbe } from "@kvfold/runtime";
 import { readRetrievalItems, splitPrompt } from "kvfold/jobs";
-import { machine, modelFolder, textFile, textOption } from "./paths.mjs";
-import { fold, option, provider, withTemporaryFolder } from "./support.mjs";
+import { machine, textFile, textOption } from "./paths.mjs";
+import { keep, method, openMix, prepareMix, readMixWindows } from "./policies/mix-model.mjs";
+import { option, withKeptFolder } from "./support.mjs";
 
 const removed = (name, shares, rest = "") => shares.map((share) => `${name}:${share}${rest}`);
 const SHARES = ["0.5", "0.75", "0.9"];
@@ -43,8 +40,6 @@ const lengths = textOption("lengths", "1024,4000").split(",").map(Number);
 const tasks = textOption("tasks", "passkey,records").split(",");
 const questions = textOption("questions", "unknown,known").split(",");
 const textsLimit = option("texts-limit", 4);
-const keep = textOption("keep", "1");
-const method = textOption("method");
 const out = textOption("out", "policies.json");
 /** Tokens of a text that is continued: half of them are read and compressed, the others scored. */
 const WINDOW = 2048;
@@ -61,12 +56,6 @@ async function readItems() {
   });
 }
 
-/** The first windows of a file of mix-30m's token ids. */
-async function readWindows(name, length, count) {
-  const tokens = parseTokenBytes(await readFile(textFile(name)), 8192, name);
-  return tokenWindows(tokens, { length, count, first: 0, source: name });
-}
-
 /** @type {{ task: string, length: number, question: string, scores: any[] }[]} */
 const retrieval = [];
 /** @type {{ scores: any[] }[]} */
@@ -78,16 +67,8 @@ async function save() {
   await rename(`${out}.part`, out);
 }
 
-const configFrequencies = async (folder) =>
-  rotaryFrequencies(readConfig(await readFile(join(folder, "config.json"), "utf8")));
-
 async function measure(folder) {
-  const session = await provider.createSession(
-    { path: join(folder, "onnx", "model_policy.onnx") },
-    { threads: option("threads", 2) },
-  );
-  const frequencies = keep === "1" ? await configFrequencies(folder) : undefined;
-  const lm = createCausalLM(session, { maxPositions: 4096, inverseFrequencies: frequencies });
+  const { session, lm } = await openMix(folder, "model_policy.onnx", option("threads", 2));
   const { decode } = await readTokenizer(folder);
   for (const { task, length, prompt, answer } of await readItems()) {
     const item = { ...splitPrompt(prompt, decode), answer };
@@ -100,7 +81,7 @@ async function measure(folder) {
     }
   }
   if (textsLimit > 0) {
-    const windows = await readWindows("validation-prose.u16", WINDOW, textsLimit);
+    const windows = await readMixWindows("validation-prose.u16", WINDOW, textsLimit);
     for (const window of windows) {
       const half = WINDOW / 2;
       const item = {
@@ -138,20 +119,6 @@ function table() {
   return [["cache", ...groups, "prose ratio"], ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 }
 
-async function prepare(folder) {
-  const to = join(folder, `mix-30m-${keep.replace("/", "-of-")}`);
-  if (existsSync(join(to, "onnx", "model_policy.onnx"))) return to;
-  const options = { keep, dtypes: ["fp32"], ...(keep !== "1" && method !== undefined ? { method } : {}) };
-  await fold(
-    modelFolder("mix-30m"),
-    to,
-    options,
-    keep === "1" ? {} : { windows: await readWindows("calibration-4k.u16", 4096, 16) },
-  );
-  return to;
-}
-
-const folder = textOption("folder");
-const use = async (models) => measure(await prepare(models));
-await (folder === undefined ? withTemporaryFolder(use) : use(folder));
+console.error(machine());
+await withKeptFolder(async (models) => measure(await prepareMix(models)));
 console.log(table());

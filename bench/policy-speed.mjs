@@ -9,21 +9,15 @@
  * Times are CPU times, which with one thread are those of the work. The folders are those of `policies.mjs`; `observed` is measured
  * only where `--only` names it, since it takes minutes.
  */
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { parseTokenBytes, tokenWindows } from "@kvfold/calibration";
-import { readConfig, rotaryFrequencies } from "@kvfold/decoder";
 import { parsePolicies } from "@kvfold/policies";
-import { createCausalLM } from "@kvfold/runtime";
-import { machine, modelFolder, textFile, textOption } from "./paths.mjs";
-import { fold, median, option, provider, withKeptFolder } from "./support.mjs";
+import { machine, textOption } from "./paths.mjs";
+import { openMix, prepareMix, readMixWindows } from "./policies/mix-model.mjs";
+import { median, option, withKeptFolder } from "./support.mjs";
 
 const tokens = option("tokens", 4096);
 const steps = option("steps", 8);
 const repeats = option("repeats", 5);
 const threads = option("threads", 1);
-const keep = textOption("keep", "1");
 const parts = textOption("parts", "prefill,compress,decode").split(",");
 const only = textOption("only");
 
@@ -51,25 +45,7 @@ const chosen = (names) =>
     only === undefined ? name !== "observed:0.5" : only.split(",").some((part) => name.startsWith(part)),
   );
 
-async function prepare(folder) {
-  const to = join(folder, `mix-30m-${keep.replace("/", "-of-")}`);
-  if (existsSync(join(to, "onnx", "model_policy.onnx"))) return to;
-  const calibration = keep === "1" ? {} : { windows: await readWindows("calibration-4k.u16", 4096, 8) };
-  await fold(modelFolder("mix-30m"), to, { keep, dtypes: ["fp32"], maxPositions: 16384 }, calibration);
-  return to;
-}
-
-async function readWindows(name, length, count) {
-  const ids = parseTokenBytes(await readFile(textFile(name)), 8192, name);
-  return tokenWindows(ids, { length, count, first: 0, source: name });
-}
-
-const open = async (folder, name) => {
-  const session = await provider.createSession({ path: join(folder, "onnx", name) }, { threads });
-  const config = readConfig(await readFile(join(folder, "config.json"), "utf8"));
-  const inverseFrequencies = keep === "1" ? rotaryFrequencies(config) : undefined;
-  return createCausalLM(session, { maxPositions: 16384, inverseFrequencies });
-};
+const open = async (folder, graph) => (await openMix(folder, graph, threads)).lm;
 
 /** Milliseconds of CPU time, which other work on the machine changes less than the time that passes. */
 async function timed(work) {
@@ -163,12 +139,12 @@ async function measureDecoding({ delta, policy }, prompt) {
 
 console.error(machine());
 await withKeptFolder(async (models) => {
-  const folder = await prepare(models);
+  const folder = await prepareMix(models);
   const lms = {
     delta: await open(folder, "model_delta.onnx"),
     policy: await open(folder, "model_policy.onnx"),
   };
-  const [window] = await readWindows("validation-prose.u16", tokens, 1);
+  const [window] = await readMixWindows("validation-prose.u16", tokens, 1);
   const prompt = Array.from(window);
   if (parts.includes("prefill")) await measurePrefill(lms, prompt);
   if (parts.includes("compress")) await measureCompression(lms, prompt);

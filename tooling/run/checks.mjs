@@ -57,7 +57,8 @@ export async function runChecks() {
 }
 
 /**
- * Runs the tests in browsers alone, those that `npm test` skips for being slow among them. They load the web app as it is published, so that is built first.
+ * Runs the tests in browsers alone, those that `npm test` skips for being slow among them. They load the web app as it is
+ * published, so that is built first.
  *
  * @returns {Promise<number>} the exit code, as that of `runChecks`
  */
