@@ -1,26 +1,19 @@
-import { forwardAndBackward } from "@kvfold/autodiff";
 import type { DecoderParts, EmbeddingWeights } from "@kvfold/decoder";
-import {
-  type BlockWindow,
-  emitAttentionHalf,
-  emitMlpHalf,
-  HIDDEN_IN,
-  HIDDEN_OUT,
-  type MemoryModel,
-  windowContext,
-  windowGraph,
-} from "@kvfold/decoder/graph";
+import { type BlockWindow, HIDDEN_IN, HIDDEN_OUT } from "@kvfold/decoder/graph";
 import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
-import { GRADIENT } from "./block-graphs.js";
+import {
+  backwardGraph,
+  type CacheValue,
+  GRADIENT,
+  type NamedGraph,
+  namedForwardGraph,
+} from "./block-graphs.js";
 import { embedWindows } from "./embed-windows.js";
 import { createHeadLoss, type HeadLoss } from "./head-loss.js";
 import { type BlockRun, runBlock, type States, windowOf } from "./run-blocks.js";
 import { createSessionStore } from "./session-store.js";
 import { floatsOf, rowsTensor } from "./tensors.js";
 import { drawnTokens, type TokenSource } from "./token-source.js";
-
-/** What a layer caches, or would cache before the rotation: `[S, Hkv * d]` each, all KV heads side by side. */
-export type CacheValue = "keys" | "keysBeforeRope" | "values";
 
 /** Gradients of one window by the values of one layer, `[S, Hkv * d]`. */
 export type LayerGradients = Readonly<Partial<Record<CacheValue, Float32Array>>>;
@@ -175,17 +168,8 @@ async function runLayer(run: Run, layer: number, hidden: States, upstream: State
 }
 
 /** `hidden_in` and `grad.hidden_out` to `grad.<name>` of the values asked for, and of `hidden_in` where it is to go on. */
-function gradientGraph(window: BlockWindow, values: readonly CacheValue[], goesOn: boolean) {
-  const { config, weights, length } = window;
-  let names: Readonly<Record<CacheValue, string>> = { keys: "", keysBeforeRope: "", values: "" };
-  const forward: MemoryModel = windowGraph(config, length, ({ e, input, output }) => {
-    const hidden = input(HIDDEN_IN);
-    const half = emitAttentionHalf(e, hidden, weights, windowContext(e, window));
-    names = half.attention;
-    output(HIDDEN_OUT, emitMlpHalf(e, { hidden, residual: half.attentionResidual }, weights));
-  });
+function gradientGraph(window: BlockWindow, values: readonly CacheValue[], goesOn: boolean): NamedGraph {
+  const { graph, names } = namedForwardGraph(window);
   const inputs = new Set([...(goesOn ? [HIDDEN_IN] : []), ...values.map((value) => names[value])]);
-  const options = { outputs: [HIDDEN_OUT], inputs: [...inputs], kept: [] };
-  const { backward } = forwardAndBackward(forward.bytes, options);
-  return { graph: { ...forward, bytes: backward }, names };
+  return { graph: backwardGraph(graph, [...inputs]), names };
 }

@@ -8,7 +8,8 @@ export {
   parametersOf,
 } from "./adapters.js";
 export { loadAdapters, type ModelAdapters, saveAdapters } from "./adapters-file.js";
-export { type CacheValue, cacheGradients, type LayerGradients, type NextTokens } from "./cache-gradients.js";
+export type { CacheValue } from "./block-graphs.js";
+export { cacheGradients, type LayerGradients, type NextTokens } from "./cache-gradients.js";
 export { headGraph, LOSS, type Loss, NEXT_TOKENS } from "./head-graph.js";
 export { type TrainingProgress, type TrainingReport, type TrainingSchedule, train } from "./train.js";
 export { createTrainer, type Gradients, type Trainer } from "./trainer.js";
