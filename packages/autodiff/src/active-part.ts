@@ -22,12 +22,7 @@ export function findActivePart(
   hasRule: (operator: string) => boolean,
 ): ActivePart {
   const types = new Map(inputs);
-  const reading = nodes.filter((node) => {
-    const active = valuesReadBy(node).find((name) => types.has(name));
-    if (active === undefined || isCut(node, hasRule)) return false;
-    for (const name of written(node)) types.set(name, outputType(node, types.get(active)!));
-    return true;
-  });
+  const reading = spreadTypes(nodes, types, hasRule);
   const reachesOutput = new Set(outputs);
   const between = reading.toReversed().filter((node) => {
     if (!node.outputs.some((name) => reachesOutput.has(name))) return false;
@@ -42,12 +37,22 @@ export function floatTypes({ nodes, inputs, initializers }: GraphView): Readonly
   const types = new Map<string, FloatType>();
   for (const { name, type } of [...inputs, ...initializers.values()])
     if (isFloat(type)) types.set(name, type);
-  for (const node of nodes) {
-    const known = node.inputs.find((name) => types.has(name));
-    if (known === undefined || isCut(node, () => false)) continue;
-    for (const name of written(node)) types.set(name, outputType(node, types.get(known)!));
-  }
+  spreadTypes(nodes, types, () => false);
   return types;
+}
+
+/** Finds the nodes that read a value of `types` and are not cut, and adds the types of what they write. */
+function spreadTypes(
+  nodes: readonly GraphNode[],
+  types: Map<string, FloatType>,
+  hasRule: (operator: string) => boolean,
+): readonly GraphNode[] {
+  return nodes.filter((node) => {
+    const known = valuesReadBy(node).find((name) => types.has(name));
+    if (known === undefined || isCut(node, hasRule)) return false;
+    for (const name of written(node)) types.set(name, outputType(node, types.get(known)!));
+    return true;
+  });
 }
 
 /** Outputs of a node without those that it leaves out. */
