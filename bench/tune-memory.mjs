@@ -2,8 +2,9 @@
  * Peak memory of a step of tuning on a synthetic Llama of the widths of 1 billion parameters, folded to 1/4.
  * `npm run build && node bench/tune-memory.mjs [--layers 2] [--windows 4] [--window 1024] [--rank 64]`
  *
- * It folds in a process of its own, so that the peak is that of the tuning. Few layers tell it: a further one adds the hidden
- * states before it and its adapters (`grows by`), since weights stay open up to a limit that two layers reach already.
+ * It folds in a process of its own, so that the peak is that of the tuning. A few layers are enough to tell the peak of all: the
+ * weights of two already fill the memory in which weights are kept, so that each further layer adds only the hidden states before it
+ * and its adapters (`grows by`).
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

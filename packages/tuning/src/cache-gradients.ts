@@ -19,10 +19,10 @@ import { drawnTokens, type TokenSource } from "./token-source.js";
 export type LayerGradients = Readonly<Partial<Record<CacheValue, Float32Array>>>;
 
 /**
- * Whose next tokens the loss is of: tokens `drawn` from the model's own predictions, or those of the `text`. The second moment
- * of the gradients with the former is the Fisher information (Martens, "New insights and perspectives on the natural gradient
- * method", 2020): half of it is the divergence of the predictions that a small error makes. The text's own tokens add what the
- * model has yet to learn.
+ * Which next tokens the loss is computed for: tokens that are `drawn` from the model's own predictions, or those of the `text`.
+ * With drawn tokens, the second moment of the gradients is the Fisher information `F` (Martens, "New insights and perspectives on
+ * the natural gradient method", 2020): a small error `e` changes the predictions by a divergence of `e F eᵀ / 2`. With tokens of
+ * the text, it also contains what the model has yet to learn.
  */
 export type NextTokens = "drawn" | "text";
 
@@ -94,7 +94,7 @@ const drawnWindow =
   (next: TokenSource) =>
   (tokens: Int32Array): Followed => ({ tokens, next });
 
-/** As many windows at a time as hidden states between all blocks may be held of. */
+/** Batches of windows whose hidden states between all blocks fit into `streamBytes`, or of one window. */
 function* batchesOf({
   model,
   windows,

@@ -222,7 +222,7 @@ function chunkOf(text: string): Chunk {
 }
 
 function cacheBitsOf(text: string): readonly CacheBits[] {
-  const bits = text.split(",").map((part) => Number(part.trim() || "?"));
+  const bits = text.split(",").map(Number);
   if (bits.every((count) => count === 8 || count === 4)) return bits;
   throw new InvalidArgumentError("Expected 8, 4 or 8,4.");
 }

@@ -26,6 +26,7 @@ export const power: TextBudget = {
     for await (const layer of originalLayers({ ...context, windows })) {
       const input = { ...layerContext(plan, layer), method: plan.method, plan: plan.layers[layer.layer]! };
       const savings = await math.run("layerSavings", input);
+      // Savings by the loss are in nats, one unit for all layers.
       const power = plan.metric === "loss" ? 1 : await residualPower(context, layer);
       layers.push(unitSavings(savings, grid, power));
     }

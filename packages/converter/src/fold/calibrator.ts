@@ -84,13 +84,14 @@ async function measureAttention(
 ): Promise<StageMoments> {
   const wanted = taps.filter(isAttentionTap);
   if (wanted.length === 0) return {};
-  if (limit === 0) return momentsOfNothing(wanted, window.config.shape);
+  if (limit === 0) return emptyMoments(wanted, window.config.shape);
   const { model, ...sums } = sensitivityGraph(window, wanted);
   const inputs = { [HIDDEN_IN]: hidden };
   return (await runner.run(model, { inputs, ...sums, limit })).moments;
 }
 
-const momentsOfNothing = (taps: readonly Tap[], shape: ModelShape): StageMoments =>
+/** For a shard of a text whose windows all come after those that attention taps are measured on. */
+const emptyMoments = (taps: readonly Tap[], shape: ModelShape): StageMoments =>
   Object.fromEntries(
     tapSizes(taps, shape).map(({ name, size }) => [
       name,

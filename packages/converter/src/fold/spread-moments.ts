@@ -41,7 +41,7 @@ export function spreadMoments(
   return scaled(turned, { headDim, rotaryDim: rope.rotaryDim }, gainOf(tap, frequencies.attentionScaling));
 }
 
-/** What turns is also multiplied by the attention factor; a gradient by it is divided. */
+/** The rotation also multiplies what it turns by the attention factor; gradients by what was turned are divided by it. */
 const gainOf = (tap: Tap, factor: number): number => (tap === "gradients" ? 1 / factor : factor);
 
 function scaled(

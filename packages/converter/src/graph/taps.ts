@@ -10,8 +10,9 @@ export type ProjectionTap = "queries" | "keys" | "keysBeforeRope" | "values" | "
 export type AttentionTap = "sensitiveQueries" | "queriesAtKeys" | "attentionWeights";
 
 /**
- * Gradients of the loss by the keys and values of a token, side by side: by keys as they are cached after the rotation, or as
- * they enter it. They take a backward pass through the whole model, which `lossMoments` makes before a fold begins.
+ * Gradients of the loss by the keys and values of a token, side by side: `gradients` by keys after the rotation,
+ * `gradientsBeforeRope` by keys before it. They take a backward pass through the whole model, which `lossMoments` makes before a
+ * fold begins.
  */
 export type GradientTap = "gradients" | "gradientsBeforeRope";
 

@@ -11,7 +11,7 @@ export declare namespace balancedBasis {
     readonly covariance: Matrix;
     /** Square diagonal blocks of the metric, whose sizes add up to that of the covariance. */
     readonly metricBlocks: readonly Matrix[];
-    /** How many numbers in a row have a unit of their own, one after the other; those of a block without it. */
+    /** Sizes of the runs of numbers that share a unit, in order; without it each block of the metric is such a run. */
     readonly unitSizes?: readonly number[] | undefined;
     readonly rank: number;
     readonly products: MatrixProducts;
@@ -45,7 +45,7 @@ export async function balancedBasis(options: balancedBasis.Options): Promise<Ran
   };
 }
 
-/** The root of what an error of one in a number costs, the mean over the numbers that share a unit. */
+/** The unit of each number: the root of what an error of one costs, on average over the numbers that share the unit. */
 function unitsOf({
   metricBlocks,
   unitSizes = metricBlocks.map(({ rows }) => rows),

@@ -27,7 +27,7 @@ export async function writeAdapters(
   await writeBytes(target, CONFIG_FILE, new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`));
 }
 
-/** The last part of each map's name that says what it is: `q_proj`. */
+/** The modules that have adapters: `q_proj` for the map `attn.q_proj.MatMul.weight`. */
 function modulesOf({ layers }: ModelAdapters): readonly string[] {
   const names = layers.flatMap((adapters) => adapters.map(({ weight }) => weight.split(".")[1]!));
   return [...new Set(names)].sort();

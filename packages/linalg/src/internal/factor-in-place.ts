@@ -6,7 +6,7 @@ import { transposeView, viewOf, windowOf } from "./view.js";
 /** Diagonal blocks of this size are factored by plain loops; 32 KiB, so one stays in the first-level cache. */
 export const factorBlock = 64;
 
-/** At most so many columns are brought up to date at once; what comes of more is hardly faster. */
+/** Columns of the widest panel: wider ones are hardly faster. */
 const widestPanel = 512;
 
 /**

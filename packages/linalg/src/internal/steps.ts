@@ -28,7 +28,7 @@ const smallestOutside = 2 ** 17;
 /** Numbers of a product that leaves JavaScript at once: 16 MiB, so that the copies of a large factorisation stay small. */
 const largestBand = 2 ** 21;
 
-/** Rows of a band at least, and what their number is a multiple of. */
+/** The least rows of a band; the rows of every band but the last are a multiple of it. */
 const leastBand = 64;
 
 /** Runs `steps` with the kernel of this package, in place. */
