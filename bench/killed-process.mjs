@@ -1,12 +1,74 @@
-/** What the scripts share that stop a command again and again, and compare what it ends with. */
+/** Stops a command again and again, and compares what it ends with. */
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { repositoryPath } from "./paths.mjs";
+import { seconds } from "./support.mjs";
+
+/** Starts a command of the built kvfold whose temporary files go to the folder `temporary`. */
+export const startCommand = (args, temporary) =>
+  spawn(process.execPath, [repositoryPath("apps/cli/dist/main.js"), ...args, "--quiet"], {
+    env: { ...process.env, TMPDIR: temporary },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+
+/**
+ * Runs a command to its end, then stops it at random moments and starts it again, and checks each run that gets to its end: the bytes
+ * in its folder are those of the run that was never stopped, and the temporary folder is empty.
+ *
+ * `start(folder)` starts the command, whose output goes to `model` in that folder; `signals` stop it in turn; `onStopped(folder)` sees
+ * what a run left. Folders are made in `root`, the temporary one is `temporary`. `random()` gives numbers in [0, 1).
+ */
+export async function stopAtRandom({
+  root,
+  temporary,
+  start,
+  stops,
+  random,
+  signals = ["SIGKILL"],
+  onStopped = () => {},
+}) {
+  const [whole, stopped] = [join(root, "whole"), join(root, "stopped")];
+  const runWhole = async () => {
+    await renew(whole);
+    return seconds(() => finished(start(whole)));
+  };
+  // The first run also brings files into memory; the second is as long as those that are stopped.
+  await runWhole();
+  const duration = await runWhole();
+  const expected = await contentOf(whole);
+
+  const counts = { stopped: 0, finished: 0, stoppedAtTheEnd: 0 };
+  while (counts.stopped < stops) {
+    await renew(stopped);
+    // Each run is stopped some times, and then left to end by itself.
+    for (let left = 1 + Math.floor(random() * 5); left > 0 && counts.stopped < stops; left--) {
+      const signal = signals[counts.stopped % signals.length];
+      if (await stoppedWithin(start(stopped), random() * 1.1 * 1000 * duration, signal)) counts.stopped++;
+      await onStopped(stopped);
+    }
+    const complete = (await readdir(stopped)).includes("model");
+    if (complete) counts.stoppedAtTheEnd++;
+    await finished(start(stopped), { complete });
+    counts.finished++;
+    requireSame(await contentOf(stopped), expected);
+    requireNothing(await readdir(temporary), "the temporary folder");
+    process.stdout.write(`\r${counts.stopped} stops, ${counts.finished} runs that ended`);
+  }
+  return { ...counts, duration };
+}
+
+/** Makes a folder that is empty. */
+async function renew(folder) {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder);
+}
 
 /** Stops a process by a signal after a while, and says whether it was still running. */
-export async function stoppedWithin(child, milliseconds, signal = "SIGKILL") {
+async function stoppedWithin(child, milliseconds, signal) {
   child.stderr.resume();
   const exit = once(child, "exit");
   const ended = await Promise.race([exit, wait(milliseconds)]);
@@ -27,7 +89,7 @@ export async function finished(child, { complete = false } = {}) {
 }
 
 /** Names and SHA-256 of all files in a folder, links and hidden ones included, but for when `kvfold.json` was made. */
-export async function contentOf(folder) {
+async function contentOf(folder) {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.map(async (entry) => {
     const path = join(entry.parentPath, entry.name);
@@ -46,12 +108,12 @@ async function recordOf(path) {
   return JSON.stringify(record);
 }
 
-export function requireSame(found, expected) {
+function requireSame(found, expected) {
   const names = new Set([...Object.keys(found), ...Object.keys(expected)]);
   const different = [...names].filter((name) => found[name] !== expected[name]);
   requireNothing(different, "the folder (missing, left over or of other content)");
 }
 
-export function requireNothing(names, where) {
+function requireNothing(names, where) {
   if (names.length > 0) throw new Error(`expected nothing in ${where}, found ${names.join(", ")}`);
 }
