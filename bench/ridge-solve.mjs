@@ -14,6 +14,7 @@ import { machine, textOption } from "./paths.mjs";
 import { solveOnce } from "./ridge-solve/solve-once.mjs";
 
 const list = (name, fallback) => textOption(name, fallback).split(",");
+
 /** One solve in a process of its own. */
 function measure(given) {
   const script = fileURLToPath(import.meta.url);

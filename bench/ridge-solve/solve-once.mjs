@@ -1,6 +1,7 @@
 /** One timed ridge solve on random numbers, in a process that does nothing else. */
 import { onnxProducts } from "@kvfold/converter";
 import { createMatrix } from "@kvfold/linalg";
+import { createRandom } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 
 const GIBIBYTE = 2 ** 30;
@@ -34,11 +35,8 @@ export async function solveOnce({ size, outputs, threads, build }) {
 function randomSystem(size, outputs) {
   const gram = createMatrix(size, size);
   const cross = createMatrix(size, outputs);
-  let state = 1;
-  const random = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  };
+  const draw = createRandom(1);
+  const random = () => 2 * draw() - 1;
   for (let i = 0; i < size; i++) {
     for (let j = 0; j < i; j++) gram.data[j * size + i] = gram.data[i * size + j] = random();
     gram.data[i * (size + 1)] = size;
