@@ -144,13 +144,13 @@ async function runBackward(run: Run, hidden: readonly States[], last: States): P
 }
 
 async function runLayer(run: Run, layer: number, hidden: States, upstream: States) {
-  const { model, provider, values, signal } = run;
+  const { model, sessions, values, signal } = run;
   const width = model.config.shape.hiddenSize;
   const { graph, names } = gradientGraph(await windowOf(model, model, layer, hidden), values, layer > 0);
-  const session = await provider.createSession(graph);
-  const gradients: LayerGradients[] = [];
-  const below: Float32Array[] = [];
-  try {
+  const make = async () => graph;
+  return sessions.use(`gradients ${layer}`, make, async (session) => {
+    const gradients: LayerGradients[] = [];
+    const below: Float32Array[] = [];
     for (const [index, states] of hidden.entries()) {
       throwIfAborted(signal);
       const results = await session.run({
@@ -161,10 +161,8 @@ async function runLayer(run: Run, layer: number, hidden: States, upstream: State
       gradients.push(Object.fromEntries(found));
       if (layer > 0) below.push(floatsOf(results, GRADIENT + HIDDEN_IN));
     }
-  } finally {
-    await session.dispose();
-  }
-  return { gradients, below };
+    return { gradients, below };
+  });
 }
 
 /** `hidden_in` and `grad.hidden_out` to `grad.<name>` of the values asked for, and of `hidden_in` where it is to go on. */
