@@ -1,11 +1,13 @@
 /** Caches of fewer bits, from the fold that writes their graphs to the runs that use them. */
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { evaluatePolicies } from "../src/jobs/evaluate-policies.js";
 import { foldCheckpoint } from "../src/jobs/fold.js";
 import { generateText } from "../src/jobs/generate.js";
 import { quietContext } from "../src/jobs/job.js";
 import { cacheUse } from "../src/models/cache-graph.js";
+import { tokenIdFile } from "../src/tokens/read-tokens.js";
 import { makeFolder, removeFolder } from "./support.js";
 import { writeTinyLlama } from "./tiny-llama.js";
 
@@ -43,6 +45,18 @@ describe("a cache of fewer bits", () => {
 
   it("is had from a checkpoint without a fold", async () => {
     expect((await generate({ model: checkpoint, cache: "int4" })).text).toBe(" b b b");
+  });
+
+  it("is measured on continued text", async () => {
+    const tokens = join(folder, "text.u16");
+    await writeFile(tokens, new Uint8Array(Uint16Array.from({ length: 9 }, (_, index) => index % 2).buffer));
+    const options = { models: [model], files: [tokenIdFile(tokens)], window: 8, cache: ["int8"] };
+    const { continuations } = await evaluatePolicies(options, quietContext);
+    const [whole, coded] = continuations;
+    expect(whole).toMatchObject({ held: 1, ratio: 1, tokens: 5 });
+    expect(coded).toMatchObject({ cache: "int8", held: 1, tokens: 5 });
+    // Each has the bytes of its own graph: the whole cache is one of floats.
+    expect(coded!.cacheBytesPerToken).toBeLessThan(whole!.cacheBytesPerToken / 2);
   });
 
   it("is refused with what to do where a folder has no graph for it", async () => {

@@ -3,6 +3,7 @@ import { parsePolicies } from "@kvfold/policies";
 import { cacheBytesPerToken, type PolicyItem, type PolicyScore, policyProbe } from "@kvfold/runtime";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import type { HubSettings } from "../hub/hub-settings.js";
+import { type CacheUse, cacheBitsOf, cacheUse } from "../models/cache-graph.js";
 import { findModels } from "../models/find-model.js";
 import { type DeviceOptions, floatType, openDevice } from "../models/open-device.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
@@ -51,7 +52,8 @@ export declare namespace evaluatePolicies {
 
 /**
  * Measures how well models continue text behind a compressed cache: the first half of each window is read once, each list of
- * policies acts on a copy of its cache, and the second half is predicted.
+ * policies acts on a copy of its cache, and the second half is predicted. Lists that ask for fewer bits are compared to the
+ * whole cache in floats, for which the text is read once more.
  *
  * @throws {CliError} as `evaluateModels`; `usage` where caches do not lie in the memory of the CPU.
  */
@@ -63,14 +65,17 @@ export async function evaluatePolicies(
   const models = await findModels(names, hub, context);
   const text = await readEvaluationText(models, { ...options, dtype, furthestShift: 0 }, context);
   const items = text.windows.map(halve);
-  const opening = { provider, dtype, cache: "policies" as const };
+  const runs = runsOf(cache);
   const sums: Sums[] = [];
   for (const [index, model] of models.entries()) {
     const label = `${model.name} (${index + 1}/${models.length})`;
-    const ofModel = await withModels([model], opening, context, ([opened]) =>
-      continueItems(opened!, items, { cache, label }, context),
-    );
-    sums.push(...ofModel);
+    for (const { graph, lists } of runs) {
+      const opening = { provider, dtype, cache: graph };
+      const ofGraph = await withModels([model], opening, context, ([opened]) =>
+        continueItems(opened!, items, { lists, label }, context),
+      );
+      sums.push(...ofGraph);
+    }
   }
   const { nll: first } = sums[0]!;
   const continuations = sums.map((own) => ({
@@ -79,6 +84,22 @@ export async function evaluatePolicies(
     ratio: Math.exp(own.nll - first),
   }));
   return { device, windows: items.length, continuations };
+}
+
+/** Lists of policies that run on one graph; undefined for the whole cache. */
+interface Run {
+  readonly graph: CacheUse;
+  readonly lists: readonly (string | undefined)[];
+}
+
+/** The whole cache is always one of floats, so it runs on a graph of its own where the lists ask for fewer bits. */
+function runsOf(cache: readonly string[]): readonly Run[] {
+  const graph = cacheUse(cache);
+  if (cacheBitsOf(graph).length === 0) return [{ graph: "policies", lists: [undefined, ...cache] }];
+  return [
+    { graph: "policies", lists: [undefined] },
+    { graph, lists: cache },
+  ];
 }
 
 type Sums = Omit<evaluatePolicies.Continuation, "perplexity" | "ratio">;
@@ -93,15 +114,15 @@ function halve(window: Int32Array): PolicyItem {
 async function continueItems(
   { path, lm }: OpenedModel,
   items: readonly PolicyItem[],
-  { cache, label }: { readonly cache: readonly string[]; readonly label: string },
+  { lists, label }: Pick<Run, "lists"> & { readonly label: string },
   { onProgress, signal }: JobContext,
 ): Promise<readonly Sums[]> {
-  const lists = [[], ...cache.map((policies) => parsePolicies(policies))];
+  const policies = lists.map((list) => (list === undefined ? [] : parsePolicies(list)));
   const onItem = (index: number) => onProgress({ label, done: index + 1, total: items.length });
-  const scores = await policyProbe(lm, items, lists, { onItem, signal });
-  return lists.map((_, list) => ({
+  const scores = await policyProbe(lm, items, policies, { onItem, signal });
+  return lists.map((cache, list) => ({
     path,
-    ...(list === 0 ? {} : { cache: cache[list - 1]! }),
+    ...(cache === undefined ? {} : { cache }),
     ...sumUp(scores.map((ofItem) => ofItem[list]!)),
     cacheBytesPerToken: cacheBytesPerToken(lm.cacheLayout),
   }));
