@@ -37,6 +37,29 @@ export function emitRaggedAttention(
     expanded === undefined
       ? { past: score(e.at("scores/past"), key.past), fresh: score(e.at("scores/fresh"), key.fresh) }
       : scoreExpanded(e.at("scores"), expanded);
+  const rows = emitRaggedShares(e, query, scores, { weights, ragged, observe });
+  return emitUnstack(e.at("output"), emitShared(e.at("output"), rows, value, positions), heads, values);
+}
+
+/**
+ * How queries `[B, H, S, size]` share their attention, from their scores with past and new keys `[B, keys.heads, G * S, X]`:
+ * `[B, values.heads, G * S, P + S]`.
+ */
+export function emitRaggedShares(
+  e: Emitter,
+  query: string,
+  scores: Readonly<Record<"past" | "fresh", string>>,
+  {
+    weights,
+    ragged,
+    observe,
+  }: {
+    readonly weights: AttentionWeights;
+    readonly ragged: RaggedPositions;
+    readonly observe: AttentionContext["observe"];
+  },
+): string {
+  const { heads, values } = weights;
   const biases = ragged.bias(weights);
   const biased = (["past", "fresh"] as const).map((name) =>
     emitBiased(e.at(`scores/${name}`), scores[name], biases[name], { heads, ragged, query }),
@@ -44,12 +67,11 @@ export function emitRaggedAttention(
   const shares = emitShares(e.at("softmax"), biased, heads);
   observe?.(e, "attention", shares);
   const shape = emitScoreShape(e.at("softmax/stack"), shares, values.heads);
-  const rows = e.node("Reshape", "softmax/stack/Reshape", [shares, shape]);
-  return emitUnstack(e.at("output"), emitShared(e.at("output"), rows, value, positions), heads, values);
+  return e.node("Reshape", "softmax/stack/Reshape", [shares, shape]);
 }
 
 /** Scores `[B, keys.heads, G * S, X]` as float32 `[B, ragged heads, H / ragged heads, S, X]` with their bias. */
-export function emitBiased(
+function emitBiased(
   e: Emitter,
   scores: string,
   bias: string,
@@ -72,7 +94,7 @@ export function emitBiased(
 }
 
 /** One softmax over past and new tokens, `[B, H, S, P + S]`. */
-export function emitShares(e: Emitter, scores: readonly string[], heads: number): string {
+function emitShares(e: Emitter, scores: readonly string[], heads: number): string {
   const all = e.node("Concat", "Concat", scores, { attributes: { axis: 4 } });
   const softmax = e.node("Softmax", "Softmax", [all], { attributes: { axis: -1 } });
   const narrow = e.floatType === "float16" ? e.cast("Cast", softmax, "float16") : softmax;

@@ -2,8 +2,7 @@ import type { AttentionWeights, KeyExpansion } from "../../model/decoder-weights
 import type { AttentionContext, Projected } from "../attention-values.js";
 import { emitSplitTokens } from "../emit-delta-attention.js";
 import { emitLateKeys } from "../emit-plain-attention.js";
-import { emitBiased, emitShares } from "../emit-ragged-attention.js";
-import { emitScoreShape } from "../emit-scored.js";
+import { emitRaggedShares } from "../emit-ragged-attention.js";
 import { emitSoftCap } from "../emit-soft-cap.js";
 import type { Emitter } from "../emitter.js";
 import { emitChoice } from "../joint/emit-choice.js";
@@ -27,7 +26,7 @@ export function emitQuantisedAttention(
   weights: AttentionWeights,
   { positions, cache, observe }: AttentionContext,
 ): string {
-  const { heads, kvHeads, headDim, keys, values, expanded } = weights;
+  const { heads, headDim, keys, values, expanded } = weights;
   const ragged = positions.ragged!;
   const key = emitCodedRows(e.at("key"), projected.key, keys, cache!, "key");
   const value = emitCodedRows(e.at("value"), projected.value, values, cache!, "value");
@@ -37,15 +36,8 @@ export function emitQuantisedAttention(
   const scores =
     expanded === undefined
       ? emitCachedScores(e, query, key, { weights, positions })
-      : emitExpandedScores(e, query, key, { weights, positions, expanded, kvHeads });
-  const biases = ragged.bias(weights);
-  const biased = (["past", "fresh"] as const).map((name) =>
-    emitBiased(e.at(`scores/${name}`), scores[name], biases[name], { heads, ragged, query }),
-  );
-  const shares = emitShares(e.at("softmax"), biased, heads);
-  observe?.(e, "attention", shares);
-  const shape = emitScoreShape(e.at("softmax/stack"), shares, values.heads);
-  const rows = e.node("Reshape", "softmax/stack/Reshape", [shares, shape]);
+      : emitExpandedScores(e, query, key, { weights, positions, expanded });
+  const rows = emitRaggedShares(e, query, scores, { weights, ragged, observe });
   const count = heads / values.heads;
   const sums = emitCodedShared(e.at("output"), rows, value, positions, (at, past) =>
     emitPastSums(at, past, value, { positions, count }),
@@ -87,14 +79,9 @@ function emitExpandedScores(
   e: Emitter,
   query: string,
   key: CodedRows,
-  {
-    weights,
-    positions,
-    expanded,
-    kvHeads,
-  }: Layer & { readonly expanded: KeyExpansion; readonly kvHeads: number },
+  { weights, positions, expanded }: Layer & { readonly expanded: KeyExpansion },
 ): Scores {
-  const { headDim, keys, softCap } = weights;
+  const { kvHeads, headDim, keys, softCap } = weights;
   const whole = emitDecoded(e.at("key"), key);
   const rows = emitRotatedRows(e.at("key"), whole, key.shape, { heads: keys.heads, way: "back" });
   const late = emitLateKeys(e.at("k_expansion"), rows, weights, expanded, positions);
