@@ -1,7 +1,7 @@
 import { float32Value } from "@kvfold/onnx";
 import type { Emitter } from "../emitter.js";
 import type { CodedRows } from "./coded-rows.js";
-import { emitByte, emitUnpacked } from "./emit-decoded.js";
+import { emitByte, emitScalesByRow, emitUnpacked } from "./emit-decoded.js";
 import { emitGroups } from "./emit-groups.js";
 import { emitFloat32, emitGraphFloat } from "./emit-widths.js";
 import { weightsOfDigits } from "./weights-of-digits.js";
@@ -17,7 +17,7 @@ const SMALLEST = 1e-30;
  * The products are of integers, so no row becomes a float; scales go to what comes out.
  */
 export function emitCodedScores(e: Emitter, queries: string, rows: CodedRows, count: number): string {
-  const { shape, pastScales } = rows;
+  const { shape } = rows;
   const { coding, heads, groups } = shape;
   const wide = emitFloat32(e.at("queries"), emitGroups(e.at("queries/groups"), queries, shape));
   const { digits, scale } = emitDigits(e.at("queries"), wide);
@@ -35,9 +35,7 @@ export function emitCodedScores(e: Emitter, queries: string, rows: CodedRows, co
     e.graph.constant(`constants/score_digits/${count}`, weights),
   ]);
   const unscaled = e.node("MatMul", "joined/MatMul", [factors, sums]);
-  const byRow = e.reshape("scales/Reshape", pastScales, [0, heads * groups, 1, -1]);
-  const scales = e.cast("scales/Cast", byRow, "float32");
-  const scores = e.node("Mul", "Mul", [unscaled, scales]);
+  const scores = e.node("Mul", "Mul", [unscaled, emitScalesByRow(e, rows)]);
   return emitGraphFloat(e, emitGroupSums(e.at("groups"), scores, heads, groups, count));
 }
 

@@ -1,7 +1,7 @@
 import { float32Value } from "@kvfold/onnx";
 import type { Emitter } from "../emitter.js";
 import type { CodedRows } from "./coded-rows.js";
-import { emitByte, emitUnpacked } from "./emit-decoded.js";
+import { emitByte, emitScalesByRow, emitUnpacked } from "./emit-decoded.js";
 import { emitUngrouped } from "./emit-groups.js";
 import { emitFloat32, emitGraphFloat } from "./emit-widths.js";
 import { weightsOfDigits } from "./weights-of-digits.js";
@@ -38,19 +38,10 @@ export function emitCodedSums(e: Emitter, shares: string, rows: CodedRows, count
 }
 
 /** Shares times the scale of each row: `[B, heads * groups, N, P]`, float32. */
-function emitScaledShares(
-  e: Emitter,
-  shares: string,
-  { shape, pastScales }: CodedRows,
-  count: number,
-): string {
-  const { heads, groups } = shape;
+function emitScaledShares(e: Emitter, shares: string, rows: CodedRows, count: number): string {
+  const { heads, groups } = rows.shape;
   const wide = emitFloat32(e, shares);
-  const scales = e.cast(
-    "scales/Cast",
-    e.reshape("scales/Reshape", pastScales, [0, heads * groups, 1, -1]),
-    "float32",
-  );
+  const scales = emitScalesByRow(e, rows);
   if (groups === 1) return e.node("Mul", "Mul", [wide, scales]);
   const repeated = e.node("Unsqueeze", "Unsqueeze", [wide, e.graph.int64([2])]);
   const split = e.reshape("scales/split/Reshape", scales, [0, heads, groups, -1]);

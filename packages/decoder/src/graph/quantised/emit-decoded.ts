@@ -33,6 +33,12 @@ export function emitDecodedPast(e: Emitter, rows: CodedRows): string {
   return emitGraphFloat(e, emitUngrouped(e.at("heads"), decoded, rows.shape));
 }
 
+/** Scales of past rows beside each other, float32 `[B, heads * groups, 1, P]`: factors of their scores or shares. */
+export function emitScalesByRow(e: Emitter, { shape: { heads, groups }, pastScales }: CodedRows): string {
+  const byRow = e.reshape("scales/Reshape", pastScales, [0, heads * groups, 1, -1]);
+  return e.cast("scales/Cast", byRow, "float32");
+}
+
 /** Past and new rows as numbers. */
 export const emitDecoded = (e: Emitter, rows: CodedRows): string =>
   e.node("Concat", "whole/Concat", [emitDecodedPast(e.at("past"), rows), rows.fresh], {

@@ -1,5 +1,6 @@
-import { type CacheCoding, SMALLEST_SCALE } from "@kvfold/runtime";
+import type { CacheCoding } from "@kvfold/runtime";
 import type { Emitter } from "../emitter.js";
+import { emitRowSteps } from "./emit-row-steps.js";
 
 /** Numbers as codes. */
 export interface Coded {
@@ -12,13 +13,9 @@ export interface Coded {
 }
 
 /** Rows `[.., S, n]`, float32, in eight bits: the largest number of a row takes the largest code. */
-export function emitEightBits(e: Emitter, numbers: string, { largest, zeroPoint }: CacheCoding): Coded {
-  const most = e.node("ReduceMax", "ReduceMax", [e.node("Abs", "Abs", [numbers]), e.graph.int64([-1])]);
-  const exact = e.node("Mul", "scales/Mul", [most, e.scalar(1 / largest, "float32")]);
-  const raised = e.node("Max", "scales/Max", [exact, e.scalar(SMALLEST_SCALE, "float32")]);
-  const scales = e.cast("scales/Cast", raised, "float16");
-  const steps = e.node("Div", "Div", [numbers, e.cast("scales/back/Cast", scales, "float32")]);
+export function emitEightBits(e: Emitter, numbers: string, coding: CacheCoding): Coded {
+  const { steps, scales } = emitRowSteps(e, numbers, coding);
   const centred = e.node("Round", "Round", [steps]);
-  const code = e.node("Add", "Add", [centred, e.scalar(zeroPoint, "float32")]);
+  const code = e.node("Add", "Add", [centred, e.scalar(coding.zeroPoint, "float32")]);
   return { centred, bytes: e.cast("bytes/Cast", code, "uint8"), scales };
 }

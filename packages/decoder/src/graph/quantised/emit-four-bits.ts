@@ -1,21 +1,16 @@
-import { type CacheCoding, SMALLEST_SCALE } from "@kvfold/runtime";
+import type { CacheCoding } from "@kvfold/runtime";
 import type { Emitter } from "../emitter.js";
 import type { Coded } from "./emit-eight-bits.js";
+import { emitRowSteps } from "./emit-row-steps.js";
 
 /**
  * Rows `[.., S, n]`, float32, in four bits, two numbers a byte. Codes stand for the middles of 16 equal steps; the largest
  * number of a row lies at the outer edge of its step.
  */
-export function emitFourBits(e: Emitter, numbers: string, { largest, zeroPoint }: CacheCoding): Coded {
+export function emitFourBits(e: Emitter, numbers: string, coding: CacheCoding): Coded {
+  const { zeroPoint } = coding;
   const float = (value: number) => e.scalar(value, "float32");
-  const most = e.node("ReduceMax", "ReduceMax", [e.node("Abs", "Abs", [numbers]), e.graph.int64([-1])]);
-  const exact = e.node("Mul", "scales/Mul", [most, float(1 / largest)]);
-  const scales = e.cast(
-    "scales/Cast",
-    e.node("Max", "scales/Max", [exact, float(SMALLEST_SCALE)]),
-    "float16",
-  );
-  const steps = e.node("Div", "Div", [numbers, e.cast("scales/back/Cast", scales, "float32")]);
+  const { steps, scales } = emitRowSteps(e, numbers, coding);
   const shifted = e.node("Add", "Add", [
     e.node("Mul", "sixteenths/Mul", [steps, float(1 / 16)]),
     float(zeroPoint / 16),

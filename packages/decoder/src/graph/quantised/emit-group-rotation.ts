@@ -1,5 +1,6 @@
 import { float32Value } from "@kvfold/onnx";
 import { groupRotation } from "@kvfold/runtime";
+import { transposeFloats } from "../../model/transpose.js";
 import type { Emitter } from "../emitter.js";
 import type { CodedShape } from "./coded-shape.js";
 import { emitFloat32, emitGraphFloat } from "./emit-widths.js";
@@ -7,12 +8,9 @@ import { emitFloat32, emitGraphFloat } from "./emit-widths.js";
 /** The rotation of groups of `size` numbers, or the way back: float32 `[size, size]`, for rows. */
 function emitRotationOf(e: Emitter, size: number, way: "there" | "back"): string {
   const matrix = groupRotation(size);
-  const data = way === "there" ? matrix : transposed(matrix, size);
+  const data = way === "there" ? matrix : transposeFloats(matrix, size, size);
   return e.graph.constant(`constants/group_rotation/${size}/${way}`, float32Value([size, size], data));
 }
-
-const transposed = (matrix: Float32Array, size: number): Float32Array =>
-  matrix.map((_, index) => matrix[(index % size) * size + Math.floor(index / size)]!);
 
 /** Groups `[.., groupSize]`, float32, as they are coded. */
 export const emitRotatedGroups = (e: Emitter, groups: string, { coding, groupSize }: CodedShape): string =>

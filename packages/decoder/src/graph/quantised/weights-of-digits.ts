@@ -1,4 +1,7 @@
-/** What puts `count` numbers together that lie as runs of digits: `[count, digits * count]`, the value of each digit. */
+/**
+ * The matrix `[count, digits * count]` that joins digits to numbers: its product with the first digits of `count` numbers, then
+ * their second ones and so on, sums each number's digits times `values`, what each digit counts.
+ */
 export function weightsOfDigits(count: number, values: readonly number[]): Float32Array {
   const width = values.length * count;
   const weights = new Float32Array(count * width);
