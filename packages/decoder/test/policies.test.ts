@@ -193,6 +193,9 @@ describe("policies on a decoder", () => {
         /^policyProbe, answer of item 1: expected token ids from 0 below 61, found 61 at 1$/,
       );
       await expect(probe({ question: [-1] })).rejects.toThrow(/^policyProbe, question of item 1/);
+      await expect(policyProbe(lm, [item], [[], parsePolicies("int8")])).rejects.toThrow(
+        /^policyProbe: expected a graph whose cache is int8/,
+      );
       const [[first], [second]] = (await probe({})) as [[PolicyScore], [PolicyScore]];
       expect(first).toEqual(second);
       expect(first.nll).toBeGreaterThan(0);

@@ -1,5 +1,6 @@
 import type { HeadChange, LayerChange, LayerView, Policy, PolicyNeeds } from "@kvfold/policies";
-import { OBSERVATIONS, type RaggedLayer } from "./cache-layout.js";
+import { type CacheLayout, OBSERVATIONS, precisionOf, type RaggedLayer } from "./cache-layout.js";
+import { checkStored } from "./check-stored.js";
 import type { RaggedCache } from "./ragged-cache.js";
 import { RuntimeError } from "./runtime-error.js";
 
@@ -59,17 +60,29 @@ export function needsOf(
 export const stepNeedsOf = (policies: readonly Policy[]): PolicyNeeds =>
   needsOf(policies.filter(({ afterStep }) => afterStep !== undefined));
 
+/**
+ * @param caller - What errors begin with: `createState`.
+ * @param observe - What is to be looked at besides, by an option of this name.
+ * @throws {RuntimeError} `invalid-argument` for policies that ask for another graph than the model's, or look at what it does not
+ *   give out.
+ */
+export function checkGraph(
+  caller: string,
+  policies: readonly Policy[],
+  layout: CacheLayout,
+  observe?: PolicyNeeds,
+): void {
+  checkStored(caller, policies, precisionOf(layout));
+  checkNeeds(caller, [...policies, { name: "observe", needs: observe }], layout.ragged);
+}
+
 /** What something looks at: a policy, or an option `observe`. */
-export interface Looking {
+interface Looking {
   readonly name: string;
   readonly needs?: PolicyNeeds | undefined;
 }
 
-/**
- * @param caller - What errors begin with: `createState`.
- * @throws {RuntimeError} `invalid-argument` for policies that look at what a model does not give out.
- */
-export function checkNeeds(
+function checkNeeds(
   caller: string,
   looking: readonly Looking[],
   layers: readonly RaggedLayer[] | undefined,

@@ -1,8 +1,7 @@
 import { checkPolicies, type Policy, type PolicyNeeds } from "@kvfold/policies/check";
 import type { ByteSource } from "@kvfold/safetensors";
-import { checkNeeds } from "./apply-policies.js";
-import { type CacheKind, type CacheLayout, precisionOf, readCacheLayout } from "./cache-layout.js";
-import { checkStored } from "./check-stored.js";
+import { checkGraph } from "./apply-policies.js";
+import { type CacheKind, type CacheLayout, readCacheLayout } from "./cache-layout.js";
 import { planDecoderInputs } from "./decoder-inputs.js";
 import { createDecodingBatch, type DecodingBatch } from "./decoding-batch.js";
 import { createDecodingState, type DecodingState } from "./decoding-state.js";
@@ -229,8 +228,7 @@ function actionsOf(
 ): Pick<createDecodingState.Options, "policies" | "observe"> {
   checkPolicies(policies);
   if (policies.length === 0 && observe === undefined) return {};
-  checkStored(caller, policies, precisionOf(layout));
-  checkNeeds(caller, [...policies, { name: "observe", needs: observe }], layout.ragged);
+  checkGraph(caller, policies, layout, observe);
   return { policies, observe };
 }
 

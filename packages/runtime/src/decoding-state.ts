@@ -2,13 +2,12 @@ import { checkPolicies, type Policy, type PolicyNeeds } from "@kvfold/policies/c
 import {
   applyPolicies,
   beginPolicies,
-  checkNeeds,
+  checkGraph,
   needsOf,
   type PolicyTime,
   stepNeedsOf,
 } from "./apply-policies.js";
-import { type CacheLayout, precisionOf } from "./cache-layout.js";
-import { checkStored } from "./check-stored.js";
+import type { CacheLayout } from "./cache-layout.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
 import { chunksBehind } from "./chunk-behind.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
@@ -180,8 +179,7 @@ class CachedDecoding implements DecodingState {
   compress(policies: readonly Policy[]): void {
     const cache = this.#cache.available();
     checkPolicies(policies);
-    checkStored("compress", policies, precisionOf(this.#options.layout));
-    checkNeeds("compress", policies, this.#options.layout.ragged);
+    checkGraph("compress", policies, this.#options.layout);
     this.#act(cache, beginPolicies(policies), "afterPrefill");
   }
 

@@ -1,6 +1,6 @@
 import type { Policy } from "@kvfold/policies";
 import { type AbortSignalLike, throwIfAborted } from "./abort-signal.js";
-import { checkNeeds, needsOf } from "./apply-policies.js";
+import { checkGraph, needsOf } from "./apply-policies.js";
 import type { CausalLM } from "./causal-lm.js";
 import { checkTokens } from "./check-tokens.js";
 import type { DecodingState } from "./decoding-state.js";
@@ -52,7 +52,7 @@ export declare namespace policyProbe {
  *
  * @returns A score for each list of policies, item by item.
  * @throws {RuntimeError} `invalid-argument` for an item without context or answer, a token beyond the vocabulary, or a graph that
- *   cannot drop tokens;
+ *   cannot drop tokens, or has not the bits that a list asks for;
  *   `too-many-positions`, `run-failed`; `aborted` when `signal` fires.
  */
 export async function policyProbe(
@@ -62,7 +62,7 @@ export async function policyProbe(
   { question = "unknown", onItem, signal }: policyProbe.Options = {},
 ): Promise<readonly (readonly PolicyScore[])[]> {
   const results: (readonly PolicyScore[])[] = [];
-  checkNeeds("policyProbe", lists.flat(), model.cacheLayout.ragged);
+  checkGraph("policyProbe", lists.flat(), model.cacheLayout);
   const state = model.createState({ observe: needsOf(lists.flat()) });
   try {
     for (const item of items) {

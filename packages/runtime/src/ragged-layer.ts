@@ -117,7 +117,8 @@ export function truncateRagged(layer: RaggedLayerCache, count: number): void {
 /**
  * Drops the tokens that heads do not keep, and puts rows in the place of others.
  *
- * @returns For each head that changes what tells the tokens it keeps, in the order that they stand in now.
+ * @returns For each head that changes, a function that lists the tokens it keeps, in the order that they stand in now:
+ *   it is needed only where queries or attention were observed.
  */
 export function changeRagged(
   layer: RaggedLayerCache,
@@ -175,7 +176,7 @@ function allocate(
 const raggedHead = ({ heads }: Pick<RaggedLayerCache, "heads">, slot: CacheTensor, head: number): number =>
   Math.floor(head / (slot.heads / heads));
 
-/** Returns what tells the order that the kept tokens stand in now. */
+/** Returns a function that lists the kept tokens in the order that they stand in now. */
 function changeHead(
   layer: RaggedLayerCache,
   head: number,
