@@ -72,7 +72,7 @@ interface LastRows {
 }
 
 /** The last `count` rows of each head of `[heads, rows, width]`: the array itself where there are no more. */
-function lastRows(data: Float32Array, { heads, width, count }: LastRows): Float32Array {
+export function lastRows(data: Float32Array, { heads, width, count }: LastRows): Float32Array {
   const rows = data.length / (heads * width);
   if (rows <= count) return data;
   const last = new Float32Array(heads * count * width);

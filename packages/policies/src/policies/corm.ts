@@ -1,4 +1,5 @@
 import type { HeadView, LayerView } from "../cache-view.js";
+import { lastRows } from "../head-attention.js";
 import type { HeadChange, Policy } from "../policy.js";
 import { PolicyError } from "../policy-error.js";
 import { cormKept, NEVER_IMPORTANT, noteImportance } from "../scores/corm.js";
@@ -38,11 +39,11 @@ export function corm({ window = 256, recent = 256 }: corm.Options = {}, name = "
   };
 }
 
-/** What is known of one head. */
+/** What earlier queries found in one head. */
 interface Memory {
-  /** By position, the position of the last query that found a token important; longer than `seen`, to grow into. */
+  /** By position, the position of the last query that found a token important. It has room for more than `seen`. */
   last: Int32Array;
-  /** Tokens that it is known of. */
+  /** How many positions of `last` are filled. */
   seen: number;
 }
 
@@ -70,7 +71,7 @@ interface Keeping {
   readonly name: string;
 }
 
-/** Tokens may stand in any order: it is run at each step, for which sorting would be too slow. */
+/** Takes tokens in any order: it runs at each step, where sorting them would be too slow. */
 function keepImportant(
   head: HeadView,
   { seen }: LayerView,
@@ -78,7 +79,7 @@ function keepImportant(
   { window, recent, name }: Keeping,
 ): HeadChange | undefined {
   const { positions, tokens } = head;
-  const rows = lastRows(head, window, name);
+  const rows = lastAttention(head, window, name);
   const first = seen - rows.length / head.queryHeads;
   remember(memory, seen, first);
   const { last } = memory;
@@ -95,17 +96,19 @@ function keepImportant(
 }
 
 /** Attention of the last queries of each query head, at most `window` of each. */
-function lastRows({ attention, queryHeads, tokens }: HeadView, window: number, name: string) {
+function lastAttention(
+  { attention, queryHeads, tokens }: HeadView,
+  window: number,
+  name: string,
+): readonly Float32Array[] {
   if (attention === undefined)
     throw new PolicyError(
       `${name}: expected the attention of the last tokens, found none: createState's observe has it kept, and layers of joint latents have none`,
     );
-  const queries = attention.length / (queryHeads * tokens);
-  const skipped = Math.max(0, queries - window);
-  return Array.from({ length: queryHeads * (queries - skipped) }, (_, index) => {
-    const row = Math.floor(index / (queries - skipped)) * queries + skipped + (index % (queries - skipped));
-    return attention.subarray(row * tokens, (row + 1) * tokens);
-  });
+  const weights = lastRows(attention, { heads: queryHeads, width: tokens, count: window });
+  return Array.from({ length: weights.length / tokens }, (_, row) =>
+    weights.subarray(row * tokens, (row + 1) * tokens),
+  );
 }
 
 /** How many tokens each of the queries at `first` and after it could see. */
