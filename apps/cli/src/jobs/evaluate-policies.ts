@@ -1,4 +1,3 @@
-import type { Dtype } from "@kvfold/decoder";
 import { parsePolicies } from "@kvfold/policies";
 import { cacheBytesPerToken, type PolicyItem, type PolicyScore, policyProbe } from "@kvfold/runtime";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
@@ -7,20 +6,15 @@ import { type CacheUse, cacheBitsOf, cacheUse } from "../models/cache-graph.js";
 import { findModels } from "../models/find-model.js";
 import { type DeviceOptions, floatType, openDevice } from "../models/open-device.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
-import type { TokenFile } from "../tokens/read-tokens.js";
 import { readEvaluationText } from "./evaluation-text.js";
 import type { JobContext } from "./job.js";
 
 export declare namespace evaluatePolicies {
-  interface Options extends DeviceOptions {
+  interface Options extends DeviceOptions, Omit<readEvaluationText.Options, "furthestShift"> {
     readonly models: readonly string[];
     readonly hub?: HubSettings | undefined;
-    readonly files: readonly TokenFile[];
-    /** Windows to measure; all that the text gives without it. */
-    readonly windows?: number | undefined;
     /** Tokens of a window, of which the first half is read and compressed, and the rest predicted. */
     readonly window?: number | undefined;
-    readonly dtype?: Dtype | undefined;
     /** Lists of policies, as `parsePolicies` reads them. */
     readonly cache: readonly string[];
   }
