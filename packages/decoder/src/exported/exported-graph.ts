@@ -87,8 +87,14 @@ export function nodeOf(
 export const isSame = (graph: ExportedGraph, a: string, b: string): boolean =>
   graph.term(a).value === graph.term(b).value;
 
-/** The inputs of a node of two, in both orders where the operator does not care. */
-export function bothOrders({ operator, inputs }: GraphNode): readonly (readonly [string, string])[] {
+/** Whether a value is an input of the graph. */
+export const isInput = (graph: ExportedGraph, value: string): boolean =>
+  graph.view.inputs.some(({ name }) => name === graph.term(value).value);
+
+/** The inputs of a node of two, in both orders where the operator does not care; none without a node. */
+export function bothOrders(node: GraphNode | undefined): readonly (readonly [string, string])[] {
+  if (node === undefined) return [];
+  const { operator, inputs } = node;
   const [first, second] = [inputs[0]!, inputs[1]!];
   const asIs = [first, second] as const;
   return operator === "Add" || operator === "Mul" ? [asIs, [second, first]] : [asIs];

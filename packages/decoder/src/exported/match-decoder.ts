@@ -1,7 +1,8 @@
 import type { GraphNode } from "@kvfold/onnx";
 import type { ModelConfig } from "../families/read-config.js";
-import { bothOrders, type ExportedGraph, nodeOf, unrecognised } from "./exported-graph.js";
+import { bothOrders, type ExportedGraph, isInput, nodeOf, unrecognised } from "./exported-graph.js";
 import { type MatchedBlock, requireBlock } from "./match-block.js";
+import { beneathCap } from "./match-cap.js";
 import { isNumber, matchNorm, type Norm } from "./match-norm.js";
 import { matchProduct, type Product } from "./match-product.js";
 import { matchPackedRows } from "./packed-rows.js";
@@ -68,17 +69,6 @@ function requirePlainEnds(graph: ExportedGraph, { embedding, head }: ModelConfig
     throw unrecognised(graph, logits, "an embedding by tokens alone, and a norm before the logits");
 }
 
-function beneathCap(graph: ExportedGraph, value: string, cap: number | undefined): string {
-  const product = cap === undefined ? undefined : nodeOf(graph, value, "Mul");
-  for (const [left, factor] of product === undefined ? [] : bothOrders(product)) {
-    const bent = nodeOf(graph, left, "Tanh");
-    const inside = bent && nodeOf(graph, bent.inputs[0]!, "Div");
-    if (inside !== undefined && [factor, inside.inputs[1]!].every((by) => isNumber(graph, by, cap!)))
-      return inside.inputs[0]!;
-  }
-  return value;
-}
-
 function requireTable(graph: ExportedGraph, value: string, scale: number | undefined): Table {
   const looked = scale === undefined ? value : unscaled(graph, value, scale);
   const node = nodeOf(graph, looked, "Gather", "GatherBlockQuantized");
@@ -89,13 +79,9 @@ function requireTable(graph: ExportedGraph, value: string, scale: number | undef
 }
 
 function unscaled(graph: ExportedGraph, value: string, scale: number): string {
-  const product = nodeOf(graph, value, "Mul");
-  const orders = product === undefined ? [] : bothOrders(product);
+  const orders = bothOrders(nodeOf(graph, value, "Mul"));
   return orders.find(([, by]) => isNumber(graph, by, scale))?.[0] ?? value;
 }
-
-const isInput = (graph: ExportedGraph, value: string): boolean =>
-  graph.view.inputs.some(({ name }) => name === graph.term(value).value);
 
 function floatTable(graph: ExportedGraph, { inputs }: GraphNode): Table | undefined {
   const constant = graph.constant(inputs[0]!);

@@ -2,7 +2,8 @@ import type { GraphNode } from "@kvfold/onnx";
 import type { AttentionSource } from "../model/block-spec.js";
 import type { AttentionInputs } from "./attention-parts.js";
 import { axesOf, bothOrders, type ExportedGraph, nodeOf, unrecognised } from "./exported-graph.js";
-import { isNear, isNumber } from "./match-norm.js";
+import { beneathCap } from "./match-cap.js";
+import { isNear } from "./match-norm.js";
 
 /** Reads attention out of its parts: `softmax(scale q k^T + mask) v`, heads joined afterwards. */
 export function matchPlainAttention(
@@ -37,19 +38,6 @@ function maskedScores(graph: ExportedGraph, value: string): GraphNode | undefine
   return softmax && nodeOf(graph, softmax.inputs[0]!, "Add");
 }
 
-/** What a soft cap is applied to: `cap * tanh(x / cap)`. */
-function beneathCap(graph: ExportedGraph, value: string, cap: number | undefined): string {
-  const product = cap === undefined ? undefined : nodeOf(graph, value, "Mul");
-  const bent =
-    product &&
-    bothOrders(product)
-      .filter(([, factor]) => isNumber(graph, factor, cap!))
-      .map(([left]) => nodeOf(graph, left, "Tanh"))
-      .find((node) => node);
-  const inside = bent && nodeOf(graph, bent.inputs[0]!, "Div");
-  return inside !== undefined && isNumber(graph, inside.inputs[1]!, cap!) ? inside.inputs[0]! : value;
-}
-
 interface Scores {
   readonly query: string;
   readonly key: string;
@@ -81,7 +69,7 @@ interface Scaled {
 /** A value without the numbers that it is multiplied or divided by. */
 function unscaled(graph: ExportedGraph, value: string, headDim: number): Scaled {
   const node = nodeOf(graph, value, "Mul", "Div");
-  for (const [inner, by] of node === undefined ? [] : bothOrders(node)) {
+  for (const [inner, by] of bothOrders(node)) {
     const number = numberOf(graph, by, headDim);
     if (number === undefined) continue;
     const rest = unscaled(graph, inner, headDim);
