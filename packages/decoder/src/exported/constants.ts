@@ -27,11 +27,7 @@ export function constantsOf(
   const constant = (value: string): Constant | undefined => {
     if (value === "") return undefined;
     const { value: name, node } = term(value);
-    if (!known.has(name)) {
-      // A malformed graph may go round in circles.
-      known.set(name, undefined);
-      known.set(name, node === undefined ? stored(file, name) : computed(node, constant));
-    }
+    if (!known.has(name)) known.set(name, node === undefined ? stored(file, name) : computed(node, constant));
     return known.get(name);
   };
   return constant;

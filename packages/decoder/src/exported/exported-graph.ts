@@ -35,17 +35,25 @@ export function exportedGraph(file: GraphFile): ExportedGraph {
   return { file: file.name, view, term, constant: constantsOf(file, term) };
 }
 
-/** Makes sure that no value depends on itself: whoever follows values back then comes to an end. */
+/**
+ * Makes sure that each value is made once, and before it is used. Then no value depends on itself, and whoever follows values
+ * back comes to an end.
+ */
 function requireOrder({ name, view }: GraphFile): void {
-  const made = new Set<string>(["", ...view.initializers.keys(), ...view.inputs.map((input) => input.name)]);
+  const made = new Set<string>([...view.initializers.keys(), ...view.inputs.map((input) => input.name)]);
+  const refuse = (node: GraphNode, problem: string): never => {
+    throw new DecoderError(
+      "malformed-checkpoint",
+      `${name}: ${describeNode(node)} ${problem}; export the graph again`,
+    );
+  };
   for (const node of view.nodes) {
-    const unknown = node.inputs.find((input) => !made.has(input));
-    if (unknown !== undefined)
-      throw new DecoderError(
-        "malformed-checkpoint",
-        `${name}: ${describeNode(node)} uses ${unknown}, which nothing before it makes; export the graph again`,
-      );
-    for (const output of node.outputs) made.add(output);
+    const unknown = node.inputs.find((input) => input !== "" && !made.has(input));
+    if (unknown !== undefined) refuse(node, `uses ${unknown}, which nothing before it makes`);
+    for (const output of node.outputs) {
+      if (made.has(output)) refuse(node, `makes ${output}, which is there already`);
+      if (output !== "") made.add(output);
+    }
   }
 }
 
@@ -64,11 +72,15 @@ export const skipSum = ({ outputs }: GraphNode): string => outputs[SUM_OUTPUT] |
 export function unrecognised(graph: ExportedGraph, value: string, expected: string): DecoderError {
   const { node, value: name } = graph.term(value);
   const found = node === undefined ? `${name || "nothing"}, which no node makes` : describeNode(node);
-  return new DecoderError(
-    "unsupported-model",
-    `${graph.file}: expected ${expected}, found ${found}; kvfold cannot read this graph, so fold the Hugging Face checkpoint it was made from`,
-  );
+  return unreadable(graph.file, expected, found);
 }
+
+/** Says what was expected of a graph and what is there, and what to do. */
+export const unreadable = (file: string, expected: string, found: string): DecoderError =>
+  new DecoderError(
+    "unsupported-model",
+    `${file}: expected ${expected}, found ${found}; kvfold cannot read this graph, so fold the Hugging Face checkpoint it was made from`,
+  );
 
 const describeNode = ({ operator, name, outputs }: GraphNode): string =>
   `${operator} (node ${name || `that makes ${outputs.find((output) => output !== "")}`})`;

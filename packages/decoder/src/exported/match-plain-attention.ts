@@ -16,7 +16,8 @@ export function matchPlainAttention(
   const masked = attended && maskedScores(graph, attended.inputs[0]!);
   if (attended === undefined || masked === undefined) return undefined;
   for (const [scores] of bothOrders(masked)) {
-    const found = matchScores(graph, beneathCap(graph, scores, spec.softCap), spec.headDim);
+    const uncapped = beneathCap(graph, scores, spec.softCap);
+    const found = uncapped === undefined ? undefined : matchScores(graph, uncapped, spec.headDim);
     if (found === undefined) continue;
     requireScale(graph, scores, found.scale, spec, where);
     return { query: found.query, key: found.key, value: attended.inputs[1]! };
