@@ -150,6 +150,14 @@ describe("a graph that its config does not describe is refused, and the message 
     );
   });
 
+  it("says that the table of a rotation holds no numbers", async () => {
+    const { bytes, externalData = [] } = await llama;
+    const broken = externalData.map(({ path, data }) => ({ path, data: data.slice().fill(0xff) }));
+    await expect(openWeights(folderOf("llama", { bytes, externalData: broken }))).rejects.toThrow(
+      /the rotation of layer 0 is off by NaN/,
+    );
+  });
+
   it("says that a value is made twice, without following it in circles", async () => {
     const graph = createGraphBuilder({ graphName: "main_graph", opsets: { "": 18 } });
     const stream = graph.input("aa", "float32", ["batch", "sequence", 96]);
