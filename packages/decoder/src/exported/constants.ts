@@ -1,7 +1,8 @@
 import type { AttributeValue, DataType, GraphNode, TensorValue } from "@kvfold/onnx";
 import { decodeFloats } from "@kvfold/safetensors";
+import type { GraphFile } from "../checkpoint/graph-file.js";
 import { transposeFloats } from "../model/transpose.js";
-import type { GraphFile } from "./graph-file.js";
+import type { SmallTensors } from "./small-tensors.js";
 import type { Term } from "./term.js";
 
 /** Numbers of a graph that do not depend on its inputs. */
@@ -21,24 +22,25 @@ export interface Constant {
 /** Finds constants: tensors, and what a few operators make of them. */
 export function constantsOf(
   file: GraphFile,
+  small: SmallTensors,
   term: (value: string) => Term,
 ): (value: string) => Constant | undefined {
   const known = new Map<string, Constant | undefined>();
   const constant = (value: string): Constant | undefined => {
     if (value === "") return undefined;
     const { value: name, node } = term(value);
-    if (!known.has(name)) known.set(name, node === undefined ? stored(file, name) : computed(node, constant));
+    if (!known.has(name))
+      known.set(name, node === undefined ? stored(file, small, name) : computed(node, constant));
     return known.get(name);
   };
   return constant;
 }
 
-function stored(file: GraphFile, name: string): Constant | undefined {
+function stored(file: GraphFile, small: SmallTensors, name: string): Constant | undefined {
   const tensor = file.view.initializers.get(name);
   if (tensor === undefined) return undefined;
   const { type, dims } = tensor;
-  const few = file.smallBytesOf(tensor);
-  return tensorConstant(name, { type, dims }, few, () => file.bytesOf(tensor));
+  return tensorConstant(name, { type, dims }, small.get(tensor), () => file.bytesOf(tensor));
 }
 
 function tensorConstant(

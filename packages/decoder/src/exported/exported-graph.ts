@@ -1,7 +1,8 @@
 import type { GraphNode, GraphView } from "@kvfold/onnx";
+import type { GraphFile } from "../checkpoint/graph-file.js";
 import { DecoderError } from "../decoder-error.js";
 import { type Constant, constantsOf } from "./constants.js";
-import type { GraphFile } from "./graph-file.js";
+import type { SmallTensors } from "./small-tensors.js";
 import type { Term } from "./term.js";
 
 /** A decoder graph that another tool wrote, to be read from its outputs towards its inputs. */
@@ -18,7 +19,7 @@ export interface ExportedGraph {
 /** Operators whose first input goes through unchanged. */
 const COPIES: ReadonlySet<string> = new Set(["Identity", "Cast", "Dropout"]);
 
-export function exportedGraph(file: GraphFile): ExportedGraph {
+export function exportedGraph(file: GraphFile, small: SmallTensors): ExportedGraph {
   const { view } = file;
   requireOrder(file);
   const makers = new Map<string, Term>();
@@ -32,7 +33,7 @@ export function exportedGraph(file: GraphFile): ExportedGraph {
     }
     return found ?? { value: last, node: undefined, output: 0 };
   };
-  return { file: file.name, view, term, constant: constantsOf(file, term) };
+  return { file: file.name, view, term, constant: constantsOf(file, small, term) };
 }
 
 /**

@@ -1,8 +1,8 @@
 import { createGraphBuilder, readModel } from "@kvfold/onnx";
 import { expect, it } from "vitest";
+import type { GraphFile } from "../checkpoint/graph-file.js";
 import type { AttentionSource } from "../model/block-spec.js";
 import { exportedGraph } from "./exported-graph.js";
-import type { GraphFile } from "./graph-file.js";
 import { matchGroupQueryAttention } from "./match-group-query-attention.js";
 
 const spec = { heads: 4, kvHeads: 2, headDim: 16, scale: 1 / 4 } as AttentionSource;
@@ -25,7 +25,7 @@ it.each([
     attributes: { num_heads: 4, kv_num_heads: 2 },
   });
   const view = readModel(builder.toBytes());
-  const graph = exportedGraph({ name: "model.onnx", view } as GraphFile);
+  const graph = exportedGraph({ name: "model.onnx", view } as GraphFile, new Map());
   expect(() => matchGroupQueryAttention(graph, "attended", spec, "layer 0")).toThrow(
     `expected attention of layer 0 without extra (input ${index}), found GroupQueryAttention (node attention)`,
   );

@@ -1,11 +1,10 @@
-import { type GraphView, type Initializer, type OnnxError, readModel } from "@kvfold/onnx";
+import type { GraphView, Initializer } from "@kvfold/onnx";
 import { decodeFloats } from "@kvfold/safetensors";
 import type { FolderSource } from "../checkpoint/checkpoint.js";
+import { openGraphFile } from "../checkpoint/graph-file.js";
 import { DecoderError } from "../decoder-error.js";
 import { transposeFloats } from "../model/transpose.js";
 import { dequantiseRows } from "../quantisation/dequantise-rows.js";
-
-type OpenSource = NonNullable<Awaited<ReturnType<FolderSource["openBytes"]>>>;
 
 /** The weights of a decoder graph in a folder, by name. */
 export interface StoredTensors {
@@ -26,16 +25,7 @@ export interface StoredFloats {
 
 /** Opens `onnx/<fileName>` of a folder and the external data beside it. */
 export async function openTensors(folder: FolderSource, fileName: string): Promise<StoredTensors> {
-  const file = `${folder.name}/onnx/${fileName}`;
-  const view = await readGraph(folder, file, fileName);
-  const sources = new Map<string, OpenSource>();
-  const bytesOf = async (tensor: Initializer): Promise<Uint8Array> => {
-    if (tensor.location === undefined) return tensor.value!.bytes;
-    const { path, offset, byteLength } = tensor.location;
-    const source = sources.get(path) ?? (await openData(folder, file, path));
-    sources.set(path, source);
-    return source.read(offset, offset + byteLength);
-  };
+  const { name: file, view, bytesOf, close } = await openGraphFile(folder, `onnx/${fileName}`);
   const find = (name: string): Initializer => {
     const tensor = view.initializers.get(name);
     if (tensor !== undefined) return tensor;
@@ -60,28 +50,8 @@ export async function openTensors(folder: FolderSource, fileName: string): Promi
       const rows = dequantiseRows({ rows: outputs, columns: inputs }, await bytesOf(find(codes)), scales);
       return { dims: [inputs, outputs], data: transposeFloats(rows, outputs, inputs) };
     },
-    async close() {
-      for (const source of sources.values()) await source.close?.();
-    },
+    close,
   };
-}
-
-async function readGraph(folder: FolderSource, file: string, fileName: string): Promise<GraphView> {
-  const source = await folder.openBytes(`onnx/${fileName}`);
-  if (source === undefined) throw malformed(file, "is missing");
-  try {
-    return readModel(await source.read(0, source.byteLength));
-  } catch (cause) {
-    throw malformed(file, `cannot be read (${(cause as OnnxError).message})`, cause);
-  } finally {
-    await source.close?.();
-  }
-}
-
-async function openData(folder: FolderSource, file: string, path: string): Promise<OpenSource> {
-  const source = await folder.openBytes(`onnx/${path}`);
-  if (source !== undefined) return source;
-  throw malformed(file, `keeps weights in onnx/${path}, which is missing; copy the whole folder`);
 }
 
 /** Sizes of the product that reads a matrix in four bits: padding hides them in its own dimensions. */
@@ -93,5 +63,5 @@ function productOf(
   return { inputs: node!.attributes.K as number, outputs: node!.attributes.N as number };
 }
 
-const malformed = (file: string, problem: string, cause?: unknown): DecoderError =>
-  new DecoderError("malformed-checkpoint", `${file} ${problem}`, { cause });
+const malformed = (file: string, problem: string): DecoderError =>
+  new DecoderError("malformed-checkpoint", `${file} ${problem}`);
