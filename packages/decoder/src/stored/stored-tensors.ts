@@ -25,18 +25,19 @@ export interface StoredFloats {
 
 /** Opens `onnx/<fileName>` of a folder and the external data beside it. */
 export async function openTensors(folder: FolderSource, fileName: string): Promise<StoredTensors> {
-  const { name: file, view, bytesOf, close } = await openGraphFile(folder, `onnx/${fileName}`);
+  const file = await openGraphFile(folder, `onnx/${fileName}`);
+  const { name: path, view } = file;
   const find = (name: string): Initializer => {
     const tensor = view.initializers.get(name);
     if (tensor !== undefined) return tensor;
-    throw malformed(file, `has no weight ${name}; it is not a decoder that this version of kvfold wrote`);
+    throw malformed(path, `has no weight ${name}; it is not a decoder that this version of kvfold wrote`);
   };
   const read: StoredTensors["read"] = async (name) => {
     const tensor = find(name);
     const { type, dims } = tensor;
     if (type !== "float32" && type !== "float16")
-      throw malformed(file, `holds ${name} as ${type}; expected float32 or float16`);
-    return { dims, data: decodeFloats(await bytesOf(tensor), type === "float32" ? "F32" : "F16") };
+      throw malformed(path, `holds ${name} as ${type}; expected float32 or float16`);
+    return { dims, data: decodeFloats(await file.bytesOf(tensor), type === "float32" ? "F32" : "F16") };
   };
   return {
     view,
@@ -47,10 +48,14 @@ export async function openTensors(folder: FolderSource, fileName: string): Promi
       if (!view.initializers.has(codes)) return read(`${module}.MatMul.weight`);
       const { data: scales } = await read(`${module}.MatMul.weight_scales`);
       const { inputs, outputs } = productOf(view, codes);
-      const rows = dequantiseRows({ rows: outputs, columns: inputs }, await bytesOf(find(codes)), scales);
+      const rows = dequantiseRows(
+        { rows: outputs, columns: inputs },
+        await file.bytesOf(find(codes)),
+        scales,
+      );
       return { dims: [inputs, outputs], data: transposeFloats(rows, outputs, inputs) };
     },
-    close,
+    close: () => file.close(),
   };
 }
 
