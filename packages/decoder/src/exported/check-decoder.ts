@@ -3,12 +3,12 @@ import { DecoderError } from "../decoder-error.js";
 import type { ModelConfig } from "../families/read-config.js";
 import type { AttentionSource, NormSpec } from "../model/block-spec.js";
 import type { Heads } from "./attention-parts.js";
+import { sizeOf } from "./constants.js";
 import type { ExportedGraph } from "./exported-graph.js";
 import type { MatchedBlock } from "./match-block.js";
 import type { MatchedDecoder } from "./match-decoder.js";
 import { isNear, type Norm } from "./match-norm.js";
 import type { RotationSource } from "./match-rotation.js";
-import { sizeOf } from "./packed-rows.js";
 
 /**
  * Makes sure that a graph computes what its config says: sizes of all matrices, norms, and rotations.

@@ -19,6 +19,9 @@ export interface Constant {
   bytes(): Promise<Uint8Array>;
 }
 
+/** How many numbers a constant has. */
+export const sizeOf = ({ dims }: Pick<Constant, "dims">): number => dims.reduce((size, dim) => size * dim, 1);
+
 /** Finds constants: tensors, and what a few operators make of them. */
 export function constantsOf(
   file: GraphFile,
@@ -135,9 +138,8 @@ function reshapedDims(
 ): readonly number[] {
   if (operator !== "Reshape" || shape?.small === undefined) return dims.filter((dim) => dim !== 1);
   const asked = shape.small.map((dim, axis) => (dim === 0 ? dims[axis]! : dim));
-  const known = asked.reduce((product, dim) => (dim < 0 ? product : product * dim), 1);
-  const size = dims.reduce((product, dim) => product * dim, 1);
-  return asked.map((dim) => (dim < 0 ? size / known : dim));
+  const known = sizeOf({ dims: asked.filter((dim) => dim >= 0) });
+  return asked.map((dim) => (dim < 0 ? sizeOf({ dims }) / known : dim));
 }
 
 const mapped = (of: Constant, change: (x: number) => number): Constant => ({

@@ -35,7 +35,7 @@ function plainNorm(graph: ExportedGraph, node: GraphNode): Norm | undefined {
   return { input: input!, kind: KINDS[node.operator]!, epsilon, weight, bias: graph.constant(biasName) };
 }
 
-/** `norm(x + skip)`; what else it may add, a bias, nobody but ONNX Runtime's own optimiser puts there. */
+/** `norm(x + skip)`. A bias in the sum is refused: only ONNX Runtime's own optimiser adds one. */
 function skipNorm(graph: ExportedGraph, node: GraphNode): Norm | undefined {
   const kind = KINDS[node.operator]!;
   const [, , weightName, third = "", fourth = ""] = node.inputs;
