@@ -17,6 +17,7 @@ session = onnxruntime.InferenceSession(f"{folder}/onnx/model.onnx")
 
 caches = [value for value in session.get_inputs() if value.name.startswith("past_key_values.")]
 past = {value.name: np.zeros((1, value.shape[1], 0, value.shape[3]), np.float32) for value in caches}
+presents_of_past = [name.replace("past_key_values", "present") for name in past]
 ids = new = tokenizer.encode(prompt, add_special_tokens=False).ids
 for _ in range(count):
     feeds = {
@@ -25,7 +26,6 @@ for _ in range(count):
         "position_ids": np.array([range(len(ids) - len(new), len(ids))]),
     }
     feeds = {value.name: feeds[value.name] for value in session.get_inputs() if value.name in feeds}
-    presents_of_past = [name.replace("past_key_values", "present") for name in past]
     logits, *presents = session.run(["logits", *presents_of_past], feeds | past)
     past = dict(zip(past, presents))
     new = [int(logits[0, -1].argmax())]

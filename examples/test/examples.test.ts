@@ -87,15 +87,13 @@ it("ask-server.mjs prints what kvfold serve answers", async () => {
   }
 });
 
-/** A Python that has what the program imports; PYTHON names another one. */
-const python = [process.env.PYTHON ?? "python3"].find(
-  (program) => spawnSync(program, ["-c", "import onnxruntime, tokenizers"]).status === 0,
-);
+const python = process.env.PYTHON ?? "python3";
+const hasPackages = spawnSync(python, ["-c", "import onnxruntime, tokenizers"]).status === 0;
 
-it.skipIf(python === undefined)(
+it.skipIf(!hasPackages)(
   "generate.py writes the same in Python (skipped without its packages onnxruntime and tokenizers)",
   async () => {
-    const { stdout } = await promisify(execFile)(python!, [
+    const { stdout } = await promisify(execFile)(python, [
       join(examples, "generate.py"),
       folded,
       PROMPT,

@@ -4,7 +4,8 @@
  *
  *     node tooling/repo/try-release.mjs [VERSION OF ONNX RUNTIME]
  *
- * CI runs it on each supported version of Node, with the newest and the oldest ONNX Runtime that the packages take.
+ * CI runs it on each supported version of Node, with the ONNX Runtime that the repository uses and the oldest that the packages
+ * take.
  */
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

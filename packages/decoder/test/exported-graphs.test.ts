@@ -1,3 +1,4 @@
+import { createGraphBuilder } from "@kvfold/onnx";
 import { type ByteSource, bytesSource, decodeFloats, encodeFloats } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
 import { type Checkpoint, loadBlock, loadEmbedding, loadHead, openWeights } from "../src/index.js";
@@ -131,9 +132,45 @@ describe("a graph that its config does not describe is refused, and the message 
     ],
     ["other heads", { num_key_value_heads: 4 }, /GroupQueryAttention \(node .*layers\.1/],
     ["another family", { model_type: "qwen3" }, /one projection to queries, keys and values of layer 1/],
+    [
+      "a scaled embedding",
+      { model_type: "granite", embedding_multiplier: 12, attention_multiplier: 1 / 4 },
+      /expected rows of the embedding times 12, found Gather \(node \/model\/embed_tokens/,
+    ],
   ])("%s", async (_, change, message) => {
     const folder = folderOf("llama", await llama, { ...fields, ...change });
     await expect(openWeights(folder)).rejects.toThrow(message);
+  });
+
+  it("says that the soft cap of logits is missing", async () => {
+    const exported = await exportGenai(await openFamily("gemma3_text"));
+    const capped = { ...readFields("gemma3_text"), final_logit_softcapping: 30 };
+    await expect(openWeights(folderOf("gemma3_text", exported, capped))).rejects.toThrow(
+      /expected logits with a soft cap of 30, found MatMul \(node \/?lm_head/,
+    );
+  });
+
+  it("says that the table of a rotation holds no numbers", async () => {
+    const { bytes, externalData = [] } = await llama;
+    const broken = externalData.map(({ path, data }) => ({ path, data: data.slice().fill(0xff) }));
+    await expect(openWeights(folderOf("llama", { bytes, externalData: broken }))).rejects.toThrow(
+      /the rotation of layer 0 is off by NaN/,
+    );
+  });
+
+  it("says that a value is made twice, without following it in circles", async () => {
+    const graph = createGraphBuilder({ graphName: "main_graph", opsets: { "": 18 } });
+    const stream = graph.input("aa", "float32", ["batch", "sequence", 96]);
+    graph.nodeWithOutputs("Identity", [stream], ["bb"], { name: "first" });
+    graph.nodeWithOutputs("Identity", ["bb"], ["cc"], { name: "second" });
+    graph.output("cc", "float32", ["batch", "sequence", 96]);
+    const bytes = Buffer.from(
+      Buffer.from(graph.toBytes()).toString("latin1").replaceAll("cc", "bb"),
+      "latin1",
+    );
+    await expect(openWeights(folderOf("llama", { bytes }))).rejects.toThrow(
+      /Identity \(node second\) makes bb, which is there already; export the graph again/,
+    );
   });
 
   it("says that config.json is missing, or a file of external data", async () => {

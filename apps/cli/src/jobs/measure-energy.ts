@@ -1,14 +1,11 @@
 import type { StageMoments } from "@kvfold/calibration";
-import { spillingHiddenStates } from "@kvfold/calibration/node";
 import { type FoldPlan, planFold, type Tap } from "@kvfold/converter";
-import { type LostEnergy, lostEnergy, startCalibration } from "@kvfold/converter/internals";
-import { type Checkpoint, loadBlock, loadEmbedding, type ModelConfig } from "@kvfold/decoder";
+import { type LostEnergy, lostEnergy } from "@kvfold/converter/internals";
+import type { Checkpoint, ModelConfig } from "@kvfold/decoder";
 import { energyShares, type Moments, secondMoment, sliceMoments, symmetricEigenvalues } from "@kvfold/linalg";
-import { throwIfAborted } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
-import { sayInstead, UNNAMED_GRAPH } from "../files/say-instead.js";
-import { withTemporaryFolder } from "../files/temporary-folder.js";
 import type { JobContext } from "./job.js";
+import { measureLayers } from "./measure-layers.js";
 
 /** Shares of the directions that are looked at. */
 export const ENERGY_FRACTIONS: readonly number[] = [0.125, 0.25, 0.5];
@@ -35,62 +32,31 @@ export interface MeasuredEnergy {
  * is not centred, of all heads side by side) lies in the top directions of keys before and after RoPE, and of values. And how
  * much of it the joint latents of the method `anchored` lose.
  */
-export function measureEnergy(
+export async function measureEnergy(
   checkpoint: Checkpoint,
   windows: readonly Int32Array[],
   context: JobContext,
   fractions: readonly number[] = ENERGY_FRACTIONS,
 ): Promise<MeasuredEnergy> {
-  return withTemporaryFolder(context, (folder) =>
-    sayInstead([[UNNAMED_GRAPH, `a block of ${checkpoint.name}`]], () =>
-      measureLayers(checkpoint, { windows, fractions, folder }, context),
-    ),
-  );
-}
-
-interface EnergyRequest {
-  readonly windows: readonly Int32Array[];
-  /** Shares of the directions that are looked at. */
-  readonly fractions: readonly number[];
-  /** For hidden states. */
-  readonly folder: string;
-}
-
-async function measureLayers(
-  checkpoint: Checkpoint,
-  { windows, fractions, folder }: EnergyRequest,
-  { onProgress, signal }: JobContext,
-): Promise<MeasuredEnergy> {
   const { config } = checkpoint;
-  const { layers } = config.shape;
+  const { layers: total } = config.shape;
   const plan = planFold(config, { keep: "1/2", method: "anchored" });
   const turns = config.blocks.some(({ attention }) => attention.rope !== undefined);
   const taps: readonly Tap[] = turns ? ["keysAndValues", "keys"] : ["keysAndValues"];
   let runs = 0;
-  const calibrator = await startCalibration({
-    config,
-    embedding: await loadEmbedding(checkpoint),
-    windows,
-    taps,
-    provider: nodeProvider(),
-    hiddenStates: spillingHiddenStates({ folder }),
-    onWindow: () =>
-      onProgress({ label: "measure", done: Math.max(0, ++runs / windows.length - 1), total: layers }),
-    signal,
-  });
-  try {
-    const energies: LayerEnergy[] = [];
-    for (let layer = 0; layer < layers; layer++) {
-      throwIfAborted(signal);
-      const block = await loadBlock(checkpoint, layer);
-      const moments = await calibrator.measure(block);
-      energies.push(layerEnergy({ config, plan, layer, moments, fractions }));
-      await calibrator.advance(block);
-    }
-    return { plan, layers: energies };
-  } finally {
-    await calibrator.dispose();
-  }
+  const layers = await measureLayers(
+    {
+      checkpoint,
+      windows,
+      taps,
+      provider: nodeProvider(),
+      onWindow: () =>
+        context.onProgress({ label: "measure", done: Math.max(0, ++runs / windows.length - 1), total }),
+      keep: (moments, layer) => layerEnergy({ config, plan, layer, moments, fractions }),
+    },
+    context,
+  );
+  return { plan, layers };
 }
 
 interface MeasuredLayer {

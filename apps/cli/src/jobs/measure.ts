@@ -1,28 +1,25 @@
-import type { StageMoments } from "@kvfold/calibration";
-import { spillingHiddenStates } from "@kvfold/calibration/node";
-import { type planFold as plan, planFold, type Tap } from "@kvfold/converter";
-import { ATTENTION_WINDOWS, startCalibration } from "@kvfold/converter/internals";
-import { type Checkpoint, loadBlock, loadEmbedding } from "@kvfold/decoder";
+import { planFold, type Tap } from "@kvfold/converter";
+import { ATTENTION_WINDOWS } from "@kvfold/converter/internals";
+import type { Checkpoint } from "@kvfold/decoder";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import { clearStale } from "../files/clear-stale.js";
-import { sayInstead, UNNAMED_GRAPH } from "../files/say-instead.js";
-import { withTemporaryFolder } from "../files/temporary-folder.js";
 import { checkFileTarget, type Existing } from "../files/whole-file.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModel } from "../models/find-model.js";
 import { locateWeights } from "../models/locate-weights.js";
 import { writeMoments } from "../models/moments-files.js";
 import { withCheckpoint } from "../models/open-checkpoint-folder.js";
-import { type DeviceOptions, type OpenedDevice, openDevice } from "../models/open-device.js";
+import { type DeviceOptions, openDevice } from "../models/open-device.js";
 import { readModelText } from "../models/read-model-text.js";
 import { type CalibrationOptions, describeAsText } from "../tokens/calibration-windows.js";
 import type { JobContext } from "./job.js";
-import { type Shard, shardName, shardWindows, type WindowRange } from "./shard.js";
+import { measureLayers } from "./measure-layers.js";
+import { type Shard, shardName, shardWindows } from "./shard.js";
 import { secondsSince } from "./write-output.js";
 
 export declare namespace measureMoments {
-  interface Options extends Pick<plan.Options, "method" | "context">, DeviceOptions {
+  interface Options extends DeviceOptions {
     readonly method?: string | undefined;
     /** The model's folder or graph, or with `hub` a model there. */
     readonly model: string;
@@ -64,11 +61,24 @@ export async function measureMoments(
   await checkFileTarget(output, existing);
   return withCheckpoint(model, context, async (checkpoint) => {
     const text = await readModelText(options.calibration, { model, checkpoint }, context.signal);
-    const taps = tapsOf(options, checkpoint, text.window);
+    const taps = tapsOf(options.method, checkpoint, text.window);
     const { shard } = options;
     const range =
       shard === undefined ? { start: 0, end: text.windows.length } : shardWindows(shard, text.windows.length);
-    const layers = await measureLayers({ checkpoint, taps, windows: text.windows, range, opened }, context);
+    const { layers: total } = checkpoint.config.shape;
+    const layers = await measureLayers(
+      {
+        checkpoint,
+        taps,
+        windows: text.windows.slice(range.start, range.end),
+        // The first windows of the text, wherever they are measured.
+        attentionWindows: Math.max(0, ATTENTION_WINDOWS - range.start),
+        provider: opened.provider,
+        onLayer: (layer) => context.onProgress({ label: `layer ${layer + 1}/${total}`, done: layer, total }),
+        keep: (moments) => moments,
+      },
+      context,
+    );
     const part = shard === undefined ? {} : { shard: shardName(shard) };
     const description = {
       model: model.title,
@@ -86,56 +96,11 @@ export async function measureMoments(
 
 /** What a method looks at does not depend on how much of the cache it keeps. */
 function tapsOf(
-  { method, context }: Pick<measureMoments.Options, "method" | "context">,
+  method: measureMoments.Options["method"],
   { config }: Checkpoint,
   window: number,
 ): readonly Tap[] {
-  const planned = planFold(config, { keep: "1/2", method, context, window });
+  const planned = planFold(config, { keep: "1/2", method, window });
   if (planned.taps.length > 0) return planned.taps;
   throw new CliError("usage", `--method ${planned.method} measures nothing; fold with it right away`);
-}
-
-interface Measurement {
-  readonly checkpoint: Checkpoint;
-  readonly taps: readonly Tap[];
-  /** Of the whole text. */
-  readonly windows: readonly Int32Array[];
-  readonly range: WindowRange;
-  readonly opened: OpenedDevice;
-}
-
-function measureLayers(
-  { checkpoint, taps, windows, range, opened }: Measurement,
-  context: JobContext,
-): Promise<readonly StageMoments[]> {
-  const { config } = checkpoint;
-  const own = windows.slice(range.start, range.end);
-  return withTemporaryFolder(context, (folder) =>
-    sayInstead([[UNNAMED_GRAPH, `a block of ${checkpoint.name}`]], async () => {
-      const calibrator = await startCalibration({
-        config,
-        embedding: await loadEmbedding(checkpoint),
-        windows: own,
-        // The first windows of the text, wherever they are measured.
-        attentionWindows: Math.max(0, ATTENTION_WINDOWS - range.start),
-        taps,
-        provider: opened.provider,
-        hiddenStates: spillingHiddenStates({ folder }),
-        signal: context.signal,
-      });
-      const layers: StageMoments[] = [];
-      try {
-        for (let layer = 0; layer < config.shape.layers; layer++) {
-          const label = `layer ${layer + 1}/${config.shape.layers}`;
-          context.onProgress({ label, done: layer, total: config.shape.layers });
-          const block = await loadBlock(checkpoint, layer);
-          layers.push(await calibrator.measure(block));
-          await calibrator.advance(block);
-        }
-        return layers;
-      } finally {
-        await calibrator.dispose();
-      }
-    }),
-  );
 }

@@ -81,7 +81,7 @@ async function readMomentsFile<T>(path: string, read: (source: ByteSource) => Pr
   } catch (cause) {
     throw new CliError(
       "malformed-file",
-      `${path} is not a file of moments (${(cause as Error).message}); name one that --save-moments wrote`,
+      `${path} is not a file of moments (${(cause as Error).message}); name one that kvfold measure or fold --save-moments wrote`,
       { cause },
     );
   } finally {

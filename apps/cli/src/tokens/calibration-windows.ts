@@ -119,7 +119,7 @@ export const describeText = ({ files, windows, window, bosToken }: CalibrationTe
   sha256: hashWindows(windows),
 });
 
-/** The same as texts by name, for files that hold no more. */
+/** The same with all values as strings, which is all that the metadata of a file can hold. */
 export const describeAsText = (text: CalibrationText): Record<string, string> =>
   Object.fromEntries(Object.entries(describeText(text)).map(([key, value]) => [key, String(value)]));
 

@@ -3,12 +3,12 @@ import { DecoderError } from "../decoder-error.js";
 import type { ModelConfig } from "../families/read-config.js";
 import type { AttentionSource, NormSpec } from "../model/block-spec.js";
 import type { Heads } from "./attention-parts.js";
+import { sizeOf } from "./constants.js";
 import type { ExportedGraph } from "./exported-graph.js";
 import type { MatchedBlock } from "./match-block.js";
 import type { MatchedDecoder } from "./match-decoder.js";
 import { isNear, type Norm } from "./match-norm.js";
 import type { RotationSource } from "./match-rotation.js";
-import { sizeOf } from "./packed-rows.js";
 
 /**
  * Makes sure that a graph computes what its config says: sizes of all matrices, norms, and rotations.
@@ -134,7 +134,8 @@ async function checkRotation(
       `${file}: ${what} changes with the length of the text (${rope.ropeType}), which kvfold does not read from a graph; fold the Hugging Face checkpoint it was made from`,
     );
   const error = await largestError(found, rope);
-  if (error > ROTATION_TOLERANCE)
+  // Broken tables are off by NaN.
+  if (!(error <= ROTATION_TOLERANCE))
     throw differs(
       file,
       what,
@@ -151,24 +152,24 @@ type Rope = NonNullable<AttentionSource["rope"]>;
 
 /** How far cosines, or frequencies by their size, are from those of the config. */
 async function largestError({ kind, numbers, factor }: RotationSource, rope: Rope): Promise<number> {
-  const { inverseFrequencies, attentionScaling } = ropeFrequencies(rope, 0);
-  const pairs = rope.rotaryDim / 2;
+  const { inverseFrequencies: frequencies, attentionScaling: scaling } = ropeFrequencies(rope, 0);
   const found = await numbers.read();
   const width = kind === "frequencies" ? found.length : numbers.dims.at(-1)!;
   // Tables of whole heads have all cosines twice.
-  if (width !== pairs && width !== 2 * pairs) return Number.POSITIVE_INFINITY;
-  const rows = kind === "frequencies" ? 1 : Math.min(CHECKED_ROWS, numbers.dims[0]!);
-  let largest = kind === "frequencies" ? Math.abs(factor / attentionScaling - 1) : 0;
-  for (let row = 0; row < rows; row++) {
-    for (let pair = 0; pair < pairs; pair++) {
-      const value = found[row * width + pair]!;
-      const frequency = inverseFrequencies[pair]!;
-      const error =
-        kind === "frequencies"
-          ? value / frequency - 1
-          : value * factor - attentionScaling * Math.cos(row * frequency);
-      largest = Math.max(largest, Math.abs(error));
-    }
+  if (width !== frequencies.length && width !== 2 * frequencies.length) return Number.POSITIVE_INFINITY;
+  if (kind === "frequencies") {
+    const errors = Array.from(frequencies, (frequency, pair) => found[pair]! / frequency - 1);
+    return largestOf([factor / scaling - 1, ...errors]);
   }
-  return largest;
+  const rows = Array.from({ length: Math.min(CHECKED_ROWS, numbers.dims[0]!) }, (_, row) =>
+    largestOf(
+      Array.from(
+        frequencies,
+        (frequency, pair) => found[row * width + pair]! * factor - scaling * Math.cos(row * frequency),
+      ),
+    ),
+  );
+  return largestOf(rows);
 }
+
+const largestOf = (errors: readonly number[]): number => Math.max(0, ...errors.map(Math.abs));

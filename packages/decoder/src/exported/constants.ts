@@ -1,7 +1,8 @@
 import type { AttributeValue, DataType, GraphNode, TensorValue } from "@kvfold/onnx";
 import { decodeFloats } from "@kvfold/safetensors";
+import type { GraphFile } from "../checkpoint/graph-file.js";
 import { transposeFloats } from "../model/transpose.js";
-import type { GraphFile } from "./graph-file.js";
+import type { SmallTensors } from "./small-tensors.js";
 import type { Term } from "./term.js";
 
 /** Numbers of a graph that do not depend on its inputs. */
@@ -18,31 +19,31 @@ export interface Constant {
   bytes(): Promise<Uint8Array>;
 }
 
+/** How many numbers a constant has. */
+export const sizeOf = ({ dims }: Pick<Constant, "dims">): number => dims.reduce((size, dim) => size * dim, 1);
+
 /** Finds constants: tensors, and what a few operators make of them. */
 export function constantsOf(
   file: GraphFile,
+  small: SmallTensors,
   term: (value: string) => Term,
 ): (value: string) => Constant | undefined {
   const known = new Map<string, Constant | undefined>();
   const constant = (value: string): Constant | undefined => {
     if (value === "") return undefined;
     const { value: name, node } = term(value);
-    if (!known.has(name)) {
-      // A malformed graph may go round in circles.
-      known.set(name, undefined);
-      known.set(name, node === undefined ? stored(file, name) : computed(node, constant));
-    }
+    if (!known.has(name))
+      known.set(name, node === undefined ? stored(file, small, name) : computed(node, constant));
     return known.get(name);
   };
   return constant;
 }
 
-function stored(file: GraphFile, name: string): Constant | undefined {
+function stored(file: GraphFile, small: SmallTensors, name: string): Constant | undefined {
   const tensor = file.view.initializers.get(name);
   if (tensor === undefined) return undefined;
   const { type, dims } = tensor;
-  const few = file.smallBytesOf(tensor);
-  return tensorConstant(name, { type, dims }, few, () => file.bytesOf(tensor));
+  return tensorConstant(name, { type, dims }, small.get(tensor), () => file.bytesOf(tensor));
 }
 
 function tensorConstant(
@@ -137,9 +138,8 @@ function reshapedDims(
 ): readonly number[] {
   if (operator !== "Reshape" || shape?.small === undefined) return dims.filter((dim) => dim !== 1);
   const asked = shape.small.map((dim, axis) => (dim === 0 ? dims[axis]! : dim));
-  const known = asked.reduce((product, dim) => (dim < 0 ? product : product * dim), 1);
-  const size = dims.reduce((product, dim) => product * dim, 1);
-  return asked.map((dim) => (dim < 0 ? size / known : dim));
+  const known = sizeOf({ dims: asked.filter((dim) => dim >= 0) });
+  return asked.map((dim) => (dim < 0 ? sizeOf({ dims }) / known : dim));
 }
 
 const mapped = (of: Constant, change: (x: number) => number): Constant => ({

@@ -1,7 +1,8 @@
 import type { GraphNode, GraphView } from "@kvfold/onnx";
+import type { GraphFile } from "../checkpoint/graph-file.js";
 import { DecoderError } from "../decoder-error.js";
 import { type Constant, constantsOf } from "./constants.js";
-import type { GraphFile } from "./graph-file.js";
+import type { SmallTensors } from "./small-tensors.js";
 import type { Term } from "./term.js";
 
 /** A decoder graph that another tool wrote, to be read from its outputs towards its inputs. */
@@ -18,7 +19,7 @@ export interface ExportedGraph {
 /** Operators whose first input goes through unchanged. */
 const COPIES: ReadonlySet<string> = new Set(["Identity", "Cast", "Dropout"]);
 
-export function exportedGraph(file: GraphFile): ExportedGraph {
+export function exportedGraph(file: GraphFile, small: SmallTensors): ExportedGraph {
   const { view } = file;
   requireOrder(file);
   const makers = new Map<string, Term>();
@@ -32,20 +33,28 @@ export function exportedGraph(file: GraphFile): ExportedGraph {
     }
     return found ?? { value: last, node: undefined, output: 0 };
   };
-  return { file: file.name, view, term, constant: constantsOf(file, term) };
+  return { file: file.name, view, term, constant: constantsOf(file, small, term) };
 }
 
-/** Makes sure that no value depends on itself: whoever follows values back then comes to an end. */
+/**
+ * Makes sure that each value is made once, and before it is used. Then no value depends on itself, and whoever follows values
+ * back comes to an end.
+ */
 function requireOrder({ name, view }: GraphFile): void {
-  const made = new Set<string>(["", ...view.initializers.keys(), ...view.inputs.map((input) => input.name)]);
+  const made = new Set<string>([...view.initializers.keys(), ...view.inputs.map((input) => input.name)]);
+  const refuse = (node: GraphNode, problem: string): never => {
+    throw new DecoderError(
+      "malformed-checkpoint",
+      `${name}: ${describeNode(node)} ${problem}; export the graph again`,
+    );
+  };
   for (const node of view.nodes) {
-    const unknown = node.inputs.find((input) => !made.has(input));
-    if (unknown !== undefined)
-      throw new DecoderError(
-        "malformed-checkpoint",
-        `${name}: ${describeNode(node)} uses ${unknown}, which nothing before it makes; export the graph again`,
-      );
-    for (const output of node.outputs) made.add(output);
+    const unknown = node.inputs.find((input) => input !== "" && !made.has(input));
+    if (unknown !== undefined) refuse(node, `uses ${unknown}, which nothing before it makes`);
+    for (const output of node.outputs) {
+      if (made.has(output)) refuse(node, `makes ${output}, which is there already`);
+      if (output !== "") made.add(output);
+    }
   }
 }
 
@@ -64,11 +73,15 @@ export const skipSum = ({ outputs }: GraphNode): string => outputs[SUM_OUTPUT] |
 export function unrecognised(graph: ExportedGraph, value: string, expected: string): DecoderError {
   const { node, value: name } = graph.term(value);
   const found = node === undefined ? `${name || "nothing"}, which no node makes` : describeNode(node);
-  return new DecoderError(
-    "unsupported-model",
-    `${graph.file}: expected ${expected}, found ${found}; kvfold cannot read this graph, so fold the Hugging Face checkpoint it was made from`,
-  );
+  return unreadable(graph.file, expected, found);
 }
+
+/** Says what was expected of a graph and what is there, and what to do. */
+export const unreadable = (file: string, expected: string, found: string): DecoderError =>
+  new DecoderError(
+    "unsupported-model",
+    `${file}: expected ${expected}, found ${found}; kvfold cannot read this graph, so fold the Hugging Face checkpoint it was made from`,
+  );
 
 const describeNode = ({ operator, name, outputs }: GraphNode): string =>
   `${operator} (node ${name || `that makes ${outputs.find((output) => output !== "")}`})`;
@@ -87,8 +100,14 @@ export function nodeOf(
 export const isSame = (graph: ExportedGraph, a: string, b: string): boolean =>
   graph.term(a).value === graph.term(b).value;
 
-/** The inputs of a node of two, in both orders where the operator does not care. */
-export function bothOrders({ operator, inputs }: GraphNode): readonly (readonly [string, string])[] {
+/** Whether a value is an input of the graph. */
+export const isInput = (graph: ExportedGraph, value: string): boolean =>
+  graph.view.inputs.some(({ name }) => name === graph.term(value).value);
+
+/** The inputs of a node of two, in both orders where the operator does not care; none without a node. */
+export function bothOrders(node: GraphNode | undefined): readonly (readonly [string, string])[] {
+  if (node === undefined) return [];
+  const { operator, inputs } = node;
   const [first, second] = [inputs[0]!, inputs[1]!];
   const asIs = [first, second] as const;
   return operator === "Add" || operator === "Mul" ? [asIs, [second, first]] : [asIs];

@@ -1,7 +1,7 @@
 import type { GraphNode } from "@kvfold/onnx";
 import type { Activation } from "../model/block-spec.js";
 import { bothOrders, type ExportedGraph, isSame, nodeOf } from "./exported-graph.js";
-import { floatOf, isNumber } from "./match-norm.js";
+import { floatOf, isNumber, isSquare } from "./match-norm.js";
 
 /** An activation function and what it is applied to. */
 export interface Activated {
@@ -38,13 +38,10 @@ function matchSilu(graph: ExportedGraph, node: GraphNode): Activated | undefined
 }
 
 /** `relu(x)^2`. */
-function matchRelu2(graph: ExportedGraph, { operator, inputs }: GraphNode): Activated | undefined {
+function matchRelu2(graph: ExportedGraph, { inputs, outputs }: GraphNode): Activated | undefined {
   const relu = nodeOf(graph, inputs[0]!, "Relu");
-  if (relu === undefined || inputs.length !== 2) return undefined;
-  const isSquare =
-    (operator === "Pow" && isNumber(graph, inputs[1]!, 2)) ||
-    (operator === "Mul" && isSame(graph, inputs[0]!, inputs[1]!));
-  return isSquare ? { activation: "relu2", input: relu.inputs[0]! } : undefined;
+  if (relu === undefined || !isSquare(graph, outputs[0]!, inputs[0]!)) return undefined;
+  return { activation: "relu2", input: relu.inputs[0]! };
 }
 
 /** `x / 2 * (1 + erf(x / sqrt(2)))` and `x / 2 * (1 + tanh(…))`, constants anywhere in the product. */
@@ -53,8 +50,8 @@ function matchGelu(graph: ExportedGraph, { operator, outputs }: GraphNode): Acti
   const factors = factorsOf(graph, outputs[0]!).filter((factor) => !isNumber(graph, factor, 0.5));
   if (factors.length !== 2) return undefined;
   for (const [input, other] of [factors, factors.toReversed()] as [string, string][]) {
-    const sum = nodeOf(graph, other, "Add");
-    const bent = sum && bothOrders(sum).find(([left]) => isNumber(graph, left, 1))?.[1];
+    const orders = bothOrders(nodeOf(graph, other, "Add"));
+    const bent = orders.find(([left]) => isNumber(graph, left, 1))?.[1];
     const function_ = bent === undefined ? undefined : nodeOf(graph, bent, "Erf", "Tanh");
     if (function_ === undefined) continue;
     return { activation: function_.operator === "Erf" ? "gelu" : "gelu_pytorch_tanh", input };

@@ -1,6 +1,6 @@
 import type { AttentionSource } from "../model/block-spec.js";
 import type { Attention } from "./attention-parts.js";
-import { type ExportedGraph, nodeOf, unrecognised } from "./exported-graph.js";
+import { type ExportedGraph, isInput, nodeOf, unrecognised } from "./exported-graph.js";
 import { matchGroupQueryAttention } from "./match-group-query-attention.js";
 import { requireHeads, requireValues } from "./match-heads.js";
 import { matchMultiHeadAttention } from "./match-multi-head-attention.js";
@@ -38,6 +38,5 @@ function newRows(graph: ExportedGraph, value: string): string {
     const found = newRows(graph, first!);
     return found === first ? value : found;
   }
-  const isCache = graph.view.inputs.some(({ name }) => name === graph.term(first!).value);
-  return isCache && node.inputs.length === 2 ? second! : value;
+  return isInput(graph, first!) && node.inputs.length === 2 ? second! : value;
 }

@@ -118,7 +118,7 @@ function requireMlp(
   where: string,
 ): Mlp & { readonly reading: string } {
   const isGated = input.layout !== "plain";
-  const pairs = isGated ? gatedPairs(graph, down.input) : [[down.input, ""] as const];
+  const pairs = isGated ? bothOrders(nodeOf(graph, down.input, "Mul")) : [[down.input, ""] as const];
   for (const [left, right] of pairs) {
     const activated = matchActivation(graph, left);
     if (activated?.activation !== activation) continue;
@@ -134,11 +134,6 @@ function requireMlp(
     down.input,
     `${activation} of a product${isGated ? ", times a product," : ""} in the MLP of ${where}`,
   );
-}
-
-function gatedPairs(graph: ExportedGraph, value: string): readonly (readonly [string, string])[] {
-  const node = nodeOf(graph, value, "Mul");
-  return node === undefined ? [] : bothOrders(node);
 }
 
 function requireOneInput(graph: ExportedGraph, a: ProductPart, b: ProductPart, where: string): void {

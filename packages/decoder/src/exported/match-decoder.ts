@@ -1,7 +1,15 @@
 import type { GraphNode } from "@kvfold/onnx";
 import type { ModelConfig } from "../families/read-config.js";
-import { bothOrders, type ExportedGraph, nodeOf, unrecognised } from "./exported-graph.js";
+import {
+  bothOrders,
+  type ExportedGraph,
+  isInput,
+  nodeOf,
+  unreadable,
+  unrecognised,
+} from "./exported-graph.js";
 import { type MatchedBlock, requireBlock } from "./match-block.js";
+import { beneathCap } from "./match-cap.js";
 import { isNumber, matchNorm, type Norm } from "./match-norm.js";
 import { matchProduct, type Product } from "./match-product.js";
 import { matchPackedRows } from "./packed-rows.js";
@@ -30,7 +38,10 @@ export function requireDecoder(graph: ExportedGraph, config: ModelConfig): Match
   const { head: source, embedding, blocks: specs } = config;
   const logits = logitsOf(graph, config);
   requirePlainEnds(graph, config, logits);
-  const head = matchProduct(graph, beneathCap(graph, logits, source.softCap));
+  const uncapped = beneathCap(graph, logits, source.softCap);
+  if (uncapped === undefined)
+    throw unrecognised(graph, logits, `logits with a soft cap of ${source.softCap}`);
+  const head = matchProduct(graph, uncapped);
   if (head === undefined)
     throw unrecognised(graph, logits, "logits that are a product with a constant matrix");
   const norm = matchNorm(graph, head.input);
@@ -49,10 +60,10 @@ function logitsOf({ view, file }: ExportedGraph, { shape: { vocabSize } }: Model
   const wide = view.outputs.filter(({ dims }) => dims?.length === 3);
   const found = wide.length === 1 ? wide : wide.filter(({ dims }) => dims?.[2] === vocabSize);
   if (found.length === 1) return found[0]!.name;
-  throw unrecognised(
-    { file, term: (value: string) => ({ value, node: undefined, output: 0 }) } as ExportedGraph,
-    view.outputs.map(({ name }) => name).join(", "),
+  throw unreadable(
+    file,
     `one output [batch, sequence, ${vocabSize}] for the logits`,
+    `the outputs ${view.outputs.map(({ name }) => name).join(", ")}`,
   );
 }
 
@@ -68,19 +79,9 @@ function requirePlainEnds(graph: ExportedGraph, { embedding, head }: ModelConfig
     throw unrecognised(graph, logits, "an embedding by tokens alone, and a norm before the logits");
 }
 
-function beneathCap(graph: ExportedGraph, value: string, cap: number | undefined): string {
-  const product = cap === undefined ? undefined : nodeOf(graph, value, "Mul");
-  for (const [left, factor] of product === undefined ? [] : bothOrders(product)) {
-    const bent = nodeOf(graph, left, "Tanh");
-    const inside = bent && nodeOf(graph, bent.inputs[0]!, "Div");
-    if (inside !== undefined && [factor, inside.inputs[1]!].every((by) => isNumber(graph, by, cap!)))
-      return inside.inputs[0]!;
-  }
-  return value;
-}
-
 function requireTable(graph: ExportedGraph, value: string, scale: number | undefined): Table {
   const looked = scale === undefined ? value : unscaled(graph, value, scale);
+  if (looked === undefined) throw unrecognised(graph, value, `rows of the embedding times ${scale}`);
   const node = nodeOf(graph, looked, "Gather", "GatherBlockQuantized");
   const isLookup = node !== undefined && isInput(graph, node.inputs[1]!);
   const table = isLookup && (node.operator === "Gather" ? floatTable(graph, node) : packedTable(graph, node));
@@ -88,14 +89,10 @@ function requireTable(graph: ExportedGraph, value: string, scale: number | undef
   throw unrecognised(graph, value, "rows of a constant table, looked up by the token ids");
 }
 
-function unscaled(graph: ExportedGraph, value: string, scale: number): string {
-  const product = nodeOf(graph, value, "Mul");
-  const orders = product === undefined ? [] : bothOrders(product);
-  return orders.find(([, by]) => isNumber(graph, by, scale))?.[0] ?? value;
+function unscaled(graph: ExportedGraph, value: string, scale: number): string | undefined {
+  const orders = bothOrders(nodeOf(graph, value, "Mul"));
+  return orders.find(([, by]) => isNumber(graph, by, scale))?.[0];
 }
-
-const isInput = (graph: ExportedGraph, value: string): boolean =>
-  graph.view.inputs.some(({ name }) => name === graph.term(value).value);
 
 function floatTable(graph: ExportedGraph, { inputs }: GraphNode): Table | undefined {
   const constant = graph.constant(inputs[0]!);

@@ -1,7 +1,7 @@
 import type { AttributeValue, GraphNode } from "@kvfold/onnx";
 import type { NormKind } from "../model/block-spec.js";
 import type { Constant } from "./constants.js";
-import { bothOrders, type ExportedGraph, nodeOf, skipSum, unrecognised } from "./exported-graph.js";
+import { bothOrders, type ExportedGraph, isSame, nodeOf, skipSum, unrecognised } from "./exported-graph.js";
 
 /** A norm over the last axis. */
 export interface Norm {
@@ -35,7 +35,7 @@ function plainNorm(graph: ExportedGraph, node: GraphNode): Norm | undefined {
   return { input: input!, kind: KINDS[node.operator]!, epsilon, weight, bias: graph.constant(biasName) };
 }
 
-/** `norm(x + skip)`; what else it may add, a bias, nobody but ONNX Runtime's own optimiser puts there. */
+/** `norm(x + skip)`. A bias in the sum is refused: only ONNX Runtime's own optimiser adds one. */
 function skipNorm(graph: ExportedGraph, node: GraphNode): Norm | undefined {
   const kind = KINDS[node.operator]!;
   const [, , weightName, third = "", fourth = ""] = node.inputs;
@@ -52,9 +52,7 @@ export const floatOf = (value: AttributeValue | undefined, absent: number): numb
 
 /** `w * x / sqrt(mean(x^2) + epsilon)`. */
 function matchRmsParts(graph: ExportedGraph, value: string): Norm | undefined {
-  const scaled = nodeOf(graph, value, "Mul");
-  if (scaled === undefined) return undefined;
-  for (const [left, right] of bothOrders(scaled)) {
+  for (const [left, right] of bothOrders(nodeOf(graph, value, "Mul"))) {
     const weight = graph.constant(left);
     const normed = weight && matchNormed(graph, right);
     if (normed) return { ...normed, kind: "rms", weight: weight!, bias: undefined };
@@ -83,23 +81,21 @@ function inverseOf(graph: ExportedGraph, value: string): string | undefined {
 
 /** The epsilon of `sqrt(mean(input^2) + epsilon)`. */
 function matchRootMean(graph: ExportedGraph, value: string, input: string): number | undefined {
-  const sum = operand(graph, nodeOf(graph, value, "Sqrt"), "Add");
-  if (sum === undefined) return undefined;
+  const sum = nodeOf(graph, nodeOf(graph, value, "Sqrt")?.inputs[0] ?? "", "Add");
   for (const [left, right] of bothOrders(sum)) {
     const epsilon = graph.constant(right)?.small?.[0];
-    const square = nodeOf(graph, nodeOf(graph, left, "ReduceMean")?.inputs[0] ?? "", "Pow", "Mul");
-    if (epsilon !== undefined && square !== undefined && isSquare(graph, square, input)) return epsilon;
+    const square = nodeOf(graph, left, "ReduceMean")?.inputs[0] ?? "";
+    if (epsilon !== undefined && isSquare(graph, square, input)) return epsilon;
   }
   return undefined;
 }
 
-const operand = (graph: ExportedGraph, node: GraphNode | undefined, operator: string) =>
-  node && nodeOf(graph, node.inputs[0]!, operator);
-
-function isSquare(graph: ExportedGraph, { operator, inputs: [base, other] }: GraphNode, of: string): boolean {
-  const { value } = graph.term(of);
-  if (graph.term(base!).value !== value) return false;
-  return operator === "Pow" ? isNumber(graph, other!, 2) : graph.term(other!).value === value;
+/** Whether a value is `base^2` or `base * base`. */
+export function isSquare(graph: ExportedGraph, value: string, base: string): boolean {
+  const node = nodeOf(graph, value, "Pow", "Mul");
+  const [first, second] = node?.inputs ?? [];
+  if (node === undefined || !isSame(graph, first!, base)) return false;
+  return node.operator === "Pow" ? isNumber(graph, second!, 2) : isSame(graph, second!, base);
 }
 
 /** Whether a value is one constant number, within what float16 keeps of it. */

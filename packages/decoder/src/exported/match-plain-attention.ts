@@ -2,7 +2,8 @@ import type { GraphNode } from "@kvfold/onnx";
 import type { AttentionSource } from "../model/block-spec.js";
 import type { AttentionInputs } from "./attention-parts.js";
 import { axesOf, bothOrders, type ExportedGraph, nodeOf, unrecognised } from "./exported-graph.js";
-import { isNear, isNumber } from "./match-norm.js";
+import { beneathCap } from "./match-cap.js";
+import { isNear } from "./match-norm.js";
 
 /** Reads attention out of its parts: `softmax(scale q k^T + mask) v`, heads joined afterwards. */
 export function matchPlainAttention(
@@ -15,7 +16,8 @@ export function matchPlainAttention(
   const masked = attended && maskedScores(graph, attended.inputs[0]!);
   if (attended === undefined || masked === undefined) return undefined;
   for (const [scores] of bothOrders(masked)) {
-    const found = matchScores(graph, beneathCap(graph, scores, spec.softCap), spec.headDim);
+    const uncapped = beneathCap(graph, scores, spec.softCap);
+    const found = uncapped === undefined ? undefined : matchScores(graph, uncapped, spec.headDim);
     if (found === undefined) continue;
     requireScale(graph, scores, found.scale, spec, where);
     return { query: found.query, key: found.key, value: attended.inputs[1]! };
@@ -35,19 +37,6 @@ function maskedScores(graph: ExportedGraph, value: string): GraphNode | undefine
   const isGuard = guarded && nodeOf(graph, guarded.inputs[0]!, "IsNaN") !== undefined;
   const softmax = nodeOf(graph, isGuard ? guarded.inputs[2]! : value, "Softmax");
   return softmax && nodeOf(graph, softmax.inputs[0]!, "Add");
-}
-
-/** What a soft cap is applied to: `cap * tanh(x / cap)`. */
-function beneathCap(graph: ExportedGraph, value: string, cap: number | undefined): string {
-  const product = cap === undefined ? undefined : nodeOf(graph, value, "Mul");
-  const bent =
-    product &&
-    bothOrders(product)
-      .filter(([, factor]) => isNumber(graph, factor, cap!))
-      .map(([left]) => nodeOf(graph, left, "Tanh"))
-      .find((node) => node);
-  const inside = bent && nodeOf(graph, bent.inputs[0]!, "Div");
-  return inside !== undefined && isNumber(graph, inside.inputs[1]!, cap!) ? inside.inputs[0]! : value;
 }
 
 interface Scores {
@@ -81,7 +70,7 @@ interface Scaled {
 /** A value without the numbers that it is multiplied or divided by. */
 function unscaled(graph: ExportedGraph, value: string, headDim: number): Scaled {
   const node = nodeOf(graph, value, "Mul", "Div");
-  for (const [inner, by] of node === undefined ? [] : bothOrders(node)) {
+  for (const [inner, by] of bothOrders(node)) {
     const number = numberOf(graph, by, headDim);
     if (number === undefined) continue;
     const rest = unscaled(graph, inner, headDim);

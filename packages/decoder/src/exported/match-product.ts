@@ -1,9 +1,9 @@
 import type { GraphNode } from "@kvfold/onnx";
 import type { Linear } from "../model/decoder-weights.js";
 import { transposeFloats } from "../model/transpose.js";
-import type { Constant } from "./constants.js";
+import { type Constant, sizeOf } from "./constants.js";
 import { bothOrders, type ExportedGraph, nodeOf } from "./exported-graph.js";
-import { matchPackedRows, sizeOf } from "./packed-rows.js";
+import { matchPackedRows } from "./packed-rows.js";
 
 /** A linear map of a graph: a constant matrix, in floats or in few bits, and maybe a bias. */
 export interface Product {

@@ -33,9 +33,7 @@ export function cosineTable(graph: ExportedGraph, name: string, isInterleaved: b
 }
 
 function matchRotatedParts(graph: ExportedGraph, value: string): Rotated | undefined {
-  const sum = nodeOf(graph, value, "Add");
-  if (sum === undefined) return undefined;
-  for (const [straight, crossed] of bothOrders(sum)) {
+  for (const [straight, crossed] of bothOrders(nodeOf(graph, value, "Add"))) {
     const [first, second] = [nodeOf(graph, straight, "Mul"), nodeOf(graph, crossed, "Mul")];
     if (first === undefined || second === undefined) continue;
     for (const [half] of bothOrders(second)) {
@@ -89,8 +87,7 @@ function withoutFactor(
   graph: ExportedGraph,
   value: string,
 ): { readonly value: string; readonly factor: number } {
-  const product = nodeOf(graph, value, "Mul");
-  for (const [left, right] of product === undefined ? [] : bothOrders(product)) {
+  for (const [left, right] of bothOrders(nodeOf(graph, value, "Mul"))) {
     const small = graph.constant(right)?.small;
     if (small?.length === 1) return { value: beneathLayout(graph, left), factor: small[0]! };
   }

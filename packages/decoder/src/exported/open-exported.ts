@@ -1,5 +1,6 @@
 import { checkFinite } from "@kvfold/safetensors";
 import type { Checkpoint, FolderSource, TensorPiece } from "../checkpoint/checkpoint.js";
+import { type GraphFile, openGraphFile } from "../checkpoint/graph-file.js";
 import { blockTensors, embeddingTensors, headTensors } from "../checkpoint/store-weights.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";
 import { tensorNames } from "../checkpoint/tensor-names.js";
@@ -10,9 +11,9 @@ import { type ModelConfig, readConfig } from "../families/read-config.js";
 import { transposeFloats } from "../model/transpose.js";
 import { checkDecoder } from "./check-decoder.js";
 import { exportedGraph } from "./exported-graph.js";
-import { type GraphFile, openGraphFile } from "./graph-file.js";
 import { type MatchedDecoder, requireDecoder } from "./match-decoder.js";
 import { readMatchedBlock, readNorm } from "./read-block.js";
+import { readSmallTensors } from "./small-tensors.js";
 
 export declare namespace openExported {
   interface Options extends readConfig.Options {
@@ -39,7 +40,7 @@ export async function openExported(
   const stated = readConfig(await readConfigText(folder, path), options);
   const file = await openGraphFile(folder, path);
   try {
-    const graph = exportedGraph(file);
+    const graph = exportedGraph(file, await readSmallTensors(file));
     const decoder = requireDecoder(graph, stated);
     await checkDecoder(graph, decoder, stated);
     const { config, notices } = settleHead(file.name, decoder, stated);

@@ -1,5 +1,5 @@
 import { dequantiseRows } from "../quantisation/dequantise-rows.js";
-import type { Constant } from "./constants.js";
+import { type Constant, sizeOf } from "./constants.js";
 import type { ExportedGraph } from "./exported-graph.js";
 
 /** A matrix in few bits. */
@@ -48,8 +48,6 @@ function isPacked(
     (zeros === undefined || sizeOf(zeros) === zeroCount)
   );
 }
-
-export const sizeOf = ({ dims }: Pick<Constant, "dims">): number => dims.reduce((size, dim) => size * dim, 1);
 
 /** Zero points are packed like the codes, or numbers like the scales. */
 async function readZeros(zeros: Constant | undefined): Promise<Uint8Array | Float32Array | undefined> {

@@ -1,11 +1,10 @@
-import { type GraphView, type Initializer, type OnnxError, readModel } from "@kvfold/onnx";
+import type { GraphView, Initializer } from "@kvfold/onnx";
 import { decodeFloats } from "@kvfold/safetensors";
 import type { FolderSource } from "../checkpoint/checkpoint.js";
+import { openGraphFile } from "../checkpoint/graph-file.js";
 import { DecoderError } from "../decoder-error.js";
 import { transposeFloats } from "../model/transpose.js";
 import { dequantiseRows } from "../quantisation/dequantise-rows.js";
-
-type OpenSource = NonNullable<Awaited<ReturnType<FolderSource["openBytes"]>>>;
 
 /** The weights of a decoder graph in a folder, by name. */
 export interface StoredTensors {
@@ -26,27 +25,19 @@ export interface StoredFloats {
 
 /** Opens `onnx/<fileName>` of a folder and the external data beside it. */
 export async function openTensors(folder: FolderSource, fileName: string): Promise<StoredTensors> {
-  const file = `${folder.name}/onnx/${fileName}`;
-  const view = await readGraph(folder, file, fileName);
-  const sources = new Map<string, OpenSource>();
-  const bytesOf = async (tensor: Initializer): Promise<Uint8Array> => {
-    if (tensor.location === undefined) return tensor.value!.bytes;
-    const { path, offset, byteLength } = tensor.location;
-    const source = sources.get(path) ?? (await openData(folder, file, path));
-    sources.set(path, source);
-    return source.read(offset, offset + byteLength);
-  };
+  const file = await openGraphFile(folder, `onnx/${fileName}`);
+  const { name: path, view } = file;
   const find = (name: string): Initializer => {
     const tensor = view.initializers.get(name);
     if (tensor !== undefined) return tensor;
-    throw malformed(file, `has no weight ${name}; it is not a decoder that this version of kvfold wrote`);
+    throw malformed(path, `has no weight ${name}; it is not a decoder that this version of kvfold wrote`);
   };
   const read: StoredTensors["read"] = async (name) => {
     const tensor = find(name);
     const { type, dims } = tensor;
     if (type !== "float32" && type !== "float16")
-      throw malformed(file, `holds ${name} as ${type}; expected float32 or float16`);
-    return { dims, data: decodeFloats(await bytesOf(tensor), type === "float32" ? "F32" : "F16") };
+      throw malformed(path, `holds ${name} as ${type}; expected float32 or float16`);
+    return { dims, data: decodeFloats(await file.bytesOf(tensor), type === "float32" ? "F32" : "F16") };
   };
   return {
     view,
@@ -57,31 +48,15 @@ export async function openTensors(folder: FolderSource, fileName: string): Promi
       if (!view.initializers.has(codes)) return read(`${module}.MatMul.weight`);
       const { data: scales } = await read(`${module}.MatMul.weight_scales`);
       const { inputs, outputs } = productOf(view, codes);
-      const rows = dequantiseRows({ rows: outputs, columns: inputs }, await bytesOf(find(codes)), scales);
+      const rows = dequantiseRows(
+        { rows: outputs, columns: inputs },
+        await file.bytesOf(find(codes)),
+        scales,
+      );
       return { dims: [inputs, outputs], data: transposeFloats(rows, outputs, inputs) };
     },
-    async close() {
-      for (const source of sources.values()) await source.close?.();
-    },
+    close: () => file.close(),
   };
-}
-
-async function readGraph(folder: FolderSource, file: string, fileName: string): Promise<GraphView> {
-  const source = await folder.openBytes(`onnx/${fileName}`);
-  if (source === undefined) throw malformed(file, "is missing");
-  try {
-    return readModel(await source.read(0, source.byteLength));
-  } catch (cause) {
-    throw malformed(file, `cannot be read (${(cause as OnnxError).message})`, cause);
-  } finally {
-    await source.close?.();
-  }
-}
-
-async function openData(folder: FolderSource, file: string, path: string): Promise<OpenSource> {
-  const source = await folder.openBytes(`onnx/${path}`);
-  if (source !== undefined) return source;
-  throw malformed(file, `keeps weights in onnx/${path}, which is missing; copy the whole folder`);
 }
 
 /** Sizes of the product that reads a matrix in four bits: padding hides them in its own dimensions. */
@@ -93,5 +68,5 @@ function productOf(
   return { inputs: node!.attributes.K as number, outputs: node!.attributes.N as number };
 }
 
-const malformed = (file: string, problem: string, cause?: unknown): DecoderError =>
-  new DecoderError("malformed-checkpoint", `${file} ${problem}`, { cause });
+const malformed = (file: string, problem: string): DecoderError =>
+  new DecoderError("malformed-checkpoint", `${file} ${problem}`);

@@ -7,6 +7,7 @@
 import { float } from "@kvfold/onnx";
 import { ropeFrequencies, ropeTables } from "@kvfold/rope";
 import { joinColumns } from "../../src/checkpoint/fused-columns.js";
+import { memoise } from "../../src/graph/memoise.js";
 import { type Checkpoint, type Linear, loadBlock, loadEmbedding, loadHead } from "../../src/index.js";
 import type { AttentionWeights, BlockWeights, NormWeights } from "../../src/model/decoder-weights.js";
 import { transposeFloats } from "../../src/model/transpose.js";
@@ -31,6 +32,8 @@ export async function exportGenai(checkpoint: Checkpoint, options: GenaiOptions 
   const blocks: BlockWeights[] = [];
   for (let layer = 0; layer < layers; layer++) blocks.push(await loadBlock(checkpoint, layer));
   const lengths = emitLengths(w, mask);
+  // Layers of one rotation share them.
+  const tables = memoise(JSON.stringify, (rope: Rope, index) => emitTables(w, rope, index));
   const loaded = await loadEmbedding(checkpoint);
   const head = await loadHead(checkpoint);
   const table = head.table ?? loaded.table;
@@ -40,12 +43,8 @@ export async function exportGenai(checkpoint: Checkpoint, options: GenaiOptions 
     weight: transposeFloats(table, vocabSize, hiddenSize),
     bias: undefined,
   };
-  const { rows: embedded, project } = (embedding === "shared" ? emitSharedTable : emitOwnTables)(
-    w,
-    ids,
-    loaded.table,
-    lm,
-  );
+  const { rows: embedded, project } =
+    embedding === "shared" ? emitSharedTable(w, ids, lm) : emitOwnTables(w, ids, loaded.table, lm);
   let stream: Stream = { root: embedded, skip: undefined };
   if (loaded.scale !== undefined)
     stream = {
@@ -55,7 +54,7 @@ export async function exportGenai(checkpoint: Checkpoint, options: GenaiOptions 
       skip: undefined,
     };
   for (const [layer, block] of blocks.entries())
-    stream = emitLayer(w, block, layer, stream, { ...lengths, positions, projections });
+    stream = emitLayer(w, block, layer, stream, { ...lengths, positions, projections, tables });
   const last = emitNorm(w, `/model/layers.${layers}/final_norm_layernorm`, stream, head.norm!, "last");
   const logits = project(last.normed);
   const wide = { name: "/lm_head/Cast", attributes: { to: 1 } };
@@ -79,7 +78,7 @@ function emitOwnTables(w: GraphWriter, ids: string, table: Float32Array, lm: Lin
 }
 
 /** One tensor for both, in floats or in four bits. */
-function emitSharedTable(w: GraphWriter, ids: string, _: Float32Array, lm: Linear): Ends {
+function emitSharedTable(w: GraphWriter, ids: string, lm: Linear): Ends {
   const at = (name: string) => ({ name: `/model/embed_tokens/${name}` });
   const { inputs: width, outputs: count } = lm;
   if (w.products === "float") {
@@ -113,7 +112,10 @@ interface Context {
   readonly total: string;
   readonly positions: string;
   readonly projections: "packed" | "split";
+  readonly tables: (rope: Rope) => readonly string[];
 }
+
+type Rope = NonNullable<AttentionWeights["rope"]>;
 
 function emitLengths(w: GraphWriter, mask: string): Pick<Context, "lastKey" | "total"> {
   const path = "/model/attn_mask_reformat/attn_mask_subgraph";
@@ -224,7 +226,7 @@ function emitAttention(
       "past_sequence_length",
       headDim,
     ]);
-  const tables = rope && emitTables(w, attention);
+  const tables = rope && context.tables(rope);
   const turnsInside = context.projections === "packed" && attention.queryNorm === undefined;
   const [query, key, value] = turnsInside
     ? [w.linear(`${path}/qkv_proj`, input, packed(attention)), "", ""]
@@ -331,24 +333,14 @@ function emitSplit(
   );
 }
 
-/** Tables that layers of one rotation share. */
-function emitTables(w: GraphWriter, { rope }: AttentionWeights): readonly string[] {
-  const known = tablesOf.get(w) ?? new Map<string, readonly string[]>();
-  tablesOf.set(w, known);
-  const key = JSON.stringify(rope);
-  const names = known.get(key);
-  if (names !== undefined) return names;
-  const tables = ropeTables({ ...ropeFrequencies(rope!, MAX_POSITIONS), length: MAX_POSITIONS });
-  const suffix = known.size === 0 ? "" : `_${known.size}`;
-  const made = (["cos", "sin"] as const).map((which) =>
+function emitTables(w: GraphWriter, rope: Rope, index: number): readonly string[] {
+  const tables = ropeTables({ ...ropeFrequencies(rope, MAX_POSITIONS), length: MAX_POSITIONS });
+  const suffix = index === 0 ? "" : `_${index}`;
+  return (["cos", "sin"] as const).map((which) =>
     w.floatWeight(
       `${which}_cache${suffix}`,
-      [MAX_POSITIONS, rope!.rotaryDim / 2],
+      [MAX_POSITIONS, rope.rotaryDim / 2],
       Float32Array.from(tables[which]),
     ),
   );
-  known.set(key, made);
-  return made;
 }
-
-const tablesOf = new WeakMap<GraphWriter, Map<string, readonly string[]>>();

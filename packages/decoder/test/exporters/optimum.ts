@@ -18,8 +18,10 @@ import { type Exported, type GraphWriter, graphWriter, type Precision } from "./
 
 interface Context {
   readonly mask: (window: number | undefined) => string;
-  readonly positions: string;
+  readonly angles: (rope: Rope) => readonly string[];
 }
+
+type Rope = NonNullable<AttentionWeights["rope"]>;
 
 export async function exportOptimum(
   checkpoint: Checkpoint,
@@ -34,7 +36,8 @@ export async function exportOptimum(
   const head = await loadHead(checkpoint);
   const rows = w.floatWeight("model.embed_tokens.weight", [vocabSize, hiddenSize], table);
   let stream = w.node("Gather", [rows, ids], { name: "/model/embed_tokens/Gather" });
-  const context = { mask: emitMasks(w, positions), positions };
+  const angles = memoise(JSON.stringify, (rope: Rope) => emitAngles(w, rope, positions));
+  const context = { mask: emitMasks(w, positions), angles };
   for (let layer = 0; layer < layers; layer++)
     stream = emitLayer(w, await loadBlock(checkpoint, layer), layer, stream, context);
   const weight = transposeFloats(head.table ?? table, vocabSize, hiddenSize);
@@ -134,14 +137,14 @@ function emitAttention(
   layer: number,
   input: string,
   attention: AttentionWeights,
-  { mask, positions }: Context,
+  { mask, angles }: Context,
 ): string {
   const at = (name: string) => ({ name: `${path}/self_attn/${name}` });
   const { heads, kvHeads, headDim, scale, window } = attention;
   const heads4 = (side: "query" | "key" | "value") =>
     emitHeads(w, `${path}/self_attn`, side, input, attention);
   const turn = (side: "query" | "key", rows: string) =>
-    emitTurned(w, `${path}/self_attn/${side}_rotary`, rows, attention, positions);
+    emitTurned(w, `${path}/self_attn/${side}_rotary`, rows, attention, angles);
   const cached = (side: "key" | "value", rows: string) => {
     const dims = ["batch_size", kvHeads, "past_sequence_length", headDim];
     const past = w.graph.input(`past_key_values.${layer}.${side}`, w.floats, dims);
@@ -202,11 +205,11 @@ function emitTurned(
   path: string,
   rows: string,
   { rope, headDim }: AttentionWeights,
-  positions: string,
+  angles: Context["angles"],
 ): string {
   if (rope === undefined) return rows;
   const at = (name: string) => ({ name: `${path}/${name}` });
-  const [cos, sin] = emitAngles(w, rope, positions);
+  const [cos, sin] = angles(rope);
   const slice = (name: string, start: number, end: number) =>
     w.node("Slice", [rows, w.int64(start), w.int64(end), w.int64(3), w.int64(1)], at(name));
   const negated = w.node("Neg", [slice("Slice_1", headDim / 2, Number.MAX_SAFE_INTEGER)], at("Neg"));
@@ -221,16 +224,8 @@ function emitTurned(
   );
 }
 
-const anglesOf = new WeakMap<GraphWriter, readonly string[]>();
-
-/** Once for all layers. */
-function emitAngles(
-  w: GraphWriter,
-  rope: NonNullable<AttentionWeights["rope"]>,
-  positions: string,
-): readonly string[] {
-  const known = anglesOf.get(w);
-  if (known !== undefined) return known;
+/** Cosines and sines of all positions; one set of names, since no model here has two rotations. */
+function emitAngles(w: GraphWriter, rope: Rope, positions: string): readonly string[] {
   const at = (name: string) => ({ name: `/model/rotary_emb/${name}` });
   const { inverseFrequencies, attentionScaling } = ropeFrequencies(rope, 0);
   // Frequencies stay in float32 in graphs of float16, too.
@@ -245,7 +240,7 @@ function emitAngles(
   const product = w.node("MatMul", [frequencies, column], at("MatMul"));
   const turned = w.node("Transpose", [product], { ...at("Transpose"), attributes: { perm: [0, 2, 1] } });
   const both = w.node("Concat", [turned, turned], { ...at("Concat"), attributes: { axis: -1 } });
-  const made = ["Cos", "Sin"].map((operator) => {
+  return ["Cos", "Sin"].map((operator) => {
     const scaled = w.node(
       "Mul",
       [
@@ -260,8 +255,6 @@ function emitAngles(
     });
     return w.node("Unsqueeze", [cast, w.int64(1)], at(`${operator}/Unsqueeze`));
   });
-  anglesOf.set(w, made);
-  return made;
 }
 
 /** `[B, Hkv, T, d]` to `[B, H, T, d]`. */

@@ -1,6 +1,6 @@
 import { type GraphView, type Initializer, type OnnxError, readModel } from "@kvfold/onnx";
-import type { FolderSource } from "../checkpoint/checkpoint.js";
 import { DecoderError } from "../decoder-error.js";
+import type { FolderSource } from "./checkpoint.js";
 
 type OpenSource = NonNullable<Awaited<ReturnType<FolderSource["openBytes"]>>>;
 
@@ -11,19 +11,14 @@ export interface GraphFile {
   readonly view: GraphView;
   /** The bytes of an initializer, wherever they are. */
   bytesOf(tensor: Initializer): Promise<Uint8Array>;
-  /** The same of a tensor so small that it was read when the file was opened. */
-  smallBytesOf(tensor: Initializer): Uint8Array | undefined;
   /** The graph's own file, and those of its external data. */
   readonly paths: readonly string[];
   source(path: string): Promise<OpenSource>;
   close(): Promise<void>;
 }
 
-/** Sizes and constants of a graph, which some tools keep in external data like the weights. */
-const SMALL_BYTES = 4096;
-
 /**
- * Opens a graph. Only its own file and small tensors are read.
+ * Opens a graph. Only its own file is read.
  *
  * @throws {DecoderError} `malformed-checkpoint` when the graph or its external data are missing or broken.
  */
@@ -33,8 +28,10 @@ export async function openGraphFile(folder: FolderSource, path: string): Promise
   const sources = new Map<string, OpenSource>();
   const source = async (file: string): Promise<OpenSource> => {
     const opened = sources.get(file) ?? (await folder.openBytes(file));
-    if (opened === undefined)
-      throw malformed(name, `needs ${folder.name}/${file}, which is missing; copy all files of the model`);
+    if (opened === undefined) {
+      const missing = file === path ? "is missing" : `needs ${folder.name}/${file}, which is missing`;
+      throw malformed(name, `${missing}; copy all files of the model`);
+    }
     sources.set(file, opened);
     return opened;
   };
@@ -48,12 +45,10 @@ export async function openGraphFile(folder: FolderSource, path: string): Promise
       const { path: file, offset, byteLength } = tensor.location;
       return (await source(beside + file)).read(offset, offset + byteLength);
     };
-    const small = await readSmall(view, bytesOf);
     return {
       name,
       view,
       bytesOf,
-      smallBytesOf: (tensor) => small.get(tensor),
       paths: [path, ...dataPaths(view).map((file) => beside + file)],
       source,
       close,
@@ -70,15 +65,6 @@ async function readGraph(name: string, source: OpenSource): Promise<GraphView> {
   } catch (cause) {
     throw malformed(name, `cannot be read (${(cause as OnnxError).message})`, cause);
   }
-}
-
-async function readSmall(view: GraphView, bytesOf: GraphFile["bytesOf"]) {
-  const small = new Map<Initializer, Uint8Array>();
-  for (const tensor of view.initializers.values()) {
-    const byteLength = tensor.location?.byteLength ?? tensor.value?.bytes.byteLength ?? 0;
-    if (byteLength <= SMALL_BYTES) small.set(tensor, await bytesOf(tensor));
-  }
-  return small;
 }
 
 const dataPaths = ({ initializers }: GraphView): readonly string[] =>
