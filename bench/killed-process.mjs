@@ -29,7 +29,7 @@ export async function stopAtRandom({
   stops,
   random,
   signals = ["SIGKILL"],
-  onStopped = () => {},
+  onStopped = async () => {},
 }) {
   const [whole, stopped] = [join(root, "whole"), join(root, "stopped")];
   const runWhole = async () => {
