@@ -44,7 +44,7 @@ export async function pushModel(
   context: JobContext,
 ): Promise<pushModel.Result> {
   const id = parseHubId(repository);
-  if (id === undefined || id.revision !== undefined)
+  if (id === undefined || id.revision !== undefined || id.graph !== undefined)
     throw new CliError("usage", `${repository} is no name of a repository; expected owner/name`);
   const files = await listFolder(folder);
   if (!files.includes(RECORD_FILE))
