@@ -13,7 +13,9 @@ loading.then(
   (error) => report({ status: `The model cannot be loaded: ${error.message}` }),
 );
 
-self.addEventListener("message", async ({ data: messages }) => {
+self.addEventListener("message", ({ data: messages }) => void answer(messages));
+
+async function answer(messages) {
   const chat = await loading;
   const streamer = new TextStreamer(chat.tokenizer, {
     skip_prompt: true,
@@ -26,4 +28,4 @@ self.addEventListener("message", async ({ data: messages }) => {
   } catch (error) {
     report({ done: true, status: error.message });
   }
-});
+}

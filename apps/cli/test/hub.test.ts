@@ -376,8 +376,6 @@ describe("parseHubId", () => {
     ["owner/name", { repository: "owner/name", revision: undefined }],
     ["Qwen/Qwen2.5-0.5B@refs/pr/2", { repository: "Qwen/Qwen2.5-0.5B", revision: "refs/pr/2" }],
     ["o/n/onnx/model_q4.onnx@v1", { repository: "o/n", graph: "onnx/model_q4.onnx", revision: "v1" }],
-    ["o/n/model.onnx", { repository: "o/n", graph: "model.onnx", revision: undefined }],
-    ["o/n/other/model.onnx", undefined],
     ["o/n/onnx/../model.onnx", undefined],
     ["name", undefined],
     ["./owner/name", undefined],
