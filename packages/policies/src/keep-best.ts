@@ -14,12 +14,13 @@ export function keepBest(layer: LayerView, scorer: Scorer, budget: LayerBudget):
   );
 }
 
-/** The same by whole runs of tokens, by the mean score of each over all heads. */
+/** The same by whole runs of tokens, by the mean score of each over all heads. One run stays where no token would. */
 function keepRuns({ heads, run }: LayerView, scores: readonly Float32Array[], count: number): LayerChange {
   const means = new Float32Array(scores[0]!.length);
   for (const own of scores) {
     for (const [token, score] of own.entries()) means[token]! += score / scores.length;
   }
-  const kept = highestChunks({ scores: means, chunk: run, count });
+  const least = means.length % run === 0 ? run : 0;
+  const kept = highestChunks({ scores: means, chunk: run, count: Math.max(count, least) });
   return heads.map(() => ({ kept }));
 }
