@@ -7,7 +7,12 @@ const removing = (name, shares = SHARES) => shares.map((share) => `${name}:${sha
 
 const ON_ANY = ["none", ...removing("keydiff"), ...removing("streaming", SHARES.slice(0, 2))];
 /** Policies that look at attention or queries, which joint latents have none of. */
-const ON_WHOLE = [...removing("snapkv"), ...removing("tova", SHARES.slice(0, 2)), "expected:0.5"];
+const ON_WHOLE = [
+  ...SHARES.map((share) => `keydiff:${share}:sinks=4:recent=64`),
+  ...removing("snapkv"),
+  ...removing("tova", SHARES.slice(0, 2)),
+  "expected:0.5",
+];
 const GRAPHS = {
   float32: "model_policy.onnx",
   int8: "model_policy_int8.onnx",
