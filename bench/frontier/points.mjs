@@ -8,7 +8,8 @@ const removing = (name, shares = SHARES) => shares.map((share) => `${name}:${sha
 const ON_ANY = ["none", ...removing("keydiff"), ...removing("streaming", SHARES.slice(0, 2))];
 /** Policies that look at attention or queries, which joint latents have none of. */
 const ON_WHOLE = [
-  ...SHARES.map((share) => `keydiff:${share}:sinks=4:recent=64`),
+  ...removing("keydiff").map((policy) => `${policy}:sinks=4:recent=64`),
+  ...removing("keydiff", SHARES.slice(0, 3)).map((policy) => `${policy}:sinks=4:recent=256`),
   ...removing("snapkv"),
   ...removing("tova", SHARES.slice(0, 2)),
   "expected:0.5",
