@@ -51,8 +51,8 @@ const parts = textOption("parts", "tune,evaluate,retrieval").split(",");
 const out = textOption("out");
 const rows = out !== undefined && existsSync(out) ? JSON.parse(await readFile(out, "utf8")) : [];
 
-/** Blocks and gradients of small models stay open together. */
-const RESIDENT_BYTES = 16 * 2 ** 30;
+/** On a GPU, all blocks of a small model and their gradients stay open, and what the original says of all windows is kept. */
+const KEPT = { residentBytes: 16 * 2 ** 30, originalBytes: 16 * 2 ** 30 };
 
 async function save() {
   if (out === undefined) return;
@@ -114,7 +114,7 @@ async function tuneRow(row, settings, to, folder) {
     windows,
     loss: row.loss,
     provider: nodeProvider({ executionProviders: [chosen] }),
-    ...(chosen === "cpu" ? {} : { residentBytes: RESIDENT_BYTES }),
+    ...(chosen === "cpu" ? {} : KEPT),
     onProgress({ step, loss, heldOut }) {
       times.push(seconds(last));
       last = performance.now();
@@ -164,8 +164,8 @@ async function measure(row, folder) {
   );
   let found = rows.find((other) => KEY.every((name) => other[name] === key[name]));
   const add = async (figures) => {
-    if (found === undefined) rows.push((found = key));
-    Object.assign(found, figures);
+    if (found === undefined) rows.push(key);
+    found = Object.assign(found ?? key, figures);
     await save();
   };
   if (parts.includes("tune") && found?.losses === undefined)

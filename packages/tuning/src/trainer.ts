@@ -6,6 +6,7 @@ import { forwardGraph, GRADIENT, PARAMETER_GRADIENTS, packedBackwardGraph } from
 import { embedWindows } from "./embed-windows.js";
 import type { Loss } from "./head-graph.js";
 import { createHeadLoss, type HeadLoss } from "./head-loss.js";
+import { createOriginalStates, type OriginalStates } from "./original-states.js";
 import { overBatches, runBlock, runForward, type States, windowOf } from "./run-blocks.js";
 import { createSessionStore, type SessionStore } from "./session-store.js";
 import { openStreamPlace, type StreamPlace } from "./stream-place.js";
@@ -45,15 +46,17 @@ export declare namespace createTrainer {
     readonly session?: SessionOptions | undefined;
     /** Bytes of weights that stay open between uses: 1 GiB unless given. With 0, one block at a time. */
     readonly residentBytes?: number | undefined;
+    /** Bytes of the original's last hidden states that are kept for windows that come again: 1 GiB unless given. */
+    readonly originalBytes?: number | undefined;
     readonly signal?: AbortSignalLike | undefined;
   }
 }
 
-const RESIDENT_BYTES = 2 ** 30;
+const [RESIDENT_BYTES, ORIGINAL_BYTES] = [2 ** 30, 2 ** 30];
 
 /**
  * A trainer. In memory are one block of weights (or as many as `residentBytes` says), the hidden states between all blocks
- * over the windows of a call, the embedding and the head.
+ * over the windows of a call, the embedding and the head, and what `originalBytes` says of the original.
  *
  * With a provider whose sessions keep tensors on a GPU, hidden states and gradients stay there, and many windows go through a
  * block at once; adapters go there for each block, and their gradients come back at the end of a call.
@@ -61,7 +64,14 @@ const RESIDENT_BYTES = 2 ** 30;
  * @throws {RuntimeError} from its methods `aborted` when `signal` fires between two runs.
  */
 export async function createTrainer(options: createTrainer.Options): Promise<Trainer> {
-  const { original, loss, provider, session, residentBytes = RESIDENT_BYTES } = options;
+  const {
+    original,
+    loss,
+    provider,
+    session,
+    residentBytes = RESIDENT_BYTES,
+    originalBytes = ORIGINAL_BYTES,
+  } = options;
   const place = await openStreamPlace(provider, session);
   const sessions = createSessionStore({ provider, session, residentBytes });
   const embedding = await original.embedding();
@@ -69,7 +79,8 @@ export async function createTrainer(options: createTrainer.Options): Promise<Tra
   // The head is used after every window.
   const headSessions = createSessionStore({ provider, session, residentBytes: Number.POSITIVE_INFINITY });
   const headLoss = createHeadLoss({ ...head, place, sessions: headSessions });
-  const state = { ...options, embedding, place, sessions, headLoss };
+  const known = createOriginalStates(place, originalBytes);
+  const state = { ...options, embedding, place, sessions, headLoss, known };
   return {
     loss: (windows) => findLoss(state, windows),
     gradients: (windows) => findGradients(state, windows),
@@ -86,6 +97,7 @@ interface State extends createTrainer.Options {
   readonly place: StreamPlace;
   readonly sessions: SessionStore;
   readonly headLoss: HeadLoss;
+  readonly known: OriginalStates;
 }
 
 type Batches = readonly (readonly Int32Array[])[];
@@ -134,8 +146,19 @@ async function embedBatches(state: State, batches: Batches) {
   const { original, loss } = state;
   const texts = batches.map((batch) => batch.map((window) => window.subarray(0, -1)));
   const embedded = await embedWindows({ ...state, config: original.config }, texts);
-  const originals = loss === "distillation" ? await runOriginal(state, embedded) : undefined;
+  const originals = loss === "distillation" ? await findOriginals(state, batches, embedded) : undefined;
   return { embedded, originals };
+}
+
+/** The original's last hidden states: those that are known, and the others from its blocks. */
+async function findOriginals(state: State, batches: Batches, embedded: States): Promise<States> {
+  const { known } = state;
+  const found = batches.map((batch) => known.find(batch));
+  const isNew = (_: unknown, index: number) => found[index] === undefined;
+  const fresh = await runOriginal(state, embedded.filter(isNew));
+  for (const [index, batch] of batches.filter(isNew).entries()) await known.keep(batch, fresh[index]!);
+  const next = fresh.values();
+  return found.map((states) => states ?? next.next().value!);
 }
 
 async function runOriginal(state: State, embedded: States): Promise<States> {
