@@ -23,7 +23,8 @@
  *
  * The same for `mix-30m:anchored:1/2`, `mix-30m:anchored:1/8`, `mix-30m:paper:1/2`, `mix-30m:control`, and for
  * `prose-27m:paper:1/2`, `prose-27m:paper:1/4`, `prose-27m:anchored:1/4`, `:1/8`, `:1/16` and `prose-27m:control`. `--steps 5` tries a row
- * out: it prints what a step takes.
+ * out: it prints what a step takes. `--streams host` takes hidden states to the processor and back for each block, as it is
+ * without such memory on the GPU.
  */
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
@@ -40,11 +41,15 @@ import {
   renderTable,
   tokenFile,
 } from "kvfold/jobs";
-import { machine, modelFolder, option, textOption } from "./paths.mjs";
+import { fail, machine, modelFolder, option, textOption } from "./paths.mjs";
 import { median, withTemporaryFolder } from "./support.mjs";
 import { foldFolder, isFold, settingsOf, wantedRows } from "./tune/rows.mjs";
 
 disableTelemetry();
+if (process.argv.includes("--help")) {
+  const source = await readFile(new URL(import.meta.url), "utf8");
+  fail(source.slice(source.indexOf("/**"), source.indexOf("*/") + 2));
+}
 
 const device = textOption("device", "cpu");
 const parts = textOption("parts", "tune,evaluate,retrieval").split(",");
@@ -93,6 +98,12 @@ async function tuningWindows({ model }, { tuning, steps, windowsPerStep, length 
   return tokenWindows(tokens, { length: length + 1 }).slice(0, steps * windowsPerStep + 8);
 }
 
+/** Providers with graphs for the CPU are not asked for memory of a device. */
+function providerOf(chosen) {
+  const provider = nodeProvider({ executionProviders: [chosen] });
+  return textOption("streams") === "host" ? { ...provider, graph: "delta" } : provider;
+}
+
 async function tuneRow(row, settings, to, folder) {
   const folded = await foldOf(row, settings, folder);
   const windows = await tuningWindows(row, settings);
@@ -113,7 +124,7 @@ async function tuneRow(row, settings, to, folder) {
     existing: "replace",
     windows,
     loss: row.loss,
-    provider: nodeProvider({ executionProviders: [chosen] }),
+    provider: providerOf(chosen),
     ...(chosen === "cpu" ? {} : KEPT),
     onProgress({ step, loss, heldOut }) {
       times.push(seconds(last));

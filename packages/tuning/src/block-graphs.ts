@@ -25,8 +25,8 @@ export interface BlockGraphOptions {
   /** What the additions are multiplied by. */
   readonly scale?: number;
   /**
-   * Whether it is for a GPU. ONNX Runtime's fused attention without a cache is wrong on WebGPU (1.30), so that attention is
-   * by products and softmax there.
+   * Whether it is for a GPU. ONNX Runtime's fused attention without a cache is wrong on some WebGPU devices (1.30 on
+   * SwiftShader), so that attention is by products and softmax there.
    */
   readonly isDevice?: boolean;
 }
