@@ -11,7 +11,7 @@ import {
 import { embedWindows } from "./embed-windows.js";
 import { createHeadLoss, type HeadLoss } from "./head-loss.js";
 import { type BlockRun, overBatches, runBlock, type States, windowOf } from "./run-blocks.js";
-import { createSessionStore } from "./session-store.js";
+import { createSessionStore, type SessionStore } from "./session-store.js";
 import { openStreamPlace } from "./stream-place.js";
 import { floatsOf } from "./tensors.js";
 import { drawnTokens, type TokenSource } from "./token-source.js";
@@ -61,24 +61,25 @@ const STREAM_BYTES = 2 ** 30;
 export async function cacheGradients(options: cacheGradients.Options): Promise<void> {
   const { model, tokens, provider, seed } = options;
   const parts = { config: model.config, embedding: await model.embedding(), head: await model.head() };
-  // A block is used for all windows at once, so none stays open; the head is used after every window.
-  const sessions = createSessionStore({ provider, session: undefined, residentBytes: 0 });
+  const place = await openStreamPlace(provider);
+  // A block is used for all windows at once, so none stays open unless it has to; the head is used after every window.
+  const residentBytes = place.isDevice ? Number.POSITIVE_INFINITY : 0;
+  const sessions = createSessionStore({ provider, session: undefined, residentBytes });
   const headSessions = createSessionStore({
     provider,
     session: undefined,
     residentBytes: Number.POSITIVE_INFINITY,
   });
-  const place = await openStreamPlace(provider);
   const loss = createHeadLoss({ ...parts, loss: "text", sessions: headSessions, place });
   const draw = drawnTokens({ parts, sessions: headSessions, seed });
   const follow = tokens === "text" ? textWindow : drawnWindow(draw);
-  const run = { ...options, sessions, place, embedding: parts.embedding, loss };
+  const run = { ...options, sessions, place, openSessions: headSessions, embedding: parts.embedding, loss };
   try {
     for (const some of batchesOf(options)) await runBatch(run, some.map(follow));
   } finally {
+    await place.dispose();
     await headSessions.dispose();
     await sessions.dispose();
-    await place.dispose();
   }
 }
 
@@ -111,6 +112,7 @@ function* batchesOf({
 
 interface Run extends cacheGradients.Options, BlockRun {
   readonly embedding: EmbeddingWeights;
+  readonly openSessions: SessionStore;
   readonly loss: HeadLoss;
 }
 

@@ -15,7 +15,10 @@ export type OutputDims = Readonly<Record<string, readonly number[] | undefined>>
 
 /** Where hidden states and gradients lie between runs. */
 export interface StreamPlace {
-  /** Whether that is the memory of a device such as a GPU. */
+  /**
+   * Whether that is the memory of a device such as a GPU. Sessions that wrote there have to stay open: ONNX Runtime 1.30 crashes
+   * when what a closed one wrote is read by another and given back.
+   */
   readonly isDevice: boolean;
   /** Runs a session on those of `feeds` that it takes, and leaves float32 outputs in this place. */
   run(session: Session, feeds: Feeds, outputs: OutputDims): Promise<Results>;

@@ -44,7 +44,7 @@ export declare namespace createTrainer {
     readonly loss: Loss;
     readonly provider: SessionProvider;
     readonly session?: SessionOptions | undefined;
-    /** Bytes of weights that stay open between uses: 1 GiB unless given. With 0, one block at a time. */
+    /** Bytes of weights that stay open between uses: 1 GiB unless given. With 0, one block at a time. On a GPU all stay open. */
     readonly residentBytes?: number | undefined;
     /** Bytes of the original's last hidden states that are kept for windows that come again: 1 GiB unless given. */
     readonly originalBytes?: number | undefined;
@@ -73,21 +73,23 @@ export async function createTrainer(options: createTrainer.Options): Promise<Tra
     originalBytes = ORIGINAL_BYTES,
   } = options;
   const place = await openStreamPlace(provider, session);
-  const sessions = createSessionStore({ provider, session, residentBytes });
+  const resident = place.isDevice ? Number.POSITIVE_INFINITY : residentBytes;
+  const sessions = createSessionStore({ provider, session, residentBytes: resident });
   const embedding = await original.embedding();
   const head = { config: original.config, embedding, head: await original.head(), loss };
   // The head is used after every window.
   const headSessions = createSessionStore({ provider, session, residentBytes: Number.POSITIVE_INFINITY });
   const headLoss = createHeadLoss({ ...head, place, sessions: headSessions });
   const known = createOriginalStates(place, originalBytes);
-  const state = { ...options, embedding, place, sessions, headLoss, known };
+  const state = { ...options, embedding, place, sessions, headLoss, known, openSessions: headSessions };
   return {
     loss: (windows) => findLoss(state, windows),
     gradients: (windows) => findGradients(state, windows),
     async dispose() {
+      // What lies in a place is given back before the sessions that wrote it.
+      await place.dispose();
       await sessions.dispose();
       await headSessions.dispose();
-      await place.dispose();
     },
   };
 }
@@ -96,6 +98,7 @@ interface State extends createTrainer.Options {
   readonly embedding: EmbeddingWeights;
   readonly place: StreamPlace;
   readonly sessions: SessionStore;
+  readonly openSessions: SessionStore;
   readonly headLoss: HeadLoss;
   readonly known: OriginalStates;
 }
