@@ -54,15 +54,23 @@ if (process.argv.includes("--help")) {
 const device = textOption("device", "cpu");
 const parts = textOption("parts", "tune,evaluate,retrieval").split(",");
 const out = textOption("out");
-const rows = out !== undefined && existsSync(out) ? JSON.parse(await readFile(out, "utf8")) : [];
+const readRows = async () =>
+  out !== undefined && existsSync(out) ? JSON.parse(await readFile(out, "utf8")) : [];
+const rows = await readRows();
 
 /** On a GPU, all blocks of a small model and their gradients stay open, and what the original says of all windows is kept. */
 const KEPT = { residentBytes: 16 * 2 ** 30, originalBytes: 16 * 2 ** 30 };
 
-async function save() {
+const KEY = ["row", "steps", "windowsPerStep", "rank", "learningRate"];
+const isSame = (row, other) => KEY.every((name) => other[name] === row[name]);
+
+/** Puts a row among those that other processes have written meanwhile. */
+async function save(row) {
   if (out === undefined) return;
-  await writeFile(`${out}.new`, `${JSON.stringify(rows, null, 1)}\n`);
-  await rename(`${out}.new`, out);
+  const others = (await readRows()).filter((other) => !isSame(row, other));
+  const path = `${out}.${process.pid}`;
+  await writeFile(path, `${JSON.stringify([...others, row], null, 1)}\n`);
+  await rename(path, out);
 }
 
 const seconds = (since) => (performance.now() - since) / 1000;
@@ -164,8 +172,6 @@ async function probeRow({ retrieval }, to) {
   return models[0].groups;
 }
 
-const KEY = ["row", "steps", "windowsPerStep", "rank", "learningRate"];
-
 async function measure(row, folder) {
   const settings = settingsOf(row.model);
   const key = { ...row, ...Object.fromEntries(KEY.slice(1).map((name) => [name, settings[name]])) };
@@ -173,11 +179,11 @@ async function measure(row, folder) {
     textOption("folds", folder),
     textOption("tuned", folder),
   );
-  let found = rows.find((other) => KEY.every((name) => other[name] === key[name]));
+  let found = rows.find((other) => isSame(key, other));
   const add = async (figures) => {
     if (found === undefined) rows.push(key);
     found = Object.assign(found ?? key, figures);
-    await save();
+    await save(found);
   };
   if (parts.includes("tune") && found?.losses === undefined)
     await add(await tuneRow(row, settings, to, folder));
