@@ -54,6 +54,7 @@ export { modelIdentity } from "./model-identity.js";
 export { perplexity } from "./perplexity.js";
 export { type PolicyItem, type PolicyScore, policyProbe, type QuestionTime } from "./policy-probe.js";
 export {
+  type DeviceMemory,
   type ExternalData,
   type Feeds,
   type Fetches,
