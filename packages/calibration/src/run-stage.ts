@@ -101,11 +101,18 @@ function sizesOf({ moments = [], crosses = [] }: runStage.Options): TotalSizes {
   const widths = new Map(moments.map(({ name, size }) => [name, size]));
   const named = [...moments, ...crosses];
   return {
-    sums: new Map([
-      ...named.map(({ name, size }): [string, number] => [`${name}.sum`, size]),
-      ...moments.map(({ name, size }): [string, number] => [`${name}.gram`, gramBlocksSize(size)]),
-      ...crosses.map(({ name, size, rows }): [string, number] => [`${name}.cross`, widths.get(rows)! * size]),
-    ]),
+    sums: {
+      sizes: new Map([
+        ...named.map(({ name, size }): [string, number] => [`${name}.sum`, size]),
+        ...moments.map(({ name, size }): [string, number] => [`${name}.gram`, gramBlocksSize(size)]),
+        ...crosses.map(({ name, size, rows }): [string, number] => [
+          `${name}.cross`,
+          widths.get(rows)! * size,
+        ]),
+      ]),
+      // Of those that are wanted whole.
+      rooms: new Map(moments.map(({ name, size }) => [`${name}.gram`, size * size])),
+    },
     shifts: new Map(named.map(({ name, size }) => [name, size])),
   };
 }

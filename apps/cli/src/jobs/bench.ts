@@ -9,6 +9,7 @@ import { findModels } from "../models/find-model.js";
 import { type DeviceOptions, floatType, openDevice } from "../models/open-device.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
 import type { JobContext } from "./job.js";
+import { deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 import { median } from "./median.js";
 
 export declare namespace benchModels {
@@ -76,6 +77,18 @@ interface Bench {
   readonly timings: Timing[];
 }
 
+const OPTIONS: OptionNames<benchModels.Options> = {
+  ...deviceOptions,
+  models: true,
+  hub: true,
+  contexts: true,
+  tokens: true,
+  repeats: true,
+  seed: true,
+  dtype: true,
+  cache: true,
+};
+
 /**
  * Times prefill and decoding on random tokens. Models take turns, another one first each round, so that a machine
  * that slows down slows all of them.
@@ -86,6 +99,7 @@ export async function benchModels(
   options: benchModels.Options,
   context: JobContext,
 ): Promise<benchModels.Result> {
+  requireKnown("benchModels", options, OPTIONS);
   const {
     models: names,
     hub,

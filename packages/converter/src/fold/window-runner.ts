@@ -80,7 +80,8 @@ async function withSession<T>(
   source: ModelSource,
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const session = await provider.createSession(source);
+  // Packed weights are copies that a few hundred windows do not pay for: large products pack what they need by themselves.
+  const session = await provider.createSession(source, { prepack: false });
   try {
     return await use(session);
   } finally {
