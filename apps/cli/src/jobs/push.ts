@@ -1,9 +1,9 @@
 import { readdir } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
+import { parseHubId } from "@kvfold/converter/internals";
 import { CliError } from "../cli-error.js";
 import { RECORD_FILE } from "../files/output-folder.js";
 import type { Existing } from "../files/whole-file.js";
-import { parseHubId } from "../hub/hub-id.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { pushFolder } from "../hub/push-folder.js";
 import type { JobContext } from "./job.js";
