@@ -119,7 +119,7 @@ describe("a repository without safetensors", () => {
     const data = `onnx/${weightFiles[0]!}`;
     await startsWith(without(data), async () => {
       expect(await failureOf(fetching("data").find(MODEL))).toMatchObject({
-        code: "malformed-file",
+        code: "malformed-checkpoint",
         message: `${MODEL}: onnx/model.onnx needs ${data}, which is not there`,
       });
     });

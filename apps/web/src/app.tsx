@@ -1,9 +1,10 @@
 import { CompareView } from "./compare/compare-view.js";
+import { FitView } from "./fit/fit-view.js";
 import { FoldView } from "./fold/fold-view.js";
 import { ModelPicker } from "./models/model-picker.js";
 import { PicturesView } from "./pictures/pictures-view.js";
 
-/** The page, from top to bottom: choose a model, fold it, compare, look. */
+/** The page, from top to bottom: see what fits, choose a model, fold it, compare, look. */
 export const App = () => (
   <>
     <header>
@@ -15,6 +16,7 @@ export const App = () => (
       </p>
     </header>
     <main>
+      <FitView />
       <ModelPicker />
       <FoldView />
       <CompareView />

@@ -1,3 +1,4 @@
+export { dividedBlockMath } from "./fold/divided-block-math.js";
 export { addGraphs } from "./node/add-graphs.js";
 export { amendRecord } from "./node/amend-record.js";
 export type { TextSource } from "./node/calibration-text.js";

@@ -1,6 +1,18 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ListFileEntry, listFiles, modelInfo } from "@huggingface/hub";
+import {
+  CONFIG,
+  dataFiles,
+  graphPaths,
+  type HubFile,
+  type HubId,
+  hasCheckpoint,
+  type Listing,
+  listingOf,
+  SHARD_INDEX,
+  weightFiles,
+} from "@kvfold/converter/internals";
 import { readConfig } from "@kvfold/decoder";
 import { type GraphView, readModel } from "@kvfold/onnx";
 import { formatBytes } from "@kvfold/runtime";
@@ -9,21 +21,8 @@ import { CliError } from "../cli-error.js";
 import type { JobContext } from "../jobs/job.js";
 import { download } from "./download.js";
 import { type HubConnection, openConnection } from "./hub-connection.js";
-import type { HubId } from "./hub-id.js";
 import type { HubSettings } from "./hub-settings.js";
-import {
-  CONFIG,
-  chooseGraph,
-  dataFiles,
-  graphFile,
-  type HubFile,
-  hasCheckpoint,
-  type Listing,
-  listingOf,
-  SHARD_INDEX,
-  smallFiles,
-  weightFiles,
-} from "./needed-files.js";
+import { chooseGraph, graphFile, smallFiles } from "./needed-files.js";
 import { hostOf, type Repository } from "./repository.js";
 import { type Snapshot, snapshotCache } from "./snapshot-cache.js";
 
@@ -185,7 +184,7 @@ function readGraph(bytes: Uint8Array, name: string): GraphView {
 }
 
 function describeChoice(graph: string, listing: Listing, { name }: HubConnection): string {
-  const others = [...listing.keys()].filter((file) => file.endsWith(".onnx") && file !== graph);
+  const others = graphPaths(listing).filter((file) => file !== graph);
   const hint =
     others.length === 0
       ? ""

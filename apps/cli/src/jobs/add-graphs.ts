@@ -3,6 +3,7 @@ import { addGraphs } from "@kvfold/converter/node";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { readOriginalConfig } from "../models/read-original-config.js";
 import type { JobContext } from "./job.js";
+import { type OptionNames, requireKnown } from "./known-options.js";
 
 export declare namespace addGraphsToFolder {
   interface Options {
@@ -20,11 +21,19 @@ export declare namespace addGraphsToFolder {
   }
 }
 
+const OPTIONS: OptionNames<addGraphsToFolder.Options> = {
+  folder: true,
+  original: true,
+  hub: true,
+  cacheBits: true,
+};
+
 /** Adds graphs to a folded model, over the weights that are there. Throws as `addGraphs` and `readOriginalConfig`. */
 export async function addGraphsToFolder(
-  { folder, original, hub, cacheBits }: addGraphsToFolder.Options,
+  given: addGraphsToFolder.Options,
   context: JobContext,
 ): Promise<addGraphsToFolder.Result> {
+  const { folder, original, hub, cacheBits } = requireKnown("addGraphsToFolder", given, OPTIONS);
   const config = await readOriginalConfig(original, hub, context);
   return { folder, added: await addGraphs(folder, { original: config, cacheBits }) };
 }
