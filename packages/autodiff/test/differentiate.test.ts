@@ -111,6 +111,18 @@ describe("what a differentiated graph has", () => {
     expect(() => differentiate(bytes, { outputs: ["y"], inputs: ["x"] })).not.toThrow();
   });
 
+  it("splits no tensor into more pieces than a GPU's shader has buffers for", () => {
+    const names = Array.from({ length: 60 }, (_, index) => `x${index}`);
+    const bytes = model(Object.fromEntries(names.map((name) => [name, [2]])), (graph) => ({
+      y: [graph.node("Concat", names, { name: "all", attributes: { axis: 0 } }), [120]],
+    }));
+    const splits = readModel(differentiate(bytes, { outputs: ["y"], inputs: names })).nodes.filter(
+      ({ operator }) => operator === "Split",
+    );
+    // Shaders have 8 buffers at least, one of which is read.
+    expect(Math.max(...splits.map(({ outputs }) => outputs.length))).toBe(7);
+  });
+
   it("is zeros for inputs that no output depends on, and nothing flows through comparisons", async () => {
     const bytes = model({ x: [2], c: [2] }, (graph) => ({
       y: [node(graph, "Where", [node(graph, "Less", ["c", "x"]), "x", node(graph, "Neg", ["x"])]), [2]],

@@ -26,6 +26,11 @@ const layouts: readonly OperatorCase[] = [
     emit: node("Concat", { axis: -1 }),
   },
   {
+    name: "Concat of more inputs than a shader has buffers",
+    inputs: Array.from({ length: 60 }, (_, index) => [2, 1 + (index % 3)]),
+    emit: node("Concat", { axis: 1 }),
+  },
+  {
     name: "Split, one part unused",
     inputs: [[2, 5]],
     emit: (graph, [x]) => {

@@ -17,20 +17,46 @@ export const expand: GradientRule = (n) => [() => n.reduceTo(n.upstream(), 0)];
 export const concat: GradientRule = (n) => {
   const { e, node } = n;
   const axis = intAttribute(node, "axis", 0);
-  let parts: readonly string[] | undefined;
+  const known = sizesOf(node.inputs.map((_, index) => n.inputDims(index)?.at(axis)));
   const emitParts = () =>
-    e.nodeWithOutputs("Split", [n.upstream(), emitSizes(n, axis)], node.inputs.length, { axis });
+    known === undefined
+      ? e.nodeWithOutputs("Split", [n.upstream(), emitSizes(n, axis)], node.inputs.length, { axis })
+      : emitPieces(n, n.upstream(), known, axis);
+  let parts: readonly string[] | undefined;
   return node.inputs.map((_, index) => () => {
     parts ??= emitParts();
     return parts[index]!;
   });
 };
 
+/** A GPU's shader has 8 buffers at least, and ONNX Runtime's Split takes one for its input and one for each piece. */
+const MOST_PIECES = 7;
+
+/** Pieces of the given sizes along an axis; many are split off in groups first. */
+function emitPieces(
+  n: DifferentiatedNode,
+  whole: string,
+  sizes: readonly number[],
+  axis: number,
+): readonly string[] {
+  if (sizes.length === 1) return [whole];
+  if (sizes.length <= MOST_PIECES)
+    return n.e.nodeWithOutputs("Split", [whole, n.e.ints(sizes)], sizes.length, { axis });
+  const groups = inGroups(sizes);
+  const wholes = emitPieces(n, whole, groups.map(sum), axis);
+  return groups.flatMap((group, index) => emitPieces(n, wholes[index]!, group, axis));
+}
+
+const inGroups = (sizes: readonly number[]): readonly (readonly number[])[] =>
+  Array.from({ length: Math.ceil(sizes.length / MOST_PIECES) }, (_, index) =>
+    sizes.slice(index * MOST_PIECES, (index + 1) * MOST_PIECES),
+  );
+
+const sum = (sizes: readonly number[]): number => sizes.reduce((total, size) => total + size, 0);
+
 /** The sizes of all inputs along an axis, int64. */
 function emitSizes(n: DifferentiatedNode, axis: number): string {
   const { e } = n;
-  const known = sizesOf(n.node.inputs.map((_, index) => n.inputDims(index)?.at(axis)));
-  if (known !== undefined) return e.ints(known);
   const sizes = n.node.inputs.map((_, index) => e.node("Gather", [n.inputShape(index), e.ints([axis])]));
   return e.node("Concat", sizes, { axis: 0 });
 }
