@@ -92,7 +92,9 @@ function Column({ title, text, bytes }: ColumnProps) {
   return (
     <article aria-label={title}>
       <h3>{title}</h3>
-      <p class="continuation">{text.text || "…"}</p>
+      <p class="continuation" aria-live="polite" aria-busy={comparison.busy.value}>
+        {text.text || "…"}
+      </p>
       <dl>
         <dt>speed</dt>
         <dd>{text.tokensPerSecond === undefined ? "–" : `${text.tokensPerSecond.toFixed(1)} tokens/s`}</dd>
