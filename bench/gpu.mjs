@@ -1,24 +1,27 @@
 /**
  * kvfold on a GPU: whether it computes what the CPU does, how fast it decodes with a long cache, and how long a fold takes.
- * `node bench/gpu.mjs [--device webgpu] [--only tokens,fold,decode,large] [--contexts 4096,32768] [--windows 128]
+ * `node bench/gpu.mjs [--device webgpu] [--only tokens,fold,decode,large] [--contexts 4096,32768] [--windows 128] [--memory 16]
  *   [--bandwidth 4800] [--folder FOLDER] [--graphs FOLDER]`
  *
  * - `tokens`: logits and 40 greedy tokens of prose-6m, whole and folded, in float32, four bits and float16, against the CPU's.
  * - `fold`: prose-6m folded and healed on both; the perplexities of the two.
  * - `decode`: milliseconds a token of a Llama of 0.94 B parameters in float16 with random weights, and what share that is of
  *   the time in which the memory's bandwidth (`--bandwidth`, GB/s) lets weights and cache be read.
- * - `large`: that model's fold to 1/2 with its default method and healing, over windows of 1024 tokens.
+ * - `large`: that model's fold to 1/2 with its default method and healing, over windows of 1024 tokens, with `--memory` GiB of
+ *   the GPU for hidden states; the seconds and bytes of its graphs and tasks. `--layers`, `--method`.
  *
  * `--graphs` keeps the graphs of `decode`, which take minutes to make; `--only graphs` makes nothing else.
  */
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import { fold } from "@kvfold/converter/node";
 import { standardForm } from "@kvfold/decoder";
 import { createCausalLM, createRandom } from "@kvfold/runtime";
 import { chooseDevice, nodeProvider } from "@kvfold/runtime-node";
-import { evaluateModels, foldCheckpoint, quietContext, tokenFile } from "kvfold/jobs";
+import { evaluateModels, foldCheckpoint, openBlockMath, quietContext, tokenFile } from "kvfold/jobs";
+import { createTimings, timedMath, timedProvider } from "./fold-timings.mjs";
 import { assetPath, machine, modelFolder, textOption } from "./paths.mjs";
 import { configOf, decoderGraph, latentLayer, originalLayer } from "./random-layers.mjs";
 import { calibrationWindows, median, option, seconds } from "./support.mjs";
@@ -97,26 +100,31 @@ async function compareTokens(device) {
 }
 
 /** Seconds between reports of progress, by what was being done. */
-function timedContext() {
+function countPhases() {
   const spent = new Map();
-  let shown = "";
-  let [last, since] = ["start", performance.now()];
-  const onProgress = ({ label }) => {
-    const now = performance.now();
-    spent.set(last, (spent.get(last) ?? 0) + (now - since) / 1000);
-    if (label !== shown) console.error(`${(now / 1000).toFixed(1)} s: ${label}`);
-    shown = label;
-    [last, since] = [label.replace(/layer \S+: /, ""), now];
+  const started = performance.now();
+  let [last, since] = ["start", started];
+  return {
+    enter(phase) {
+      const now = performance.now();
+      spent.set(last, (spent.get(last) ?? 0) + (now - since) / 1000);
+      [last, since] = [phase, now];
+    },
+    show() {
+      this.enter("end");
+      const parts = [...spent].map(([name, time]) => `${name} ${time.toFixed(1)}`);
+      return `${((performance.now() - started) / 1000).toFixed(1)} s (${parts.join(", ")})`;
+    },
   };
-  return { context: { ...quietContext, onProgress, onNotice: console.log }, spent };
 }
 
 async function timedFold(options) {
-  const { context, spent } = timedContext();
+  const phases = countPhases();
+  const onProgress = ({ label }) => phases.enter(label.replace(/layer \S+: /, ""));
+  const context = { ...quietContext, onProgress, onNotice: console.log };
   const result = await foldCheckpoint({ existing: "replace", ...options }, context);
-  const parts = [...spent].map(([name, time]) => `${name} ${time.toFixed(1)}`).join(", ");
   console.log(
-    `fold on ${result.device}: ${result.seconds.toFixed(1)} s, peak ${(result.peakBytes / 2 ** 30).toFixed(1)} GiB (${parts})`,
+    `fold on ${result.device}: ${phases.show()}, peak ${(result.peakBytes / 2 ** 30).toFixed(1)} GiB`,
   );
 }
 
@@ -217,15 +225,31 @@ async function foldLarge(device) {
     tie_word_embeddings: true,
   });
   console.log(`a Llama of ${(count / 1e9).toFixed(2)} B parameters`);
-  const method = textOption("method");
-  const options = {
-    keep: "1/2",
-    device,
-    dtypes: ["fp16"],
-    calibration: calibration(option("windows", 128)),
-    method,
-  };
-  await timedFold({ model, output: join(folder, "llama-half"), ...options });
+  const timings = createTimings();
+  const deviceBytes = option("memory", 16) * 2 ** 30;
+  const provider = timedProvider(nodeProvider({ executionProviders: [device], deviceBytes }), timings);
+  const math = timedMath(openBlockMath(availableParallelism()), timings);
+  const phases = countPhases();
+  try {
+    await fold({
+      from: model,
+      to: join(folder, "llama-half"),
+      existing: "replace",
+      keep: "1/2",
+      method: textOption("method"),
+      dtypes: ["fp16"],
+      windows: await calibrationWindows(option("windows", 128)),
+      provider,
+      math,
+      onBudget: () => phases.enter("budget"),
+      onProgress: ({ step }) => phases.enter(step),
+    });
+  } finally {
+    await math.dispose();
+    const peak = process.resourceUsage().maxRSS / 2 ** 20;
+    console.log(`fold on ${device}: ${phases.show()}, peak ${peak.toFixed(1)} GiB`);
+    for (const line of timings.lines()) console.log(line);
+  }
 }
 
 const { device, reason } = await chooseDevice(textOption("device", "webgpu")).catch((error) => {

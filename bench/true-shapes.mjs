@@ -4,13 +4,15 @@
  * how much memory each took at most. Nothing of the models themselves is used: shapes are those of their `config.json`.
  *
  * `node bench/true-shapes.mjs [--only SmolLM2-135M,Qwen3-0.6B] [--layers 2] [--dtypes fp32,fp16,q4] [--windows 2]
- *   [--window 128] [--folder FOLDER] [--method latent] [--threads 2]`
+ *   [--window 128] [--folder FOLDER] [--kept FOLDER] [--method latent] [--threads 2]`
  *
  * Layers are cut where a model is large (`true-shapes/shapes.json` says to how many; Gemma's sixth is the first without a
- * window); `--layers` sets another number. Memory is the high-water mark of the process (`VmHWM`, Linux only), which
- * counts the pages of files that are mapped.
+ * window); `--layers` sets another number. With `--kept` checkpoints and folds stay in that folder, and a fold that is there
+ * already is not made again: a large one can be evaluated another day. Memory is the high-water mark of the process
+ * (`VmHWM`, Linux only), which counts the pages of files that are mapped.
  */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { renderTable } from "kvfold/jobs";
@@ -24,6 +26,7 @@ const shapes = JSON.parse(await readFile(new URL("true-shapes/shapes.json", impo
 const list = (name, fallback) => textOption(name, fallback).split(",");
 const dtypes = list("dtypes", "fp32,fp16,q4");
 const tokens = assetPath("text/calibration.u16");
+const kept = textOption("kept");
 
 const rows = [];
 
@@ -44,23 +47,12 @@ async function measureShape(name, folder) {
   const { config, layers } =
     shapes[name] ?? fail(`there is no ${name}; choose of ${Object.keys(shapes).join(", ")}`);
   const layerCount = Number(textOption("layers", layers));
-  const [model, half] = [join(folder, name), join(folder, `${name}-half`)];
+  const model = join(folder, `${name}-${layerCount}`);
+  const half = `${model}-half`;
   const parameters = await writeCheckpoint(model, { ...config, num_hidden_layers: layerCount });
   const title = `${name}, ${layerCount} of ${config.num_hidden_layers} layers, ${(parameters / 1e6).toFixed(0)} M`;
   await step(title, "inspect", ["inspect", model]);
-  const calibration = ["--calibration", tokens, "--windows", textOption("windows", "2")];
-  const folded = await step(
-    title,
-    "fold --keep 1/2",
-    ["fold", model, "-o", half, "--keep", "1/2", "--dtype", dtypes.join()].concat(
-      calibration,
-      ["--window", textOption("window", "128")],
-      ["method", "threads"].flatMap((name) =>
-        textOption(name) === undefined ? [] : [`--${name}`, textOption(name)],
-      ),
-    ),
-    ({ cacheBytesPerToken: bytes }) => `cache ${bytes.before} -> ${bytes.after} bytes a token`,
-  );
+  const folded = existsSync(half) || (await foldInto(half, { title, model }));
   for (const dtype of folded ? dtypes : []) {
     const text = ["--tokens", tokens, "--windows", "1", "--window", "64", "--dtype", dtype];
     // The checkpoint beside it, once: it is exported unfolded for that.
@@ -78,15 +70,41 @@ async function measureShape(name, folder) {
       (result) => `${result.tokens} tokens`,
     );
   }
+  if (kept !== undefined) return;
   await rm(model, { recursive: true });
   await rm(half, { recursive: true, force: true });
 }
 
-const folder = await mkdtemp(join(textOption("folder", tmpdir()), "kvfold-shapes-"));
+function foldInto(half, { title, model }) {
+  const text = [
+    "--calibration",
+    tokens,
+    "--windows",
+    textOption("windows", "2"),
+    "--window",
+    textOption("window", "128"),
+  ];
+  const chosen = ["method", "threads"].filter((name) => textOption(name) !== undefined);
+  const options = chosen.flatMap((name) => [`--${name}`, textOption(name)]);
+  return step(
+    title,
+    "fold --keep 1/2",
+    ["fold", model, "-o", half, "--keep", "1/2", "--dtype", dtypes.join(), ...text, ...options],
+    ({ cacheBytesPerToken: bytes }) => `cache ${bytes.before} -> ${bytes.after} bytes a token`,
+  );
+}
+
+async function workFolder() {
+  if (kept === undefined) return mkdtemp(join(textOption("folder", tmpdir()), "kvfold-shapes-"));
+  await mkdir(kept, { recursive: true });
+  return kept;
+}
+
+const folder = await workFolder();
 try {
   for (const name of list("only", Object.keys(shapes).join())) await measureShape(name, folder);
 } finally {
-  await rm(folder, { recursive: true, force: true });
+  if (kept === undefined) await rm(folder, { recursive: true, force: true });
 }
 console.log(machine());
 console.log(

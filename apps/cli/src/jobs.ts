@@ -12,6 +12,7 @@ export type { LayerEnergy } from "./jobs/measure-energy.js";
 export { planCheckpoint } from "./jobs/plan.js";
 export { probeCopying } from "./jobs/probe-copying.js";
 export { probeRetrieval } from "./jobs/probe-retrieval.js";
+export { openBlockMath } from "./models/open-block-math.js";
 export { formatRatio } from "./render/format.js";
 export { type Column, renderTable } from "./render/table.js";
 export type { CalibrationOptions } from "./tokens/calibration-windows.js";

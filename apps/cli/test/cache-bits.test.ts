@@ -2,6 +2,7 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { benchModels } from "../src/jobs/bench.js";
 import { evaluatePolicies } from "../src/jobs/evaluate-policies.js";
 import { foldCheckpoint } from "../src/jobs/fold.js";
 import { generateText } from "../src/jobs/generate.js";
@@ -57,6 +58,17 @@ describe("a cache of fewer bits", () => {
     expect(coded).toMatchObject({ cache: "int8", held: 1, tokens: 5 });
     // Each has the bytes of its own graph: the whole cache is one of floats.
     expect(coded!.cacheBytesPerToken).toBeLessThan(whole!.cacheBytesPerToken / 2);
+  });
+
+  it("is timed against a cache of floats", async () => {
+    const bench = { models: [model], contexts: [16], tokens: 2, repeats: 1 } as const;
+    const floats = await benchModels({ ...bench, cache: ["keydiff:0"] }, quietContext);
+    const coded = await benchModels({ ...bench, cache: ["int8"] }, quietContext);
+    expect(coded.models).toEqual(floats.models);
+    const [whole, int8] = coded.measurements;
+    expect(whole).toMatchObject({ decode: { ratio: 1 } });
+    expect(int8).toMatchObject({ cache: "int8" });
+    expect(int8!.cacheBytes).toBeLessThan(floats.measurements[1]!.cacheBytes! / 2);
   });
 
   it("is refused with what to do where a folder has no graph for it", async () => {

@@ -57,7 +57,12 @@ export async function startHub(files: ReadonlyMap<string, Uint8Array>): Promise<
 }
 
 function listen(handler: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<Server> {
-  const server = createServer(handler);
+  const server = createServer((request, response) => {
+    // Pages of other origins may ask the Hub, too.
+    response.setHeader("access-control-allow-origin", "*");
+    response.setHeader("access-control-expose-headers", "link, x-error-code, x-error-message, x-linked-etag");
+    return handler(request, response);
+  });
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
 }
 

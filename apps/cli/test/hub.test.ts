@@ -1,11 +1,11 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parseHubId } from "@kvfold/converter/internals";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { tinyLlama } from "../../../packages/decoder/test/reference/synthetic-checkpoint.js";
 import { defaultCacheFolder } from "../src/hub/cache-folder.js";
 import { fetchModel } from "../src/hub/fetch-model.js";
 import { openConnection } from "../src/hub/hub-connection.js";
-import { parseHubId } from "../src/hub/hub-id.js";
 import type { HubSettings } from "../src/hub/hub-settings.js";
 import { type JobContext, type Progress, quietContext } from "../src/jobs/job.js";
 import { findModel } from "../src/models/find-model.js";

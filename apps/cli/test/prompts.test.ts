@@ -1,10 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PreTrainedTokenizer } from "@huggingface/transformers";
+import type { ChatMessage } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import type { CliError } from "../src/cli-error.js";
 import { readFolderConfig } from "../src/models/folder-config.js";
-import { type ChatMessage, loadChatTemplate } from "../src/tokens/chat-template.js";
+import { loadChatTemplate } from "../src/tokens/chat-template.js";
 import { readPrompt } from "../src/tokens/read-prompt.js";
 import { folderVocabulary } from "../src/tokens/vocabulary.js";
 import { failureOf } from "./support.js";
@@ -173,7 +174,7 @@ describe("a chat", () => {
       "no default among named ones",
       [{ name: "rag", template: "" }],
       "unsupported-model",
-      "lists rag, and --chat needs one named default",
+      "lists rag, and a chat needs one named default",
     ],
     ["an empty list", [], "unsupported-model", "lists nothing"],
     ["what is no template", "{% if %}", "malformed-file", "the chat template cannot be read"],
@@ -184,7 +185,7 @@ describe("a chat", () => {
       "lists x, x, x, x and 2996 more, and",
     ],
     ["a name that is none", [{ name: { toString: 1, valueOf: 1 } }], "unsupported-model", "a nameless one"],
-    ["what is no list of templates", [null, 3], "unsupported-model", "and --chat needs one named default"],
+    ["what is no list of templates", [null, 3], "unsupported-model", "and a chat needs one named default"],
     ["a template that fails", "{{ nothing.at.all() }}", "usage", "refuses this conversation"],
     ["a template that writes nothing", "{{ messages.nothing }}", "unsupported-model", "writes nothing"],
   ])("refuses %s", async (_, template, code, message) => {

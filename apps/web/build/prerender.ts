@@ -1,8 +1,10 @@
+import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type Plugin, runnerImport } from "vite";
 import { publishedQuality } from "./published-quality.js";
 
 const entry = fileURLToPath(new URL("./render-page.ts", import.meta.url));
+const embeddedConfig = fileURLToPath(new URL("../../../assets/models/prose-6m/config.json", import.meta.url));
 const ROOT = '<div id="app">';
 
 /**
@@ -15,8 +17,9 @@ export const prerender = (): Plugin => ({
   transformIndexHtml: {
     order: "post",
     async handler(html, { bundle = {} }) {
-      const page = await renderPage();
-      const written = runAfterPaint(html.replace(ROOT, () => ROOT + page));
+      const { page, state } = await renderPage();
+      const whole = html.replace(ROOT, () => ROOT + page).replace("</body>", () => `${state}</body>`);
+      const written = runAfterPaint(whole);
       return written.replace(/<link rel="stylesheet"[^>]*href="\.\/([^"]+)"[^>]*>/g, (link, path: string) => {
         const file = bundle[path];
         if (file?.type !== "asset") return link;
@@ -35,15 +38,21 @@ const runAfterPaint = (html: string): string =>
       `<link rel="modulepreload" href="${path}"><script type="module">requestAnimationFrame(() => setTimeout(() => import("${path}")))</script>`,
   );
 
-async function renderPage(): Promise<string> {
+interface Rendered {
+  readonly page: string;
+  /** For the script, which has to begin with what the page shows. */
+  readonly state: string;
+}
+
+async function renderPage(): Promise<Rendered> {
   try {
-    const { module } = await runnerImport<{ readonly renderPage: () => string }>(entry, {
+    const { module } = await runnerImport<{ readonly renderPage: (config: string) => Rendered }>(entry, {
       configFile: false,
       logLevel: "error",
       plugins: [publishedQuality()],
       oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
     });
-    return module.renderPage();
+    return module.renderPage(await readFile(embeddedConfig, "utf8"));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Error(

@@ -84,6 +84,9 @@ describe.skipIf(chromiumPath === undefined)(
       await page.route("**/demo/prose-6m/config.json", (route) => route.fulfill({ body: cut.config }));
       const weights = Buffer.from(cut.weights);
       await page.route("**/demo/prose-6m/model.safetensors", (route) => route.fulfill({ body: weights }));
+      // Columns for both caches, rows for the original and three folds.
+      await page.getByRole("table", { name: /^Tokens of context that fit into 2.0 GiB/ }).waitFor();
+      expect(await page.locator("table.fit td").count()).toBe(8);
       await button("Use the embedded prose-6m").click();
       await startFold("1/2");
       await page.getByText(/^Folded to 1\/2 in/).waitFor();

@@ -22,7 +22,7 @@ function countingMemory() {
 
 it("lets a run read one tensor and write another, and reads the sum back once in 128 windows", async () => {
   const { memory, counts } = countingMemory();
-  const sums = createDeviceSums(memory, new Map([["a", 2]]));
+  const sums = createDeviceSums(memory, { sizes: new Map([["a", 2]]) });
   for (let window = 1; window <= 130; window++) {
     const before = sums.totals().get("a")!;
     const target = sums.fetches().a!;
@@ -37,7 +37,7 @@ it("lets a run read one tensor and write another, and reads the sum back once in
 
 it("gives its memory back where a run fails", () => {
   const { memory, counts } = countingMemory();
-  const sums = createDeviceSums(memory, new Map([["a", 2]]));
+  const sums = createDeviceSums(memory, { sizes: new Map([["a", 2]]) });
   sums.totals();
   expect(counts.held).toBe(2);
   sums.dispose();

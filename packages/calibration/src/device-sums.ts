@@ -1,5 +1,5 @@
 import type { Tensor, TensorMemory } from "@kvfold/runtime";
-import { addInto, type Sums, zeroTotals } from "./sums.js";
+import { addInto, type SumSizes, type Sums, zeroTotals } from "./sums.js";
 
 /**
  * Windows whose sums are added up on the device, in float32: reading them back takes as long as some windows, and adding
@@ -17,8 +17,8 @@ interface Pair {
 }
 
 /** Sums that a graph adds up by itself in the memory of a device; they come back at the end, or after many windows. */
-export function createDeviceSums(memory: ReadableMemory, sizes: ReadonlyMap<string, number>): Sums {
-  const totals = zeroTotals(sizes);
+export function createDeviceSums(memory: ReadableMemory, { sizes, rooms }: SumSizes): Sums {
+  const totals = zeroTotals({ sizes, rooms });
   const pairs = new Map<string, Pair>();
   let windows = 0;
   const clear = () => {

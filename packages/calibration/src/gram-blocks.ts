@@ -25,16 +25,24 @@ export const gramBlocksSize = (width: number): number =>
 /** Columns that are turned into rows together, so that what they are written to is still in the cache. */
 const TURNED_COLUMNS = 32;
 
-/** The whole gram `[width, width]` from its block rows. */
+/**
+ * The whole gram `[width, width]` from its block rows, in the array that they lie at the start of: a wide gram takes
+ * gigabytes, and two of them would be there at once. `blocks` must have room for it behind its numbers, and holds nothing of
+ * use afterwards.
+ */
 export function unpackGram(blocks: Float64Array, width: number): Float64Array {
-  const gram = new Float64Array(width * width);
-  let offset = 0;
-  for (const { start, end } of gramBlocks(width)) {
-    for (let row = start; row < end; row++, offset += width - start)
-      gram.set(blocks.subarray(offset, offset + width - start), row * width + start);
-    for (let col = end; col < width; col += TURNED_COLUMNS)
-      mirror(gram, width, { start, end }, [col, Math.min(col + TURNED_COLUMNS, width)]);
+  const gram = new Float64Array(blocks.buffer, blocks.byteOffset, width * width);
+  // From the last row to the first: no row moves to where another still lies, since each moves towards the end.
+  let offset = gramBlocksSize(width);
+  for (const { start, end } of [...gramBlocks(width)].reverse()) {
+    for (let row = end - 1; row >= start; row--) {
+      offset -= width - start;
+      gram.copyWithin(row * width + start, offset, offset + width - start);
+    }
   }
+  for (const block of gramBlocks(width))
+    for (let col = block.end; col < width; col += TURNED_COLUMNS)
+      mirror(gram, width, block, [col, Math.min(col + TURNED_COLUMNS, width)]);
   return gram;
 }
 

@@ -1,13 +1,15 @@
 import type { Results, Tensor } from "@kvfold/runtime";
-import { addInto, flat, floats, type Sums, zeroTotals } from "./sums.js";
+import { addInto, flat, floats, type SumSizes, type Sums, zeroTotals } from "./sums.js";
 
 /** Windows that a graph adds up by itself: sums of float32 lose a unit in the last place or two over so few. */
 const RUN_WINDOWS = 8;
 
 /** Sums that a graph adds up by itself over a few windows, in the memory of the CPU. */
-export function createGraphSums(sizes: ReadonlyMap<string, number>): Sums {
-  const totals = zeroTotals(sizes);
-  const zeros = new Map([...sizes].map(([name, size]) => [name, flat(new Float32Array(size))]));
+export function createGraphSums({ sizes, rooms }: SumSizes): Sums {
+  const totals = zeroTotals({ sizes, rooms });
+  let zeros: ReadonlyMap<string, Tensor> = new Map(
+    [...sizes].map(([name, size]) => [name, flat(new Float32Array(size))]),
+  );
   let partial: ReadonlyMap<string, Tensor> = zeros;
   let windows = 0;
   const settle = () => {
@@ -25,6 +27,9 @@ export function createGraphSums(sizes: ReadonlyMap<string, number>): Sums {
     },
     async result() {
       settle();
+      // What comes next may take as much memory again.
+      zeros = new Map();
+      partial = zeros;
       return totals;
     },
     dispose() {},
@@ -32,8 +37,8 @@ export function createGraphSums(sizes: ReadonlyMap<string, number>): Sums {
 }
 
 /** Sums of a graph that gives those of each window alone. */
-export function createWindowSums(sizes: ReadonlyMap<string, number>): Sums {
-  const totals = zeroTotals(sizes);
+export function createWindowSums({ sizes, rooms }: SumSizes): Sums {
+  const totals = zeroTotals({ sizes, rooms });
   return {
     totals: () => new Map(),
     fetches: () => nullFetches(sizes),

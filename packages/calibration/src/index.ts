@@ -1,6 +1,12 @@
 export { CalibrationError, type CalibrationErrorCode } from "./calibration-error.js";
+export { deviceHiddenStates } from "./device-hidden-states.js";
 export { type GramBlock, gramBlocks, gramBlocksSize } from "./gram-blocks.js";
-export { type HiddenStates, type HiddenStatesFactory, memoryHiddenStates } from "./hidden-states.js";
+export {
+  type HiddenStates,
+  type HiddenStatesFactory,
+  memoryHiddenStates,
+  type StatesOnDevice,
+} from "./hidden-states.js";
 export {
   describeMoments,
   loadMoments,

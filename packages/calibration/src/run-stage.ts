@@ -68,13 +68,16 @@ export declare namespace runStage {
 export async function runStage(options: runStage.Options): Promise<StageResult> {
   const { session, windows, feeds, outputs = {}, onWindow, signal } = options;
   const totals = createRunningTotals(session, sizesOf(options));
-  const streams = Object.fromEntries(Object.keys(outputs).map((name) => [name, null]));
   try {
     for (let index = 0; index < windows; index++) {
       throwIfAborted(signal);
-      const fetches = { ...streams, ...totals.fetches() };
+      const rooms = roomsOf(session, outputs);
+      const fetches = { ...rooms, ...totals.fetches() };
       const results = await session.run({ ...(await feeds(index)), ...totals.feeds() }, fetches);
-      for (const [name, stream] of Object.entries(outputs)) await stream.write(index, floats(results, name));
+      for (const [name, stream] of Object.entries(outputs)) {
+        if (rooms[name]) await stream.onDevice!.fill(index);
+        else await stream.write(index, floats(results, name));
+      }
       await totals.add(results);
       onWindow?.(index);
     }
@@ -84,16 +87,32 @@ export async function runStage(options: runStage.Options): Promise<StageResult> 
   }
 }
 
+/** Where a run writes the states of a window: on the device where it has memory for them, else where the runtime likes. */
+const roomsOf = ({ writesInPlace }: Session, outputs: Streams): Readonly<Record<string, Tensor | null>> =>
+  Object.fromEntries(
+    Object.entries(outputs).map(([name, { onDevice }]) => [
+      name,
+      (writesInPlace ? onDevice?.room() : undefined) ?? null,
+    ]),
+  );
+
 /** Elements of each output that is summed, and of each shift. */
 function sizesOf({ moments = [], crosses = [] }: runStage.Options): TotalSizes {
   const widths = new Map(moments.map(({ name, size }) => [name, size]));
   const named = [...moments, ...crosses];
   return {
-    sums: new Map([
-      ...named.map(({ name, size }): [string, number] => [`${name}.sum`, size]),
-      ...moments.map(({ name, size }): [string, number] => [`${name}.gram`, gramBlocksSize(size)]),
-      ...crosses.map(({ name, size, rows }): [string, number] => [`${name}.cross`, widths.get(rows)! * size]),
-    ]),
+    sums: {
+      sizes: new Map([
+        ...named.map(({ name, size }): [string, number] => [`${name}.sum`, size]),
+        ...moments.map(({ name, size }): [string, number] => [`${name}.gram`, gramBlocksSize(size)]),
+        ...crosses.map(({ name, size, rows }): [string, number] => [
+          `${name}.cross`,
+          widths.get(rows)! * size,
+        ]),
+      ]),
+      // Of those that are wanted whole.
+      rooms: new Map(moments.map(({ name, size }) => [`${name}.gram`, size * size])),
+    },
     shifts: new Map(named.map(({ name, size }) => [name, size])),
   };
 }
@@ -136,12 +155,15 @@ export const streamFeeds =
   (streams: Streams, length: number) =>
   async (index: number): Promise<Readonly<Record<string, Tensor>>> => {
     const feeds: Record<string, Tensor> = {};
-    for (const [name, stream] of Object.entries(streams)) {
-      const states = await stream.read(index);
-      feeds[name] = new Tensor("float32", states, [1, length, states.length / length]);
-    }
+    for (const [name, stream] of Object.entries(streams))
+      feeds[name] = stream.onDevice?.get(index) ?? (await stateTensor(stream, index, length));
     return feeds;
   };
+
+async function stateTensor(stream: HiddenStates, index: number, length: number): Promise<Tensor> {
+  const states = await stream.read(index);
+  return new Tensor("float32", states, [1, length, states.length / length]);
+}
 
 /** Feeds of an embedding: its window of tokens as int64 `input_ids [1, S]`. */
 export const tokenFeeds =

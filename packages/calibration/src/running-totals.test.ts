@@ -6,7 +6,7 @@ const tensor = (...values: number[]): Tensor =>
   new Tensor("float32", Float32Array.from(values), [values.length]);
 
 const sizesOf = (sums: Readonly<Record<string, number>>): TotalSizes => ({
-  sums: new Map(Object.entries(sums)),
+  sums: { sizes: new Map(Object.entries(sums)) },
   shifts: new Map(),
 });
 
@@ -48,6 +48,25 @@ describe("createRunningTotals", () => {
     ]);
   });
 
+  it("keeps room behind a total that is unpacked where it lies, and lets go of the graph's sums", async () => {
+    const inputs = [{ name: soFar("a"), type: "float32", shape: [2] } as const];
+    const sizes = new Map([
+      ["a", 2],
+      ["b", 2],
+    ]);
+    const rooms = new Map([
+      ["a", 5],
+      ["b", 3],
+    ]);
+    const totals = createRunningTotals({ inputs }, { sums: { sizes, rooms }, shifts: new Map() });
+    await totals.add({ a: tensor(1, 2), b: tensor(3, 4) });
+    const sums = await totals.result();
+    expect([...sums.get("a")!, ...sums.get("b")!]).toEqual([1, 2, 3, 4]);
+    const room = (name: string) => sums.get(name)!.buffer.byteLength / Float64Array.BYTES_PER_ELEMENT;
+    expect([room("a"), room("b")]).toEqual([5, 3]);
+    expect(totals.feeds()).toEqual({});
+  });
+
   it("keeps the shift of the first window, in memory of its own", async () => {
     const name = shiftOf("a");
     const inputs = [{ name: soFar(name), type: "float32", shape: [1] } as const];
@@ -55,7 +74,7 @@ describe("createRunningTotals", () => {
       ["a", 1],
       ["b", 1],
     ]);
-    const totals = createRunningTotals({ inputs }, { sums: new Map(), shifts: sizes });
+    const totals = createRunningTotals({ inputs }, { sums: { sizes: new Map() }, shifts: sizes });
     const fed = () => (totals.feeds()[soFar(name)]!.data as Float32Array)[0];
     expect(fed()).toBeNaN();
     const memory = Float32Array.of(7);

@@ -1,7 +1,7 @@
 import type { Feeds, Fetches, Results, Session, Tensor } from "@kvfold/runtime";
 import { createDeviceSums, type ReadableMemory } from "./device-sums.js";
 import { createGraphSums, createWindowSums } from "./host-sums.js";
-import { flat, floats, type Sums } from "./sums.js";
+import { flat, floats, type SumSizes, type Sums } from "./sums.js";
 
 /**
  * The graph input, flat like the output `name`, by which a graph gets its own output of the window before. For a sum
@@ -34,7 +34,7 @@ export interface RunningTotals {
 
 /** What a graph puts out for its windows together: sums of so many elements, and the shifts of moments `[W]`, by name. */
 export interface TotalSizes {
-  readonly sums: ReadonlyMap<string, number>;
+  readonly sums: SumSizes;
   /** By the name of the moments. A graph need not have them. */
   readonly shifts: ReadonlyMap<string, number>;
 }
@@ -67,11 +67,11 @@ export function createRunningTotals(session: TotalsSession, sizes: TotalSizes): 
 
 function createSums(
   { memory, writesInPlace = false }: TotalsSession,
-  sizes: ReadonlyMap<string, number>,
+  { sizes, rooms }: SumSizes,
   takes: (name: string) => boolean,
 ): readonly Sums[] {
-  const inGraph = new Map([...sizes].filter(([name]) => takes(name)));
-  const elsewhere = new Map([...sizes].filter(([name]) => !takes(name)));
+  const inGraph = { sizes: new Map([...sizes].filter(([name]) => takes(name))), rooms };
+  const elsewhere = { sizes: new Map([...sizes].filter(([name]) => !takes(name))), rooms };
   const device = writesInPlace && memory?.read !== undefined ? (memory as ReadableMemory) : undefined;
   return [
     device === undefined ? createGraphSums(inGraph) : createDeviceSums(device, inGraph),

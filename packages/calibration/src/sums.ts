@@ -17,9 +17,21 @@ export function addInto(total: Float64Array, window: Float32Array): void {
   for (let i = 0; i < total.length; i++) total[i]! += window[i]!;
 }
 
-/** Totals of outputs with these numbers of elements, all zero. */
-export const zeroTotals = (sizes: ReadonlyMap<string, number>): ReadonlyMap<string, Float64Array> =>
-  new Map([...sizes].map(([name, size]) => [name, new Float64Array(size)]));
+/** Elements of outputs that are summed, by name. */
+export interface SumSizes {
+  readonly sizes: ReadonlyMap<string, number>;
+  /** Elements that the memory of a total has room for, where those are more: for what is unpacked where it lies. */
+  readonly rooms?: ReadonlyMap<string, number> | undefined;
+}
+
+/** Totals, all zero. Memory that nothing was written to yet is not taken from the system. */
+export const zeroTotals = ({ sizes, rooms }: SumSizes): ReadonlyMap<string, Float64Array> =>
+  new Map(
+    [...sizes].map(([name, size]) => [
+      name,
+      new Float64Array(new Float64Array(Math.max(size, rooms?.get(name) ?? 0)).buffer, 0, size),
+    ]),
+  );
 
 /** Numbers as a graph takes totals: flat. */
 export const flat = (values: Float32Array): Tensor => new Tensor("float32", values, [values.length]);

@@ -4,6 +4,19 @@ export { type LostEnergy, lostEnergy, meanLostEnergy } from "./fold/lost-energy.
 export { ATTENTION_WINDOWS } from "./fold/measure-steps.js";
 export { spreadMoments } from "./fold/spread-moments.js";
 export { tapWidth } from "./graph/taps.js";
+export {
+  CONFIG,
+  type HubFile,
+  hasCheckpoint,
+  type ListedFile,
+  type Listing,
+  listingOf,
+  SHARD_INDEX,
+  SMALL_FILES,
+  weightFiles,
+} from "./hub/checkpoint-files.js";
+export { type HubId, parseHubId } from "./hub/hub-id.js";
+export { type HubAnswer, type RefusalReason, refusalReason } from "./hub/refusal-reason.js";
 export { LICENSE_FILES, readCardOrigin } from "./output/card-origin.js";
 export { CARD_FILE, CARD_NAME, modelCard } from "./output/model-card.js";
 export { cachePrecisionsOf, quantisedBytesPerToken } from "./plan/cache-bits.js";

@@ -1,3 +1,4 @@
+export { dividedBlockMath } from "./fold/divided-block-math.js";
 export type { TextSource } from "./node/calibration-text.js";
 export { fold } from "./node/fold.js";
 export { type FolderJournal, openJournal } from "./node/folder-journal.js";

@@ -9,7 +9,7 @@ import { syntheticCheckpoint, tinyLlama } from "../../decoder/test/reference/syn
 import { oneThreadProvider } from "../../decoder/test/support/one-thread-provider.js";
 import { groupsOf, layerContext } from "../src/fold/group.js";
 import { jointGroupsOf } from "../src/fold/joint-groups.js";
-import { createBlockMath, foldModel, lossMoments, planFold } from "../src/index.js";
+import { allocateBudget, createBlockMath, foldModel, lossMoments, planFold } from "../src/index.js";
 import { fold } from "../src/node.js";
 import { randomWindows } from "./support/numbers.js";
 import { writeTinyLlama } from "./support/tiny-folder.js";
@@ -81,6 +81,11 @@ describe("the metric of the loss", () => {
     await expect(foldModel({ checkpoint, plan, outputs: [], provider, windows })).rejects.toThrow(
       "metric loss needs moments of gradients, and there are none; measure them with lossMoments and give them as gradients",
     );
+    const shared = planFold(config, { keep: "1/2", method: "anchored", metric: "loss", budget: "power" });
+    for (const moments of [undefined, [{}, {}]])
+      await expect(allocateBudget({ checkpoint, plan: shared, provider, windows, moments })).rejects.toThrow(
+        "metric loss needs moments of gradientsBeforeRope, and there are none",
+      );
   });
 });
 

@@ -1,6 +1,7 @@
 import { createGraphBuilder } from "@kvfold/onnx";
 import { type ByteSource, bytesSource, decodeFloats, encodeFloats } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
+import { openGraphFile } from "../src/checkpoint/graph-file.js";
 import { type Checkpoint, loadBlock, loadEmbedding, loadHead, openWeights } from "../src/index.js";
 import { exportGenai } from "./exporters/genai.js";
 import type { Exported } from "./exporters/graph-writer.js";
@@ -104,8 +105,9 @@ describe("weights that a graph has rounded come back as they are there", () => {
   });
 });
 
+const llama = openFamily("llama").then((checkpoint) => exportGenai(checkpoint));
+
 describe("a graph that its config does not describe is refused, and the message says where", () => {
-  const llama = openFamily("llama").then((checkpoint) => exportGenai(checkpoint));
   const fields = readFields("llama");
   it.each([
     [
@@ -183,4 +185,74 @@ describe("a graph that its config does not describe is refused, and the message 
       /needs llama\/onnx\/weight-\d+, which is missing; copy all files of the model/,
     );
   });
+});
+
+describe("a graph on a failing disk", () => {
+  const failure = Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" });
+  const fail = async () => Promise.reject(failure);
+  const unreadable = (file: RegExp) =>
+    expect.objectContaining({ code: "unreadable-checkpoint", message: expect.stringMatching(file) });
+
+  /** The folder with another `read` for the files that `broken` names. */
+  const failing = async (broken: (file: string) => boolean) => {
+    const folder = folderOf("llama", await llama);
+    return {
+      ...folder,
+      openBytes: async (file: string) => {
+        const source = await folder.openBytes(file);
+        return source && broken(file) ? { ...source, read: fail } : source;
+      },
+    };
+  };
+
+  it("is named with the file, whichever cannot be read", async () => {
+    const folder = folderOf("llama", await llama);
+    await expect(openWeights({ ...folder, readText: fail })).rejects.toThrow(
+      unreadable(/^llama\/config\.json: EIO/),
+    );
+    await expect(openWeights({ ...folder, openBytes: fail })).rejects.toThrow(
+      unreadable(/^llama\/model\.safetensors: EIO/),
+    );
+    await expect(openWeights(await failing((file) => file.endsWith(".onnx")))).rejects.toThrow(
+      unreadable(/^llama\/onnx\/model\.onnx: EIO/),
+    );
+    await expect(openWeights(await failing((file) => file.includes("weight")))).rejects.toThrow(
+      unreadable(/^llama\/onnx\/weight-\d+: EIO/),
+    );
+  });
+
+  it("is named when tensors are read later", async () => {
+    let isBroken = false;
+    const folder = folderOf("llama", await llama);
+    const openBytes = async (file: string) => {
+      const source = (await folder.openBytes(file))!;
+      return (
+        source && {
+          ...source,
+          read: (...range: [number, number]) => (isBroken ? fail() : source.read(...range)),
+        }
+      );
+    };
+    const checkpoint = await openWeights({ ...folder, openBytes });
+    isBroken = true;
+    await expect(loadBlock(checkpoint, 0)).rejects.toThrow(unreadable(/^llama\/onnx\/weight-\d+: EIO/));
+  });
+});
+
+it("opens each file of a graph once, also for two who ask at once, and closes all", async () => {
+  const folder = folderOf("llama", await llama);
+  const counts = { opened: [] as string[], closed: 0 };
+  const openBytes = async (file: string) => {
+    counts.opened.push(file);
+    const source = (await folder.openBytes(file))!;
+    return { ...source, close: async () => void counts.closed++ };
+  };
+  const file = await openGraphFile({ ...folder, openBytes }, "onnx/model.onnx");
+  const stored = [...file.view.initializers.values()].filter(({ location }) => location !== undefined);
+  const twice = [stored[0]!, stored[0]!, ...stored];
+  const [first, second] = await Promise.all(twice.map((tensor) => file.bytesOf(tensor)));
+  expect(first).toEqual(second);
+  expect(counts.opened.toSorted()).toEqual([...new Set(counts.opened)].toSorted());
+  await file.close();
+  expect(counts.closed).toBe(counts.opened.length);
 });

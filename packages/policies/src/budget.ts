@@ -1,13 +1,14 @@
 import type { LayerView } from "./cache-view.js";
 import type { LayerBudget } from "./policy.js";
 import { pyramidBudgets } from "./scores/pyramid-budgets.js";
+import { wholeShare } from "./whole-share.js";
 
 /** How much of a cache stays: all but a share of the tokens read so far, or a number of tokens a head. */
 export type Budget = { readonly removed: number } | { readonly tokens: number };
 
-/** Tokens that a budget leaves to a head: `floor(seen (1 - removed))`. */
+/** Tokens that a budget leaves to a head: `floor(seen (1 - removed))` as decimals, and at least one. */
 export const tokensOf = (budget: Budget, { seen }: Pick<LayerView, "seen">): number =>
-  "tokens" in budget ? budget.tokens : Math.floor(seen * (1 - budget.removed));
+  "tokens" in budget ? budget.tokens : Math.max(1, wholeShare(seen, 1 - budget.removed));
 
 /** As many tokens in every layer. */
 export const uniformBudget =

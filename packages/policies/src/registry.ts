@@ -41,11 +41,9 @@ const FROM_ONE = { what: "a number from 1", holds: (value: number) => value >= 1
 export const policyEntries: readonly PolicyEntry[] = [
   {
     name: "keydiff",
-    summary: "keys that are least like the others",
-    create: (text) => {
-      readOptions(text, {});
-      return keydiff(readBudget(text), text.text);
-    },
+    summary: "keys that are least like the others (sinks=0, recent=0)",
+    create: (text) =>
+      keydiff(readBudget(text), readOptions(text, { sinks: wholeFrom(0), recent: wholeFrom(0) }), text.text),
   },
   {
     name: "streaming",

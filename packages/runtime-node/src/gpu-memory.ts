@@ -1,14 +1,19 @@
-import { RuntimeError, Tensor, type TensorMemory } from "@kvfold/runtime";
+import { type DeviceMemory, RuntimeError, Tensor } from "@kvfold/runtime";
 import type { InferenceSession } from "onnxruntime-node";
 import { copyGraph, type FloatType, resizeGraph, zerosGraph } from "./memory-graphs.js";
 import { ortFailure } from "./ort-failure.js";
 import type { OrtNode } from "./ort-node.js";
+import type { WorkQueue } from "./work-queue.js";
 
 /** Where the memory of a WebGPU device is got from. */
 interface GpuMemoryOptions {
   readonly ort: OrtNode;
   /** How sessions are made on the device. */
   readonly session: InferenceSession.SessionOptions;
+  /** All work on the device goes through it: a process has one device. */
+  readonly queue: WorkQueue;
+  /** Bytes that data may take which could as well lie elsewhere; 0 unless given. */
+  readonly bytes?: number;
 }
 
 /**
@@ -16,12 +21,15 @@ interface GpuMemoryOptions {
  * made by running a graph, which takes a moment, and a tensor must be there at once.
  */
 class Place {
+  /** Whose sessions make what is held: it must not outlive them. */
+  readonly owner: GpuMemory;
   readonly type: FloatType;
   readonly dims: readonly number[];
   /** ONNX Runtime's own tensor, once there is one. */
   held: Tensor | undefined;
 
-  constructor(type: FloatType, dims: readonly number[], held?: Tensor) {
+  constructor(owner: GpuMemory, type: FloatType, dims: readonly number[], held?: Tensor) {
+    this.owner = owner;
     this.type = type;
     this.dims = dims;
     this.held = held;
@@ -31,36 +39,40 @@ class Place {
 /**
  * Memory of a GPU behind onnxruntime-node, which gives programs no access to it: memory is what small graphs have left on the
  * device, and it is copied by further ones. All work on it is done in the order in which it was asked for, and runs of the model
- * are part of that order ({@link exclusively}).
+ * are part of that order ({@link exclusively}). Memory of one session is given back with it; memory of its own lasts until it is
+ * disposed, and keeps the device open.
  */
-export class GpuMemory implements TensorMemory {
+export class GpuMemory implements DeviceMemory {
+  readonly bytes: number;
   readonly #options: GpuMemoryOptions;
   readonly #sessions = new Map<string, Promise<InferenceSession>>();
   readonly #places = new Set<Place>();
-  #queue: Promise<unknown> = Promise.resolve();
   #failure: RuntimeError | undefined;
 
   constructor(options: GpuMemoryOptions) {
     this.#options = options;
+    this.bytes = options.bytes ?? 0;
   }
 
   allocate(type: FloatType, dims: readonly number[]): Tensor {
-    return this.#tensorOf(new Place(type, dims));
+    return this.#tensorOf(new Place(this, type, dims));
   }
 
   /** A tensor in place of one that a run has left on the GPU. */
   adopt(held: Tensor): Tensor {
-    return this.#tensorOf(new Place(held.type as FloatType, held.dims, held));
+    return this.#tensorOf(new Place(this, held.type as FloatType, held.dims, held));
   }
 
   copyTokens(from: Tensor, to: Tensor, tokens: number): void {
     const [source, target] = [placeOf(from), placeOf(to)];
-    void this.#enqueue(async () => {
-      release(target);
-      target.held = await this.#resized(await this.#filled(source), target, tokens);
-    }).catch((cause: unknown) => {
-      this.#failure ??= ortFailure("run-failed", "moving a cache on the GPU", cause);
-    });
+    void this.#options
+      .queue(async () => {
+        release(target);
+        target.held = await this.#resized(await this.#filled(source), target, tokens);
+      })
+      .catch((cause: unknown) => {
+        this.#failure ??= ortFailure("run-failed", "moving a cache on the GPU", cause);
+      });
   }
 
   async read(tensor: Tensor): Promise<Float32Array> {
@@ -72,9 +84,21 @@ export class GpuMemory implements TensorMemory {
     });
   }
 
+  async write(tensor: Tensor, values: Float32Array): Promise<void> {
+    const place = placeOf(tensor);
+    await this.exclusively(async () => {
+      const session = await this.#session("upload", place.type);
+      const { y } = await session.run({
+        x: new this.#options.ort.Tensor("float32", values, [values.length]),
+      });
+      release(place);
+      place.held = this.#view(y!, place.dims);
+    });
+  }
+
   /** Does work on the device when all that was asked for before is done. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
-    return this.#enqueue(async () => {
+    return this.#options.queue(async () => {
       if (this.#failure !== undefined) throw this.#failure;
       try {
         return await work();
@@ -84,18 +108,19 @@ export class GpuMemory implements TensorMemory {
     });
   }
 
-  /** What ONNX Runtime can be given for a tensor; within {@link exclusively}. */
+  /** What ONNX Runtime can be given for a tensor on the device; within {@link exclusively}. */
   async resolve(tensor: Tensor): Promise<Tensor> {
-    return this.#filled(placeOf(tensor));
+    const place = placeOf(tensor);
+    return place.owner.#filled(place);
   }
 
-  /** Whether a tensor lies here. */
+  /** Whether a tensor lies on the device, in this memory or in another. */
   holds = (tensor: Tensor): boolean =>
     tensor.location === "gpu-buffer" && (tensor.gpuBuffer as unknown) instanceof Place;
 
   /** Gives everything back. */
   dispose(): Promise<void> {
-    return this.#enqueue(async () => {
+    return this.#options.queue(async () => {
       for (const place of this.#places) release(place);
       this.#places.clear();
       for (const session of this.#sessions.values()) await (await session).release();
@@ -109,19 +134,12 @@ export class GpuMemory implements TensorMemory {
       dataType: place.type,
       dims: place.dims,
       dispose: () => {
-        void this.#enqueue(async () => {
+        void this.#options.queue(async () => {
           release(place);
           this.#places.delete(place);
         });
       },
     });
-  }
-
-  /** Later work does not depend on the success of earlier work. */
-  #enqueue<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(work);
-    this.#queue = result.catch(() => {});
-    return result;
   }
 
   /** What a place holds; zeros to begin with. */
@@ -170,7 +188,8 @@ export class GpuMemory implements TensorMemory {
   }
 }
 
-const graphs = { zeros: zerosGraph, resize: resizeGraph, copy: copyGraph };
+/** What comes from the CPU and stays on the device is copied by the same graph as what goes there. */
+const graphs = { zeros: zerosGraph, resize: resizeGraph, copy: copyGraph, upload: copyGraph };
 
 const sizeOf = (dims: readonly number[]): number => dims.reduce((product, size) => product * size, 1);
 

@@ -71,6 +71,34 @@ describe("a session on a GPU", () => {
   });
 });
 
+describe("memory of a GPU", () => {
+  it("outlives sessions, which read it and write into it", async () => {
+    const gpu = fakeGpu();
+    const provider = nodeProvider({ ort: gpu.ort, executionProviders: ["webgpu"], deviceBytes: 24 });
+    const memory = await provider.openMemory!();
+    expect(memory.bytes).toBe(24);
+    let [before, total] = [memory.allocate("float32", [3]), memory.allocate("float32", [3])];
+    await memory.write(before, Float32Array.of(100, 0, 0));
+    for (const x of [1, 2]) {
+      const session = await provider.createSession({ bytes: buildRunningSum() });
+      const { total: result } = await session.run({ x: tensor([x, x, 0], [3]), before }, { total });
+      expect(result).toBe(total);
+      await session.dispose();
+      [before, total] = [total, before];
+    }
+    expect([...(await memory.read(before))]).toEqual([103, 3, 0]);
+    // Up: what was written, and x of two runs; the zeros to begin with are the device's own, but for how many. Down: what was read.
+    expect(gpu.moved).toEqual({ up: 12 + 2 * 12 + 8, down: 12 });
+    await memory.dispose();
+    expect([gpu.held.size, gpu.sessions]).toEqual([0, 0]);
+  });
+
+  it("is there with WebGPU alone", () => {
+    expect("openMemory" in nodeProvider({ executionProviders: ["cuda"] })).toBe(false);
+    expect("openMemory" in nodeProvider()).toBe(false);
+  });
+});
+
 it("refuses a graph with float16 on a GPU without, before anything runs", async () => {
   const { ort, ...gpu } = fakeGpu();
   const create = async (bytes: Uint8Array, options: never) => {

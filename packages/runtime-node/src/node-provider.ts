@@ -1,4 +1,5 @@
 import {
+  type DeviceMemory,
   type ModelSource,
   RuntimeError,
   type Session,
@@ -6,9 +7,11 @@ import {
   type SessionProvider,
 } from "@kvfold/runtime";
 import { checkExecutionProviders, type ExecutionProvider } from "./execution-provider.js";
+import { GpuMemory } from "./gpu-memory.js";
 import { checkModelFile } from "./model-file.js";
-import { openSession } from "./node-session.js";
+import { GPU_SESSION, openSession } from "./node-session.js";
 import { importOrt, type OrtNode } from "./ort-node.js";
+import { createWorkQueue, type WorkQueue } from "./work-queue.js";
 
 export declare namespace nodeProvider {
   interface Options {
@@ -21,8 +24,16 @@ export declare namespace nodeProvider {
     readonly executionProviders?: readonly ExecutionProvider[] | undefined;
     /** Threads of one operator on the CPU, for sessions that do not say; by default as many as there are cores. */
     readonly threads?: number | undefined;
+    /**
+     * Bytes of GPU memory that a fold may keep hidden states in, beside weights and what graphs need for themselves; 4 GiB
+     * unless given. Those of 128 windows of 1024 tokens at width 2048 take up to 8 GiB, and what does not fit goes to the CPU
+     * and back. WebGPU alone keeps any.
+     */
+    readonly deviceBytes?: number | undefined;
   }
 }
+
+const DEVICE_BYTES = 4 * 2 ** 30;
 
 /**
  * ONNX Runtime for Node behind the session port.
@@ -43,22 +54,36 @@ export declare namespace nodeProvider {
  */
 export function nodeProvider(options: nodeProvider.Options = {}): SessionProvider {
   const { executionProviders = ["cpu"] } = options;
+  const queue = createWorkQueue();
   return {
     name: "onnxruntime-node",
     graph: executionProviders.every((provider) => provider === "cpu") ? "delta" : "standard",
-    createSession: (source, session) => createSession(options, source, session),
+    createSession: (source, session) => createSession({ ...options, queue }, source, session),
+    ...(executionProviders.includes("webgpu") ? { openMemory: () => openMemory(options, queue) } : {}),
   };
 }
 
+async function openMemory(
+  { ort: given, deviceBytes: bytes = DEVICE_BYTES }: nodeProvider.Options,
+  queue: WorkQueue,
+): Promise<DeviceMemory> {
+  return new GpuMemory({ ort: given ?? (await importOrt()), session: GPU_SESSION, queue, bytes });
+}
+
 async function createSession(
-  { ort: given, executionProviders = ["cpu"], threads }: nodeProvider.Options,
+  {
+    ort: given,
+    executionProviders = ["cpu"],
+    threads,
+    queue,
+  }: nodeProvider.Options & { readonly queue: WorkQueue },
   source: ModelSource,
   options?: SessionOptions,
 ): Promise<Session> {
   await checkSource(source);
   const ort = given ?? (await importOrt());
   checkExecutionProviders(ort, executionProviders);
-  return openSession(ort, source, { threads, ...options, executionProviders });
+  return openSession(ort, source, { threads, ...options, executionProviders, queue });
 }
 
 async function checkSource(source: ModelSource): Promise<void> {

@@ -17,13 +17,22 @@ import { ortFailure } from "./ort-failure.js";
 import type { OrtNode } from "./ort-node.js";
 import { type PresentOutputs, readPresents } from "./present-outputs.js";
 import { probe } from "./probe.js";
+import type { WorkQueue } from "./work-queue.js";
 
 /** Only fatal messages: what else ONNX Runtime would print arrives as an error anyway. */
 const LOG_FATAL = 4;
 
+/** How sessions are made that do work in the memory of the GPU. */
+export const GPU_SESSION: InferenceSession.SessionOptions = {
+  executionProviders: ["webgpu"],
+  logSeverityLevel: LOG_FATAL,
+};
+
 export declare namespace openSession {
   interface Options extends SessionOptions {
     readonly executionProviders: readonly ExecutionProvider[];
+    /** What all sessions on a GPU have in common. */
+    readonly queue: WorkQueue;
   }
 }
 
@@ -43,8 +52,8 @@ export async function openSession(
     const presents = onGpu ? await readPresents(source) : NO_PRESENTS;
     const session = await create(ort, source, { ...toOrtOptions(options), ...presents.locations });
     if (onGpu) await requireFloat16(ort, session, label);
-    const device = { executionProviders: ["webgpu"], logSeverityLevel: LOG_FATAL } as const;
-    const memory = onGpu ? new GpuMemory({ ort, session: device }) : undefined;
+    const { queue } = options;
+    const memory = onGpu ? new GpuMemory({ ort, session: GPU_SESSION, queue }) : undefined;
     // Other devices take caches from the CPU and give them back to it: nothing is written where it lies.
     const isCpu = options.executionProviders.every((name) => name === "cpu");
     const writesInPlace = isCpu || (onGpu && !presents.areLeft);

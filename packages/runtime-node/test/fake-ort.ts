@@ -14,6 +14,8 @@ export interface FakeGpu {
   readonly held: Set<Buffer>;
   /** Sessions that are open. */
   sessions: number;
+  /** Bytes of inputs that came from the CPU, and of outputs that went there. */
+  readonly moved: { up: number; down: number };
 }
 
 /**
@@ -22,7 +24,7 @@ export interface FakeGpu {
  */
 export function fakeGpu(): FakeGpu {
   const held = new Set<Buffer>();
-  const fake: FakeGpu = { ort: undefined as never, held, sessions: 0 };
+  const fake: FakeGpu = { ort: undefined as never, held, sessions: 0, moved: { up: 0, down: 0 } };
   const toGpu = (type: "float32" | "float16", buffer: Buffer): ort.Tensor => {
     held.add(buffer);
     return ort.Tensor.fromGpuBuffer(buffer as never, {
@@ -32,7 +34,10 @@ export function fakeGpu(): FakeGpu {
     });
   };
   const toCpu = (tensor: ort.Tensor): ort.Tensor => {
-    if (tensor.location !== "gpu-buffer") return tensor;
+    if (tensor.location !== "gpu-buffer") {
+      fake.moved.up += bytesOf(tensor);
+      return tensor;
+    }
     const buffer = tensor.gpuBuffer as unknown as Buffer;
     if (!held.has(buffer)) throw new Error("Tensor.gpuBuffer has been disposed.");
     return new ort.Tensor(tensor.type, buffer.data as never, tensor.dims);
@@ -61,7 +66,9 @@ export function fakeGpu(): FakeGpu {
               return [name, target];
             }
             const { type, data, dims } = result;
-            return [name, staysOnGpu(name) ? toGpu(type as "float32", { data, dims }) : result];
+            if (staysOnGpu(name)) return [name, toGpu(type as "float32", { data, dims })];
+            fake.moved.down += bytesOf(result);
+            return [name, result];
           }),
         );
       },
@@ -75,6 +82,8 @@ export function fakeGpu(): FakeGpu {
     ort: { ...ort, Tensor: ort.Tensor, InferenceSession: { create } as never, listSupportedBackends },
   });
 }
+
+const bytesOf = ({ data }: ort.Tensor): number => (data as Float32Array).byteLength;
 
 const listSupportedBackends = () => [
   { name: "cpu", bundled: true },

@@ -12,18 +12,28 @@ import { keepCache, openKeptCache } from "./kept-caches.js";
 export class Conversation {
   readonly #model: CausalLM;
   readonly #identity: Promise<string>;
+  readonly #actions: CausalLM.CacheOptions;
   #state: DecodingState;
   /** Of the call that is under way. */
   #signal: AbortSignal | undefined;
 
-  /** @param identity - Of the model: what its caches are saved and loaded with. */
-  constructor(session: Session, maxPositions: number | undefined, identity: Promise<string>) {
+  /**
+   * @param identity - Of the model: what its caches are saved and loaded with.
+   * @param actions - What acts on the cache.
+   */
+  constructor(
+    session: Session,
+    maxPositions: number | undefined,
+    identity: Promise<string>,
+    actions: CausalLM.CacheOptions,
+  ) {
     this.#model = createCausalLM(
       interruptible(session, () => this.#signal!),
       { maxPositions },
     );
     this.#identity = identity;
-    this.#state = this.#model.createState();
+    this.#actions = actions;
+    this.#state = this.#model.createState(actions);
   }
 
   /** Does something with the state. @throws {RuntimeError} `busy` while another call does. */
@@ -48,7 +58,7 @@ export class Conversation {
   /** The tokens that it holds then. */
   load(name: string, signal: AbortSignal): Promise<readonly number[]> {
     return this.use(signal, async (model, before) => {
-      this.#state = await model.loadState(await openKeptCache(name), await this.#identity);
+      this.#state = await model.loadState(await openKeptCache(name), await this.#identity, this.#actions);
       before.dispose();
       return this.#state.tokens;
     });

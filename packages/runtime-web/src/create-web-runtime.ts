@@ -17,6 +17,11 @@ export declare namespace createWebRuntime {
     readonly storage?: StorageUse;
     /** Positions that the model was trained on; no limit by default. */
     readonly maxPositions?: number;
+    /**
+     * Policies that drop tokens of the cache, as `parsePolicies` of `@kvfold/policies` reads them: `keydiff:0.5`. The source has
+     * to name a policy graph, such as `model_policy.onnx`, and the worker needs `readPolicies`; WebAssembly runs the model.
+     */
+    readonly cache?: string | undefined;
     readonly onProgress?: (progress: LoadProgress) => void;
     /** Called when the model cannot go on: `device-lost`, or its worker broke. All that it held is freed by then. */
     readonly onLost?: (error: Error) => void;
@@ -96,10 +101,10 @@ export interface WebModel extends LoadedModel {
 export const createWebRuntime = ({ worker }: createWebRuntime.Options): WebRuntime => ({
   async load(source, options = {}) {
     const { executionProvider = "auto", storage = "keep", maxPositions = Number.POSITIVE_INFINITY } = options;
-    const { onProgress, onLost = () => {}, signal } = options;
+    const { onProgress, onLost = () => {}, signal, cache } = options;
     const connection = new WorkerConnection(worker(), onLost);
     try {
-      const input = { source: absolute(source), storage, executionProvider, maxPositions };
+      const input = { source: absolute(source), storage, executionProvider, maxPositions, cache };
       return webModel(connection, await connection.call("load", input, { onReport: onProgress, signal }));
     } catch (error) {
       connection.end(error as Error);

@@ -64,3 +64,9 @@ describe("modelFiles", () => {
     expect(() => files.label(name)).toThrow(/in the folder of .*, found an address outside of it/);
   });
 });
+
+it("takes the standard graph of a folder with graphs of all kinds", () => {
+  const kinds = ["", "_delta", "_policy", "_policy_int8", "_policy_int4"];
+  const files = kinds.map((kind) => new File([], `model${kind}.onnx`));
+  expect(modelFiles({ files }).model).toBe("model.onnx");
+});

@@ -140,9 +140,9 @@ function pickGraph(files: readonly File[], model: string | undefined): File {
   );
 }
 
-/** Delta graphs are named by their standard graphs; a policy graph is loaded only where `model` names it. */
+/** Delta graphs are named by their standard graphs; a policy graph is loaded only where `model` names it, quantised caches or not. */
 const isStandardGraph = (name: string): boolean =>
-  name.endsWith(".onnx") && !/_(delta|policy)\.onnx$/.test(name);
+  name.endsWith(".onnx") && !/_(delta|policy(_int[48])?)\.onnx$/.test(name);
 
 const list = (files: readonly File[]): string =>
   files.length === 0 ? "no files" : files.map(({ name }) => name).join(", ");

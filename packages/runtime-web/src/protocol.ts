@@ -14,7 +14,7 @@ export interface Calls {
   readonly load: { readonly input: LoadInput; readonly report: LoadProgress; readonly result: LoadedModel };
   readonly generate: {
     readonly input: GenerateInput;
-    readonly report: number;
+    readonly report: GeneratedToken;
     readonly result: FinishReason;
   };
   readonly saveCache: { readonly input: CacheName; readonly report: never; readonly result: undefined };
@@ -43,6 +43,15 @@ interface LoadInput {
   readonly storage: StorageUse;
   readonly executionProvider: ExecutionProvider | "auto";
   readonly maxPositions: number;
+  /** Policies by name. */
+  readonly cache?: string | undefined;
+}
+
+/** A token as soon as it is drawn. */
+export interface GeneratedToken {
+  readonly token: number;
+  /** Bytes of the tokens in the cache: those that policies dropped are not among them. */
+  readonly cacheBytes: number;
 }
 
 /** What is known of a model once it is loaded. */

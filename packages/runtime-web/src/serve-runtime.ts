@@ -8,12 +8,14 @@ import {
   type Reply,
   type Request,
 } from "./protocol.js";
-import { ServedModel } from "./served-model.js";
+import { type PolicyReader, ServedModel } from "./served-model.js";
 
 export declare namespace serveRuntime {
   interface Options {
     /** Where ONNX Runtime finds its `.wasm` and `.mjs` files: the URL of a folder, ending in a slash. */
     readonly wasmPaths?: string;
+    /** `parsePolicies` of `@kvfold/policies`, for models that are loaded with `cache`; imported when first needed, it costs others nothing. */
+    readonly readPolicies?: PolicyReader;
   }
 }
 
@@ -39,13 +41,14 @@ interface WorkerScope {
  */
 export function serveRuntime(
   ort: OrtWeb | ((provider: ExecutionProvider) => Promise<OrtWeb>),
-  { wasmPaths }: serveRuntime.Options = {},
+  { wasmPaths, readPolicies }: serveRuntime.Options = {},
 ): void {
   const scope = globalThis as unknown as WorkerScope;
   const importOrt = typeof ort === "function" ? ort : async () => ort;
   const model = new ServedModel({
     importOrt,
     wasmPaths,
+    readPolicies,
     onLost: (error) => scope.postMessage({ type: "lost", failure: describeFailure(error) }),
   });
   const running = new Map<number, AbortController>();

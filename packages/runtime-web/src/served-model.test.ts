@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { buildTinyDecoder, groupQuery } from "../../runtime/test/tiny-decoder.js";
 import type { LoadProgress } from "./index.js";
 import type { OrtWeb } from "./ort-web.js";
+import type { GeneratedToken } from "./protocol.js";
 import { ServedModel } from "./served-model.js";
 
 const file = new File([buildTinyDecoder(groupQuery) as Uint8Array<ArrayBuffer>], "model.onnx");
@@ -18,7 +19,7 @@ const adapter = {
 const destroy = vi.fn<() => void>();
 
 const serve = (importOrt: () => Promise<OrtWeb> = async () => ort) =>
-  new ServedModel({ importOrt, wasmPaths: undefined, onLost: () => {} });
+  new ServedModel({ importOrt, wasmPaths: undefined, readPolicies: undefined, onLost: () => {} });
 
 describe("ServedModel", () => {
   beforeEach(() => {
@@ -44,10 +45,16 @@ describe("ServedModel", () => {
       { stage: "start", file: "", ...all },
     ]);
     const tokens: number[] = [];
-    const report = (token: number) => void tokens.push(token);
+    const sizes: number[] = [];
+    const report = ({ token, cacheBytes }: GeneratedToken) => {
+      tokens.push(token);
+      sizes.push(cacheBytes);
+    };
     const call = { prompt: [1, 2, 3], options: { maxNewTokens: 4 }, keep: false };
     expect(await model.generate(call, { signal, report })).toBe("max-new-tokens");
     expect(tokens).toHaveLength(4);
+    // The last token drawn is not read.
+    expect(sizes).toEqual([3, 4, 5, 6].map((count) => count * 384));
   });
 
   it("falls back to WebAssembly where WebGPU does not take the model, and gives the GPU back", async () => {

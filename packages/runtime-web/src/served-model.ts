@@ -17,6 +17,7 @@ import {
   webAssembly,
 } from "./choose-execution-provider.js";
 import { Conversation } from "./conversation.js";
+import { heldBytes } from "./held-bytes.js";
 import { interruptible } from "./interruptible.js";
 import type { OrtWeb } from "./ort-web.js";
 import { type CallContext, type Calls, describeFailure, type LoadedModel } from "./protocol.js";
@@ -28,12 +29,16 @@ import type { WebSession } from "./web-session.js";
 interface Options {
   readonly importOrt: (provider: ExecutionProvider) => Promise<OrtWeb>;
   readonly wasmPaths: string | undefined;
+  readonly readPolicies: PolicyReader | undefined;
   readonly onLost: (error: RuntimeError) => void;
 }
 
 interface OpenedModel extends ProviderChoice {
   readonly session: WebSession;
 }
+
+/** Reads policies as they are named in one line: `parsePolicies` of `@kvfold/policies`. */
+export type PolicyReader = (text: string) => Promise<NonNullable<CausalLM.CacheOptions["cache"]>>;
 
 type Input<N extends keyof Calls> = Calls[N]["input"];
 
@@ -44,16 +49,18 @@ export class ServedModel {
   #maxPositions: number | undefined;
   #identity: Promise<string> | undefined;
   #conversation: Conversation | undefined;
+  #actions: CausalLM.CacheOptions = {};
 
   constructor(options: Options) {
     this.#options = options;
   }
 
   async load(
-    { source, storage, executionProvider, maxPositions }: Input<"load">,
+    { source, storage, executionProvider, maxPositions, cache }: Input<"load">,
     { report, signal }: CallContext<"load">,
   ): Promise<LoadedModel> {
-    const choice = await chooseExecutionProvider(executionProvider);
+    const choice = await chooseProvider(executionProvider, cache);
+    if (cache !== undefined) this.#actions = { cache: await this.#readPolicies(cache) };
     let loadedBytes = 0;
     const bytes = await readModelSource(source, {
       storage,
@@ -78,15 +85,22 @@ export class ServedModel {
     { prompt, options, keep }: Input<"generate">,
     { report, signal }: CallContext<"generate">,
   ): Promise<FinishReason> {
-    const run = async (model: CausalLM, state?: DecodingState): Promise<FinishReason> => {
+    const run = async (model: CausalLM, state: DecodingState): Promise<FinishReason> => {
       const tokens = generate(model, prompt, { ...options, signal, state });
       for (;;) {
         const next = await tokens.next();
         if (next.done === true) return next.value;
-        report(next.value);
+        report({ token: next.value, cacheBytes: heldBytes(model.cacheLayout, state) });
       }
     };
-    return keep ? this.#kept().use(signal, run) : run(this.#model(signal));
+    if (keep) return this.#kept().use(signal, run);
+    const model = this.#model(signal);
+    const state = model.createState(this.#actions);
+    try {
+      return await run(model, state);
+    } finally {
+      state.dispose();
+    }
   }
 
   async saveCache({ name }: Input<"saveCache">, { signal }: CallContext<"saveCache">): Promise<undefined> {
@@ -105,6 +119,15 @@ export class ServedModel {
     { report, signal }: CallContext<"perplexity">,
   ): Promise<Perplexity> {
     return perplexity(this.#model(signal), windows, { signal, onWindow: (_, soFar) => report(soFar) });
+  }
+
+  async #readPolicies(text: string): Promise<CausalLM.CacheOptions["cache"]> {
+    const { readPolicies } = this.#options;
+    if (readPolicies !== undefined) return readPolicies(text);
+    throw new RuntimeError(
+      "invalid-argument",
+      `cache ${text}: expected a worker that reads policies, found none: give serveRuntime readPolicies`,
+    );
   }
 
   async #open(choice: ProviderChoice, bytes: ModelBytes, canFallBack: boolean): Promise<OpenedModel> {
@@ -130,7 +153,12 @@ export class ServedModel {
   }
 
   #kept(): Conversation {
-    this.#conversation ??= new Conversation(this.#loaded(), this.#maxPositions, this.#identity!);
+    this.#conversation ??= new Conversation(
+      this.#loaded(),
+      this.#maxPositions,
+      this.#identity!,
+      this.#actions,
+    );
     return this.#conversation;
   }
 
@@ -138,6 +166,19 @@ export class ServedModel {
     if (this.#session !== undefined) return this.#session;
     throw new RuntimeError("invalid-argument", "expected a model, found none loaded");
   }
+}
+
+/** Policies act on caches in the memory of the CPU. */
+async function chooseProvider(
+  wanted: ExecutionProvider | "auto",
+  cache: string | undefined,
+): Promise<ProviderChoice> {
+  if (cache === undefined) return chooseExecutionProvider(wanted);
+  if (wanted !== "webgpu") return webAssembly("which cache policies need");
+  throw new RuntimeError(
+    "invalid-argument",
+    `cache ${cache}: expected the provider wasm or auto, found webgpu: policies act on caches in the memory of the CPU`,
+  );
 }
 
 /** Found out while ONNX Runtime starts, since the bytes are given up then; that it fails matters to caches alone. */

@@ -1,4 +1,5 @@
 import { type FinishReason, type Generation, type generate, toGeneration } from "@kvfold/runtime";
+import type { GeneratedToken } from "./protocol.js";
 import type { WorkerConnection } from "./worker-connection.js";
 
 export declare namespace streamTokens {
@@ -8,6 +9,8 @@ export declare namespace streamTokens {
      * differs from it is read. Its memory goes with the model.
      */
     readonly keep?: boolean | undefined;
+    /** Called with each token: bytes of the tokens in the cache, without those that policies dropped. */
+    readonly onCacheBytes?: ((bytes: number) => void) | undefined;
     readonly signal?: AbortSignal | undefined;
   }
 }
@@ -22,16 +25,16 @@ export const streamTokens = (
 async function* receiveTokens(
   connection: WorkerConnection,
   prompt: ArrayLike<number>,
-  { signal, keep = false, ...options }: streamTokens.Options,
+  { signal, keep = false, onCacheBytes, ...options }: streamTokens.Options,
 ): AsyncGenerator<number, FinishReason, undefined> {
   const stop = new AbortController();
   const forwardAbort = (): void => stop.abort(signal?.reason);
   signal?.addEventListener("abort", forwardAbort);
   if (signal?.aborted) forwardAbort();
-  const tokens: number[] = [];
+  const tokens: GeneratedToken[] = [];
   let ended = false;
   let wake = (): void => {};
-  const onReport = (token: number): void => {
+  const onReport = (token: GeneratedToken): void => {
     tokens.push(token);
     wake();
   };
@@ -44,7 +47,11 @@ async function* receiveTokens(
   void finished.then(onEnd, onEnd);
   try {
     for (;;) {
-      while (tokens.length > 0) yield tokens.shift()!;
+      while (tokens.length > 0) {
+        const { token, cacheBytes } = tokens.shift()!;
+        onCacheBytes?.(cacheBytes);
+        yield token;
+      }
       if (ended) return await finished;
       await new Promise<void>((resolve) => {
         wake = resolve;

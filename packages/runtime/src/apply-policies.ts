@@ -1,5 +1,5 @@
 import type { HeadChange, LayerChange, LayerView, Policy, PolicyNeeds } from "@kvfold/policies";
-import { type CacheLayout, OBSERVATIONS, precisionOf, type RaggedLayer } from "./cache-layout.js";
+import { type CacheLayout, OBSERVATIONS, precisionsOf, type RaggedLayer } from "./cache-layout.js";
 import { checkStored } from "./check-stored.js";
 import type { RaggedCache } from "./ragged-cache.js";
 import { RuntimeError } from "./runtime-error.js";
@@ -72,7 +72,7 @@ export function checkGraph(
   layout: CacheLayout,
   observe?: PolicyNeeds,
 ): void {
-  checkStored(caller, policies, precisionOf(layout));
+  checkStored(caller, policies, precisionsOf(layout));
   checkNeeds(caller, [...policies, { name: "observe", needs: observe }], layout.ragged);
 }
 

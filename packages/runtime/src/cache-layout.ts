@@ -198,11 +198,16 @@ const BYTES = { float32: 4, float16: 2, uint8: 1 } as const;
 /** Bytes of one element of a cache. */
 export const elementBytes = ({ type }: Pick<CacheTensor, "type">): number => BYTES[type];
 
-/** How a layout's cache is quantised; undefined where it is of floats. */
-export const precisionOf = ({ layers }: Pick<CacheLayout, "layers">): CachePrecision | undefined => {
-  const all = layers.flatMap((layer) => Object.values(layer).map(({ quantised }) => quantised?.precision));
-  return all.includes("int4") ? "int4" : all[0];
-};
+/**
+ * What a layout's cache counts as being kept in; nothing where it is of floats. A head of an odd size has a byte for each
+ * number in either precision, so a graph of such heads alone is that of both.
+ */
+export function precisionsOf({ layers }: Pick<CacheLayout, "layers">): readonly CachePrecision[] {
+  const slots = layers.flatMap((layer) => Object.values(layer)).filter(({ quantised }) => quantised);
+  if (slots.length === 0) return [];
+  if (slots.some(({ quantised }) => quantised!.precision === "int4")) return ["int4"];
+  return slots.every(({ size }) => size % 2 === 1) ? ["int8", "int4"] : ["int8"];
+}
 
 /**
  * Bytes that one token adds to the cache, over all layers.

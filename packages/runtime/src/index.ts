@@ -54,6 +54,7 @@ export { modelIdentity } from "./model-identity.js";
 export { perplexity } from "./perplexity.js";
 export { type PolicyItem, type PolicyScore, policyProbe, type QuestionTime } from "./policy-probe.js";
 export {
+  type DeviceMemory,
   type ExternalData,
   type Feeds,
   type Fetches,
@@ -67,6 +68,13 @@ export {
   type TensorMemory,
 } from "./port.js";
 export { createRandom, type Random } from "./random.js";
+export {
+  type ChatFiles,
+  type ChatMessage,
+  type ChatTemplate,
+  nextTurn,
+  readChatTemplate,
+} from "./read-chat-template.js";
 export { readTextTokenizer, type TokenizerFiles } from "./read-text-tokenizer.js";
 export { type RetrievalItem, type RetrievalScore, retrievalProbe } from "./retrieval-probe.js";
 export { RuntimeError, type RuntimeErrorCode } from "./runtime-error.js";

@@ -31,6 +31,16 @@ export interface TensorMemory {
   read?(tensor: Tensor): Promise<Float32Array>;
 }
 
+/** Memory of a device that outlives sessions: every session of its provider reads it and writes into it. */
+export interface DeviceMemory extends Required<TensorMemory> {
+  /** Bytes that data may take here which could as well lie elsewhere, such as the hidden states of calibration windows. */
+  readonly bytes: number;
+  /** Fills a float32 tensor that lies here with numbers from the CPU, as many as it has. */
+  write(tensor: Tensor, values: Float32Array): Promise<void>;
+  /** Gives everything back; tensors that lie here are lost. */
+  dispose(): Promise<void>;
+}
+
 /** A loaded model, whichever ONNX Runtime runs it. */
 export interface Session {
   readonly inputs: readonly TensorInfo[];
@@ -88,4 +98,11 @@ export interface SessionProvider {
    * @throws {RuntimeError} `model-unreadable`, `session-failed`, or `runtime-missing`.
    */
   createSession(source: ModelSource, options?: SessionOptions): Promise<Session>;
+  /**
+   * Opens memory of the device that runs the sessions. Absent where sessions run on the CPU, or where nothing but a
+   * session's own {@link Session.memory} lies there.
+   *
+   * @throws {RuntimeError} `runtime-missing`.
+   */
+  openMemory?(): Promise<DeviceMemory>;
 }

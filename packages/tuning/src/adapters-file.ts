@@ -7,6 +7,7 @@ import {
   type TensorInfo,
 } from "@kvfold/safetensors";
 import type { Adapter, Parameter } from "./adapters.js";
+import { isListOf, isText, readJson } from "./read-json.js";
 import { TuningError } from "./tuning-error.js";
 
 /** Adapters of a model, by layer, and what their products are multiplied by. */
@@ -43,27 +44,60 @@ export async function loadAdapters(bytes: Uint8Array, name: string): Promise<Mod
   const { metadata, tensors } = await parseHeader(source).catch((cause: unknown) => {
     throw unusable(name, "it cannot be read", cause);
   });
-  if (metadata.format !== FORMAT || metadata.names === undefined)
+  if (metadata.format !== FORMAT)
     throw unusable(name, `expected format ${FORMAT}, found ${JSON.stringify(metadata.format)}`);
-  const names: readonly (readonly string[])[] = JSON.parse(metadata.names);
+  const names = readNames(metadata.names, name);
+  const scale = readScale(metadata.scale, name);
   const read = async (layer: number, weight: string, half: Half): Promise<Parameter> => {
     const tensor = tensorName(layer, weight, half);
     const info = tensors.get(tensor);
     if (info === undefined) throw unusable(name, `tensor ${tensor} is missing`);
+    if (info.shape.length < 2)
+      throw unusable(
+        name,
+        `tensor ${tensor}: expected a matrix or several, found [${info.shape.join(", ")}]`,
+      );
+    const values = await readFloats(source, info).catch((cause: unknown) => {
+      throw unusable(name, `tensor ${tensor} cannot be read`, cause);
+    });
+    if (!values.every(Number.isFinite))
+      throw unusable(name, `tensor ${tensor} holds numbers that are not finite`);
     const part = half === "A" ? "down" : "up";
-    return transposedParameter(`${weight}.${part}`, info, await readFloats(source, info));
+    return transposedParameter(`${weight}.${part}`, info, values);
   };
   const layers: Adapter[][] = [];
   for (const [layer, weights] of names.entries()) {
     layers[layer] = [];
-    for (const weight of weights)
-      layers[layer].push({
-        weight,
-        down: await read(layer, weight, "A"),
-        up: await read(layer, weight, "B"),
-      });
+    for (const weight of weights) {
+      const adapter = { weight, down: await read(layer, weight, "A"), up: await read(layer, weight, "B") };
+      requireProduct(adapter, `${name}: layer ${layer}, ${weight}`);
+      layers[layer].push(adapter);
+    }
   }
-  return { layers, scale: Number(metadata.scale) };
+  return { layers, scale };
+}
+
+function readNames(text: string | undefined, name: string): readonly (readonly string[])[] {
+  const names = readJson(text);
+  if (isListOf(names, (layer) => isListOf(layer, isText))) return names;
+  throw unusable(name, `names: expected a list of weights for each layer, found ${shown(text)}`);
+}
+
+function readScale(text: string | undefined, name: string): number {
+  const scale = text === undefined || text.trim() === "" ? Number.NaN : Number(text);
+  if (Number.isFinite(scale)) return scale;
+  throw unusable(name, `scale: expected a number, found ${shown(text)}`);
+}
+
+const shown = (text: string | undefined): string =>
+  text === undefined ? "none" : JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
+
+/** A and B have to be factors of a product. */
+function requireProduct({ down, up }: Adapter, name: string): void {
+  const outer = ({ dims }: Parameter) => dims.slice(0, -2).join();
+  if (down.dims.at(-1) === up.dims.at(-2) && outer(down) === outer(up)) return;
+  const sides = [down, up].map(({ dims }) => `[${dims.join(", ")}]`).join(" and ");
+  throw unusable(name, `A and B have no product, turned they are ${sides}`);
 }
 
 type Half = "A" | "B";

@@ -1,6 +1,7 @@
 import type { BlockWeights } from "@kvfold/decoder";
 import { type BlockMap, type BlockPart, blockMaps, changeMaps } from "@kvfold/decoder/graph";
 import { createRandom } from "@kvfold/runtime";
+import { TuningError } from "./tuning-error.js";
 
 /** Numbers that are trained. */
 export interface Parameter {
@@ -84,6 +85,8 @@ export const parametersOf = (adapters: readonly Adapter[]): readonly Parameter[]
  * A block whose maps have their adapters added: `W + scale A B`.
  *
  * Numerics: products and sums in float64, rounded to float32 once.
+ *
+ * @throws {TuningError} `unusable-state` for adapters of another block.
  */
 export function mergeAdapters(
   block: BlockWeights,
@@ -91,10 +94,22 @@ export function mergeAdapters(
   scale: number,
 ): BlockWeights {
   const byWeight = new Map(adapters.map((adapter) => [adapter.weight, adapter]));
+  const maps = new Map(blockMaps(block).map(({ name, dims }) => [name, dims]));
+  for (const adapter of adapters) requireFit(adapter, maps.get(adapter.weight));
   return changeMaps(block, ({ name, data }) => {
     const adapter = byWeight.get(name);
     return adapter === undefined ? data : addProduct(data, adapter, scale);
   });
+}
+
+function requireFit({ weight, down, up }: Adapter, dims: readonly number[] | undefined): void {
+  const sides = [...down.dims.slice(0, -1), up.dims.at(-1)!];
+  if (dims?.join() === sides.join()) return;
+  const expected = dims === undefined ? "the block has no such map" : `its map is [${dims.join(", ")}]`;
+  throw new TuningError(
+    "unusable-state",
+    `adapter of ${weight}: it adds to a map of [${sides.join(", ")}], and ${expected}; use the adapters that were tuned for this model`,
+  );
 }
 
 function addProduct(weight: Float32Array, { down, up }: Adapter, scale: number): Float32Array {

@@ -1,6 +1,6 @@
 import type { DecoderParts, EmbeddingWeights } from "@kvfold/decoder";
 import { type BlockWindow, HIDDEN_IN, HIDDEN_OUT } from "@kvfold/decoder/graph";
-import { type AbortSignalLike, type SessionProvider, throwIfAborted } from "@kvfold/runtime";
+import type { AbortSignalLike, SessionProvider, Tensor } from "@kvfold/runtime";
 import {
   backwardGraph,
   type CacheValue,
@@ -10,9 +10,10 @@ import {
 } from "./block-graphs.js";
 import { embedWindows } from "./embed-windows.js";
 import { createHeadLoss, type HeadLoss } from "./head-loss.js";
-import { type BlockRun, runBlock, type States, windowOf } from "./run-blocks.js";
-import { createSessionStore } from "./session-store.js";
-import { floatsOf, rowsTensor } from "./tensors.js";
+import { type BlockRun, overBatches, runBlock, type States, windowOf } from "./run-blocks.js";
+import { createSessionStore, type SessionStore } from "./session-store.js";
+import { openStreamPlace } from "./stream-place.js";
+import { floatsOf } from "./tensors.js";
 import { drawnTokens, type TokenSource } from "./token-source.js";
 
 /** Gradients of one window by the values of one layer, `[S, Hkv * d]`. */
@@ -60,20 +61,23 @@ const STREAM_BYTES = 2 ** 30;
 export async function cacheGradients(options: cacheGradients.Options): Promise<void> {
   const { model, tokens, provider, seed } = options;
   const parts = { config: model.config, embedding: await model.embedding(), head: await model.head() };
-  // A block is used for all windows at once, so none stays open; the head is used after every window.
-  const sessions = createSessionStore({ provider, session: undefined, residentBytes: 0 });
+  const place = await openStreamPlace(provider);
+  // A block is used for all windows at once, so none stays open unless it has to; the head is used after every window.
+  const residentBytes = place.isDevice ? Number.POSITIVE_INFINITY : 0;
+  const sessions = createSessionStore({ provider, session: undefined, residentBytes });
   const headSessions = createSessionStore({
     provider,
     session: undefined,
     residentBytes: Number.POSITIVE_INFINITY,
   });
-  const loss = createHeadLoss({ ...parts, loss: "text", sessions: headSessions });
+  const loss = createHeadLoss({ ...parts, loss: "text", sessions: headSessions, place });
   const draw = drawnTokens({ parts, sessions: headSessions, seed });
   const follow = tokens === "text" ? textWindow : drawnWindow(draw);
-  const run = { ...options, sessions, embedding: parts.embedding, loss };
+  const run = { ...options, sessions, place, openSessions: headSessions, embedding: parts.embedding, loss };
   try {
     for (const some of batchesOf(options)) await runBatch(run, some.map(follow));
   } finally {
+    await place.dispose();
     await headSessions.dispose();
     await sessions.dispose();
   }
@@ -108,27 +112,39 @@ function* batchesOf({
 
 interface Run extends cacheGradients.Options, BlockRun {
   readonly embedding: EmbeddingWeights;
+  readonly openSessions: SessionStore;
   readonly loss: HeadLoss;
 }
 
 async function runBatch(run: Run, windows: readonly Followed[]): Promise<void> {
+  const { place, loss } = run;
   const hidden = await runForward(
     run,
     windows.map(({ tokens }) => tokens),
   );
-  const upstream: Float32Array[] = [];
+  const upstream: Tensor[] = [];
   for (const [index, last] of hidden.at(-1)!.entries()) {
-    const rows = { hidden: last, original: undefined, next: await windows[index]!.next(last) };
-    upstream.push((await run.loss.gradient(rows, 1)).gradient);
+    const rows = {
+      hidden: last,
+      original: undefined,
+      next: await windows[index]!.next(await place.read(last)),
+    };
+    upstream.push((await loss.gradient(rows, 1)).gradient);
   }
   await runBackward(run, hidden, upstream);
+  for (const states of hidden) release(run, states);
 }
 
-/** Hidden states before each block and after the last. */
+const release = ({ place }: Run, states: States): void => {
+  for (const tensor of states) place.release(tensor);
+};
+
+/** Hidden states before each block and after the last, one window at a time. */
 async function runForward(run: Run, windows: readonly Int32Array[]): Promise<readonly States[]> {
-  const { model, provider, embedding } = run;
+  const { model } = run;
   const { config } = model;
-  const hidden: States[] = [await embedWindows(provider, { config, embedding }, windows)];
+  const batches = windows.map((window) => [window]);
+  const hidden: States[] = [await embedWindows({ ...run, config }, batches)];
   for (let layer = 0; layer < config.shape.layers; layer++)
     hidden.push(await runBlock(run, model, layer, hidden[layer]!));
   return hidden;
@@ -139,35 +155,31 @@ async function runBackward(run: Run, hidden: readonly States[], last: States): P
   for (let layer = run.model.config.shape.layers - 1; layer >= 0; layer--) {
     const found = await runLayer(run, layer, hidden[layer]!, upstream);
     await run.onLayer(layer, found.gradients);
+    release(run, upstream);
     upstream = found.below;
   }
 }
 
 async function runLayer(run: Run, layer: number, hidden: States, upstream: States) {
-  const { model, sessions, values, signal } = run;
-  const width = model.config.shape.hiddenSize;
-  const { graph, names } = gradientGraph(await windowOf(model, model, layer, hidden), values, layer > 0);
+  const { model, values, place } = run;
+  const { graph, names } = gradientGraph(await windowOf(model, model, layer, hidden[0]!), run, layer > 0);
+  const wanted = Object.fromEntries(values.map((value) => [GRADIENT + names[value], undefined]));
   const make = async () => graph;
-  return sessions.use(`gradients ${layer}`, make, async (session) => {
-    const gradients: LayerGradients[] = [];
-    const below: Float32Array[] = [];
-    for (const [index, states] of hidden.entries()) {
-      throwIfAborted(signal);
-      const results = await session.run({
-        [HIDDEN_IN]: rowsTensor(states, width),
-        [GRADIENT + HIDDEN_OUT]: rowsTensor(upstream[index]!, width),
-      });
-      const found = values.map((value) => [value, floatsOf(results, GRADIENT + names[value])]);
-      gradients.push(Object.fromEntries(found));
-      if (layer > 0) below.push(floatsOf(results, GRADIENT + HIDDEN_IN));
-    }
-    return { gradients, below };
+  const results = await overBatches(run, `gradients ${layer}`, hidden, make, (session, batch, index) => {
+    const feeds = { [HIDDEN_IN]: batch, [GRADIENT + HIDDEN_OUT]: upstream[index]! };
+    const below = layer > 0 ? { [GRADIENT + HIDDEN_IN]: batch.dims } : {};
+    return place.run(session, feeds, { ...wanted, ...below });
   });
+  const gradients = results.map((result) => {
+    const found = values.map((value) => [value, floatsOf(result, GRADIENT + names[value])] as const);
+    return Object.fromEntries(found) as LayerGradients;
+  });
+  return { gradients, below: layer > 0 ? results.map((result) => result[GRADIENT + HIDDEN_IN]!) : [] };
 }
 
 /** `hidden_in` and `grad.hidden_out` to `grad.<name>` of the values asked for, and of `hidden_in` where it is to go on. */
-function gradientGraph(window: BlockWindow, values: readonly CacheValue[], goesOn: boolean): NamedGraph {
-  const { graph, names } = namedForwardGraph(window);
+function gradientGraph(window: BlockWindow, { values, place }: Run, goesOn: boolean): NamedGraph {
+  const { graph, names } = namedForwardGraph(window, place);
   const inputs = new Set([...(goesOn ? [HIDDEN_IN] : []), ...values.map((value) => names[value])]);
   return { graph: backwardGraph(graph, [...inputs]), names };
 }

@@ -52,11 +52,11 @@ export function headGradientGraph(head: MemoryModel): MemoryModel {
 export const emitTable = (e: Emitter, { table }: EmbeddingWeights, rows: number): string =>
   e.floats("model/embed_tokens/weight", [rows, table.length / rows], table);
 
-/** A scope for a second use of the same weights. */
-function sameWeights(graph: GraphScope): GraphScope {
+/** A scope for a further use of the same weights. */
+export function sameWeights(graph: GraphScope, label = "/original"): GraphScope {
   const renamed = <Options extends { readonly name: string }>(options: Options): Options => ({
     ...options,
-    name: `/original${options.name}`,
+    name: `${label}${options.name}`,
   });
   return {
     ...graph,
@@ -71,12 +71,15 @@ function sameWeights(graph: GraphScope): GraphScope {
 const emitLogProbabilities = (e: Emitter, logits: string): string =>
   e.node("LogSoftmax", "loss/LogSoftmax", [logits], { attributes: { axis: -1 } });
 
-/** `sum p (log p - log q)`, p the original's predictions. */
-function emitDivergence(e: Emitter, predicted: string, original: string): void {
+/** `p (log p - log q)`, p the original's predictions. */
+export function emitDivergenceTerms(e: Emitter, predicted: string, original: string): string {
   const probabilities = e.node("Exp", "loss/Exp", [original]);
   const difference = e.node("Sub", "loss/Sub", [original, predicted]);
-  emitLoss(e, e.node("Mul", "loss/Mul", [probabilities, difference]));
+  return e.node("Mul", "loss/Mul", [probabilities, difference]);
 }
+
+const emitDivergence = (e: Emitter, predicted: string, original: string): void =>
+  emitLoss(e, emitDivergenceTerms(e, predicted, original));
 
 function emitCrossEntropy(e: Emitter, predicted: string, next: string): void {
   const index = e.node("Unsqueeze", "loss/Unsqueeze", [next, e.graph.int64([2])]);

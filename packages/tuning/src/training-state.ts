@@ -7,6 +7,7 @@ import {
 } from "@kvfold/safetensors";
 import { type AdamMoments, newMoments } from "./adam.js";
 import { type Adapter, type Parameter, parametersOf } from "./adapters.js";
+import { isListOf, isNumber, isRecord, isText, readJson } from "./read-json.js";
 import { TuningError } from "./tuning-error.js";
 
 /** What goes on from a step: with the parameters themselves, all that the next steps depend on. */
@@ -66,9 +67,15 @@ const tensor = (name: string, values: Float32Array) => ({
   data: encodeFloats(values, "F32"),
 });
 
-/** What a file of `saveState` belongs to. */
+/**
+ * What a file of `saveState` belongs to.
+ *
+ * @throws {TuningError} `unusable-state` when the bytes are damaged.
+ */
 export async function readIdentity(bytes: Uint8Array): Promise<StateIdentity> {
-  return JSON.parse((await readMetadata(bytes)).identity!);
+  const identity = readJson((await readMetadata(bytes)).identity);
+  if (isRecord(identity) && Object.values(identity).every(isText)) return identity as StateIdentity;
+  throw unusable("its identity is damaged");
 }
 
 /**
@@ -87,9 +94,11 @@ export async function restoreState(
     const info = tensors.get(name);
     if (info === undefined || info.shape[0] !== length)
       throw unusable(`expected a tensor ${name} of ${length}`);
-    return readFloats(source, info);
+    return readFloats(source, info).catch((cause: unknown) => {
+      throw unusable(`tensor ${name} cannot be read`, cause);
+    });
   };
-  const { step, losses, heldOut } = JSON.parse(metadata.progress!);
+  const { step, losses, heldOut } = readProgress(metadata.progress);
   const moments: AdamMoments[] = [];
   const best: Float32Array[] = [];
   for (const [index, { values }] of allParameters(adapters).entries()) {
@@ -100,6 +109,21 @@ export async function restoreState(
   }
   return { step, losses, heldOut, moments, best: best.length > 0 ? best : undefined };
 }
+
+function readProgress(text: string | undefined): Pick<TrainingState, "step" | "losses" | "heldOut"> {
+  const progress = readJson(text);
+  if (!isRecord(progress)) throw unusable("its progress is damaged");
+  const { step, losses, heldOut } = progress;
+  if (!isNumber(step) || !Number.isSafeInteger(step) || step < 0)
+    throw unusable(`step: expected a count, found ${JSON.stringify(step)}`);
+  if (!isListOf(losses, isNumber) || losses.length !== step)
+    throw unusable(`losses: expected ${step} numbers, one for each step`);
+  if (!isListOf(heldOut, isHeldOut)) throw unusable("heldOut: expected a list of steps and their losses");
+  return { step, losses: [...losses], heldOut: [...heldOut] };
+}
+
+const isHeldOut = (value: unknown): value is TrainingState["heldOut"][number] =>
+  isRecord(value) && isNumber(value.step) && isNumber(value.loss);
 
 async function readMetadata(bytes: Uint8Array): Promise<Readonly<Record<string, string>>> {
   const { metadata } = await parseHeader(bytesSource(bytes)).catch((cause: unknown) => {

@@ -68,6 +68,7 @@ export const folderArrows: Readonly<Record<string, Readonly<Record<string, reado
     budgets: ["fold", "graph", "methods", "plan"],
     output: ["fold", "plan"],
     tune: ["fold", "plan"],
+    hub: ["output"],
     node: ["budgets", "fold", "journal", "methods", "output", "plan", "tune"],
   },
 };

@@ -16,7 +16,7 @@ import type { Goal } from "../goals/goal.js";
 import { renderFold } from "../render/fold.js";
 import { renderPlan } from "../render/plan.js";
 import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
-import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
+import { addFoldDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import {
@@ -152,7 +152,7 @@ export function createFoldCommand(host: CommandHost): Command {
         refuseGiven(own, RECIPE_SETTLES, "is settled by --recipe; leave it out");
       return runFold(host, model, flags);
     });
-  return addCommonOptions(addDeviceOptions(addHubOptions(addCalibrationOptions(command))));
+  return addCommonOptions(addFoldDeviceOptions(addHubOptions(addCalibrationOptions(command))));
 }
 
 /** Options that a recipe holds. */

@@ -4,7 +4,7 @@ import { CliError } from "../cli-error.js";
 import { parseShard, type Shard } from "../jobs/shard.js";
 import { renderMeasured } from "../render/measured.js";
 import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
-import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
+import { addFoldDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
 import { addCommonOptions, type CommonOptions } from "./options.js";
@@ -31,7 +31,7 @@ export function createMeasureCommand(host: CommandHost): Command {
       ),
     )
     .option("--shard <i/n>", "measure part i of n of the windows: 3/16", readShard);
-  for (const add of [addCalibrationOptions, addDeviceOptions, addHubOptions]) add(command);
+  for (const add of [addCalibrationOptions, addFoldDeviceOptions, addHubOptions]) add(command);
   command
     .option("--force", "replace a file that is there")
     .addHelpText("after", HELP)

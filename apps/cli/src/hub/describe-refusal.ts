@@ -1,14 +1,12 @@
+import { type HubAnswer, refusalReason } from "@kvfold/converter/internals";
 import { CliError } from "../cli-error.js";
 import { hostOf, type Repository } from "./repository.js";
 
-/** What the Hub's answers say besides their body. */
-type Answer = Pick<Response, "status" | "headers">;
-
 /** The error behind an answer of the Hub that is none. */
-export function describeRefusal(answer: Answer, repository: Repository): CliError {
+export function describeRefusal(answer: HubAnswer, repository: Repository): CliError {
   const { name, revision, hubUrl, token } = repository;
   const host = hostOf(repository);
-  switch (reasonOf(answer)) {
+  switch (refusalReason(answer)) {
     case "GatedRepo":
       return new CliError(
         "access-denied",
@@ -40,20 +38,3 @@ export function describeRefusal(answer: Answer, repository: Repository): CliErro
 }
 
 const GIVE_TOKEN = "give a token with HF_TOKEN or --token";
-
-const REASONS = ["GatedRepo", "RevisionNotFound", "RepoNotFound"] as const;
-
-/**
- * The Hub names the reason in a header. Without a token it answers alike for what is missing and for what is private,
- * and it says in words that a token is wrong.
- */
-function reasonOf({
-  status,
-  headers,
-}: Answer): (typeof REASONS)[number] | "InvalidToken" | "Forbidden" | "Other" {
-  const named = REASONS.find((reason) => reason === headers.get("x-error-code"));
-  if (named !== undefined) return named;
-  if (/invalid (credentials|token)/i.test(headers.get("x-error-message") ?? "")) return "InvalidToken";
-  if (status === 401 || status === 404) return "RepoNotFound";
-  return status === 403 ? "Forbidden" : "Other";
-}

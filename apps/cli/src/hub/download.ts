@@ -3,10 +3,10 @@ import { constants } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { downloadFile } from "@huggingface/hub";
+import type { HubFile } from "@kvfold/converter/internals";
 import { type AbortSignalLike, throwIfAborted } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import type { HubConnection } from "./hub-connection.js";
-import type { HubFile } from "./needed-files.js";
 import { hasBytes } from "./snapshot-cache.js";
 
 export declare namespace download {

@@ -1,5 +1,6 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { CONFIG, type HubId } from "@kvfold/converter/internals";
 import { CliError } from "../cli-error.js";
 import type { JobContext } from "../jobs/job.js";
 import { download } from "./download.js";
@@ -11,8 +12,6 @@ import {
   repositoryOf,
 } from "./fetch-model.js";
 import { openConnection } from "./hub-connection.js";
-import type { HubId } from "./hub-id.js";
-import { CONFIG } from "./needed-files.js";
 import { snapshotCache } from "./snapshot-cache.js";
 
 /**

@@ -1,6 +1,15 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ListFileEntry, listFiles, modelInfo } from "@huggingface/hub";
+import {
+  CONFIG,
+  type HubFile,
+  type HubId,
+  type Listing,
+  listingOf,
+  SHARD_INDEX,
+  weightFiles,
+} from "@kvfold/converter/internals";
 import { readConfig } from "@kvfold/decoder";
 import { formatBytes } from "@kvfold/runtime";
 import { parseShardIndex } from "@kvfold/safetensors";
@@ -8,17 +17,8 @@ import { CliError } from "../cli-error.js";
 import type { JobContext } from "../jobs/job.js";
 import { download } from "./download.js";
 import { type HubConnection, openConnection } from "./hub-connection.js";
-import type { HubId } from "./hub-id.js";
 import type { HubSettings } from "./hub-settings.js";
-import {
-  CONFIG,
-  type HubFile,
-  type Listing,
-  listingOf,
-  SHARD_INDEX,
-  smallFiles,
-  weightFiles,
-} from "./needed-files.js";
+import { smallFiles } from "./needed-files.js";
 import { hostOf, type Repository } from "./repository.js";
 import { type Snapshot, type SnapshotCache, snapshotCache } from "./snapshot-cache.js";
 

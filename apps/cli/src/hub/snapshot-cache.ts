@@ -1,7 +1,7 @@
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { HubFile } from "@kvfold/converter/internals";
 import { writeWholeFile } from "@kvfold/converter/node";
-import type { HubFile } from "./needed-files.js";
 import { hostOf, type Repository } from "./repository.js";
 
 /** A commit of which everything that is needed is there. */

@@ -4,11 +4,12 @@ import { cacheBytesPerToken, createRandom, throwIfAborted } from "@kvfold/runtim
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import type { HubSettings } from "../hub/hub-settings.js";
-import { cacheUse } from "../models/cache-graph.js";
+import { type CacheUse, cacheBitsOf, cacheUse } from "../models/cache-graph.js";
 import { findModels } from "../models/find-model.js";
 import { type DeviceOptions, floatType, openDevice } from "../models/open-device.js";
 import { type OpenedModel, withModels } from "../models/open-model.js";
 import type { JobContext } from "./job.js";
+import { deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 import { median } from "./median.js";
 
 export declare namespace benchModels {
@@ -24,7 +25,7 @@ export declare namespace benchModels {
     readonly repeats?: number | undefined;
     readonly seed?: number | undefined;
     readonly dtype?: Dtype | undefined;
-    /** Lists of policies; each model is measured without, and with each of them. */
+    /** Lists of policies; each model is measured without, with a cache of floats, and with each of them. */
     readonly cache?: readonly string[] | undefined;
   }
   /** Speed of one phase: median over the repeats, and over that of the first model. */
@@ -76,6 +77,18 @@ interface Bench {
   readonly timings: Timing[];
 }
 
+const OPTIONS: OptionNames<benchModels.Options> = {
+  ...deviceOptions,
+  models: true,
+  hub: true,
+  contexts: true,
+  tokens: true,
+  repeats: true,
+  seed: true,
+  dtype: true,
+  cache: true,
+};
+
 /**
  * Times prefill and decoding on random tokens. Models take turns, another one first each round, so that a machine
  * that slows down slows all of them.
@@ -86,6 +99,7 @@ export async function benchModels(
   options: benchModels.Options,
   context: JobContext,
 ): Promise<benchModels.Result> {
+  requireKnown("benchModels", options, OPTIONS);
   const {
     models: names,
     hub,
@@ -100,18 +114,20 @@ export async function benchModels(
   const initialCapacity = Math.max(...contexts);
   const { device, provider } = await openDevice(options, context, floatType(dtype));
   const found = await findModels(names, hub, context);
-  const opening = {
-    provider,
-    dtype,
-    initialCapacity,
-    cache: cacheUse(cache),
-  };
-  return withModels(found, opening, context, async (models) => {
-    const lists = [undefined, ...(cache ?? [])];
+  const graph = cacheUse(cache);
+  const open = <T>(use: CacheUse, work: (models: readonly OpenedModel[]) => Promise<T>) =>
+    withModels(found, { provider, dtype, initialCapacity, cache: use }, context, work);
+  const measure = async (
+    models: readonly OpenedModel[],
+    acted: readonly OpenedModel[],
+  ): Promise<benchModels.Result> => {
     const benches = contexts.flatMap((length) =>
-      models.flatMap((model) =>
-        lists.map((list): Bench => ({ model, context: length, cache: list, timings: [] })),
-      ),
+      models.flatMap((model, index) => [
+        { model, context: length, cache: undefined, timings: [] },
+        ...(cache ?? []).map(
+          (list): Bench => ({ model: acted[index]!, context: length, cache: list, timings: [] }),
+        ),
+      ]),
     );
     const measurable = benches.filter(fits);
     if (measurable.length === 0) throw tooLong(contexts, models);
@@ -131,7 +147,11 @@ export async function benchModels(
           maxPositions: model.lm.maxPositions,
         })),
     };
-  });
+  };
+  // Caches of fewer bits have graphs of their own, and are compared to floats.
+  return cacheBitsOf(graph).length === 0
+    ? open(graph, (models) => measure(models, models))
+    : open("policies", (models) => open(graph, (acted) => measure(models, acted)));
 }
 
 const fits = ({ model, context }: Bench): boolean => context <= model.lm.maxPositions;

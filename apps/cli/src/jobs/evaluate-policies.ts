@@ -8,6 +8,7 @@ import { type DeviceOptions, floatType, openDevice } from "../models/open-device
 import { type OpenedModel, withModels } from "../models/open-model.js";
 import { readEvaluationText } from "./evaluation-text.js";
 import type { JobContext } from "./job.js";
+import { deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 
 export declare namespace evaluatePolicies {
   interface Options extends DeviceOptions, Omit<readEvaluationText.Options, "furthestShift"> {
@@ -44,6 +45,17 @@ export declare namespace evaluatePolicies {
   }
 }
 
+const OPTIONS: OptionNames<evaluatePolicies.Options> = {
+  ...deviceOptions,
+  models: true,
+  hub: true,
+  window: true,
+  cache: true,
+  files: true,
+  windows: true,
+  dtype: true,
+};
+
 /**
  * Measures how well models continue text behind a compressed cache: the first half of each window is read once, each list of
  * policies acts on a copy of its cache, and the second half is predicted. Lists that ask for fewer bits are compared to the
@@ -52,9 +64,10 @@ export declare namespace evaluatePolicies {
  * @throws {CliError} as `evaluateModels`; `usage` where caches do not lie in the memory of the CPU.
  */
 export async function evaluatePolicies(
-  { models: names, hub, dtype, cache, ...options }: evaluatePolicies.Options,
+  given: evaluatePolicies.Options,
   context: JobContext,
 ): Promise<evaluatePolicies.Result> {
+  const { models: names, hub, dtype, cache, ...options } = requireKnown("evaluatePolicies", given, OPTIONS);
   const { device, provider } = await openDevice(options, context, floatType(dtype));
   const models = await findModels(names, hub, context);
   const text = await readEvaluationText(models, { ...options, dtype, furthestShift: 0 }, context);

@@ -8,6 +8,7 @@ import type { TokenFile } from "../tokens/read-tokens.js";
 import { type ModelFigures, modelFigures } from "./evaluation-figures.js";
 import { readEvaluationText } from "./evaluation-text.js";
 import type { JobContext } from "./job.js";
+import { deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 import { type Measurements, measureModels } from "./measure-models.js";
 
 export declare namespace evaluateModels {
@@ -55,6 +56,20 @@ export declare namespace evaluateModels {
   }
 }
 
+const OPTIONS: OptionNames<evaluateModels.Options> = {
+  ...deviceOptions,
+  models: true,
+  hub: true,
+  files: true,
+  windows: true,
+  window: true,
+  dtype: true,
+  shifts: true,
+  divergence: true,
+  seed: true,
+  longPerplexity: { shortContext: true },
+};
+
 /**
  * Measures how well models predict text, all on the same windows. Windows hold one token more than are predicted,
  * and each starts from nothing.
@@ -67,6 +82,7 @@ export async function evaluateModels(
   options: evaluateModels.Options,
   context: JobContext,
 ): Promise<evaluateModels.Result> {
+  requireKnown("evaluateModels", options, OPTIONS);
   const { dtype, divergence = "measure", seed } = options;
   const shifts = [...new Set([0, ...(options.shifts ?? [])])].sort((a, b) => a - b);
   const furthestShift = shifts.at(-1)!;

@@ -9,6 +9,7 @@ import { fetchConfig } from "../hub/fetch-config.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { remoteId } from "../models/find-model.js";
 import type { JobContext } from "./job.js";
+import { type OptionNames, requireKnown } from "./known-options.js";
 
 export declare namespace fitModel {
   interface Options extends Pick<fit.Options, "limit" | "keeps" | "method" | "dtypes"> {
@@ -27,15 +28,22 @@ export declare namespace fitModel {
   }
 }
 
+const OPTIONS: OptionNames<fitModel.Options> = {
+  method: true,
+  model: true,
+  hub: true,
+  limit: true,
+  keeps: true,
+  dtypes: true,
+};
+
 /**
  * How long a context fits into memory for each share of the cache, or how much memory a context takes.
  *
  * @throws {CliError} `unreadable-file` where there is no config, `unsupported-model` for a folder that kvfold wrote.
  */
-export async function fitModel(
-  { model, hub, ...options }: fitModel.Options,
-  context: JobContext,
-): Promise<fitModel.Result> {
+export async function fitModel(given: fitModel.Options, context: JobContext): Promise<fitModel.Result> {
+  const { model, hub, ...options } = requireKnown("fitModel", given, OPTIONS);
   const config = await findConfig(model, hub, context);
   return {
     model,

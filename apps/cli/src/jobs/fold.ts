@@ -37,6 +37,13 @@ import { readVersion } from "../version.js";
 import { foldWithinLoss } from "./fold-within-loss.js";
 import type { JobContext } from "./job.js";
 import {
+  calibrationOptions,
+  deviceOptions,
+  type OptionNames,
+  planOptions,
+  requireKnown,
+} from "./known-options.js";
+import {
   type FoldSource,
   type FoldWork,
   type MomentSource,
@@ -84,6 +91,22 @@ export declare namespace foldCheckpoint {
   }
 }
 
+const OPTIONS: OptionNames<foldCheckpoint.Options> = {
+  ...planOptions,
+  ...deviceOptions,
+  keep: true,
+  goal: true,
+  recipe: true,
+  model: true,
+  hub: true,
+  output: true,
+  existing: true,
+  moments: true,
+  saveMoments: true,
+  journal: true,
+  calibration: calibrationOptions,
+};
+
 /**
  * Folds a checkpoint into a folder that appears complete or not at all.
  *
@@ -92,9 +115,10 @@ export declare namespace foldCheckpoint {
  * that do the work.
  */
 export async function foldCheckpoint(
-  { existing = "refuse", ...rest }: foldCheckpoint.Options,
+  given: foldCheckpoint.Options,
   context: JobContext,
 ): Promise<foldCheckpoint.Result> {
+  const { existing = "refuse", ...rest } = requireKnown("foldCheckpoint", given, OPTIONS);
   const started = performance.now();
   const recipe = rest.recipe === undefined ? undefined : await readRecipe(rest.recipe);
   const options = { ...withRecipe(rest, recipe), existing };

@@ -10,6 +10,7 @@ import { readPromptLines } from "../tokens/read-prompt-lines.js";
 import type { Vocabulary } from "../tokens/vocabulary.js";
 import { type generateText, promptTokens, tellUnused } from "./generate.js";
 import type { JobContext } from "./job.js";
+import { deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 
 export declare namespace generateTexts {
   interface Options extends generateText.Sampling, Pick<readPrompt.Options, "chat">, DeviceOptions {
@@ -39,15 +40,41 @@ export declare namespace generateTexts {
   }
 }
 
+const OPTIONS: OptionNames<generateTexts.Options> = {
+  ...deviceOptions,
+  model: true,
+  hub: true,
+  dtype: true,
+  prompts: true,
+  stop: true,
+  seed: true,
+  maxNewTokens: true,
+  temperature: true,
+  topK: true,
+  topP: true,
+  chat: { system: true },
+};
+
 /**
  * Continues several prompts at once. Prompt `i`, from 0, draws with seed `seed + i`.
  *
  * @throws {CliError} as `readPromptLines`; and the errors of `readPrompt` and of the runtime.
  */
 export async function generateTexts(
-  { model, hub, dtype, prompts, chat, device: wanted, threads, quiet, ...options }: generateTexts.Options,
+  given: generateTexts.Options,
   context: JobContext,
 ): Promise<generateTexts.Result> {
+  const {
+    model,
+    hub,
+    dtype,
+    prompts,
+    chat,
+    device: wanted,
+    threads,
+    quiet,
+    ...options
+  } = requireKnown("generateTexts", given, OPTIONS);
   tellUnused(options, context);
   const { device, provider } = await openDevice(
     { device: wanted, threads, quiet },

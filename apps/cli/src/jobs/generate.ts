@@ -25,6 +25,7 @@ import { type OpenedModel, withModels } from "../models/open-model.js";
 import { readContinuation, readPrompt } from "../tokens/read-prompt.js";
 import { folderVocabulary, type Vocabulary } from "../tokens/vocabulary.js";
 import type { JobContext } from "./job.js";
+import { deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 
 export declare namespace generateText {
   /** How tokens are drawn. */
@@ -63,6 +64,25 @@ export declare namespace generateText {
   }
 }
 
+const OPTIONS: OptionNames<generateText.Options> = {
+  ...deviceOptions,
+  model: true,
+  hub: true,
+  dtype: true,
+  stop: true,
+  seed: true,
+  maxNewTokens: true,
+  temperature: true,
+  topK: true,
+  topP: true,
+  prompt: true,
+  loadCache: true,
+  saveCache: true,
+  existing: true,
+  cache: true,
+  chat: { system: true },
+};
+
 /**
  * Continues a prompt, or answers it, with a model: text by text as it comes.
  *
@@ -70,9 +90,20 @@ export declare namespace generateText {
  *   lies on a GPU; and the errors of `readPrompt`, `readCache`, `writeCache` and of the runtime.
  */
 export async function generateText(
-  { model, hub, dtype, prompt, chat, device: wanted, threads, quiet, ...options }: generateText.Options,
+  given: generateText.Options,
   context: JobContext,
 ): Promise<generateText.Result> {
+  const {
+    model,
+    hub,
+    dtype,
+    prompt,
+    chat,
+    device: wanted,
+    threads,
+    quiet,
+    ...options
+  } = requireKnown("generateText", given, OPTIONS);
   const { loadCache, saveCache, existing = "refuse", cache, ...sampling } = options;
   tellUnused(sampling, context);
   const caches = {

@@ -12,6 +12,7 @@ import { checkpointVocabulary, withCheckpoint } from "../models/open-checkpoint-
 import { type CalibrationOptions, readCalibrationText } from "../tokens/calibration-windows.js";
 import { checkWindow } from "../tokens/check-window.js";
 import type { JobContext } from "./job.js";
+import { calibrationOptions, type OptionNames, requireKnown } from "./known-options.js";
 import { ENERGY_FRACTIONS, type LayerEnergy, measureEnergy } from "./measure-energy.js";
 
 export declare namespace inspectModel {
@@ -64,15 +65,22 @@ export declare namespace inspectModel {
   }
 }
 
+const OPTIONS: OptionNames<inspectModel.Options> = {
+  model: true,
+  hub: true,
+  calibration: calibrationOptions,
+};
+
 /**
  * Describes a model's heads and cache, and on request where the energy of its keys and values lies.
  *
  * @throws {CliError} `unsupported-model` when energy is asked of an ONNX export, which has no weights to look at.
  */
 export async function inspectModel(
-  { model, hub, calibration }: inspectModel.Options,
+  given: inspectModel.Options,
   context: JobContext,
 ): Promise<inspectModel.Result> {
+  const { model, hub, calibration } = requireKnown("inspectModel", given, OPTIONS);
   const { path } = await findModel(model, hub, context);
   const location = await locateModel(path);
   if (location.kind === "checkpoint") {

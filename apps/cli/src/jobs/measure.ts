@@ -14,6 +14,7 @@ import { type DeviceOptions, openDevice } from "../models/open-device.js";
 import { readModelText } from "../models/read-model-text.js";
 import { type CalibrationOptions, describeAsText } from "../tokens/calibration-windows.js";
 import type { JobContext } from "./job.js";
+import { calibrationOptions, deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 import { measureLayers } from "./measure-layers.js";
 import { type Shard, shardName, shardWindows } from "./shard.js";
 import { secondsSince } from "./write-output.js";
@@ -44,6 +45,17 @@ export declare namespace measureMoments {
   }
 }
 
+const OPTIONS: OptionNames<measureMoments.Options> = {
+  ...deviceOptions,
+  method: true,
+  model: true,
+  hub: true,
+  shard: true,
+  output: true,
+  existing: true,
+  calibration: calibrationOptions,
+};
+
 /**
  * Measures the moments that a method looks at, and keeps them in a file for `fold --moments`. Shards of one text add up
  * (`mergeMomentFiles`), so that machines can share the work.
@@ -51,9 +63,10 @@ export declare namespace measureMoments {
  * @throws {CliError} `usage` for a method that measures nothing, `insufficient-text`, `output-exists`.
  */
 export async function measureMoments(
-  { output, existing = "refuse", ...options }: measureMoments.Options,
+  given: measureMoments.Options,
   context: JobContext,
 ): Promise<measureMoments.Result> {
+  const { output, existing = "refuse", ...options } = requireKnown("measureMoments", given, OPTIONS);
   const started = performance.now();
   const opened = await openDevice(options, context);
   const model = await locateWeights(await findModel(options.model, options.hub, context), "measuring");

@@ -4,6 +4,7 @@ import { clearStale } from "../files/clear-stale.js";
 import { checkFileTarget, type Existing } from "../files/whole-file.js";
 import { readMomentsDescription, readMomentsOf, writeMoments } from "../models/moments-files.js";
 import type { JobContext } from "./job.js";
+import { type OptionNames, requireKnown } from "./known-options.js";
 import { parseShard, type Shard, shardName } from "./shard.js";
 
 export declare namespace mergeMomentFiles {
@@ -29,6 +30,8 @@ interface ShardFile {
   readonly description: Readonly<Record<string, string>>;
 }
 
+const OPTIONS: OptionNames<mergeMomentFiles.Options> = { files: true, output: true, existing: true };
+
 /**
  * Adds the moments of all shards of a text. Memory: two files.
  *
@@ -36,9 +39,10 @@ interface ShardFile {
  * with what measures them again, or given twice.
  */
 export async function mergeMomentFiles(
-  { files, output, existing = "refuse" }: mergeMomentFiles.Options,
+  given: mergeMomentFiles.Options,
   context: JobContext,
 ): Promise<mergeMomentFiles.Result> {
+  const { files, output, existing = "refuse" } = requireKnown("mergeMomentFiles", given, OPTIONS);
   await clearStale(output, context);
   await checkFileTarget(output, existing);
   const parts = await Promise.all(files.map(readShardFile));

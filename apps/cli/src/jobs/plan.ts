@@ -7,6 +7,7 @@ import { locateWeights } from "../models/locate-weights.js";
 import { withCheckpoint } from "../models/open-checkpoint-folder.js";
 import { DEFAULT_WINDOW } from "../tokens/calibration-windows.js";
 import { type JobContext, quietContext } from "./job.js";
+import { type OptionNames, planOptions, requireKnown } from "./known-options.js";
 
 export declare namespace planCheckpoint {
   interface Options extends Omit<plan.Options, "keep"> {
@@ -22,12 +23,22 @@ export declare namespace planCheckpoint {
   }
 }
 
+const OPTIONS: OptionNames<planCheckpoint.Options> = {
+  ...planOptions,
+  keep: true,
+  maxBytes: true,
+  recipe: true,
+  model: true,
+  hub: true,
+};
+
 /** Works out what `foldCheckpoint` would do, without reading weights or writing any output. */
 export async function planCheckpoint(
-  { model, hub, recipe, ...given }: planCheckpoint.Options,
+  given: planCheckpoint.Options,
   context: JobContext = quietContext,
 ): Promise<FoldPlan> {
-  const options = recipe === undefined ? given : { ...given, ...(await readRecipe(recipe)).request };
+  const { model, hub, recipe, ...asked } = requireKnown("planCheckpoint", given, OPTIONS);
+  const options = recipe === undefined ? asked : { ...asked, ...(await readRecipe(recipe)).request };
   const found = await locateWeights(await findModel(model, hub, context), "folding");
   return withCheckpoint(found, context, async ({ config }) => {
     const { maxBytes, keep = "1", ...request } = { window: DEFAULT_WINDOW, ...options };

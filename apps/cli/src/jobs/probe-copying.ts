@@ -8,6 +8,7 @@ import { type OpenedModel, withModels } from "../models/open-model.js";
 import { openCopySource, type RepeatedTokens } from "../tokens/copy-source.js";
 import type { TokenFile } from "../tokens/read-tokens.js";
 import type { JobContext } from "./job.js";
+import { deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 
 export declare namespace probeCopying {
   interface Options extends DeviceOptions {
@@ -43,6 +44,19 @@ export declare namespace probeCopying {
   }
 }
 
+const OPTIONS: OptionNames<probeCopying.Options> = {
+  ...deviceOptions,
+  models: true,
+  hub: true,
+  files: true,
+  repeat: true,
+  distances: true,
+  length: true,
+  sequences: true,
+  seed: true,
+  dtype: true,
+};
+
 /**
  * Measures how well models copy what they saw further back in their context. Models with the same tokenizer are
  * measured on the same sequences.
@@ -54,6 +68,7 @@ export async function probeCopying(
   options: probeCopying.Options,
   context: JobContext,
 ): Promise<probeCopying.Result> {
+  requireKnown("probeCopying", options, OPTIONS);
   const { models, files = [], repeat = files.length > 0 ? "passages" : "tokens", dtype } = options;
   const { device, provider } = await openDevice(options, context, floatType(dtype));
   const probes: Measured[] = [];

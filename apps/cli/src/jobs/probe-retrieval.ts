@@ -21,6 +21,7 @@ import { groupItems, limitItems } from "../tokens/retrieval-groups.js";
 import { type RetrievalLine, readRetrievalItems } from "../tokens/retrieval-items.js";
 import { splitPrompt } from "../tokens/split-prompt.js";
 import type { JobContext } from "./job.js";
+import { deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 
 export declare namespace probeRetrieval {
   interface Options extends DeviceOptions {
@@ -68,6 +69,17 @@ export declare namespace probeRetrieval {
   }
 }
 
+const OPTIONS: OptionNames<probeRetrieval.Options> = {
+  ...deviceOptions,
+  models: true,
+  hub: true,
+  file: true,
+  limit: true,
+  dtype: true,
+  cache: true,
+  question: true,
+};
+
 /**
  * Measures whether models find what their context holds: the exact answers to the prompts of a file, by task and length.
  *
@@ -75,9 +87,19 @@ export declare namespace probeRetrieval {
  *   an item is longer than a model's context.
  */
 export async function probeRetrieval(
-  { models: names, hub, file, limit, dtype, cache, question, ...on }: probeRetrieval.Options,
+  given: probeRetrieval.Options,
   context: JobContext,
 ): Promise<probeRetrieval.Result> {
+  const {
+    models: names,
+    hub,
+    file,
+    limit,
+    dtype,
+    cache,
+    question,
+    ...on
+  } = requireKnown("probeRetrieval", given, OPTIONS);
   const { device, provider } = await openDevice(on, context, floatType(dtype));
   const all = await readRetrievalItems(file);
   const items = limit === undefined ? all : limitItems(all, limit);

@@ -1,12 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
+import { parseHubId } from "@kvfold/converter/internals";
 import { CliError } from "../cli-error.js";
 import { RECORD_FILE } from "../files/output-folder.js";
 import type { Existing } from "../files/whole-file.js";
-import { parseHubId } from "../hub/hub-id.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { pushFolder } from "../hub/push-folder.js";
 import type { JobContext } from "./job.js";
+import { type OptionNames, requireKnown } from "./known-options.js";
 
 export declare namespace pushModel {
   interface Options {
@@ -27,22 +28,29 @@ export declare namespace pushModel {
   }
 }
 
+const OPTIONS: OptionNames<pushModel.Options> = {
+  folder: true,
+  repository: true,
+  hub: true,
+  existing: true,
+  visibility: true,
+  message: true,
+};
+
 /**
  * Pushes a folder that kvfold wrote to a Hub.
  *
  * @throws {CliError} `unreadable-file` for another folder, `usage` for a name that is none; and as `pushFolder`.
  */
-export async function pushModel(
-  {
+export async function pushModel(given: pushModel.Options, context: JobContext): Promise<pushModel.Result> {
+  const {
     folder,
     repository,
     hub,
     existing,
     visibility,
     message = "Add a model folded by kvfold",
-  }: pushModel.Options,
-  context: JobContext,
-): Promise<pushModel.Result> {
+  } = requireKnown("pushModel", given, OPTIONS);
   const id = parseHubId(repository);
   if (id === undefined || id.revision !== undefined)
     throw new CliError("usage", `${repository} is no name of a repository; expected owner/name`);

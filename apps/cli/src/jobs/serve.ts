@@ -14,6 +14,7 @@ import { HttpError } from "../serve/http-error.js";
 import { createApiServer, type ServeLimits } from "../serve/http-server.js";
 import { createPromptReader } from "../serve/prompt-reader.js";
 import type { JobContext } from "./job.js";
+import { deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 
 export declare namespace serveModel {
   interface Options extends DeviceOptions, ServeLimits {
@@ -36,15 +37,36 @@ export declare namespace serveModel {
   }
 }
 
+const OPTIONS: OptionNames<serveModel.Options> = {
+  ...deviceOptions,
+  model: true,
+  hub: true,
+  dtype: true,
+  name: true,
+  host: true,
+  port: true,
+  maxBatch: true,
+  maxBodyBytes: true,
+  maxNewTokens: true,
+  maxQueue: true,
+  timeoutSeconds: true,
+};
+
 /**
  * Serves a model over HTTP until the job is ended. The address goes to `onText` as soon as requests are taken.
  *
  * @throws {CliError} `usage` for an address that cannot be listened at; and the errors of opening a model.
  */
-export async function serveModel(
-  { model, hub, dtype, device: wanted, threads, quiet, ...options }: serveModel.Options,
-  context: JobContext,
-): Promise<serveModel.Result> {
+export async function serveModel(given: serveModel.Options, context: JobContext): Promise<serveModel.Result> {
+  const {
+    model,
+    hub,
+    dtype,
+    device: wanted,
+    threads,
+    quiet,
+    ...options
+  } = requireKnown("serveModel", given, OPTIONS);
   const device = await openDevice({ device: wanted, threads, quiet }, context, floatType(dtype));
   const [found] = await findModels([model], hub, context);
   return withModels([found!], { provider: device.provider, dtype }, context, ([opened]) =>

@@ -13,6 +13,7 @@ import { type CalibrationOptions, readPredictedText } from "../tokens/calibratio
 import { checkWindow } from "../tokens/check-window.js";
 import { readVersion } from "../version.js";
 import type { JobContext } from "./job.js";
+import { calibrationOptions, deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 import { secondsSince } from "./write-output.js";
 
 type Settings = Pick<
@@ -58,6 +59,27 @@ export declare namespace tuneFolded {
   }
 }
 
+const OPTIONS: OptionNames<tuneFolded.Options> = {
+  ...deviceOptions,
+  folded: true,
+  original: true,
+  output: true,
+  existing: true,
+  resume: true,
+  seed: true,
+  loss: true,
+  rank: true,
+  alpha: true,
+  parts: true,
+  adapters: true,
+  steps: true,
+  windowsPerStep: true,
+  learningRate: true,
+  warmUp: true,
+  heldOut: true,
+  text: calibrationOptions,
+};
+
 /**
  * Tunes a folded model into a folder that appears complete or not at all.
  *
@@ -67,6 +89,7 @@ export async function tuneFolded(
   options: tuneFolded.Options,
   context: JobContext,
 ): Promise<tuneFolded.Result> {
+  requireKnown("tuneFolded", options, OPTIONS);
   const started = performance.now();
   const { folded, original, output, existing = "refuse" } = options;
   const { device, provider } = await openDevice(options, context);

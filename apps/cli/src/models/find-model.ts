@@ -1,8 +1,8 @@
 import { basename, resolve } from "node:path";
+import { type HubId, parseHubId } from "@kvfold/converter/internals";
 import { CliError, type CliErrorCode } from "../cli-error.js";
 import { exists } from "../files/exists.js";
 import { fetchModel } from "../hub/fetch-model.js";
-import { type HubId, parseHubId } from "../hub/hub-id.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import type { JobContext } from "../jobs/job.js";
 

@@ -10,6 +10,8 @@ export interface DeviceOptions {
   readonly device?: ExecutionProvider | "auto" | undefined;
   /** Threads of one operator on the CPU; ONNX Runtime's own number unless given. */
   readonly threads?: number | undefined;
+  /** Bytes of GPU memory that hidden states may take; 4 GiB unless given. */
+  readonly deviceBytes?: number | undefined;
   /** Keeps to itself what `auto` took. */
   readonly quiet?: boolean | undefined;
 }
@@ -31,12 +33,12 @@ export interface OpenedDevice {
  * @throws {CliError} `usage` for a device that is not here, or does not compute with this type.
  */
 export async function openDevice(
-  { device: wanted = "cpu", threads, quiet }: DeviceOptions,
+  { device: wanted = "cpu", threads, deviceBytes, quiet }: DeviceOptions,
   { onNotice }: Pick<JobContext, "onNotice">,
   type?: chooseDevice.Options["type"],
 ): Promise<OpenedDevice> {
   const device = wanted === "cpu" ? wanted : await findDevice(wanted, quiet ? () => {} : onNotice, type);
-  return { device, provider: nodeProvider({ executionProviders: [device], threads }) };
+  return { device, provider: nodeProvider({ executionProviders: [device], threads, deviceBytes }) };
 }
 
 async function findDevice(

@@ -1,15 +1,16 @@
 import { spillingHiddenStates } from "@kvfold/calibration/node";
 import type { FoldProgress } from "@kvfold/converter";
-import { workerBlockMath, writeModel } from "@kvfold/converter/node";
+import { writeModel } from "@kvfold/converter/node";
 import { throwIfAborted } from "@kvfold/runtime";
 import { sayInstead, UNNAMED_GRAPH } from "../files/say-instead.js";
 import type { JobContext, Progress } from "../jobs/job.js";
+import { openBlockMath } from "./open-block-math.js";
 
 const ABORT_POLL_MILLISECONDS = 100;
 
 export interface WriteOptions
   extends Omit<writeModel.Options, "math" | "hiddenStates" | "onBudget" | "onProgress" | "signal"> {
-  /** Threads of the linear algebra, which runs beside the model; 1 unless given. */
+  /** Cores that are free for the linear algebra, which runs beside the model; 1 unless given. */
   readonly algebraThreads?: number;
   /** Hidden states of more bytes than this go to a file; 512 MiB unless given. */
   readonly memoryBytes?: number | undefined;
@@ -21,10 +22,7 @@ export async function writeFolder(
   { onProgress, signal }: JobContext,
 ): Promise<writeModel.Report> {
   const { layers } = options.checkpoint.config.shape;
-  // By name, not by place: threads run the build, in tests too.
-  const script = new URL(import.meta.resolve("kvfold/block-math-worker"));
-  script.searchParams.set("threads", String(algebraThreads));
-  const math = workerBlockMath({ script });
+  const math = openBlockMath(algebraThreads);
   // What is computed there may take minutes, and nobody asks about the signal meanwhile.
   const watch = setInterval(() => {
     if (signal.aborted) void math.dispose();

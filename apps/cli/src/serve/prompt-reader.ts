@@ -1,7 +1,7 @@
 import { checkTokens } from "@kvfold/calibration";
-import { beginWith, type TextTokenizer } from "@kvfold/runtime";
+import { beginWith, type ChatMessage, type ChatTemplate, type TextTokenizer } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
-import { type ChatMessage, type ChatTemplate, loadChatTemplate } from "../tokens/chat-template.js";
+import { loadChatTemplate } from "../tokens/chat-template.js";
 import { documentBos, type Vocabulary } from "../tokens/vocabulary.js";
 import { HttpError } from "./http-error.js";
 

@@ -1,4 +1,4 @@
-import type { ChatMessage } from "../tokens/chat-template.js";
+import type { ChatMessage } from "@kvfold/runtime";
 import { HttpError } from "./http-error.js";
 
 /** What is asked of a generation, whatever the endpoint. */

@@ -1,7 +1,7 @@
 import { checkTokens } from "@kvfold/calibration";
-import { beginWith, type TextTokenizer } from "@kvfold/runtime";
+import { beginWith, nextTurn, type TextTokenizer } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
-import { loadChatTemplate } from "./chat-template.js";
+import { loadChatTemplate, withRemedy } from "./chat-template.js";
 import { documentBos, type Vocabulary } from "./vocabulary.js";
 
 export declare namespace readPrompt {
@@ -49,27 +49,14 @@ export async function readContinuation(
   { prompt, chat }: readPrompt.Options,
 ): Promise<readonly number[]> {
   const { encode, nameOf } = await vocabulary.loadTokenizer();
-  const tokens = encode(chat === undefined ? prompt : await nextTurn(folder, prompt));
+  const tokens = encode(chat === undefined ? prompt : await continuedTurn(folder, prompt));
   checkTokens(tokens, { vocabSize: vocabulary.vocabSize, source: "--prompt", nameOf });
   return tokens;
 }
 
-/** An answer that no model has given, to find its end in what a template writes. */
-const ANSWER = "[the answer of kvfold]";
-
-async function nextTurn(folder: string, prompt: string): Promise<string> {
-  const render = await loadChatTemplate(folder);
-  const text = render([
-    { role: "user", content: "-" },
-    { role: "assistant", content: ANSWER },
-    { role: "user", content: prompt },
-  ]);
-  const start = text.indexOf(ANSWER);
-  if (start >= 0) return text.slice(start + ANSWER.length);
-  throw new CliError(
-    "unsupported-model",
-    `${folder}: the chat template leaves out earlier answers, so that a saved chat cannot go on; leave out --load-cache`,
-  );
+async function continuedTurn(folder: string, prompt: string): Promise<string> {
+  const template = await loadChatTemplate(folder);
+  return withRemedy([], () => nextTurn(template, prompt));
 }
 
 interface Conversation {

@@ -1,69 +1,48 @@
-import { formatBytes } from "@kvfold/runtime";
+import { type ChatTemplate, formatBytes } from "@kvfold/runtime";
 import { useSignal } from "@preact/signals";
-import { foldedModels, originalModel } from "../fold/fold-state.js";
-import { chosenModel } from "../models/chosen-model.js";
-import { formatShare } from "../ui/format.js";
+import { useEffect } from "preact/hooks";
+import { foldedModels, originalModel, type PreparedModel } from "../fold/fold-state.js";
+import { readModelChat } from "../models/model-chat.js";
+import { formatShare, messageOf } from "../ui/format.js";
 import { agreementOf } from "./agreement.js";
-import { comparison, continueBoth, goOnBoth, stopBoth } from "./comparison.js";
+import { ChatForm } from "./chat-form.js";
+import { comparison } from "./comparison.js";
 import type { Continuation } from "./continuation.js";
-import { modelsBusy } from "./loaded-models.js";
+import { ContinueForm } from "./continue-form.js";
 import { PerplexityForm } from "./perplexity-form.js";
+import { PolicySelect } from "./policy-select.js";
 import { ProviderSelect } from "./provider-select.js";
 
-/** Original and folded side by side: both go on with a prompt. */
+/** Original and folded side by side: both go on with a prompt, or answer in a conversation. */
 export function CompareView() {
-  const prompt = useSignal("It was a cold evening in November, and the fire had burned low when");
   const chosen = useSignal<string | undefined>(undefined);
   const folded = foldedModels.value.find(({ label }) => label === chosen.value) ?? foldedModels.value.at(-1);
   const original = originalModel.value;
-  const ready = original !== undefined && folded !== undefined && chosenModel.value !== undefined;
-  const start = (event: Event) => {
-    event.preventDefault();
-    if (ready) void continueBoth({ original, folded, prompt: prompt.value });
-  };
+  const both = original === undefined || folded === undefined ? undefined : { original, folded };
+  const chat = useModelChat(original);
   return (
     <section aria-labelledby="compare-title">
       <h2 id="compare-title">3. Compare</h2>
-      <form onSubmit={start}>
+      <div class="row">
         <label>
-          Prompt
-          <textarea
-            rows={2}
-            value={prompt.value}
-            onInput={({ currentTarget }) => (prompt.value = currentTarget.value)}
-          />
-        </label>
-        <div class="row">
-          <label>
-            Folded to{" "}
-            <select
-              disabled={!ready}
-              value={folded?.label ?? ""}
-              onChange={({ currentTarget }) => (chosen.value = currentTarget.value)}
-            >
-              {foldedModels.value.map(({ label }) => (
-                <option key={label}>{label}</option>
-              ))}
-            </select>
-          </label>
-          <ProviderSelect />
-          <button type="submit" disabled={!ready || modelsBusy.value}>
-            Continue both
-          </button>
-          <button
-            type="button"
-            disabled={!ready || modelsBusy.value}
-            title="Goes on where the texts ended, also before the page was loaded anew, without reading them again"
-            onClick={() => ready && void goOnBoth({ original, folded, prompt: prompt.value })}
+          Folded to{" "}
+          <select
+            disabled={both === undefined}
+            value={folded?.label ?? ""}
+            onChange={({ currentTarget }) => {
+              chosen.value = currentTarget.value;
+            }}
           >
-            Go on
-          </button>
-          <button type="button" disabled={!comparison.busy.value} onClick={stopBoth}>
-            Stop
-          </button>
-        </div>
-      </form>
-      {!ready && <p class="hint">Fold a model first.</p>}
+            {foldedModels.value.map(({ label }) => (
+              <option key={label}>{label}</option>
+            ))}
+          </select>
+        </label>
+        <PolicySelect />
+        <ProviderSelect />
+      </div>
+      {chat === undefined ? <ContinueForm both={both} /> : <ChatForm both={both} chat={chat} />}
+      {both === undefined && <p class="hint">Fold a model first.</p>}
       <div class="columns">
         <Column title="Original" text={comparison.original.value} bytes={comparison.originalBytes.value} />
         <Column
@@ -76,9 +55,31 @@ export function CompareView() {
       <p role="status" class="hint">
         {comparison.status.value}
       </p>
-      {ready && <PerplexityForm original={original} folded={folded} />}
+      {both && <PerplexityForm {...both} />}
     </section>
   );
+}
+
+/** The chat template of a model, once it is read; where it cannot be, the models continue texts, and the page says why. */
+function useModelChat(original: PreparedModel | undefined): ChatTemplate | undefined {
+  const chat = useSignal<ChatTemplate | undefined>(undefined);
+  useEffect(() => {
+    chat.value = undefined;
+    let isCurrent = true;
+    if (original !== undefined)
+      readModelChat(original.result.files).then(
+        (found) => {
+          if (isCurrent) chat.value = found;
+        },
+        (error: unknown) => {
+          comparison.status.value = messageOf(error);
+        },
+      );
+    return () => {
+      isCurrent = false;
+    };
+  }, [original, chat]);
+  return chat.value;
 }
 
 interface ColumnProps {
@@ -92,6 +93,11 @@ function Column({ title, text, bytes }: ColumnProps) {
   return (
     <article aria-label={title}>
       <h3>{title}</h3>
+      {text.turns.map(({ role, content }, index) => (
+        <p key={`${index} ${role}`} class={`turn ${role}`}>
+          <strong>{role === "user" ? "You" : "Model"}:</strong> {content}
+        </p>
+      ))}
       <p class="continuation" aria-live="polite" aria-busy={comparison.busy.value}>
         {text.text || "…"}
       </p>
@@ -101,7 +107,7 @@ function Column({ title, text, bytes }: ColumnProps) {
         <dt>cache per token</dt>
         <dd>{bytes === undefined ? "–" : formatBytes(bytes)}</dd>
         <dt>cache now</dt>
-        <dd>{bytes === undefined ? "–" : formatBytes(bytes * text.cachedTokens)}</dd>
+        <dd>{text.cacheBytes === undefined ? "–" : formatBytes(text.cacheBytes)}</dd>
         {text.keptTokens > 0 && (
           <>
             <dt>not read again</dt>

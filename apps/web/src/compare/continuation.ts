@@ -1,26 +1,29 @@
-import { createTextStream, type TextTokenizer } from "@kvfold/runtime";
+import { type ChatMessage, createTextStream, type TextTokenizer } from "@kvfold/runtime";
 import type { WebModel } from "@kvfold/runtime-web";
 import { type Signal, signal } from "@preact/signals";
 import { messageOf } from "../ui/format.js";
 
 /** What one column shows while its model writes. */
 export interface Continuation {
+  /** Of a conversation, the turns before what is written now. */
+  readonly turns: readonly ChatMessage[];
   readonly tokens: readonly number[];
   readonly text: string;
   /** Decoded tokens a second, from the second token on: the first one waits for the prompt. */
   readonly tokensPerSecond: number | undefined;
-  /** Tokens in the cache: prompt and continuation. */
-  readonly cachedTokens: number;
+  /** Bytes of the tokens in the cache: those of the prompt and of the continuation that no policy has dropped. */
+  readonly cacheBytes: number | undefined;
   /** Of the prompt, those that the model had in its cache and did not read again. */
   readonly keptTokens: number;
   readonly problem: string | undefined;
 }
 
 const EMPTY: Continuation = {
+  turns: [],
   tokens: [],
   text: "",
   tokensPerSecond: undefined,
-  cachedTokens: 0,
+  cacheBytes: undefined,
   keptTokens: 0,
   problem: undefined,
 };
@@ -28,11 +31,18 @@ const EMPTY: Continuation = {
 export const emptyContinuation = (): Signal<Continuation> => signal(EMPTY);
 
 export interface ContinuationOptions {
-  /** Text that stands before what is written, and tokens of the prompt that the model has read before. */
-  readonly before?: { readonly text: string; readonly tokens: number } | undefined;
+  /** What stands before what is written. */
+  readonly before?: Before | undefined;
   readonly maxNewTokens: number;
   readonly stopTokens: readonly number[];
   readonly stop: AbortSignal;
+}
+
+interface Before {
+  readonly text?: string;
+  readonly turns?: readonly ChatMessage[];
+  /** Tokens of the prompt that the model has read before. */
+  readonly tokens: number;
 }
 
 /**
@@ -46,9 +56,10 @@ export async function continueText(
   model: WebModel,
   tokenizer: TextTokenizer,
   prompt: readonly number[],
-  { maxNewTokens, stopTokens, stop, before = { text: "", tokens: 0 } }: ContinuationOptions,
+  { maxNewTokens, stopTokens, stop, before = { tokens: 0 } }: ContinuationOptions,
 ): Promise<readonly number[]> {
-  into.value = { ...EMPTY, text: before.text, keptTokens: before.tokens };
+  const { text = "", turns = [] } = before;
+  into.value = { ...EMPTY, text, turns, keptTokens: before.tokens };
   const tokens: number[] = [];
   const stream = createTextStream(tokenizer.decode, { after: prompt });
   let first = 0;
@@ -58,6 +69,9 @@ export async function continueText(
       stopTokens,
       signal: stop,
       keep: true,
+      onCacheBytes: (cacheBytes) => {
+        into.value = { ...into.value, cacheBytes };
+      },
     })) {
       tokens.push(token);
       if (tokens.length === 1) first = performance.now();
@@ -67,7 +81,6 @@ export async function continueText(
         tokens: [...tokens],
         text: into.value.text + stream.push(token),
         tokensPerSecond: tokens.length > 1 ? (tokens.length - 1) / seconds : undefined,
-        cachedTokens: prompt.length + tokens.length,
       };
     }
     into.value = { ...into.value, text: into.value.text + stream.flush() };

@@ -1,5 +1,7 @@
 import { createWebRuntime, type WebModel } from "@kvfold/runtime-web";
 import type { ModelFiles } from "../models/model-files.js";
+import type { CachePolicy } from "./cache-policies.js";
+import { requireGraph } from "./cache-policies.js";
 
 const runtime = createWebRuntime({
   worker: () =>
@@ -11,12 +13,17 @@ const runtime = createWebRuntime({
 
 const FOLDER = "onnx/";
 
-/** Loads a model that the page made, in a worker of its own. */
+/** Loads a model that the page made, in a worker of its own; under a policy on WebAssembly, whatever runs others. */
 export async function loadModel(
   files: ModelFiles,
-  options: Omit<createWebRuntime.LoadOptions, "storage">,
+  policy: CachePolicy | undefined,
+  options: Omit<createWebRuntime.LoadOptions, "storage" | "cache">,
 ): Promise<WebModel> {
+  if (policy !== undefined) requireGraph(files, policy);
   const parts = [...files].filter(([path]) => path.startsWith(FOLDER));
   const named = parts.map(([path, blob]) => new File([blob], path.slice(FOLDER.length)));
-  return runtime.load({ files: named }, { ...options, storage: "none" });
+  if (policy === undefined) return runtime.load({ files: named }, { ...options, storage: "none" });
+  const { graph: model, cache } = policy;
+  const underPolicy = { ...options, cache, executionProvider: "wasm", storage: "none" } as const;
+  return runtime.load({ files: named, model }, underPolicy);
 }

@@ -1,6 +1,7 @@
 import type { ExecutionProvider, WebModel } from "@kvfold/runtime-web";
 import { signal } from "@preact/signals";
 import type { PreparedModel } from "../fold/fold-state.js";
+import type { CachePolicy } from "./cache-policies.js";
 import { loadModel } from "./load-model.js";
 
 /** What is to run models; takes effect with the next use of one. */
@@ -19,6 +20,7 @@ export async function occupyModels<T>(work: () => Promise<T>): Promise<T> {
 
 interface Loaded {
   readonly provider: ExecutionProvider | "auto";
+  readonly policy: CachePolicy | undefined;
   readonly model: Promise<WebModel>;
 }
 
@@ -26,33 +28,37 @@ interface Loaded {
 const loaded = new Map<PreparedModel, Loaded>();
 const LIMIT = 2;
 
-/** The model on the wanted provider, loaded now or before. What was loaded longest ago makes room. */
-export async function loadedModel(prepared: PreparedModel): Promise<WebModel> {
+/** The model on the wanted provider, under a policy if one is given, loaded now or before. What was loaded longest ago makes room. */
+export async function loadedModel(prepared: PreparedModel, policy?: CachePolicy): Promise<WebModel> {
   const provider = wantedProvider.value;
   const known = loaded.get(prepared);
-  if (known?.provider === provider) {
+  if (known?.provider === provider && known.policy === policy) {
     loaded.delete(prepared);
     loaded.set(prepared, known);
     return known.model;
   }
   if (known !== undefined) await unload(prepared);
   while (loaded.size >= LIMIT) await unload([...loaded.keys()][0]!);
-  return load(prepared, provider);
+  return load(prepared, provider, policy);
 }
 
-function load(prepared: PreparedModel, provider: ExecutionProvider | "auto"): Promise<WebModel> {
+function load(
+  prepared: PreparedModel,
+  provider: ExecutionProvider | "auto",
+  policy: CachePolicy | undefined,
+): Promise<WebModel> {
   const { files, plan } = prepared.result;
   const forget = () => {
     // Another may have taken its place since.
     if (loaded.get(prepared)?.model === model) loaded.delete(prepared);
   };
-  const model = loadModel(files, {
+  const model = loadModel(files, policy, {
     executionProvider: provider,
     maxPositions: plan.maxPositions,
     // Its GPU is lost: the next use loads it again.
     onLost: forget,
   });
-  loaded.set(prepared, { provider, model });
+  loaded.set(prepared, { provider, policy, model });
   model.catch(forget);
   return model;
 }

@@ -3,5 +3,9 @@ import { serveRuntime } from "@kvfold/runtime-web/worker";
 
 serveRuntime(
   (provider) => (provider === "webgpu" ? import("onnxruntime-web/webgpu") : import("onnxruntime-web/wasm")),
-  { wasmPaths: self.name },
+  {
+    wasmPaths: self.name,
+    // Pages without policies never load them.
+    readPolicies: async (text) => (await import("@kvfold/policies")).parsePolicies(text),
+  },
 );

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { PreparedModel } from "../fold/fold-state.js";
+import { foldedModels, type PreparedModel } from "../fold/fold-state.js";
 import { validationText } from "../models/embedded-model.js";
 import { documentTokens, readTokenizer } from "../models/text-tokenizer.js";
 import { addQualityPoint } from "../pictures/quality-points.js";
@@ -22,19 +22,22 @@ export function PerplexityForm({ original, folded }: Props) {
   const outcome = useSignal<Outcome | undefined>(undefined);
   const note = useSignal("");
   useEffect(() => void validationText(SAMPLE_CHARACTERS).then((sample) => (text.value ||= sample)), [text]);
-  const measure = async (event: Event) => {
-    event.preventDefault();
+  const measure = async (folds: readonly PreparedModel[]) => {
     outcome.value = undefined;
     note.value = "measuring";
     try {
-      outcome.value = await occupyModels(() => measureBoth(original, folded, text.value));
+      outcome.value = await occupyModels(() => measureFolds(original, folds, text.value));
       note.value = outcome.value === undefined ? "paste a sentence or more" : "";
     } catch (error) {
       note.value = messageOf(error);
     }
   };
+  const measureChosen = (event: Event) => {
+    event.preventDefault();
+    void measure([folded]);
+  };
   return (
-    <form onSubmit={(event) => void measure(event)}>
+    <form onSubmit={measureChosen}>
       <label>
         Perplexity on a text
         <textarea
@@ -47,6 +50,11 @@ export function PerplexityForm({ original, folded }: Props) {
         <button type="submit" disabled={modelsBusy.value}>
           Measure both
         </button>
+        {foldedModels.value.length > 1 && (
+          <button type="button" disabled={modelsBusy.value} onClick={() => void measure(foldedModels.value)}>
+            Measure all folds
+          </button>
+        )}
         <span role="status">
           {note.value}
           {outcome.value && <OutcomeLine {...outcome.value} />}
@@ -70,17 +78,24 @@ const OutcomeLine = ({ label, tokens, before, after }: Outcome) => (
   </>
 );
 
-async function measureBoth(
+/** Each fold is a point of the picture of quality; the last one's outcome comes back. */
+async function measureFolds(
   original: PreparedModel,
-  folded: PreparedModel,
+  folds: readonly PreparedModel[],
   text: string,
 ): Promise<Outcome | undefined> {
   const tokens = documentTokens(await readTokenizer(original.result.files), text, MAX_TOKENS);
   if (tokens.length < 2) return undefined;
-  const { perplexity: before } = await (await loadedModel(original)).perplexity([tokens]);
-  const { perplexity: after } = await (await loadedModel(folded)).perplexity([tokens]);
-  const { label, result } = folded;
-  const { keep, cacheBytesPerToken } = result.plan;
-  addQualityPoint({ label, keep, bytes: cacheBytesPerToken.after, ratio: after / before });
-  return { label, tokens: tokens.length, before, after };
+  const perplexityOf = async (model: PreparedModel) =>
+    (await (await loadedModel(model)).perplexity([tokens])).perplexity;
+  const before = await perplexityOf(original);
+  let outcome: Outcome | undefined;
+  for (const fold of folds) {
+    const after = await perplexityOf(fold);
+    const { label, result } = fold;
+    const { keep, cacheBytesPerToken } = result.plan;
+    addQualityPoint({ label, keep, bytes: cacheBytesPerToken.after, ratio: after / before });
+    outcome = { label, tokens: tokens.length, before, after };
+  }
+  return outcome;
 }

@@ -23,6 +23,8 @@ export interface PreparedModel {
   /** What the page calls it: one of a kind. */
   readonly label: string;
   readonly result: FoldResult;
+  /** Of models from the browser's storage: what tells the original's weights from others. */
+  readonly identity?: string;
 }
 
 export const foldState = signal<FoldState>({ kind: "idle" });
@@ -68,6 +70,24 @@ export async function foldChosen(folder: PickedFolder, choice: FoldChoice): Prom
   } finally {
     running = undefined;
   }
+}
+
+/**
+ * Shows a fold that was made before, beside its original.
+ *
+ * @throws {Error} while a fold is running, which would add to what is shown.
+ */
+export function adoptPrepared(original: PreparedModel, fold: PreparedModel): void {
+  if (foldState.value.kind === "running") throw new Error("a fold is running; wait for it, or cancel it");
+  const isSame = originalModel.value?.identity === original.identity;
+  if (!isSame) {
+    originalModel.value = original;
+    clearQualityPoints();
+  }
+  const others = isSame ? foldedModels.value.filter(({ label }) => label !== fold.label) : [];
+  foldedModels.value = [...others, fold];
+  measuredEnergy.value = fold.result.energy;
+  foldState.value = { kind: "idle" };
 }
 
 const labelOf = ({ keep, method }: FoldChoice): string =>

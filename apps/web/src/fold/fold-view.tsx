@@ -2,6 +2,7 @@ import { formatBytes } from "@kvfold/runtime";
 import { useSignal } from "@preact/signals";
 import { chosenModel } from "../models/chosen-model.js";
 import { foldSettings, KEEPS, METHODS, WINDOWS } from "../settings/fold-settings.js";
+import { keepPrepared } from "../storage/kept-state.js";
 import { formatShare } from "../ui/format.js";
 import { downloadFolder } from "./download.js";
 import {
@@ -116,7 +117,8 @@ function FoldProgressBar() {
   );
 }
 
-function FoldedItem({ folder, label, result }: PreparedModel) {
+function FoldedItem(prepared: PreparedModel) {
+  const { folder, label, result, identity } = prepared;
   const { achieved, cacheBytesPerToken } = result.plan;
   const { before, after } = cacheBytesPerToken;
   return (
@@ -125,13 +127,18 @@ function FoldedItem({ folder, label, result }: PreparedModel) {
       {formatShare(achieved)}){" "}
       <button
         type="button"
-        onClick={() => void downloadFolder(`${folder.name}-${fileNameOf(label)}`, result.files)}
+        onClick={() => void downloadFolder(fileNameOf(`${folder.name}-${label}`), result.files)}
       >
         Download for transformers.js
-      </button>
+      </button>{" "}
+      {identity === undefined && (
+        <button type="button" onClick={() => void keepPrepared(prepared)}>
+          Keep in this browser
+        </button>
+      )}
     </li>
   );
 }
 
-/** `1/4, latent` to `1-4-latent`. */
-const fileNameOf = (label: string): string => label.replace("/", "-").replace(", ", "-");
+/** `owner/name-1/4, latent` to `owner-name-1-4-latent`. */
+const fileNameOf = (title: string): string => title.replaceAll("/", "-").replace(", ", "-");

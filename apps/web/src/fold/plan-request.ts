@@ -12,5 +12,7 @@ export const windowLength = (
 export function planRequest(request: FoldRequest, config: ModelConfig): FoldPlan {
   const { keep, method } = request;
   const window = windowLength(request, config);
-  return planFold(config, { keep, method, formats: ["onnx"], window });
+  // Beside the graph for policies, one whose cache is in int8. The original is not run under policies.
+  const cacheBits = keep === "1" ? undefined : ([8] as const);
+  return planFold(config, { keep, method, formats: ["onnx"], window, cacheBits });
 }

@@ -2,7 +2,8 @@ import type { PickedFolder } from "./dropped-folder.js";
 
 const FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
 
-const demoUrl = (path: string): URL => new URL(`demo/${path}`, document.baseURI);
+/** The address of a file that comes with the page. */
+export const demoUrl = (path: string): URL => new URL(`demo/${path}`, document.baseURI);
 
 /** The model that comes with the page: six million parameters, trained on public-domain prose. */
 export async function embeddedModel(): Promise<PickedFolder> {

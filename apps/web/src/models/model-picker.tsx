@@ -1,6 +1,8 @@
 import { formatBytes } from "@kvfold/runtime";
 import { useSignal } from "@preact/signals";
 import type { TargetedDragEvent, TargetedEvent } from "preact";
+import { HubDownload } from "../hub/hub-download.js";
+import { KeptView } from "../storage/kept-view.js";
 import { chooseEmbedded, chooseModel, chosenModel, modelProblem } from "./chosen-model.js";
 import { droppedFolder, pickedFolder } from "./dropped-folder.js";
 import { totalBytes } from "./model-files.js";
@@ -39,9 +41,11 @@ export function ModelPicker() {
           <input class="visually-hidden" type="file" multiple ref={pickFolders} onChange={pick} />
         </label>
         <span class="hint">
-          or drop a Hugging Face folder (Llama, Mistral, Qwen2, BLOOM; safetensors) here
+          or drop a Hugging Face folder (Llama, Mistral, Qwen, Gemma, Phi and others; safetensors) here
         </span>
       </div>
+      <HubDownload />
+      <KeptView />
       <p role="status">
         {chosenModel.value && (
           <>

@@ -48,6 +48,13 @@ export function promptTokens(tokenizer: ModelTokenizer, prompt: string): readonl
   return tokens;
 }
 
+/** The tokens of what a chat template wrote, and none besides. */
+export function chatTokens(tokenizer: ModelTokenizer, text: string): readonly number[] {
+  const tokens = tokenizer.encode(text);
+  checkTokens(tokens, { ...tokenizer, source: "the conversation" });
+  return tokens;
+}
+
 /** The first `limit` tokens of a document. */
 export function documentTokens(tokenizer: ModelTokenizer, text: string, limit: number): Int32Array {
   const tokens: number[] = [];

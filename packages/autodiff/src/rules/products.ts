@@ -1,7 +1,7 @@
 import { floatAttribute, intAttribute } from "../attributes.js";
 import type { GradientEmitter } from "../gradient-emitter.js";
 import type { DifferentiatedNode, GradientRule } from "../gradient-rule.js";
-import type { Dims } from "../shapes/dims.js";
+import { countOf, type Dims } from "../shapes/dims.js";
 import { once } from "./once.js";
 
 /** The last two axes exchanged, for a value of known rank or any. */
@@ -81,8 +81,28 @@ export const matMul: GradientRule = (n) => {
 const isSharedMatrix = (n: DifferentiatedNode): boolean =>
   n.inputDims(1)?.length === 2 && (n.inputDims(0)?.length ?? 0) > 2;
 
-/** One product over all rows of the batch, instead of one for each matrix and their sum. */
+/**
+ * Rows of a product that are summed apart where there are very many: a GPU gives each few numbers of the result to one group of
+ * threads, and most of it would wait for the few that go through all rows.
+ */
+const [MANY_ROWS, ROWS_APART] = [8192, 1024];
+
+/** How many runs of `ROWS_APART` rows there are, where there are many rows and these fill them. */
+function rowRuns(n: DifferentiatedNode): number | undefined {
+  const rows = countOf(n.inputDims(0)?.slice(0, -1)) ?? 0;
+  return rows >= MANY_ROWS && rows % ROWS_APART === 0 ? rows / ROWS_APART : undefined;
+}
+
+/** One product over all rows of the batch, instead of one for each matrix and their sum; or over runs of many rows. */
 function emitSharedGradient({ e, ...n }: DifferentiatedNode, dy: string): string {
+  const runs = rowRuns({ e, ...n });
+  if (runs !== undefined) {
+    const [inputs, outputs] = [n.inputDims(0)!.at(-1), n.outputDims()!.at(-1)].map(Number);
+    const apart = (x: string, width: number) => e.reshape(x, e.ints([runs, ROWS_APART, width]));
+    const turned = e.node("Transpose", [apart(n.input(0), inputs!)], { perm: [0, 2, 1] });
+    const products = e.node("MatMul", [turned, apart(dy, outputs!)]);
+    return e.node("ReduceSum", [products, e.ints([0])], { keepdims: 0 });
+  }
   const rows = (x: string) => e.node("Flatten", [x], { axis: -1 });
   return e.node("MatMul", [e.node("Transpose", [rows(n.input(0))], { perm: [1, 0] }), rows(dy)]);
 }

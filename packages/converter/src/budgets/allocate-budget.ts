@@ -4,6 +4,7 @@ import { plainProducts } from "@kvfold/linalg";
 import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
 import { type BlockMath, createBlockMath } from "../fold/block-math.js";
+import { requireGradients } from "../fold/require-gradients.js";
 import { findMethod } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
 import { cacheFigures } from "../plan/cache-size.js";
@@ -70,6 +71,7 @@ function allocate(options: allocateBudget.Options, context: BudgetContext): Prom
   const budget = findBudget(context.plan.budget, options.budgets);
   if (!budget.needsText) return budget.allocate(context);
   const { windows = [], provider, moments, hiddenStates } = options;
+  requireGradients({ plan: context.plan, moments });
   const { leastTokens = 2 } = budget;
   if (windows.length > 0 && windows[0]!.length >= leastTokens && provider !== undefined)
     return budget.allocate({ ...context, windows, provider, moments, hiddenStates });

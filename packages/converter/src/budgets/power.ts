@@ -1,3 +1,4 @@
+import { inBackground } from "../fold/background.js";
 import { layerContext } from "../fold/group.js";
 import { requireSavings } from "../fold/layer-savings.js";
 import type { TextBudget } from "./budget.js";
@@ -22,14 +23,17 @@ export const power: TextBudget = {
     const { plan, grid, method, math } = context;
     requireSavings(method);
     const windows = context.windows.slice(0, SPECTRUM_WINDOWS);
-    const layers: Float64Array[] = [];
+    const { layersAtOnce = 1 } = math;
+    const layers: Promise<Float64Array>[] = [];
     for await (const layer of originalLayers({ ...context, windows })) {
       const input = { ...layerContext(plan, layer), method: plan.method, plan: plan.layers[layer.layer]! };
-      const savings = await math.run("layerSavings", input);
+      const savings = inBackground(math.run("layerSavings", input));
+      if (layersAtOnce === 1) await savings;
       // Savings by the loss are in nats, one unit for all layers.
       const power = plan.metric === "loss" ? 1 : await residualPower(context, layer);
-      layers.push(unitSavings(savings, grid, power));
+      layers.push(inBackground(savings.then((found) => unitSavings(found, grid, power))));
+      await layers.at(-layersAtOnce);
     }
-    return unitsByGreatestSavings(layers, grid).map(grid.layer);
+    return unitsByGreatestSavings(await Promise.all(layers), grid).map(grid.layer);
   },
 };

@@ -1,15 +1,25 @@
 import type { AttentionWeights, Linear } from "@kvfold/decoder";
 import { type MatrixProducts, plainProducts } from "@kvfold/linalg";
-import type { Method } from "../methods/method.js";
+import type { Basis, JointBasis, Method } from "../methods/method.js";
 import { type QuantiseInput, quantiseLinear } from "../quantisation/quantise-linear.js";
-import { type FoldedLayer, type FoldLayerInput, foldLayer } from "./fold-layer.js";
+import {
+  type FoldedLayer,
+  type FoldLayerInput,
+  foldLayer,
+  type GroupBasisInput,
+  groupBasis,
+} from "./fold-layer.js";
 import { type NarrowOutput, narrowOutput, widenOutput } from "./head-directions.js";
-import { layerSavings } from "./layer-savings.js";
+import { type GroupSavingsInput, groupSavings, layerSavings } from "./layer-savings.js";
 import { type RefitInputsInput, type RefitLinearInput, refitInputs, refitLinear } from "./refit.js";
 
 /** The linear algebra of a fold, block by block: pure functions of plain data, which any thread can run. */
 export interface BlockTasks {
   foldLayer(input: FoldLayerInput): Promise<FoldedLayer>;
+  /** The basis of one group of heads, for `foldLayer` to fold with. */
+  groupBasis(input: GroupBasisInput): Promise<Basis | JointBasis>;
+  /** `layerSavings` of one group. */
+  groupSavings(input: GroupSavingsInput): Promise<Float64Array>;
   /** What further ranks save: `Method.savings` of the layer. */
   layerSavings(input: FoldLayerInput): Promise<readonly Float64Array[]>;
   /** Its sums are handed over: the caller does not read them afterwards. */
@@ -36,6 +46,8 @@ export interface BlockMath {
     task: N,
     input: Parameters<BlockTasks[N]>[0],
   ): Promise<Awaited<ReturnType<BlockTasks[N]>>>;
+  /** Layers whose tasks are worth asking for at once; 1 unless said. */
+  readonly layersAtOnce?: number;
   dispose(): Promise<void>;
 }
 
@@ -53,6 +65,8 @@ export function createBlockMath(
 ): BlockMath {
   const tasks: BlockTasks = {
     foldLayer: (input) => foldLayer(input, products, methods),
+    groupBasis: (input) => groupBasis(input, products, methods),
+    groupSavings: (input) => groupSavings(input, products, methods),
     layerSavings: (input) => layerSavings(input, products, methods),
     refitInputs: (input) => refitInputs(input, products),
     refitLinear: (input) => refitLinear(input, products),

@@ -1,6 +1,6 @@
 import type { MatrixProducts } from "@kvfold/linalg";
 import { ConverterError } from "../converter-error.js";
-import type { Basis, JointBasis, Method, Side } from "../methods/method.js";
+import type { Basis, JointBasis, JointGroup, Method, Side } from "../methods/method.js";
 import { requireBases, requireJointBases } from "../methods/require-bases.js";
 import type { Retained } from "../methods/retained.js";
 import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
@@ -25,17 +25,60 @@ export interface JointBases {
 /** What a layer is folded with. */
 export type LayerBases = SideBases | JointBases;
 
-/** The bases of a layer. */
+/** What {@link chooseGroup} chose for all groups of a layer, in order, by what the bases store. */
+export interface ChosenBases extends Partial<SideBases> {
+  readonly joint?: readonly JointBasis[];
+}
+
+/** A group of heads whose basis depends on no other group's. */
+export interface GroupOfHeads {
+  readonly stores: Side | "joint";
+  readonly index: number;
+}
+
+/** The groups of a layer whose bases are chosen one by one; none where the method chooses them together. */
+export function separateGroups({ joint, basis, bases }: Method, plan: LayerPlan): readonly GroupOfHeads[] {
+  const groups = (stores: GroupOfHeads["stores"], { heads }: SidePlan) =>
+    Array.from({ length: heads }, (_, index) => ({ stores, index }));
+  if (joint !== undefined) return groups("joint", plan.keys);
+  if (bases !== undefined || basis === undefined) return [];
+  return [...groups("keys", plan.keys), ...groups("values", plan.values)];
+}
+
+/** The basis of one of {@link separateGroups}. */
+export async function chooseGroup(
+  { stores, index }: GroupOfHeads,
+  { joint, basis }: Method,
+  plan: LayerPlan,
+  context: LayerContext,
+  products: MatrixProducts,
+): Promise<Basis | JointBasis> {
+  if (stores === "joint")
+    return joint!(jointGroupsOf(plan, context, chunksOfLayer(context))[index]!, products);
+  return basis!(groupsOf(stores, plan[stores], context)[index]!, products);
+}
+
+/** The bases of a layer, of which some may have been chosen before. */
 export async function chooseBases(
   method: Method,
   plan: LayerPlan,
   context: LayerContext,
   products: MatrixProducts,
+  { joint, keys, values }: ChosenBases = {},
 ): Promise<LayerBases> {
-  if (method.joint !== undefined) return chooseJoint(method.joint, method, plan, context, products);
+  if (method.joint !== undefined)
+    return chooseJoint(
+      async (groups) => {
+        if (joint !== undefined) return joint;
+        return oneByOne(groups, (group) => method.joint!(group, products));
+      },
+      method,
+      plan,
+      context,
+    );
   return {
-    keys: await chooseSide(method, "keys", plan.keys, context, products),
-    values: await chooseSide(method, "values", plan.values, context, products),
+    keys: await chooseSide(method, "keys", plan.keys, context, products, keys),
+    values: await chooseSide(method, "values", plan.values, context, products, values),
   };
 }
 
@@ -46,10 +89,11 @@ export async function chooseSide(
   plan: SidePlan,
   context: LayerContext,
   products: MatrixProducts,
+  given?: readonly Basis[],
 ): Promise<readonly Basis[]> {
   const { keysBeforeRope: beforeRope = false } = method;
   const groups = groupsOf(side, plan, context);
-  const chosen = await basesOf(method)(groups, products);
+  const chosen = given ?? (await basesOf(method)(groups, products));
   requireBases(method, groups, chosen);
   return side === "keys" && beforeRope ? chosen.map((key) => ({ ...key, beforeRope })) : chosen;
 }
@@ -68,15 +112,14 @@ function basesOf({ name, basis, bases }: Method): Required<Method>["bases"] {
 }
 
 async function chooseJoint(
-  basis: Required<Method>["joint"],
+  choose: (groups: readonly JointGroup[]) => Promise<readonly JointBasis[]>,
   method: Method,
   plan: LayerPlan,
   context: LayerContext,
-  products: MatrixProducts,
 ): Promise<JointBases> {
   const chunks = chunksOfLayer(context);
   const groups = jointGroupsOf(plan, context, chunks);
-  const joint = await oneByOne(groups, (group) => basis(group, products));
+  const joint = await choose(groups);
   requireJointBases(method, groups, joint);
   return { joint, chunks };
 }

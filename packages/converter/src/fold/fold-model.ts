@@ -1,4 +1,3 @@
-import type { StageMoments } from "@kvfold/calibration";
 import { loadBlock, loadEmbedding, loadHead, type ModelOutput } from "@kvfold/decoder";
 import { type WindowEmbedding, windowEmbedding } from "@kvfold/decoder/graph";
 import { throwIfAborted } from "@kvfold/runtime";
@@ -11,6 +10,7 @@ import { inlineBlockMath } from "./block-math.js";
 import { copyModel, keepsWeights } from "./copy-model.js";
 import type { CalibrationText, FoldOptions, FoldReport } from "./fold-options.js";
 import { countProgress, type ProgressCount } from "./progress.js";
+import { knownMoments, requireGradients } from "./require-gradients.js";
 import { runSchedule, type ScheduleEvents, type Solving } from "./run-schedule.js";
 import { type FoldSchedule, foldSchedule, type ScheduleFacts, stepsOf } from "./schedule.js";
 import { scheduleSize } from "./schedule-size.js";
@@ -91,24 +91,6 @@ const scheduleFacts = ({
 /** What is measured as the blocks are folded: not gradients, which are known or missing. */
 const measuredTaps = ({ plan, moments }: Pick<FoldOptions, "plan" | "moments">): readonly Tap[] =>
   moments === undefined ? plan.taps.filter((tap) => !isGradientTap(tap)) : [];
-
-/** What was measured of a layer before the fold. */
-const knownMoments = (
-  { moments, gradients }: Pick<FoldOptions, "moments" | "gradients">,
-  layer: number,
-): StageMoments => ({ ...moments?.[layer], ...gradients?.[layer] });
-
-/** Gradients come from a pass through the whole model, and a fold goes through it once. */
-function requireGradients(options: Pick<FoldOptions, "plan" | "moments" | "gradients">): void {
-  const known = knownMoments(options, 0);
-  const missing = options.plan.taps.find((tap) => isGradientTap(tap) && known[tap] === undefined);
-  if (missing === undefined) return;
-  throw new ConverterError(
-    "insufficient-data",
-    `metric loss needs moments of ${missing}, and there are none; measure them with lossMoments and give them as gradients`,
-    { option: "gradients" },
-  );
-}
 
 /** The text that a schedule's graphs run on; none where it has no graphs. */
 function findText(

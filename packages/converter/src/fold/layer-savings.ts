@@ -33,3 +33,18 @@ export function requireSavings(method: Method): Required<Pick<Method, "savings">
     { option: "budget" },
   );
 }
+
+/** What the savings of one group of a layer's heads take. */
+export interface GroupSavingsInput extends FoldLayerInput {
+  readonly index: number;
+}
+
+/** The same for one group of the layer. */
+export function groupSavings(
+  { method: name, plan, index, ...context }: GroupSavingsInput,
+  products: MatrixProducts,
+  methods: readonly Method[] = [],
+): Promise<Float64Array> {
+  const { savings } = requireSavings(findMethod(name, methods));
+  return savings(jointGroupsOf(plan, context, chunksOfLayer(context))[index]!, products);
+}

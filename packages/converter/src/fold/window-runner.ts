@@ -1,4 +1,5 @@
 import {
+  deviceHiddenStates,
   type HiddenStatesFactory,
   memoryHiddenStates,
   runStage,
@@ -41,8 +42,9 @@ export declare namespace WindowRunner {
 
 /** A runner over `windows`; a session lives as long as its graph's run. */
 export function createWindowRunner(options: WindowRun): WindowRunner {
-  const { windows, provider, hiddenStates = memoryHiddenStates, onWindow, signal } = options;
+  const { windows, provider, onWindow, signal } = options;
   const length = windows[0]!.length;
+  const hiddenStates = statesFactory(options);
   return {
     count: windows.length,
     length,
@@ -62,12 +64,24 @@ export function createWindowRunner(options: WindowRun): WindowRunner {
   };
 }
 
+/** Hidden states stay on the device that runs the graphs, where it has memory for them. */
+function statesFactory({
+  windows,
+  provider,
+  hiddenStates: host = memoryHiddenStates,
+}: WindowRun): HiddenStatesFactory {
+  if (provider.openMemory === undefined) return host;
+  const openMemory = () => provider.openMemory!();
+  return deviceHiddenStates({ openMemory, length: windows[0]!.length, host });
+}
+
 async function withSession<T>(
   provider: SessionProvider,
   source: ModelSource,
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const session = await provider.createSession(source);
+  // Packed weights are copies that a few hundred windows do not pay for: large products pack what they need by themselves.
+  const session = await provider.createSession(source, { prepack: false });
   try {
     return await use(session);
   } finally {

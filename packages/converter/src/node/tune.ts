@@ -50,6 +50,8 @@ export declare namespace tune {
     readonly provider?: SessionProvider | undefined;
     /** Bytes of weights that stay in memory between uses; 1 GiB without it, 0 for one block at a time. */
     readonly residentBytes?: number | undefined;
+    /** Bytes of the original's predictions (its last hidden states) that are kept for windows that come again; 1 GiB without it. */
+    readonly originalBytes?: number | undefined;
     readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
     /** Told of the folder that is written to until the output is complete. */
     readonly onTemporary?: ((path: string) => void) | undefined;
@@ -159,7 +161,7 @@ async function tuneInto(
     state,
   }: Opened & { readonly text: TuningText; readonly state: TuningStateFile | undefined },
 ): Promise<tune.Report> {
-  const { adapters: place = "merge", residentBytes, onProgress, signal } = options;
+  const { adapters: place = "merge", residentBytes, originalBytes, onProgress, signal } = options;
   const provider = options.provider ?? (await defaultProvider());
   const { report, block, ...trained } = await tuneModel({
     folded: model,
@@ -169,6 +171,7 @@ async function tuneInto(
     heldOut: text.heldOut,
     provider,
     residentBytes,
+    originalBytes,
     onProgress,
     signal,
     saved: state?.saved,

@@ -39,6 +39,8 @@ export declare namespace tuneModel {
     readonly session?: SessionOptions | undefined;
     /** Bytes of weights that may stay in memory; see `createTrainer`. */
     readonly residentBytes?: number | undefined;
+    /** Bytes of the original's last hidden states that are kept; see `createTrainer`. */
+    readonly originalBytes?: number | undefined;
     /** A saved state to go on from. */
     readonly saved?: Uint8Array | undefined;
     readonly onState?:

@@ -4,12 +4,12 @@ import {
   parseHeader,
   parseShardIndex,
   readFloats,
-  SafetensorsError,
   type TensorInfo,
 } from "@kvfold/safetensors";
 import { DecoderError } from "../decoder-error.js";
 import { type ModelConfig, readConfig } from "../families/read-config.js";
 import type { HalfBuffers, StoredMatrix } from "../model/stored-matrix.js";
+import { inFile } from "./in-file.js";
 import { type StoredTable, settleTiedHead } from "./tied-head.js";
 import { reviewUnusedTensors, storedName } from "./unused-tensors.js";
 
@@ -235,21 +235,6 @@ async function* readPieces(
     }
   }
 }
-
-/** Adds the file's name to what goes wrong while it is read, and tells broken content from a failing disk or network. */
-async function inFile<T>(folder: FolderSource, file: string, work: () => T | Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (DecoderError.isInstance(cause)) throw cause;
-    const code = isAboutContent(cause) ? "malformed-checkpoint" : "unreadable-checkpoint";
-    throw new DecoderError(code, `${folder.name}/${file}: ${(cause as Error).message}`, { cause });
-  }
-}
-
-/** Whether bytes are wrong, in place of out of reach: a file that was closed, or larger than memory, may be sound. */
-const isAboutContent = (error: unknown): boolean =>
-  SafetensorsError.isInstance(error) && error.code !== "closed" && error.code !== "limit-exceeded";
 
 const missing = (folder: FolderSource, what: string, remedy: string) =>
   new DecoderError("malformed-checkpoint", `${folder.name}: ${what} is missing; ${remedy}`);

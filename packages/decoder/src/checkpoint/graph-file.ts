@@ -1,6 +1,7 @@
 import { type GraphView, type Initializer, type OnnxError, readModel } from "@kvfold/onnx";
 import { DecoderError } from "../decoder-error.js";
 import type { FolderSource } from "./checkpoint.js";
+import { inFile } from "./in-file.js";
 
 type OpenSource = NonNullable<Awaited<ReturnType<FolderSource["openBytes"]>>>;
 
@@ -20,23 +21,28 @@ export interface GraphFile {
 /**
  * Opens a graph. Only its own file is read.
  *
- * @throws {DecoderError} `malformed-checkpoint` when the graph or its external data are missing or broken.
+ * @throws {DecoderError} `malformed-checkpoint` when the graph or its external data are missing or broken,
+ * `unreadable-checkpoint` where the disk or network fails, both naming the file; so do reads.
  */
 export async function openGraphFile(folder: FolderSource, path: string): Promise<GraphFile> {
   const name = `${folder.name}/${path}`;
   const beside = path.slice(0, path.lastIndexOf("/") + 1);
-  const sources = new Map<string, OpenSource>();
-  const source = async (file: string): Promise<OpenSource> => {
-    const opened = sources.get(file) ?? (await folder.openBytes(file));
-    if (opened === undefined) {
-      const missing = file === path ? "is missing" : `needs ${folder.name}/${file}, which is missing`;
-      throw malformed(name, `${missing}; copy all files of the model`);
-    }
+  // Promises, so that two who ask for a file at once share it.
+  const sources = new Map<string, Promise<OpenSource>>();
+  const open = async (file: string): Promise<OpenSource> => {
+    const opened = await inFile(folder, file, () => folder.openBytes(file));
+    if (opened !== undefined) return namingSource(folder, file, opened);
+    const missing = file === path ? "is missing" : `needs ${folder.name}/${file}, which is missing`;
+    throw malformed(name, `${missing}; copy all files of the model`);
+  };
+  const source = (file: string): Promise<OpenSource> => {
+    const opened = sources.get(file) ?? open(file);
     sources.set(file, opened);
     return opened;
   };
   const close = async () => {
-    for (const opened of sources.values()) await opened.close?.();
+    for (const opened of await Promise.allSettled(sources.values()))
+      if (opened.status === "fulfilled") await opened.value.close?.();
   };
   try {
     const view = await readGraph(name, await source(path));
@@ -59,9 +65,17 @@ export async function openGraphFile(folder: FolderSource, path: string): Promise
   }
 }
 
+/** The same source, whose errors name the file. */
+const namingSource = (folder: FolderSource, file: string, source: OpenSource): OpenSource => ({
+  byteLength: source.byteLength,
+  read: (start, end) => inFile(folder, file, () => source.read(start, end)),
+  close: async () => source.close?.(),
+});
+
 async function readGraph(name: string, source: OpenSource): Promise<GraphView> {
+  const bytes = await source.read(0, source.byteLength);
   try {
-    return readModel(await source.read(0, source.byteLength));
+    return readModel(bytes);
   } catch (cause) {
     throw malformed(name, `cannot be read (${(cause as OnnxError).message})`, cause);
   }

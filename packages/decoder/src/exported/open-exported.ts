@@ -1,6 +1,7 @@
 import { checkFinite } from "@kvfold/safetensors";
 import type { Checkpoint, FolderSource, TensorPiece } from "../checkpoint/checkpoint.js";
 import { type GraphFile, openGraphFile } from "../checkpoint/graph-file.js";
+import { inFile } from "../checkpoint/in-file.js";
 import { blockTensors, embeddingTensors, headTensors } from "../checkpoint/store-weights.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";
 import { tensorNames } from "../checkpoint/tensor-names.js";
@@ -31,7 +32,8 @@ export declare namespace openExported {
  * rounded.
  *
  * @throws {DecoderError} `unsupported-model` for a graph that computes something else than the config says, naming the node;
- * `malformed-checkpoint` when sizes differ from the config's, or a file is missing or broken.
+ * `malformed-checkpoint` when sizes differ from the config's, or a file is missing or broken; `unreadable-checkpoint` where the
+ * disk or network fails, also when tensors are read.
  */
 export async function openExported(
   folder: FolderSource,
@@ -63,7 +65,7 @@ export async function openExported(
 const CONFIG = "config.json";
 
 async function readConfigText(folder: FolderSource, path: string): Promise<string> {
-  const text = await folder.readText(CONFIG);
+  const text = await inFile(folder, CONFIG, () => folder.readText(CONFIG));
   if (text !== undefined) return text;
   throw new DecoderError(
     "malformed-checkpoint",

@@ -1,4 +1,5 @@
 import { type Checkpoint, type FolderSource, openCheckpoint } from "../checkpoint/checkpoint.js";
+import { inFile } from "../checkpoint/in-file.js";
 import { openExported } from "./open-exported.js";
 
 /** Where tools put decoder graphs, the most exact first. */
@@ -39,7 +40,7 @@ async function findGraph(folder: FolderSource): Promise<string | undefined> {
 
 async function firstOf(folder: FolderSource, files: readonly string[]): Promise<string | undefined> {
   for (const file of files) {
-    const source = await folder.openBytes(file);
+    const source = await inFile(folder, file, () => folder.openBytes(file));
     await source?.close?.();
     if (source !== undefined) return file;
   }

@@ -9,14 +9,15 @@ import type { ChunkPart } from "./rotation.js";
 import { emitScoreBias } from "./score-bias.js";
 
 /**
- * Positions of one calibration window: a batch of one, `length` tokens from position 0, no padding. Rotations are those
+ * Positions of windows of one length: `batch` of them, `length` tokens each from position 0, no padding. Rotations are those
  * that the decoder gives a text of this length.
  */
-export function emitStaticPositions(root: Emitter, length: number): Positions {
+export function emitStaticPositions(root: Emitter, length: number, batch = 1): Positions {
   const e = root.at("positions");
   const range = Array.from({ length }, (_, index) => index);
   const index = once(() => e.graph.constant("positions/index", int64Value(range)));
-  const ids = once(() => e.graph.constant("positions/ids", int64Value(range, [1, length])));
+  const places = Array.from({ length: batch }, () => range).flat();
+  const ids = once(() => e.graph.constant("positions/ids", int64Value(places, [batch, length])));
   const tables = memoise<RopeParameters, ReturnType<typeof emitRopeTables>>(JSON.stringify, (rope, count) =>
     emitRopeTables(numbered(e, count), rope, length),
   );
@@ -33,7 +34,7 @@ export function emitStaticPositions(root: Emitter, length: number): Positions {
     relativeRotation: rotation,
     chunkRotation: (rope, chunks, part) => ({ ...chunkTables([rope, chunks, part]), rows: ids() }),
     anchors: undefined,
-    lengths: once(() => emitLengths(e, length)),
+    lengths: once(() => emitLengths(e, length, batch)),
     scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, count) => {
       const positions = { queryIndex: index(), keyIndex: index(), attentionMask: undefined };
       return emitScoreBias(numbered(e, count), positions, needs);
@@ -41,11 +42,11 @@ export function emitStaticPositions(root: Emitter, length: number): Positions {
   };
 }
 
-function emitLengths(e: Emitter, length: number) {
+function emitLengths(e: Emitter, length: number, batch: number) {
   const int32 = (value: number, dims: readonly number[]) =>
-    tensorValue("int32", dims, new Uint8Array(Int32Array.of(value).buffer));
+    tensorValue("int32", dims, new Uint8Array(new Int32Array(dims[0] ?? 1).fill(value).buffer));
   return {
-    lastKey: e.graph.constant("positions/last_key", int32(length - 1, [1])),
+    lastKey: e.graph.constant("positions/last_key", int32(length - 1, [batch])),
     total: e.graph.constant("positions/total", int32(length, [])),
   };
 }

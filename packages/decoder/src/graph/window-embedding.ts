@@ -39,18 +39,24 @@ function numberOf(rows: Map<number, number>, token: number): number {
 }
 
 /**
- * Token ids to hidden states, for windows of `length` tokens: int64 `input_ids [1, S]` to `hidden_out`. The table may have any
- * number of rows; ids count them.
+ * Token ids to hidden states, for `batch` windows of `length` tokens at once: int64 `input_ids [B, S]` to `hidden_out`. The table
+ * may have any number of rows; ids count them.
  */
 export function embeddingGraph(
   config: ModelConfig,
   embedding: EmbeddingWeights,
   length: number,
+  batch = 1,
 ): MemoryModel {
   const shape = { ...config.shape, vocabSize: embedding.table.length / config.embedding.width };
-  return windowGraph(config, length, ({ e, output }) => {
-    const ids = e.graph.input("input_ids", "int64", [1, length]);
-    const positions = emitStaticPositions(e, length);
-    output(HIDDEN_OUT, emitEmbedding(e.at("model"), ids, embedding, shape, positions).hidden);
-  });
+  return windowGraph(
+    config,
+    length,
+    ({ e, output }) => {
+      const ids = e.graph.input("input_ids", "int64", [batch, length]);
+      const positions = emitStaticPositions(e, length, batch);
+      output(HIDDEN_OUT, emitEmbedding(e.at("model"), ids, embedding, shape, positions).hidden);
+    },
+    batch,
+  );
 }

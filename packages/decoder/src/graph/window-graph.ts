@@ -8,7 +8,7 @@ import type { AttentionKind } from "./positions.js";
 import { emitStaticPositions } from "./static-positions.js";
 import { attentionKind } from "./stored-cache.js";
 
-/** Names of the hidden states that graphs over windows begin and end with, `[1, S, D]`. */
+/** Names of the hidden states that graphs over windows begin and end with, `[1, S, D]`, or `[B, S, D]` of B windows at once. */
 export const HIDDEN_IN = "hidden_in";
 export const HIDDEN_OUT = "hidden_out";
 
@@ -21,31 +21,34 @@ export interface BlockWindow {
   readonly weights: BlockWeights;
   /** Tokens of a window. */
   readonly length: number;
+  /** Windows that run at once: 1 unless given. */
+  readonly batch?: number | undefined;
 }
 
 /** What a graph over windows is written with. */
 export interface WindowGraph {
   readonly e: Emitter;
-  /** Declares an input `[1, S, width]`; the width is that of hidden states unless said otherwise. */
+  /** Declares an input `[B, S, width]`; the width is that of hidden states unless said otherwise. */
   readonly input: (name: string, width?: number) => string;
-  /** Makes `value [1, S, width]` an output. */
+  /** Makes `value [B, S, width]` an output. */
   readonly output: (name: string, value: string, width?: number) => void;
 }
 
-/** A graph in memory over one calibration window of `length` tokens, all float32. */
+/** A graph in memory over `batch` windows of `length` tokens at once, all float32. */
 export function windowGraph(
   { shape }: ModelConfig,
   length: number,
   emit: (graph: WindowGraph) => void,
+  batch = 1,
 ): MemoryModel {
   const weights = memoryWeights();
   const graph: GraphBuilder = createGraphBuilder({ graphName: "calibration", opsets: OPSETS, weights });
   emit({
     e: createEmitter(graph, { floatType: "float32" }),
-    input: (name, width = shape.hiddenSize) => graph.input(name, "float32", [1, length, width]),
+    input: (name, width = shape.hiddenSize) => graph.input(name, "float32", [batch, length, width]),
     output(name, value, width = shape.hiddenSize) {
       graph.nodeWithOutputs("Identity", [value], [name], { name: `/${name}/Identity` });
-      graph.output(name, "float32", [1, length, width]);
+      graph.output(name, "float32", [batch, length, width]);
     },
   });
   return { bytes: graph.toBytes(), externalData: weights.externalData };
@@ -54,10 +57,10 @@ export function windowGraph(
 /** What attention over a whole window needs besides weights; `kind` is the block's own unless given. */
 export function windowContext(
   e: Emitter,
-  { weights, length }: BlockWindow,
+  { weights, length, batch }: BlockWindow,
   kind: AttentionKind = attentionKind(weights.attention, weights.attention),
 ): AttentionContext {
-  const positions = emitStaticPositions(e, length);
+  const positions = emitStaticPositions(e, length, batch);
   return { kind, positions, cache: undefined, queryBlocks: queryBlocks(length) };
 }
 

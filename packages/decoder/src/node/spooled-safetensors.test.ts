@@ -40,9 +40,23 @@ describe("spooledSafetensors", () => {
     const sink = await spooledSafetensors(path, "F32");
     await sink.add({ name: "a", shape: [4], data: Float32Array.of(1, 2, 3, 4) });
     await truncate(`${path}.spool`, 10);
-    await expect(sink.finish()).rejects.toThrow(/model\.safetensors\.spool: expected 16 bytes at 0, got 10/);
+    await expect(sink.finish()).rejects.toThrow(/model\.safetensors\.spool: expected 131088 bytes, got 10/);
     await sink.abandon();
     expect(await readdir(root)).toEqual([]);
+  });
+
+  it("copies the tensors behind a header that is longer than its room", async () => {
+    const path = join(root, "model.safetensors");
+    const sink = await spooledSafetensors(path, "F32");
+    const names = Array.from({ length: 300 }, (_, index) => `${"layers.".repeat(60)}${index}`);
+    for (const [index, name] of names.entries())
+      await sink.add({ name, shape: [1], data: Float32Array.of(index) });
+    await sink.finish();
+    expect(await readdir(root)).toEqual(["model.safetensors"]);
+    const file = await openSafetensors(path);
+    expect(file.metadata).toEqual({ format: "pt" });
+    expect([...(await file.readFloats(names[299]!))]).toEqual([299]);
+    await file.close();
   });
 
   it("leaves nothing behind when it is abandoned", async () => {

@@ -7,6 +7,7 @@ import { bestIndices } from "../scores/best-indices.js";
 import { groupMeans } from "../scores/group-means.js";
 import { mergeSets, mergingSetsWithin, neighbourSimilarities } from "../scores/kv-merger.js";
 import { attentionSums } from "../scores/observed-attention.js";
+import { wholeShare } from "../whole-share.js";
 
 export declare namespace kvmerger {
   interface Options {
@@ -36,7 +37,7 @@ export const kvmerger = (
   needs: window === 0 ? { queries: ALL_TOKENS } : { attention: window },
   afterPrefill: (layer) => {
     if (layer.layer < spare || (layer.layer === layer.layers - 1 && layer.layers > 1)) return undefined;
-    const count = Math.max(1, tokensOf(budget, layer));
+    const count = tokensOf(budget, layer);
     return layer.heads.map((head) =>
       head.tokens <= count
         ? undefined
@@ -65,8 +66,8 @@ function mergeHead(
     tokens,
   );
   const isProtected = new Uint8Array(tokens);
-  for (const token of bestIndices(attention, Math.floor(heavy * count))) isProtected[token] = 1;
-  isProtected.fill(1, tokens - Math.floor(recent * count));
+  for (const token of bestIndices(attention, wholeShare(count, heavy))) isProtected[token] = 1;
+  isProtected.fill(1, tokens - wholeShare(count, recent));
   const similarities = neighbourSimilarities(keys, keys.length / tokens);
   const sets = mergingSetsWithin({ similarities, isProtected, count });
   return mergeSets({ keys, values, attention, sets });

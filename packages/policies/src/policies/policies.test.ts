@@ -67,6 +67,16 @@ describe.each(budgeted)("%s", (name) => {
   });
 });
 
+it("keeps a whole run where a budget is smaller, and no other tokens", () => {
+  const kept = keptPositions("keydiff:0.9", layerView(TOKENS, { run: 10 }));
+  for (const own of kept) {
+    expect(own).toHaveLength(10);
+    expect(own[0]! % 10).toBe(0);
+  }
+  // Those behind the last whole run stay in any case, and are enough.
+  expect(keptPositions("keydiff:0.9", layerView(TOKENS, { run: 28 }))[0]).toEqual([28, 29]);
+});
+
 describe("policies without a budget of tokens", () => {
   it.each(["think:2", "fastgen:-1", "decoquant:1", "corm:0.5"])("refuse %s", (text) => {
     expect(() => parsePolicies(text)).toThrow(`${text}: expected`);

@@ -1,4 +1,5 @@
 import { PolicyError } from "../policy-error.js";
+import { wholeShare } from "../whole-share.js";
 import type { AttentionRows } from "./attention-rows.js";
 import { bestIndices } from "./best-indices.js";
 import { requireShares } from "./head-rows.js";
@@ -52,8 +53,8 @@ export function profileHeads(options: profileHeads.Options): readonly HeadProfil
   const { attention, classes, recover = 0.95, frequent = 0.3, local = 0.3, sinks = 4 } = options;
   requireClasses(classes, attention.tokens);
   requireShares("profileHeads", { recover, frequent, local });
-  const band = Math.floor(local * attention.tokens);
-  const frequentCount = Math.floor(frequent * attention.tokens);
+  const band = wholeShare(attention.tokens, local);
+  const frequentCount = wholeShare(attention.tokens, frequent);
   return sumByHead(attention, band).map((sums) =>
     cheapest({ sums, classes, recover, frequentCount, band, sinks }),
   );

@@ -1,3 +1,4 @@
+import { wholeShare } from "../whole-share.js";
 import { bestIndices } from "./best-indices.js";
 import { groupMeans } from "./group-means.js";
 import { type HeadRows, requireQueries, requireShares, rowsOfHead } from "./head-rows.js";
@@ -8,7 +9,7 @@ export declare namespace thinkChannels {
     readonly keys: HeadRows;
     /** `[H, W, d]`: the queries of the last tokens; the paper takes 32. */
     readonly queries: HeadRows;
-    /** Share of a key's channels to remove; `int(d * removed)` of them go. The paper takes 0.3 to 0.5. */
+    /** Share of a key's channels to remove; the whole part of `d * removed` goes. The paper takes 0.3 to 0.5. */
     readonly removed: number;
   }
 }
@@ -31,7 +32,7 @@ export function thinkChannels({ keys, queries, removed }: thinkChannels.Options)
   requireShares("thinkChannels", { removed });
   const ofQueries = groupMeans(channelEnergies(queries), keys.heads, keys.width);
   const scores = channelEnergies(keys).map((energy, at) => energy * ofQueries[at]!);
-  const kept = keys.width - Math.floor(keys.width * removed);
+  const kept = keys.width - wholeShare(keys.width, removed);
   return Array.from({ length: keys.heads }, (_, head) =>
     bestIndices(Float32Array.from(scores.subarray(head * keys.width, (head + 1) * keys.width)), kept),
   );
