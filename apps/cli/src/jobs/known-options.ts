@@ -7,7 +7,12 @@ import type { CalibrationOptions } from "../tokens/calibration-windows.js";
 export type OptionNames<Options> = { readonly [Name in keyof Options]-?: true | Names };
 type Names = { readonly [name: string]: true | Names };
 
-export const deviceOptions: OptionNames<DeviceOptions> = { device: true, threads: true, quiet: true };
+export const deviceOptions: OptionNames<DeviceOptions> = {
+  device: true,
+  threads: true,
+  deviceBytes: true,
+  quiet: true,
+};
 
 export const calibrationOptions: OptionNames<CalibrationOptions> = {
   files: true,
