@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { createAddGraphsCommand } from "./commands/add-graphs.js";
 import { createBenchCommand } from "./commands/bench.js";
 import { createEvalCommand } from "./commands/eval.js";
 import { createFitCommand } from "./commands/fit.js";
@@ -39,6 +40,7 @@ const creators = [
   createMeasureCommand,
   createMergeCommand,
   createTuneCommand,
+  createAddGraphsCommand,
   createEvalCommand,
   createGenerateCommand,
   createServeCommand,

@@ -73,7 +73,7 @@ describe("a cache of fewer bits", () => {
 
   it("is refused with what to do where a folder has no graph for it", async () => {
     await expect(generate({ cache: "int4" })).rejects.toThrow(
-      /has no graph for --cache int4 \(onnx\/model_policy_int4\.onnx\); fold it again with --cache-bits 4, or leave out int4$/,
+      /has no graph for --cache int4 \(onnx\/model_policy_int4\.onnx\); add it with kvfold add-graphs --cache-bits 4, or leave out int4$/,
     );
   });
 

@@ -45,6 +45,7 @@ describe("foldCheckpoint", () => {
     expect((await readdir(output)).sort()).toEqual([
       "README.md",
       "config.json",
+      "genai_config.json",
       "kvfold.json",
       "onnx",
       "tokenizer.json",
@@ -80,6 +81,7 @@ describe("foldCheckpoint", () => {
     expect((await readdir(output)).sort()).toEqual([
       "README.md",
       "config.json",
+      "genai_config.json",
       "kvfold.json",
       "model-f32.gguf",
       "model-q8_0.gguf",

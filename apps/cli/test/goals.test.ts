@@ -112,10 +112,20 @@ describe("fold --max-bytes", () => {
 });
 
 describe("fold --max-loss", () => {
+  /** Several folds each: nothing is refitted, and layers have the same ranks. */
+  const quick = { heal: "none" } as const;
   it("folds to a share that loses no more, and says what it measured", async () => {
     const output = place("within");
     const result = await foldCheckpoint(
-      { model, goal: { maxLoss: 1e-3 }, calibration, output },
+      {
+        ...quick,
+        calibration,
+        method: "anchored",
+        budget: "uniform",
+        model,
+        goal: { maxLoss: 1e-3 },
+        output,
+      },
       quietContext,
     );
     const { goal } = result;
@@ -132,7 +142,7 @@ describe("fold --max-loss", () => {
 
   it("leaves nothing behind where no share loses so little", async () => {
     const failed = foldCheckpoint(
-      { model, goal: { maxLoss: 1e-15 }, calibration, output: place("none") },
+      { ...quick, calibration, method: "latent", model, goal: { maxLoss: 1e-15 }, output: place("none") },
       quietContext,
     );
     expect(await failureOf(failed)).toMatchObject({

@@ -106,7 +106,7 @@ function answerHub(
   }
   if (api === "tree") {
     hub.log.push("tree");
-    return answerTree(hub, searchParams, request, response);
+    return answerTree(hub, { folder: page ?? "", query: searchParams }, request, response);
   }
   return answerFile(hub, storage, page!, request, response);
 }
@@ -145,11 +145,12 @@ function refuse(
 /** The tree in pages of two entries: a client has to follow the links. */
 function answerTree(
   hub: TestHub,
-  query: URLSearchParams,
+  { folder, query }: { readonly folder: string; readonly query: URLSearchParams },
   request: IncomingMessage,
   response: ServerResponse,
 ): unknown {
-  const entries = [...hub.files].map(([path, bytes]) => ({
+  const inFolder = [...hub.files].filter(([path]) => path.startsWith("..") || folderOf(path) === folder);
+  const entries = inFolder.map(([path, bytes]) => ({
     type: "file",
     path,
     size: bytes.byteLength,
@@ -158,14 +159,16 @@ function answerTree(
       ? {}
       : { lfs: { oid: sha256(bytes), size: bytes.byteLength, pointerSize: 134 } }),
   }));
-  const folder = { type: "directory", path: "onnx", size: 0, oid: "0".repeat(40) };
+  const directory = { type: "directory", path: "onnx", size: 0, oid: "0".repeat(40) };
   const start = Number(query.get("cursor") ?? 0);
-  const all = [folder, ...entries];
+  const all = folder === "" ? [directory, ...entries] : entries;
   const { pathname } = new URL(request.url!, hub.url);
   const next = `<${hub.url}${pathname}?recursive=false&expand=false&cursor=${start + 2}>; rel="next"`;
   const more: Record<string, string> = start + 2 < all.length ? { link: next } : {};
   return answerJson(response, 200, all.slice(start, start + 2), more);
 }
+
+const folderOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf("/")));
 
 function answerFile(
   hub: TestHub,

@@ -318,7 +318,9 @@ describe("a repository that kvfold has no use for", () => {
       ]),
     );
     expect(code).toBe("unsupported-model");
-    expect(message).toContain("no weights in safetensors (there is pytorch_model.bin)");
+    expect(message).toContain(
+      "no weights in safetensors and no graph onnx/model.onnx (there is pytorch_model.bin)",
+    );
     expect((await attempt(new Map([["model.safetensors", config]]))).message).toContain("no config.json");
   });
 
@@ -373,6 +375,8 @@ describe("parseHubId", () => {
   it.each([
     ["owner/name", { repository: "owner/name", revision: undefined }],
     ["Qwen/Qwen2.5-0.5B@refs/pr/2", { repository: "Qwen/Qwen2.5-0.5B", revision: "refs/pr/2" }],
+    ["o/n/onnx/model_q4.onnx@v1", { repository: "o/n", graph: "onnx/model_q4.onnx", revision: "v1" }],
+    ["o/n/onnx/../model.onnx", undefined],
     ["name", undefined],
     ["./owner/name", undefined],
     ["/owner/name", undefined],

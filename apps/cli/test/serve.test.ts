@@ -1,7 +1,7 @@
 /** `kvfold serve` from the outside: over HTTP, with a model that answers differently to each prompt. */
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { createRandom } from "@kvfold/runtime";
@@ -10,6 +10,7 @@ import { foldCheckpoint } from "../src/jobs/fold.js";
 import { generateText } from "../src/jobs/generate.js";
 import { quietContext } from "../src/jobs/job.js";
 import { serveModel } from "../src/jobs/serve.js";
+import { createApiServer } from "../src/serve/http-server.js";
 import { hostileBytes, hostileRequest } from "./hostile-requests.js";
 import { failureOf, makeFolder, ROPE_MODEL, removeFolder } from "./support.js";
 
@@ -200,13 +201,26 @@ describe("limits", () => {
     await expect(fetch(`${server.url}/health`)).rejects.toThrow("fetch failed");
   });
 
-  it("refuse a port that is taken", async () => {
+  it("refuse a port that is taken, before a model is opened", async () => {
     const port = Number(new URL(url).port);
-    expect(await failureOf(startServer({ port }))).toMatchObject({
+    expect(await failureOf(startServer({ port, model: join(root, "none") }))).toMatchObject({
       code: "usage",
       message: expect.stringContaining("something else listens there") as string,
     });
   });
+});
+
+it("a server without a model yet says so", async () => {
+  const server = createApiServer(() => undefined).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/health`);
+  expect(response.status).toBe(503);
+  expect(response.headers.get("retry-after")).toBe("1");
+  expect(await response.json()).toMatchObject({
+    error: { message: expect.stringContaining("opened") as string },
+  });
+  server.close();
+  server.closeAllConnections();
 });
 
 describe("bad requests", () => {

@@ -120,6 +120,7 @@ describe("findRepository", () => {
   it("says why there is no model", async () => {
     const hub = await start();
     await expect(find(hub, "tiny")).rejects.toThrow("expected a name such as owner/name");
+    await expect(find(hub, `${MODEL}/onnx/model.onnx`)).rejects.toThrow(`name ${MODEL} alone`);
     await expect(find(hub, "someone/else")).rejects.toThrow("has no model someone/else, or it is private");
     await expect(find(hub, `${MODEL}@v9`)).rejects.toThrow("no revision v9");
     hub.access = "gated";

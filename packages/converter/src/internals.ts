@@ -15,6 +15,7 @@ export {
   SMALL_FILES,
   weightFiles,
 } from "./hub/checkpoint-files.js";
+export { dataFiles, graphPaths, knownGraph } from "./hub/graph-files.js";
 export { type HubId, parseHubId } from "./hub/hub-id.js";
 export { type HubAnswer, type RefusalReason, refusalReason } from "./hub/refusal-reason.js";
 export { LICENSE_FILES, readCardOrigin } from "./output/card-origin.js";

@@ -1,6 +1,9 @@
 export { dividedBlockMath } from "./fold/divided-block-math.js";
+export { addGraphs } from "./node/add-graphs.js";
+export { amendRecord } from "./node/amend-record.js";
 export type { TextSource } from "./node/calibration-text.js";
 export { fold } from "./node/fold.js";
+export { hashWindows } from "./node/fold-identity.js";
 export { type FolderJournal, openJournal } from "./node/folder-journal.js";
 export { createPendingFolder, type PendingFolder } from "./node/model-folder.js";
 export { readTokenizer } from "./node/read-tokenizer.js";

@@ -8,7 +8,7 @@ export type { DecoderParts } from "./checkpoint/decoder-parts.js";
 export { checkpointParts, loadBlock, loadEmbedding, loadHead } from "./checkpoint/load-weights.js";
 export type { StoredTensor } from "./checkpoint/stored-tensor.js";
 export { DecoderError, type DecoderErrorCode } from "./decoder-error.js";
-export { openWeights } from "./exported/open-weights.js";
+export { exportedGraphs, openWeights } from "./exported/open-weights.js";
 export type { Family } from "./families/family.js";
 export { families } from "./families/index.js";
 export { type ModelConfig, readConfig } from "./families/read-config.js";
@@ -45,5 +45,6 @@ export { type OnnxOutput, type OpenSink, onnxOutput } from "./output/onnx-output
 export { streamModel, streamParts } from "./output/stream-model.js";
 export { BLOCK_SIZE, packRows, quantiseRows } from "./quantisation/four-bit-blocks.js";
 export { nearestCode, ZERO_CODE } from "./quantisation/four-bit-code.js";
+export { makeOwnGraphs } from "./stored/make-own-graphs.js";
 export { openStoredDecoder, type StoredDecoder } from "./stored/open-stored-decoder.js";
 export type { StoredLayer } from "./stored/read-block.js";

@@ -45,7 +45,8 @@ export function growGraph(
   };
   const weight = (name: string, given: TensorValue | (() => TensorValue)): TensorProto => {
     const known = weights.find?.(name);
-    if (known !== undefined) return storedTensorProto(name, known);
+    if (known !== undefined)
+      return "location" in known ? storedTensorProto(name, known) : tensorProto(name, known);
     const value = typeof given === "function" ? given() : given;
     const location = weights.store(name, value);
     return location === undefined
@@ -56,7 +57,9 @@ export function growGraph(
     weight: (name, value) => initializer(name, weight(name, value)).name,
     streamedWeight(name, stream, whole) {
       const { type, dims } = stream;
-      const location = weights.find?.(name)?.location ?? weights.stream?.(name, stream);
+      const known = weights.find?.(name);
+      if (known !== undefined && !("location" in known)) return tensors.weight(name, known);
+      const location = known?.location ?? weights.stream?.(name, stream);
       if (location === undefined) return tensors.weight(name, whole);
       return initializer(name, storedTensorProto(name, { type, dims, location })).name;
     },

@@ -19,8 +19,8 @@ export interface WeightStore {
    * that keep bytes in memory do not have it.
    */
   stream?(name: string, value: TensorStream): ExternalLocation | undefined;
-  /** The tensor that another graph has stored under this name, where several graphs share their weights. */
-  find?(name: string): StoredTensor | undefined;
+  /** The tensor that another graph has under this name, outside or inside of it, where several graphs share their weights. */
+  find?(name: string): StoredTensor | TensorValue | undefined;
 }
 
 /** A tensor of this size or less stays in the model file: its location entry would be about as long. */

@@ -1,4 +1,5 @@
 import { throwIfAborted } from "./abort-signal.js";
+import { advanceBatch } from "./advance-batch.js";
 import type { CausalLM } from "./causal-lm.js";
 import { checkCount, DEFAULT_NEW_TOKENS, type generate } from "./generate.js";
 import type { FinishReason } from "./generation.js";
@@ -74,15 +75,12 @@ export async function* generateBatch(
       if (going.length === 0) return;
       active = going.map((row) => active[row]!);
       throwIfAborted(signal);
-      if (batch.room > 0) {
-        if (going.length < batch.size) batch.keep(going);
-        logits = await batch.decode(going.map((row) => drawn[row]!));
-      } else {
-        // Padding has used up the room, while these still have positions: they go on without it.
-        batch.dispose();
-        batch = model.createBatch({ size: active.length });
-        logits = await batch.prefill(active.map(({ tokens }) => tokens));
-      }
+      if (going.length < batch.size && batch.room > 0) batch.keep(going);
+      ({ batch, logits } = await advanceBatch(
+        model,
+        batch,
+        active.map(({ tokens }) => tokens),
+      ));
     }
   } finally {
     batch.dispose();

@@ -1,5 +1,6 @@
 export type { CachePrecision } from "@kvfold/policies/check";
 export { type AbortSignalLike, throwIfAborted } from "./abort-signal.js";
+export { type AdvancedBatch, advanceBatch } from "./advance-batch.js";
 export {
   type BootstrapEstimate,
   bootstrap,

@@ -23,6 +23,7 @@ import {
   addCommonOptions,
   byteCount,
   type CommonOptions,
+  cacheBitsOf,
   dtypeList,
   someOf,
   tokenCount,
@@ -219,12 +220,6 @@ function chunkOf(text: string): Chunk {
   if (more.length === 0 && Number.isFinite(least) && !Number.isNaN(phase))
     return phase === undefined ? least : { least, phase };
   throw new InvalidArgumentError("Give a number of slots, such as 16, or slots and radians, such as 16,0.4.");
-}
-
-function cacheBitsOf(text: string): readonly CacheBits[] {
-  const bits = text.split(",").map(Number);
-  if (bits.every((count) => count === 8 || count === 4)) return bits;
-  throw new InvalidArgumentError("Expected 8, 4 or 8,4.");
 }
 
 const formatsOption = (): Option =>

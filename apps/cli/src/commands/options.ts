@@ -1,4 +1,4 @@
-import type { StoredDtype } from "@kvfold/converter";
+import type { CacheBits, StoredDtype } from "@kvfold/converter";
 import { type Dtype, dtypes, ggufDtypes } from "@kvfold/decoder";
 import { PolicyError, parsePolicies, policyEntries } from "@kvfold/policies";
 import { type Command, InvalidArgumentError, Option } from "commander";
@@ -114,3 +114,10 @@ export const policyLists = (text: string, before: readonly string[] = []): reado
 export const POLICY_HELP: string = `
 Cache policies, with a share of tokens to drop (0.5) or a number to keep (512t):
 ${policyEntries.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`).join("\n")}`;
+
+/** Reads `8`, `4` or `8,4`. */
+export function cacheBitsOf(text: string): readonly CacheBits[] {
+  const bits = text.split(",").map(Number);
+  if (bits.every((count) => count === 8 || count === 4)) return bits;
+  throw new InvalidArgumentError("Expected 8, 4 or 8,4.");
+}

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { downloadFile } from "@huggingface/hub";
 import type { HubFile } from "@kvfold/converter/internals";
 import { type AbortSignalLike, throwIfAborted } from "@kvfold/runtime";
@@ -34,7 +34,8 @@ export async function download(
 ): Promise<void> {
   const place = join(folder, file.name);
   if (await hasBytes(place, file.byteLength)) return onBytes(file.byteLength);
-  const partial = join(folder, `.${file.name}.partial`);
+  await mkdir(dirname(place), { recursive: true });
+  const partial = join(dirname(place), `.${basename(place)}.partial`);
   // Not "a": appended bytes would land behind those of another process. And no link is followed, since the cache may be
   // a folder that others write to (Windows has no such flag).
   const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);

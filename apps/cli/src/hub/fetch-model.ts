@@ -3,14 +3,18 @@ import { join } from "node:path";
 import { type ListFileEntry, listFiles, modelInfo } from "@huggingface/hub";
 import {
   CONFIG,
+  dataFiles,
+  graphPaths,
   type HubFile,
   type HubId,
+  hasCheckpoint,
   type Listing,
   listingOf,
   SHARD_INDEX,
   weightFiles,
 } from "@kvfold/converter/internals";
 import { readConfig } from "@kvfold/decoder";
+import { type GraphView, readModel } from "@kvfold/onnx";
 import { formatBytes } from "@kvfold/runtime";
 import { parseShardIndex } from "@kvfold/safetensors";
 import { CliError } from "../cli-error.js";
@@ -18,9 +22,9 @@ import type { JobContext } from "../jobs/job.js";
 import { download } from "./download.js";
 import { type HubConnection, openConnection } from "./hub-connection.js";
 import type { HubSettings } from "./hub-settings.js";
-import { smallFiles } from "./needed-files.js";
+import { chooseGraph, graphFile, smallFiles } from "./needed-files.js";
 import { hostOf, type Repository } from "./repository.js";
-import { type Snapshot, type SnapshotCache, snapshotCache } from "./snapshot-cache.js";
+import { type Snapshot, snapshotCache } from "./snapshot-cache.js";
 
 export declare namespace fetchModel {
   interface Options extends HubSettings {
@@ -39,12 +43,13 @@ export const PATIENCE_MILLISECONDS = 30_000;
 const COMMIT = /^[0-9a-f]{40}$/;
 
 /**
- * Fetches the checkpoint of a model from a Hub, unless it is in the cache. A branch or tag is looked up each time;
+ * Fetches the checkpoint of a model from a Hub, unless it is in the cache. Of a repository without one, the most exact ONNX graph is
+ * fetched, which `onNotice` names, or the graph that is asked for. A branch or tag is looked up each time;
  * where the Hub cannot be reached, what it was last is used, and `onNotice` says so. A commit that is in the cache takes
  * no network at all.
  *
  * @throws {CliError} `not-found`, `access-denied`, `network`, `damaged-download`, `interrupted`, or `unsupported-model`
- * for a repository without a checkpoint in safetensors. Downloaded parts are kept, and the next call continues there.
+ * for a repository without a checkpoint or a graph. Downloaded parts are kept, and the next call continues there.
  * @throws {DecoderError} `unsupported-model` for a family that kvfold does not know, before weights are fetched.
  */
 export async function fetchModel(
@@ -56,7 +61,7 @@ export async function fetchModel(
   const repository = repositoryOf(id, settings);
   const { revision } = repository;
   const cache = snapshotCache(cacheFolder, repository);
-  const kept = await cache.find(revision);
+  const kept = await cache.find(revision, id.graph);
   if (kept?.commit === revision) return { folder: cache.folder(revision), commit: revision };
   const hub = openConnection(repository, { fetch, patienceMilliseconds, signal: context.signal });
   try {
@@ -65,8 +70,10 @@ export async function fetchModel(
       context.onNotice(describeReuse(repository, kept, error));
       return kept.commit;
     });
-    const snapshot = (await cache.find(commit)) ?? (await fetchSnapshot(hub, commit, cache, context));
-    await cache.keep(revision, snapshot);
+    const snapshot =
+      (await cache.find(commit, id.graph)) ??
+      (await fetchSnapshot(hub, { commit, folder: cache.folder(commit), graph: id.graph }, context));
+    await cache.keep(revision, snapshot, id.graph);
     return { folder: cache.folder(commit), commit };
   } finally {
     hub.close();
@@ -112,31 +119,101 @@ const isNetworkError = (error: unknown): error is CliError =>
 const describeReuse = ({ name, revision }: Repository, { commit }: Snapshot, { message }: CliError): string =>
   `using ${name} as it was fetched before (${revision} was ${commit.slice(0, 8)} then): ${message}`;
 
+/** What is fetched of a commit, and where to. */
+interface Wanted extends Place {
+  /** The graph that was named, if one was. */
+  readonly graph: string | undefined;
+}
+
+type Place = Pick<download.Options, "commit" | "folder">;
+
 /** Fetches what is missing of a commit, small files first: they tell whether the large ones are of any use. */
 async function fetchSnapshot(
   hub: HubConnection,
-  commit: string,
-  cache: SnapshotCache,
+  { graph: named, ...place }: Wanted,
   context: JobContext,
 ): Promise<Snapshot> {
-  const folder = cache.folder(commit);
+  const { commit, folder } = place;
   await mkdir(folder, { recursive: true });
-  const listing = await listRepository(hub, commit);
+  const listing = await listWeights(hub, commit, named);
   const small = smallFiles(listing, hub);
-  await downloadAll(hub, small, { commit, folder }, context);
+  const graph = named ?? (hasCheckpoint(listing) ? undefined : chooseGraph(listing, hub));
+  if (graph !== named) context.onNotice(describeChoice(graph!, listing, hub));
+  await downloadAll(hub, small, place, context);
   readConfig(await readFile(join(folder, CONFIG), "utf8"));
-  const weights = weightFiles(listing, await readShards(listing, folder), hub);
-  await downloadAll(hub, weights, { commit, folder }, context);
+  const weights =
+    graph === undefined
+      ? await fetchShards(hub, listing, place, context)
+      : await fetchGraph(hub, { listing, graph }, place, context);
   return { commit, files: [...small, ...weights].map(({ name, byteLength }) => ({ name, byteLength })) };
 }
 
+async function fetchShards(
+  hub: HubConnection,
+  listing: Listing,
+  place: Place,
+  context: JobContext,
+): Promise<readonly HubFile[]> {
+  const files = weightFiles(listing, await readShards(listing, place.folder), hub);
+  await downloadAll(hub, files, place, context);
+  return files;
+}
+
+/** A graph says itself in which files its weights lie. */
+async function fetchGraph(
+  hub: HubConnection,
+  { listing, graph }: { readonly listing: Listing; readonly graph: string },
+  place: Place,
+  context: JobContext,
+): Promise<readonly HubFile[]> {
+  const file = graphFile(listing, graph, hub);
+  await downloadAll(hub, [file], place, context);
+  const { initializers } = readGraph(await readFile(join(place.folder, graph)), `${hub.name}: ${graph}`);
+  const paths = new Set([...initializers.values()].flatMap(({ location }) => location?.path ?? []));
+  const data = dataFiles(listing, graph, [...paths].toSorted(), hub);
+  await downloadAll(hub, data, place, context);
+  return [file, ...data];
+}
+
+function readGraph(bytes: Uint8Array, name: string): GraphView {
+  try {
+    return readModel(bytes);
+  } catch (cause) {
+    throw new CliError("malformed-file", `${name} cannot be read (${(cause as Error).message})`, { cause });
+  }
+}
+
+function describeChoice(graph: string, listing: Listing, { name }: HubConnection): string {
+  const others = graphPaths(listing).filter((file) => file !== graph);
+  const hint =
+    others.length === 0
+      ? ""
+      : `; name another one as ${name}/${others[0]} (also there: ${others.join(", ")})`;
+  return `${name} has no safetensors: using ${graph}${hint}`;
+}
+
 /** What the main folder of a commit holds. */
-export function listRepository(hub: HubConnection, commit: string): Promise<Listing> {
-  const options = { repo: hub.name, revision: commit, ...clientOptions(hub) };
+export const listRepository = async (hub: HubConnection, commit: string): Promise<Listing> =>
+  listingOf(await listFolder(hub, commit));
+
+const GRAPH_FOLDER = "onnx";
+
+/** The same, and what there is in the folder of graphs where weights are to come from there. */
+async function listWeights(hub: HubConnection, commit: string, graph: string | undefined): Promise<Listing> {
+  const entries = await listFolder(hub, commit);
+  const listing = listingOf(entries);
+  const isThere = entries.some(({ type, path }) => type === "directory" && path === GRAPH_FOLDER);
+  if (!isThere || (graph === undefined && hasCheckpoint(listing))) return listing;
+  return new Map([...listing, ...listingOf(await listFolder(hub, commit, GRAPH_FOLDER))]);
+}
+
+function listFolder(hub: HubConnection, commit: string, path?: string): Promise<readonly ListFileEntry[]> {
+  const place = path === undefined ? {} : { path };
+  const options = { repo: hub.name, revision: commit, ...place, ...clientOptions(hub) };
   return hub.ask(async () => {
     const entries: ListFileEntry[] = [];
     for await (const entry of listFiles(options)) entries.push(entry);
-    return listingOf(entries);
+    return entries;
   });
 }
 
@@ -152,7 +229,7 @@ const REPORT_BYTES = 2 ** 20;
 async function downloadAll(
   hub: HubConnection,
   files: readonly HubFile[],
-  place: Pick<download.Options, "commit" | "folder">,
+  place: Place,
   { onProgress, signal }: JobContext,
 ): Promise<void> {
   const total = files.reduce((sum, { byteLength }) => sum + byteLength, 0);

@@ -14,10 +14,10 @@ export interface Snapshot {
 export interface SnapshotCache {
   /** The folder of a commit's files. */
   folder(commit: string): string;
-  /** What a revision was when it was fetched last, if all of its files are still there. */
-  find(revision: string): Promise<Snapshot | undefined>;
+  /** What a revision was when it was fetched last, if all of its files are still there; with one graph or as a whole. */
+  find(revision: string, graph?: string): Promise<Snapshot | undefined>;
   /** Notes that a revision is complete. */
-  keep(revision: string, snapshot: Snapshot): Promise<void>;
+  keep(revision: string, snapshot: Snapshot, graph?: string): Promise<void>;
 }
 
 /** The part of a cache folder that belongs to a repository. */
@@ -26,11 +26,13 @@ export function snapshotCache(cacheFolder: string, repository: Repository): Snap
   const place = join(cacheFolder, hostOf(repository).replaceAll(":", "_"), repository.name);
   const folder = (commit: string) => join(place, commit);
   const revisions = join(place, "revisions");
-  const note = (revision: string) => join(revisions, `${encodeURIComponent(revision)}.json`);
+  // A revision has no colon.
+  const note = (revision: string, graph?: string) =>
+    join(revisions, `${encodeURIComponent(graph === undefined ? revision : `${revision}:${graph}`)}.json`);
   return {
     folder,
-    async find(revision) {
-      const snapshot = await readNote(note(revision));
+    async find(revision, graph) {
+      const snapshot = await readNote(note(revision, graph));
       if (snapshot === undefined) return undefined;
       const there = await Promise.all(
         snapshot.files.map(({ name, byteLength }) =>
@@ -39,10 +41,10 @@ export function snapshotCache(cacheFolder: string, repository: Repository): Snap
       );
       return there.every(Boolean) ? snapshot : undefined;
     },
-    async keep(revision, snapshot) {
+    async keep(revision, snapshot, graph) {
       await mkdir(revisions, { recursive: true });
       for (const name of new Set([revision, snapshot.commit]))
-        await writeWholeFile(note(name), JSON.stringify(snapshot), { existing: "replace" });
+        await writeWholeFile(note(name, graph), JSON.stringify(snapshot), { existing: "replace" });
     },
   };
 }

@@ -1,13 +1,6 @@
-import { join } from "node:path";
 import { type FittedContext, type fitContext as fit, fitContext } from "@kvfold/converter";
-import { type ModelConfig, readConfig } from "@kvfold/decoder";
-import { readUtf8 } from "@kvfold/decoder/node";
-import { CliError } from "../cli-error.js";
-import { exists } from "../files/exists.js";
-import { RECORD_FILE } from "../files/output-folder.js";
-import { fetchConfig } from "../hub/fetch-config.js";
 import type { HubSettings } from "../hub/hub-settings.js";
-import { remoteId } from "../models/find-model.js";
+import { readOriginalConfig } from "../models/read-original-config.js";
 import type { JobContext } from "./job.js";
 import { type OptionNames, requireKnown } from "./known-options.js";
 
@@ -44,7 +37,7 @@ const OPTIONS: OptionNames<fitModel.Options> = {
  */
 export async function fitModel(given: fitModel.Options, context: JobContext): Promise<fitModel.Result> {
   const { model, hub, ...options } = requireKnown("fitModel", given, OPTIONS);
-  const config = await findConfig(model, hub, context);
+  const config = await readOriginalConfig(model, hub, context);
   return {
     model,
     family: config.family.name,
@@ -52,21 +45,4 @@ export async function fitModel(given: fitModel.Options, context: JobContext): Pr
     limit: options.limit,
     rows: fitContext(config, options),
   };
-}
-
-async function findConfig(
-  model: string,
-  hub: HubSettings | undefined,
-  context: JobContext,
-): Promise<ModelConfig> {
-  const id = await remoteId(model, hub);
-  if (id !== undefined) return readConfig(await fetchConfig(id, hub!, context));
-  if (await exists(join(model, RECORD_FILE)))
-    throw new CliError(
-      "unsupported-model",
-      `${model} is folded already; name the checkpoint that it was made from, or see its cache with kvfold inspect`,
-    );
-  const text = await readUtf8(join(model, "config.json"));
-  if (text !== undefined) return readConfig(text);
-  throw new CliError("unreadable-file", `${model} has no config.json; name a Hugging Face checkpoint`);
 }

@@ -1,13 +1,8 @@
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { StageMoments } from "@kvfold/calibration";
 import { type FoldPlan, findMethod, type planFold as plan, planFold } from "@kvfold/converter";
-import { CARD_FILE, modelCard, readCardOrigin } from "@kvfold/converter/internals";
-import { createPendingFolder, type PendingFolder } from "@kvfold/converter/node";
-import { directorySource } from "@kvfold/decoder/node";
+import { amendRecord, createPendingFolder, type PendingFolder } from "@kvfold/converter/node";
 import { meanOfSums, sumPositions, throwIfAborted } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
-import { RECORD_FILE } from "../files/output-folder.js";
 import { sayInstead } from "../files/say-instead.js";
 import type { Existing } from "../files/whole-file.js";
 import type { LossReport, TriedShare } from "../goals/goal.js";
@@ -18,7 +13,7 @@ import type { CalibrationText } from "../tokens/calibration-windows.js";
 import type { JobContext } from "./job.js";
 import { measureEnergy } from "./measure-energy.js";
 import { measureModels } from "./measure-models.js";
-import { type FoldWork, type WrittenOutput, writeFolded } from "./write-output.js";
+import { collectMoments, type FoldWork, type WrittenOutput, writeFolded } from "./write-output.js";
 
 export declare namespace foldWithinLoss {
   interface Options extends Omit<plan.Options, "keep"> {
@@ -75,7 +70,7 @@ export async function foldWithinLoss(
     const best = bestOf(candidates, maxLoss);
     if (best === undefined) throw notMet(candidates, maxLoss);
     const report = reportOf(best, candidates, { maxLoss, heldOut });
-    await recordGoal(best, report, work);
+    await amendRecord(best.folder.path, { details: { goal: report } });
     throwIfAborted(context.signal);
     await best.folder.commit();
     return { plan: best.plan, measured: options.saveMoments === undefined ? [] : measured, report };
@@ -151,11 +146,12 @@ async function foldTo(share: number, attempt: Attempt, context: JobContext): Pro
   const folder = await createPendingFolder(output, { existing });
   context.onTemporary(folder.path);
   try {
+    const collected = collectMoments();
+    const isFirst = measured.length === 0;
     const written = await sayInstead([[folder.path, output]], async () => {
-      const moments = measured.length > 0 ? measured : undefined;
-      const source = { text: fit, moments, journal: undefined, to: folder.path };
-      const request = { ...options, keep };
-      return writeFolded({ keepsMoments: true }, { ...work, plan, request }, source, context);
+      const known = isFirst ? { onMoments: collected.onMoments } : { moments: measured };
+      const source = { text: fit, journal: undefined, to: folder.path, ...known };
+      return writeFolded({ ...work, plan, request: { ...options, keep } }, source, context);
     });
     const model = { name: `keep ${keep}`, path: folder.path, title: output };
     const loss = Math.expm1((await meanLoss(work, model, heldOut, context)) - original);
@@ -164,8 +160,8 @@ async function foldTo(share: number, attempt: Attempt, context: JobContext): Pro
       keep,
       loss,
       folder,
-      plan: written.plan,
-      measured: measured.length > 0 ? measured : written.measured,
+      plan: written,
+      measured: isFirst ? collected.measured : measured,
     };
   } catch (error) {
     await folder.discard();
@@ -229,12 +225,3 @@ const reportOf = (
   heldOut: { windows: heldOut.length, window: heldOut[0]!.length },
   tried: candidates.map((candidate) => ({ keep: candidate.keep, loss: candidate.loss })),
 });
-
-/** Adds to the record and the card of a written fold what was measured of it. */
-async function recordGoal({ folder, plan }: Candidate, goal: LossReport, { model }: Work): Promise<void> {
-  const path = join(folder.path, RECORD_FILE);
-  const details = { ...(JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>), goal };
-  const origin = await readCardOrigin(await directorySource(model.path));
-  await writeFile(path, `${JSON.stringify(details, null, 2)}\n`);
-  await writeFile(join(folder.path, CARD_FILE), modelCard({ plan, details, origin }));
-}

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { addGraphsToFolder } from "./add-graphs.js";
 import { evaluateModels } from "./evaluate.js";
 import { foldCheckpoint } from "./fold.js";
 import { quietContext } from "./job.js";
 import { calibrationOptions, requireKnown } from "./known-options.js";
 import { planCheckpoint } from "./plan.js";
+import { serveModel } from "./serve.js";
 
 const names = {
   model: true,
@@ -62,6 +64,18 @@ describe("a job with an option that it does not have does nothing", () => {
     const evaluation = { models: ["nowhere"], files: [], shift: [1] };
     await expect(evaluateModels(evaluation, quietContext)).rejects.toThrow(
       /^evaluateModels: .* found shift; did you mean shifts\?$/,
+    );
+  });
+
+  it("neither adds graphs nor serves", async () => {
+    const graphs = { folder: "nowhere", original: "nowhere", bits: [8] };
+    await expect(addGraphsToFolder(graphs, quietContext)).rejects.toThrow(
+      /^addGraphsToFolder: .* found bits; did you mean cacheBits\?$/,
+    );
+    const limits = { maxBatch: 1, maxBodyBytes: 1, maxNewTokens: 1, maxQueue: 1, timeoutSeconds: 1 };
+    const server = { ...limits, model: "nowhere", host: "127.0.0.1", port: 0, batch: 2 };
+    await expect(serveModel(server, quietContext)).rejects.toThrow(
+      /^serveModel: .* found batch; did you mean maxBatch\?$/,
     );
   });
 });

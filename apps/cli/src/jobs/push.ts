@@ -52,7 +52,7 @@ export async function pushModel(given: pushModel.Options, context: JobContext): 
     message = "Add a model folded by kvfold",
   } = requireKnown("pushModel", given, OPTIONS);
   const id = parseHubId(repository);
-  if (id === undefined || id.revision !== undefined)
+  if (id === undefined || id.revision !== undefined || id.graph !== undefined)
     throw new CliError("usage", `${repository} is no name of a repository; expected owner/name`);
   const files = await listFolder(folder);
   if (!files.includes(RECORD_FILE))

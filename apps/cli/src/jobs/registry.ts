@@ -1,3 +1,4 @@
+import { addGraphsToFolder } from "./add-graphs.js";
 import { benchModels } from "./bench.js";
 import { evaluateModels } from "./evaluate.js";
 import { evaluatePolicies } from "./evaluate-policies.js";
@@ -33,6 +34,7 @@ interface Jobs {
   readonly push: typeof pushModel;
   readonly serve: typeof serveModel;
   readonly tune: typeof tuneFolded;
+  readonly addGraphs: typeof addGraphsToFolder;
 }
 
 export const jobs: Jobs = {
@@ -52,6 +54,7 @@ export const jobs: Jobs = {
   push: pushModel,
   serve: serveModel,
   tune: tuneFolded,
+  addGraphs: addGraphsToFolder,
 };
 
 export type JobName = keyof Jobs;

@@ -53,7 +53,8 @@ const OPTIONS: OptionNames<serveModel.Options> = {
 };
 
 /**
- * Serves a model over HTTP until the job is ended. The address goes to `onText` as soon as requests are taken.
+ * Serves a model over HTTP until the job is ended. The address is taken before the model is opened, which can take long, and goes to
+ * `onText` as soon as requests are answered.
  *
  * @throws {CliError} `usage` for an address that cannot be listened at; and the errors of opening a model.
  */
@@ -67,33 +68,51 @@ export async function serveModel(given: serveModel.Options, context: JobContext)
     quiet,
     ...options
   } = requireKnown("serveModel", given, OPTIONS);
-  const device = await openDevice({ device: wanted, threads, quiet }, context, floatType(dtype));
-  const [found] = await findModels([model], hub, context);
-  return withModels([found!], { provider: device.provider, dtype }, context, ([opened]) =>
-    serveOpened(opened!, { ...options, name: options.name ?? found!.title.split("@")[0]! }, context),
-  );
+  let served: createApiServer.Options | undefined;
+  const server = createApiServer(() => served);
+  const url = await listen(server, options);
+  const serve = (what: createApiServer.Options) => {
+    served = what;
+  };
+  try {
+    const device = await openDevice({ device: wanted, threads, quiet }, context, floatType(dtype));
+    const [found] = await findModels([model], hub, context);
+    const name = options.name ?? found!.title.split("@")[0]!;
+    return await withModels([found!], { provider: device.provider, dtype }, context, ([opened]) =>
+      serveOpened(opened!, { ...options, name, server, url, serve }, context),
+    );
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+interface Opened extends Omit<serveModel.Options, "model"> {
+  readonly name: string;
+  readonly server: Server;
+  readonly url: string;
+  /** Lets the server answer. */
+  readonly serve: (what: createApiServer.Options) => void;
 }
 
 async function serveOpened(
   { lm, folder, config, vocabulary }: OpenedModel,
-  options: Omit<serveModel.Options, "model"> & { readonly name: string },
+  options: Opened,
   { onText, signal }: JobContext,
 ): Promise<serveModel.Result> {
-  const { name, host, maxBatch } = options;
+  const { name, host, maxBatch, server, url, serve } = options;
   const { decode } = await vocabulary.loadTokenizer();
   const prompts = await createPromptReader(folder, vocabulary, lm.maxPositions);
   const engine = createEngine(lm, { decode, stopTokens: config.eosTokens, maxBatch });
   const hostNames = isLocal(host) ? [...LOCAL_NAMES, host] : undefined;
-  const server = createApiServer({ engine, prompts, model: name, limits: options, hostNames });
+  serve({ engine, prompts, model: name, limits: options, hostNames });
   try {
-    const url = await listen(server, options);
     onText(`${url}\n`);
     await untilAborted(signal);
     return { url, model: name };
   } finally {
     server.close();
     await engine.close(new HttpError(503, "the server is shutting down"));
-    server.closeAllConnections();
   }
 }
 

@@ -36,6 +36,13 @@ export interface FoldSource extends MomentSource {
   readonly journal: FolderJournal | undefined;
 }
 
+/** A fold into an empty folder. */
+export interface FolderFold extends FoldSource {
+  readonly to: string;
+  /** Called with what was measured of each layer. */
+  readonly onMoments?: ((layer: number, stage: StageMoments) => void) | undefined;
+}
+
 /** An output that is in its place. */
 export interface WrittenOutput {
   /** The plan that was carried out. */
@@ -62,12 +69,13 @@ export async function writeOutput(
   context.onTemporary(folder.path);
   return sayInstead([[folder.path, output]], async () => {
     try {
-      const keepsMoments = saveMoments !== undefined;
-      const written = await writeFolded({ keepsMoments }, work, { ...source, to: folder.path }, context);
+      const { measured, onMoments } = collectMoments();
+      const wanted = saveMoments === undefined ? {} : { onMoments };
+      const plan = await writeFolded(work, { ...source, to: folder.path, ...wanted }, context);
       throwIfAborted(context.signal);
       await source.journal?.saveOutput(folder.path);
       await folder.commit();
-      return written;
+      return { plan, measured };
     } catch (error) {
       await folder.discard();
       throw error;
@@ -75,17 +83,21 @@ export async function writeOutput(
   });
 }
 
-/** Folds into an empty folder; returns what was measured where that is to be kept. */
-export async function writeFolded(
-  { keepsMoments }: { readonly keepsMoments: boolean },
-  { model, checkpoint, plan, request, opened, started }: FoldWork,
-  { text, moments, journal, to }: FoldSource & { readonly to: string },
-  context: JobContext,
-): Promise<WrittenOutput> {
+/** Keeps what a fold measures, by layer. */
+export function collectMoments(): Pick<WrittenOutput, "measured"> & Required<Pick<FolderFold, "onMoments">> {
   const measured: StageMoments[] = [];
-  const keep = (layer: number, stage: StageMoments) => {
+  const onMoments = (layer: number, stage: StageMoments): void => {
     measured[layer] = stage;
   };
+  return { measured, onMoments };
+}
+
+/** Folds into an empty folder, and returns the plan that was carried out. */
+export async function writeFolded(
+  { model, checkpoint, plan, request, opened, started }: FoldWork,
+  { text, moments, journal, to, onMoments }: FolderFold,
+  context: JobContext,
+): Promise<FoldPlan> {
   const { notices } = checkpoint;
   const record = (report: writeModel.Report) =>
     createRecord({ model, request, notices, text, report, started, device: opened.device });
@@ -101,11 +113,11 @@ export async function writeFolded(
       windows: text?.windows,
       moments,
       journal,
-      onMoments: keepsMoments ? keep : undefined,
+      onMoments,
     },
     context,
   );
-  return { plan: report.plan, measured };
+  return report.plan;
 }
 
 /** Streams of hidden states may each take this share of the free memory where a GPU works on them faster than files. */

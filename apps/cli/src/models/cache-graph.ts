@@ -56,7 +56,7 @@ export function requireCacheGraph(
 }
 
 const withoutPolicies = (name: string): string =>
-  `${name} has no graph whose heads may keep different tokens (onnx/model_policy.onnx); write it anew with this version of kvfold, or leave out --cache`;
+  `${name} has no graph whose heads may keep different tokens (onnx/model_policy.onnx); add it with kvfold add-graphs, or leave out --cache`;
 
 const withoutBits = (name: string, precision: CachePrecision): string =>
-  `${name} has no graph for --cache ${precision} (onnx/model_policy_${precision}.onnx); fold it again with --cache-bits ${precision.slice(3)}, or leave out ${precision}`;
+  `${name} has no graph for --cache ${precision} (onnx/model_policy_${precision}.onnx); add it with kvfold add-graphs --cache-bits ${precision.slice(3)}, or leave out ${precision}`;

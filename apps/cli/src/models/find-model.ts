@@ -1,4 +1,4 @@
-import { basename, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { type HubId, parseHubId } from "@kvfold/converter/internals";
 import { CliError, type CliErrorCode } from "../cli-error.js";
 import { exists } from "../files/exists.js";
@@ -66,7 +66,8 @@ async function remoteModel(
   const { folder, commit } = await fetchModel(id, hub, context).catch((error: unknown) => {
     throw withoutFolder(name, error);
   });
-  return { name, path: folder, title: `${id.repository}@${commit}` };
+  const path = id.graph === undefined ? folder : join(folder, id.graph);
+  return { name, path, title: `${id.repository}@${commit}` };
 }
 
 /** Errors behind which may be a misspelt path. */

@@ -1,4 +1,5 @@
 import {
+  advanceBatch,
   type CausalLM,
   createRandom,
   createTextStream,
@@ -138,11 +139,10 @@ export function createEngine(lm: CausalLM, options: createEngine.Options): Engin
   const dropCancelled = (): void => keep(active.flatMap(({ job }, row) => (job.isCancelled() ? [] : [row])));
 
   const step = async (): Promise<void> => {
-    if (batch!.room > 0) return draw(await batch!.decode(active.map(({ tokens }) => tokens.at(-1)!)), 0);
-    // Padding has used up the room: those that still have positions go on without it.
-    batch!.dispose();
-    batch = lm.createBatch({ size: active.length });
-    draw(await batch.prefill(active.map(({ tokens }) => tokens)), 0);
+    const sequences = active.map(({ tokens }) => tokens);
+    const advanced = await advanceBatch(lm, batch!, sequences);
+    batch = advanced.batch;
+    draw(advanced.logits, 0);
   };
 
   const work = async (): Promise<void> => {

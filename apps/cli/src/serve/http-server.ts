@@ -30,6 +30,8 @@ export declare namespace createApiServer {
     /** Names under which clients may know the server; any unless given. */
     readonly hostNames?: readonly string[] | undefined;
   }
+  /** What is served; nothing while it is being opened. */
+  type Served = () => Options | undefined;
 }
 
 /** Headers have to be there soon: a client that sends them drop by drop holds a connection. */
@@ -41,9 +43,9 @@ const MAX_HEADERS = 100;
 
 /**
  * An HTTP server in the manner of OpenAI's API: `/v1/chat/completions`, `/v1/completions`, `/v1/models` and `/health`. It keeps
- * nothing of what it is sent or answers.
+ * nothing of what it is sent or answers. While there is nothing to serve yet, requests get status 503.
  */
-export function createApiServer(options: createApiServer.Options): Server {
+export function createApiServer(served: createApiServer.Served): Server {
   const server = createServer(
     {
       headersTimeout: HEADERS_SECONDS * 1000,
@@ -51,7 +53,7 @@ export function createApiServer(options: createApiServer.Options): Server {
       keepAliveTimeout: IDLE_SECONDS * 1000,
       connectionsCheckingInterval: 1000,
     },
-    (request, response) => void answer(request, response, options),
+    (request, response) => void answer(request, response, served),
   );
   server.maxConnections = MAX_CONNECTIONS;
   server.maxHeadersCount = MAX_HEADERS;
@@ -61,14 +63,22 @@ export function createApiServer(options: createApiServer.Options): Server {
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  options: createApiServer.Options,
+  served: createApiServer.Served,
 ): Promise<void> {
   response.on("error", () => {});
   try {
-    await route(request, response, options);
+    await route(request, response, requireServed(served));
   } catch (error) {
     sendError(response, error instanceof HttpError ? error : new HttpError(500, "the request failed"));
   }
+}
+
+function requireServed(served: createApiServer.Served): createApiServer.Options {
+  const options = served();
+  if (options !== undefined) return options;
+  throw new HttpError(503, "the model is still being opened; try again soon", {
+    headers: { "retry-after": "1" },
+  });
 }
 
 type Handler = (

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { tokenWindows } from "@kvfold/calibration";
+import { hashWindows } from "@kvfold/converter/node";
 import type { AbortSignalLike } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
 import { readTokens, type TokenFile } from "./read-tokens.js";
@@ -122,10 +122,3 @@ export const describeText = ({ files, windows, window, bosToken }: CalibrationTe
 /** The same with all values as strings, which is all that the metadata of a file can hold. */
 export const describeAsText = (text: CalibrationText): Record<string, string> =>
   Object.fromEntries(Object.entries(describeText(text)).map(([key, value]) => [key, String(value)]));
-
-function hashWindows(windows: readonly Int32Array[]): string {
-  const hash = createHash("sha256");
-  for (const { buffer, byteOffset, byteLength } of windows)
-    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
-  return hash.digest("hex");
-}

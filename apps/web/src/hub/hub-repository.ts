@@ -33,7 +33,11 @@ export interface HubOptions {
 export async function findRepository(text: string, { hubUrl, signal }: HubOptions): Promise<HubRepository> {
   const id = parseHubId(text);
   if (id === undefined) throw new HubError(`${text || "nothing"}: expected a name such as owner/name`);
-  const { repository: name, revision = "main" } = id;
+  const { repository: name, revision = "main", graph } = id;
+  if (graph !== undefined)
+    throw new HubError(
+      `${text}: this page reads checkpoints in safetensors and no graphs; name ${name} alone`,
+    );
   const request = asking({ name, revision, hubUrl }, signal);
   const { sha: commit } = await modelInfo({
     name,

@@ -12,7 +12,7 @@ export interface ListedFile {
 
 /** A file of a repository that kvfold needs. */
 export interface HubFile {
-  /** A plain name, without folders. */
+  /** Its path in the repository. */
   readonly name: string;
   readonly byteLength: number;
   /** In hexadecimal digits, where the Hub keeps it: for large files. */
@@ -38,7 +38,7 @@ export const SMALL_FILES: readonly string[] = [
   ...LICENSE_FILES,
 ];
 
-/** The files of a repository's main folder by name. */
+/** The files of a repository that were listed, by their paths. */
 export type Listing = ReadonlyMap<string, HubFile>;
 
 /** A listing of what the Hub says is there. */

@@ -1,8 +1,7 @@
 import type { ModelConfig, OnnxOutput } from "@kvfold/decoder";
-import { storedCache } from "@kvfold/decoder/graph";
-import { cacheShapes } from "../plan/cache-size.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { onnxDtypes } from "../plan/stored-dtype.js";
+import { sharedCache } from "./shared-cache.js";
 
 /**
  * The `config.json` of an ONNX output: the input's fields with the KV shape of the graph, and what transformers.js
@@ -34,9 +33,8 @@ export function outputConfig(
 }
 
 /** The cache's shape as config fields, where all layers and sides have one shape and the family has a field for it. */
-function sharedShape({ standard }: ModelConfig, { layers }: FoldPlan): Record<string, number> {
-  const [first, ...others] = layers.flatMap((layer) => Object.values(storedCache(cacheShapes(layer))));
-  const agree = others.every(({ heads, size }) => heads === first!.heads && size === first!.size);
-  if (standard.kvHeads === undefined || !agree) return {};
-  return { [standard.kvHeads]: first!.heads, head_dim: first!.size };
+function sharedShape({ standard }: ModelConfig, plan: FoldPlan): Record<string, number> {
+  const cache = sharedCache(plan);
+  if (standard.kvHeads === undefined || cache === undefined) return {};
+  return { [standard.kvHeads]: cache.heads, head_dim: cache.size };
 }

@@ -22,6 +22,7 @@ import type { FoldPlan } from "../plan/fold-plan.js";
 import { requireSettled } from "../plan/require-settled.js";
 import { ggufFileDtypes, onnxDtypes, roundsToFourBits } from "../plan/stored-dtype.js";
 import { type CardOrigin, readCardOrigin } from "./card-origin.js";
+import { GENAI_CONFIG_FILE, genaiConfig } from "./genai-config.js";
 import { CARD_FILE, modelCard } from "./model-card.js";
 import { outputConfig } from "./output-config.js";
 import { RECORD_FILE } from "./record-file.js";
@@ -96,7 +97,24 @@ export async function writeFormats<Result>(
     await writeJson(target, `${folder}config.json`, config());
     await copyFiles(COMPANIONS, source, target, folder);
   }
+  if (places.plan.formats.includes("onnx")) await writeGenaiConfig(places);
   return result;
+}
+
+/** What onnxruntime-genai loads the ONNX output by, where it can. */
+async function writeGenaiConfig({ checkpoint, plan, source, target }: Places): Promise<void> {
+  const generation = await source.readText("generation_config.json");
+  const config = genaiConfig(checkpoint.config, plan, readFields(generation));
+  if (config !== undefined) await writeJson(target, GENAI_CONFIG_FILE, config);
+}
+
+/** A companion that is no JSON is copied all the same, and says nothing. */
+function readFields(text: string | undefined): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse(text ?? "{}") as Readonly<Record<string, unknown>>;
+  } catch {
+    return {};
+  }
 }
 
 export declare namespace writeFormats {

@@ -112,7 +112,7 @@ const insideOf = (folder: FolderSource, path: string): FolderSource => ({
 /** What the tensors of a folded model do not tell. */
 export const storedLayers = (
   { layers, chunk, maxPositions }: FoldPlan,
-  { config }: Checkpoint,
+  { config }: Pick<Checkpoint, "config">,
 ): readonly StoredLayer[] =>
   layers.map((layer, index) => ({
     ...cacheShapes(layer),

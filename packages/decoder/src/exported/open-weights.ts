@@ -2,11 +2,14 @@ import { type Checkpoint, type FolderSource, openCheckpoint } from "../checkpoin
 import { inFile } from "../checkpoint/in-file.js";
 import { openExported } from "./open-exported.js";
 
-/** Where tools put decoder graphs, the most exact first. */
-const GRAPHS = ["model", "decoder_model_merged", "model_fp16", "model_q4f16", "model_q4"].flatMap((name) => [
-  `${name}.onnx`,
-  `onnx/${name}.onnx`,
-]);
+/** Where tools put decoder graphs, the most exact first: paths in a model's folder. */
+export const exportedGraphs: readonly string[] = [
+  "model",
+  "decoder_model_merged",
+  "model_fp16",
+  "model_q4f16",
+  "model_q4",
+].flatMap((name) => [`${name}.onnx`, `onnx/${name}.onnx`]);
 
 export declare namespace openWeights {
   interface Options extends openCheckpoint.Options {
@@ -35,7 +38,7 @@ const CHECKPOINTS = ["model.safetensors", "model.safetensors.index.json"];
 /** The graph of a folder without a checkpoint. */
 async function findGraph(folder: FolderSource): Promise<string | undefined> {
   if ((await firstOf(folder, CHECKPOINTS)) !== undefined) return undefined;
-  return firstOf(folder, GRAPHS);
+  return firstOf(folder, exportedGraphs);
 }
 
 async function firstOf(folder: FolderSource, files: readonly string[]): Promise<string | undefined> {

@@ -1,12 +1,10 @@
 import { type ByteSink, createExternalDataWriter, sharedWeights } from "@kvfold/onnx";
-import { type CachePrecision, cacheCodings } from "@kvfold/runtime";
+import type { CachePrecision } from "@kvfold/runtime";
 import type { ModelConfig } from "../families/read-config.js";
 import { createDecoderGraph, type DecoderGraph } from "../graph/decoder-graph.js";
-import { deltaForm } from "../graph/delta-form.js";
-import { type Dtype, dtypes, quantisedFileName } from "../graph/dtype.js";
-import { policyForm } from "../graph/policy-form.js";
+import { type Dtype, dtypes } from "../graph/dtype.js";
+import { ownGraphs } from "../graph/own-graphs.js";
 import type { AttentionKind } from "../graph/positions.js";
-import { quantisedForm } from "../graph/quantised/quantised-form.js";
 import { standardForm } from "../graph/standard-form.js";
 import type { ModelOutput } from "./model-output.js";
 
@@ -40,7 +38,7 @@ export declare namespace onnxOutput {
  */
 export function onnxOutput(options: onnxOutput.Options): OnnxOutput {
   const { dtype, open, attention, cachePrecisions: precisions = [] } = options;
-  const { fileName, deltaFileName, policyFileName } = dtypes[dtype];
+  const { fileName, deltaFileName } = dtypes[dtype];
   const data = createExternalDataWriter({ fileName: `${fileName}_data`, open });
   const weights = sharedWeights(data);
   const dataFiles: string[] = [];
@@ -54,14 +52,8 @@ export function onnxOutput(options: onnxOutput.Options): OnnxOutput {
       const metadata = { ...options.metadata, delta_graph: deltaFileName };
       graphs = [
         [fileName, createDecoderGraph({ ...shared, form: standardForm(attention), metadata })],
-        [deltaFileName, createDecoderGraph({ ...shared, form: deltaForm })],
-        [policyFileName, createDecoderGraph({ ...shared, form: policyForm })],
-        ...precisions.map(
-          (precision) =>
-            [
-              quantisedFileName(policyFileName, precision),
-              createDecoderGraph({ ...shared, form: quantisedForm(cacheCodings[precision]) }),
-            ] as const,
+        ...ownGraphs(dtype, precisions).map(
+          ([name, form]) => [name, createDecoderGraph({ ...shared, form })] as const,
         ),
       ];
       await data.drain();

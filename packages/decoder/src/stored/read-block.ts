@@ -56,7 +56,7 @@ export async function readStoredBlock(
   };
 }
 
-async function readNorm(tensors: StoredTensors, name: string, norm: NormSource): Promise<NormWeights> {
+export async function readNorm(tensors: StoredTensors, name: string, norm: NormSource): Promise<NormWeights> {
   const { kind, epsilon, bias } = norm;
   return {
     kind,
@@ -66,7 +66,7 @@ async function readNorm(tensors: StoredTensors, name: string, norm: NormSource):
   };
 }
 
-async function readLinear(tensors: StoredTensors, module: string): Promise<Linear> {
+export async function readLinear(tensors: StoredTensors, module: string): Promise<Linear> {
   const { dims, data } = await tensors.readMatrix(module);
   const bias = `${module}.Add.bias`;
   return {
