@@ -19,8 +19,8 @@ export const PageHeader = () => (
         </h1>
         <p>
           A language model keeps keys and values of every token it has read. kvfold folds their heads into
-          fewer, in this tab. Your files and texts stay here; only the name of a model that you ask for goes to
-          the Hub.
+          fewer, in this tab. Your files and texts stay here; only the name of a model that you ask for goes
+          to the Hub.
         </p>
       </div>
       <CacheFigure />
