@@ -3,18 +3,13 @@ import { FitView } from "./fit/fit-view.js";
 import { FoldView } from "./fold/fold-view.js";
 import { ModelPicker } from "./models/model-picker.js";
 import { PicturesView } from "./pictures/pictures-view.js";
+import { PageFooter } from "./ui/page-footer.js";
+import { PageHeader } from "./ui/page-header.js";
 
-/** The page, from top to bottom: see what fits, choose a model, fold it, compare, look. */
+/** The page, from top to bottom: what it is, what fits, choose a model, fold it, compare, look. */
 export const App = () => (
   <>
-    <header>
-      <h1>kvfold</h1>
-      <p>
-        A language model keeps keys and values of every token it has read. Their heads repeat each other, so
-        they can be <em>folded</em> into fewer: the cache shrinks, the answers stay nearly the same. All of
-        this happens in this tab; nothing is sent anywhere.
-      </p>
-    </header>
+    <PageHeader />
     <main>
       <FitView />
       <ModelPicker />
@@ -22,10 +17,6 @@ export const App = () => (
       <CompareView />
       <PicturesView />
     </main>
-    <footer>
-      <p>
-        Method: <cite>Effectively Compress KV Heads for LLM</cite> (arXiv 2406.07056) and beyond.
-      </p>
-    </footer>
+    <PageFooter />
   </>
 );

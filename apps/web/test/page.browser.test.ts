@@ -54,7 +54,8 @@ describe.skipIf(chromiumPath === undefined)(
       await rm(folder, { recursive: true, force: true });
     });
     beforeEach(async () => {
-      page = await browser.newPage();
+      // Its service worker would answer before the routes of these tests.
+      page = await browser.newPage({ serviceWorkers: "block" });
       // A fold takes seconds on a machine of its own, and a minute on one that others use.
       page.setDefaultTimeout(150_000);
       problems.length = 0;

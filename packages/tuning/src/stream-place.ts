@@ -30,7 +30,7 @@ export interface StreamPlace {
 }
 
 /** The memory of the processor. */
-export const hostPlace: StreamPlace = {
+const hostPlace: StreamPlace = {
   isDevice: false,
   run: (session, feeds, outputs) => session.run(feedsOf(session, feeds), Object.keys(outputs)),
   read: async ({ data }) => data as Float32Array,

@@ -9,8 +9,8 @@ type Names = { readonly [name: string]: true | Names };
 
 export const deviceOptions: OptionNames<DeviceOptions> = {
   device: true,
-  deviceBytes: true,
   threads: true,
+  deviceBytes: true,
   quiet: true,
 };
 

@@ -98,7 +98,9 @@ function Column({ title, text, bytes }: ColumnProps) {
           <strong>{role === "user" ? "You" : "Model"}:</strong> {content}
         </p>
       ))}
-      <p class="continuation">{text.text || "…"}</p>
+      <p class="continuation" aria-live="polite" aria-busy={comparison.busy.value}>
+        {text.text || "…"}
+      </p>
       <dl>
         <dt>speed</dt>
         <dd>{text.tokensPerSecond === undefined ? "–" : `${text.tokensPerSecond.toFixed(1)} tokens/s`}</dd>

@@ -70,7 +70,7 @@ async function fitSubject(find: () => Promise<Subject>): Promise<void> {
   }
 }
 
-function readQuestion(): FitQuestion {
+export function readQuestion(): FitQuestion {
   const { asks, gibibytes, tokens, dtype } = fitForm;
   const limit = asks.value === "memory" ? { memory: gibibytes.value * GIB } : { context: tokens.value };
   return { limit, dtype: dtype.value };

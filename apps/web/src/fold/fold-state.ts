@@ -32,7 +32,7 @@ export const originalModel = signal<PreparedModel | undefined>(undefined);
 export const foldedModels = signal<readonly PreparedModel[]>([]);
 export const measuredEnergy = signal<readonly LayerEnergy[]>([]);
 
-const runtimeUrl = new URL("ort/", document.baseURI).href;
+const runtimeUrl = (): string => new URL("ort/", document.baseURI).href;
 
 /** Methods of the page: one latent for keys and values, which loses least, or one for each, which decodes faster. */
 export type FoldMethod = "anchored" | "latent";
@@ -107,7 +107,11 @@ async function prepareOriginal(folder: PickedFolder): Promise<void> {
   originalModel.value = { folder, label: "original", result };
 }
 
-const requestOf = ({ name, files }: PickedFolder): Omit<FoldRequest, "keep"> => ({ name, files, runtimeUrl });
+const requestOf = ({ name, files }: PickedFolder): Omit<FoldRequest, "keep"> => ({
+  name,
+  files,
+  runtimeUrl: runtimeUrl(),
+});
 
 async function run(request: FoldRequest): Promise<FoldResult> {
   if (cancelled) throw new FoldError(CANCELLED);

@@ -1,6 +1,7 @@
 import { formatBytes } from "@kvfold/runtime";
 import { useSignal } from "@preact/signals";
 import { chosenModel } from "../models/chosen-model.js";
+import { foldSettings, KEEPS, METHODS, WINDOWS } from "../settings/fold-settings.js";
 import { keepPrepared } from "../storage/kept-state.js";
 import { formatShare } from "../ui/format.js";
 import { downloadFolder } from "./download.js";
@@ -13,18 +14,9 @@ import {
   type PreparedModel,
 } from "./fold-state.js";
 
-const KEEPS = ["1/2", "1/4", "1/8"];
-const METHODS: Readonly<Record<FoldMethod, string>> = {
-  anchored: "anchored: loses least",
-  latent: "latent: decodes fastest",
-};
-const WINDOWS = [4, 8, 16, 32];
-
 /** Chooses the cache size, folds with progress by block, and offers the result for download. */
 export function FoldView() {
-  const keep = useSignal("1/4");
-  const method = useSignal<FoldMethod>("anchored");
-  const windows = useSignal(8);
+  const { keep, method, windows } = foldSettings;
   const text = useSignal("");
   const model = chosenModel.value;
   const running = foldState.value.kind === "running";
@@ -43,7 +35,9 @@ export function FoldView() {
               Cache to keep{" "}
               <select value={keep.value} onChange={({ currentTarget }) => (keep.value = currentTarget.value)}>
                 {KEEPS.map((value) => (
-                  <option key={value}>{value}</option>
+                  <option key={value} value={value}>
+                    {value}
+                  </option>
                 ))}
               </select>
             </label>
@@ -67,7 +61,9 @@ export function FoldView() {
                 onChange={({ currentTarget }) => (windows.value = Number(currentTarget.value))}
               >
                 {WINDOWS.map((value) => (
-                  <option key={value}>{value}</option>
+                  <option key={value} value={value}>
+                    {value}
+                  </option>
                 ))}
               </select>
             </label>
@@ -103,20 +99,20 @@ function FoldProgressBar() {
         {state.message}
       </p>
     );
-  if (state.kind === "done")
-    return (
-      <p role="status">
-        Folded to {state.label} in {state.seconds.toFixed(1)} s.
-      </p>
-    );
-  if (state.kind === "idle") return <p role="status" />;
+  // One status for all states: screen readers speak changes of what is there, and not what comes anew.
   return (
-    <div class="row">
-      <progress aria-label="Folding" max={1} value={state.share} />
-      <span role="status">{state.label}</span>
-      <button type="button" onClick={cancelFold}>
-        Cancel
-      </button>
+    <div class="row progress">
+      {state.kind === "running" && <progress aria-label="Folding" max={1} value={state.share} />}
+      <span role="status">
+        {state.kind === "idle" && chosenModel.value === undefined && "Choose a model first."}
+        {state.kind === "running" && state.label}
+        {state.kind === "done" && `Folded to ${state.label} in ${state.seconds.toFixed(1)} s.`}
+      </span>
+      {state.kind === "running" && (
+        <button type="button" onClick={cancelFold}>
+          Cancel
+        </button>
+      )}
     </div>
   );
 }
