@@ -28,6 +28,8 @@ const serveRuntime = {
 
 /** @type {import("vite").UserConfig} */
 export default {
+  // A file that the model does not have is a 404, where an app of one page would send the page itself.
+  appType: "mpa",
   plugins: [serveRuntime],
   worker: { format: "es" },
   // The model's folder is copied to `public/model`.
