@@ -7,18 +7,16 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { type Browser, chromium } from "playwright-core";
-import { build, createServer, type Plugin, preview, type ViteDevServer } from "vite";
+import { createServer, type Plugin, type ViteDevServer } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findChromium, HEADLESS_FLAGS } from "../../tooling/run/chromium.mjs";
+import { addChatTemplate } from "./chat-template.js";
 
 const examples = fileURLToPath(new URL("..", import.meta.url));
 const assets = join(examples, "../assets");
 const PROMPT = "It was a dark and stormy night";
 
 const command = join(examples, "../apps/cli/bin/kvfold.js");
-const CHAT_TEMPLATE =
-  "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
-
 /** Runs an example as a user does, on the built packages, and returns what it prints. */
 async function run(name: string, ...args: string[]): Promise<string> {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(examples, name), ...args]);
@@ -29,9 +27,8 @@ async function run(name: string, ...args: string[]): Promise<string> {
 let root: string;
 let folded: string;
 let streamed: string;
-/** The folded model with a chat template, and what it answers. */
+/** The folded model with a chat template. */
 let chatModel: string;
-let answered: string;
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "kvfold-examples-"));
@@ -78,10 +75,8 @@ it("transformers-pipeline.mjs writes the same with nothing of kvfold", async () 
 
 it("chat-in-node.mjs answers as kvfold does by the model's template", async () => {
   await cp(folded, chatModel, { recursive: true });
-  const path = join(chatModel, "tokenizer_config.json");
-  const settings = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
-  await writeFile(path, JSON.stringify({ ...settings, chat_template: CHAT_TEMPLATE }));
-  answered = (await run("chat-in-node.mjs", chatModel, PROMPT, "24")).trim();
+  await addChatTemplate(chatModel);
+  const answered = (await run("chat-in-node.mjs", chatModel, PROMPT, "24")).trim();
   expect(answered.length).toBeGreaterThan(24);
   const args = [command, "generate", chatModel, "--chat", "--prompt", PROMPT, "--max-new-tokens", "24"];
   const { stdout } = await promisify(execFile)(process.execPath, [...args, "--quiet"]);
@@ -167,37 +162,6 @@ describe.skipIf(chromiumPath === undefined)(
       await page.goto(`${server.resolvedUrls!.local[0]}?prompt=${encodeURIComponent(PROMPT)}`);
       await page.locator("#text[data-done]").waitFor();
       expect(await page.locator("#text").textContent()).toContain(streamed.trimEnd());
-    });
-
-    it("vite-chat, built, answers as Node does, with nothing from elsewhere", async () => {
-      const outDir = join(root, "vite-chat");
-      await build({ root: join(examples, "vite-chat"), logLevel: "error", build: { outDir } });
-      await cp(chatModel, join(outDir, "model"), { recursive: true });
-      const site = await preview({
-        root: join(examples, "vite-chat"),
-        logLevel: "silent",
-        build: { outDir },
-        preview: { host: "127.0.0.1", port: 0 },
-      });
-      const address = site.resolvedUrls!.local[0]!;
-      const page = await browser.newPage();
-      const elsewhere: string[] = [];
-      page.on("request", (request) => {
-        if (!/^(?:blob|data):/.test(request.url()) && !request.url().startsWith(address))
-          elsewhere.push(request.url());
-      });
-      await page.goto(address);
-      await page.locator("form[data-ready]").waitFor();
-      await page.getByLabel("Your message").fill(PROMPT);
-      await page.keyboard.press("Enter");
-      const answer = page.locator("#messages li").nth(1);
-      await page.locator("form[data-ready]").waitFor();
-      const text = (await answer.textContent())!.trim();
-      // Node stopped after 24 tokens.
-      expect(text.startsWith(answered)).toBe(true);
-      expect(text.length).toBeGreaterThan(answered.length);
-      expect(elsewhere).toEqual([]);
-      await site.close();
     });
   },
 );
