@@ -8,9 +8,9 @@ import { type OpenedModel, withModels } from "../models/open-model.js";
 import { readPrompt } from "../tokens/read-prompt.js";
 import { readPromptLines } from "../tokens/read-prompt-lines.js";
 import type { Vocabulary } from "../tokens/vocabulary.js";
-import { type generateText, promptTokens, tellUnused } from "./generate.js";
+import { type generateText, generationOptions, promptTokens, tellUnused } from "./generate.js";
 import type { JobContext } from "./job.js";
-import { deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
+import { type OptionNames, requireKnown } from "./known-options.js";
 
 export declare namespace generateTexts {
   interface Options extends generateText.Sampling, Pick<readPrompt.Options, "chat">, DeviceOptions {
@@ -40,20 +40,7 @@ export declare namespace generateTexts {
   }
 }
 
-const OPTIONS: OptionNames<generateTexts.Options> = {
-  ...deviceOptions,
-  model: true,
-  hub: true,
-  dtype: true,
-  prompts: true,
-  stop: true,
-  seed: true,
-  maxNewTokens: true,
-  temperature: true,
-  topK: true,
-  topP: true,
-  chat: { system: true },
-};
+const OPTIONS: OptionNames<generateTexts.Options> = { ...generationOptions, prompts: true };
 
 /**
  * Continues several prompts at once. Prompt `i`, from 0, draws with seed `seed + i`.

@@ -64,7 +64,10 @@ export declare namespace generateText {
   }
 }
 
-const OPTIONS: OptionNames<generateText.Options> = {
+/** The options that jobs which generate have in common. */
+export const generationOptions: OptionNames<
+  Omit<generateText.Options, "prompt" | keyof generateText.CacheOptions>
+> = {
   ...deviceOptions,
   model: true,
   hub: true,
@@ -75,12 +78,16 @@ const OPTIONS: OptionNames<generateText.Options> = {
   temperature: true,
   topK: true,
   topP: true,
+  chat: { system: true },
+};
+
+const OPTIONS: OptionNames<generateText.Options> = {
+  ...generationOptions,
   prompt: true,
   loadCache: true,
   saveCache: true,
   existing: true,
   cache: true,
-  chat: { system: true },
 };
 
 /**

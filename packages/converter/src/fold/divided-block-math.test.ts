@@ -1,8 +1,8 @@
-import type { BlockWeights, ModelOutput } from "@kvfold/decoder";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
 import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { randomWindows } from "../../test/support/numbers.js";
+import { recordedOutput } from "../../test/support/recorded-output.js";
 import { allocateBudget } from "../budgets/allocate-budget.js";
 import { planFold } from "../plan/plan-fold.js";
 import { type BlockMath, type BlockTasks, inlineBlockMath } from "./block-math.js";
@@ -17,13 +17,7 @@ async function foldWith(math: BlockMath, method: string) {
   const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
   const wanted = planFold(checkpoint.config, { keep: "1/2", method });
   const plan = await allocateBudget({ checkpoint, plan: wanted, windows, provider, math });
-  const blocks: BlockWeights[] = [];
-  const output: ModelOutput = {
-    begin: async () => {},
-    addBlock: async (block) => void blocks.push(block),
-    finish: async () => {},
-    abandon: async () => {},
-  };
+  const { output, blocks } = recordedOutput();
   const report = await foldModel({ checkpoint, plan, windows, provider, math, outputs: [output] });
   return { plan, blocks, report };
 }

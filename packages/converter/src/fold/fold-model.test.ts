@@ -1,30 +1,14 @@
 import { type HiddenStatesFactory, memoryHiddenStates, type StageMoments } from "@kvfold/calibration";
-import type { BlockWeights, ModelOutput } from "@kvfold/decoder";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
 import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { randomWindows } from "../../test/support/numbers.js";
+import { recordedOutput } from "../../test/support/recorded-output.js";
 import { planFold } from "../plan/plan-fold.js";
 import { foldModel } from "./fold-model.js";
 import type { FoldProgress } from "./progress.js";
 
 const windows = randomWindows(3, 12, { vocabulary: 61 });
-
-/** An output that keeps what it is given. */
-function recorder() {
-  const calls: string[] = [];
-  const blocks: BlockWeights[] = [];
-  const output: ModelOutput = {
-    begin: async () => void calls.push("begin"),
-    addBlock: async (block) => {
-      calls.push("block");
-      blocks.push(block);
-    },
-    finish: async () => void calls.push("finish"),
-    abandon: async () => void calls.push("abandon"),
-  };
-  return { output, calls, blocks };
-}
 
 async function setUp(options: planFold.Options) {
   const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
@@ -33,7 +17,7 @@ async function setUp(options: planFold.Options) {
 
 describe("foldModel", () => {
   it("hands blocks to every output in order", async () => {
-    const [first, second] = [recorder(), recorder()];
+    const [first, second] = [recordedOutput(), recordedOutput()];
     const set = await setUp({ keep: "1/2", method: "mean" });
     await foldModel({ ...set, outputs: [first.output, second.output] });
     expect(first.calls).toEqual(["begin", "block", "block", "finish"]);
@@ -77,7 +61,7 @@ describe("foldModel", () => {
 
   it("folds alike with moments measured before", async () => {
     const set = await setUp({ keep: "1/2", method: "svd-a" });
-    const [live, stored] = [recorder(), recorder()];
+    const [live, stored] = [recordedOutput(), recordedOutput()];
     const moments: StageMoments[] = [];
     const onMoments = (layer: number, stage: StageMoments) => {
       moments[layer] = stage;
@@ -151,7 +135,7 @@ describe("foldModel", () => {
 describe("foldModel that fails", () => {
   it("abandons every output, and finishes none", async () => {
     const set = await setUp({ keep: "1/2", method: "mean" });
-    const [failing, other] = [recorder(), recorder()];
+    const [failing, other] = [recordedOutput(), recordedOutput()];
     const output = { ...failing.output, addBlock: () => Promise.reject(new Error("ENOSPC")) };
     await expect(foldModel({ ...set, outputs: [output, other.output] })).rejects.toThrow("ENOSPC");
     expect([failing.calls, other.calls]).toEqual([
@@ -162,7 +146,7 @@ describe("foldModel that fails", () => {
 
   it("abandons outputs that it never began, and all of them where one cannot be abandoned", async () => {
     const set = await setUp({ keep: "1/2", method: "svd-a" });
-    const [stuck, other] = [recorder(), recorder()];
+    const [stuck, other] = [recordedOutput(), recordedOutput()];
     const output = { ...stuck.output, abandon: () => Promise.reject(new Error("EIO")) };
     const failure = expect.objectContaining({ code: "insufficient-data" });
     await expect(foldModel({ ...set, outputs: [output, other.output] })).rejects.toThrow(failure);

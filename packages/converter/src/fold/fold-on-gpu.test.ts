@@ -1,11 +1,11 @@
 import { memoryHiddenStates } from "@kvfold/calibration";
-import type { BlockWeights, ModelOutput } from "@kvfold/decoder";
 import type { SessionProvider } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { describe, expect, it } from "vitest";
 import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { fakeGpu } from "../../../runtime-node/test/fake-ort.js";
 import { randomWindows } from "../../test/support/numbers.js";
+import { recordedOutput } from "../../test/support/recorded-output.js";
 import { planFold } from "../plan/plan-fold.js";
 import { foldModel } from "./fold-model.js";
 
@@ -17,13 +17,7 @@ const windows = randomWindows(WINDOWS, LENGTH, { vocabulary: 61 });
 async function foldOn(provider: SessionProvider) {
   const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
   const plan = planFold(checkpoint.config, { keep: "1/2", method: "latent", heal: "both" });
-  const blocks: BlockWeights[] = [];
-  const output: ModelOutput = {
-    begin: async () => {},
-    addBlock: async (block) => void blocks.push(block),
-    finish: async () => {},
-    abandon: async () => {},
-  };
+  const { output, blocks } = recordedOutput();
   let written = 0;
   const hiddenStates: typeof memoryHiddenStates = async (...size) => {
     const states = await memoryHiddenStates(...size);

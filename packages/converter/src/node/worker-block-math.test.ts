@@ -3,6 +3,7 @@ import { nodeProvider } from "@kvfold/runtime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { randomWindows } from "../../test/support/numbers.js";
+import { recordedOutput } from "../../test/support/recorded-output.js";
 import { type BlockMath, inlineBlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
 import type { RefitInputsInput } from "../fold/refit.js";
@@ -23,13 +24,7 @@ describe("workerBlockMath", () => {
     const plan = planFold(checkpoint.config, { keep: "1/2", method: "latent" });
     const windows = randomWindows(3, 12, { vocabulary: 61 });
     const fold = async (where?: BlockMath) => {
-      const blocks: BlockWeights[] = [];
-      const output = {
-        begin: async () => {},
-        addBlock: async (block: BlockWeights) => void blocks.push(block),
-        finish: async () => {},
-        abandon: async () => {},
-      };
+      const { output, blocks } = recordedOutput();
       await foldModel({
         checkpoint,
         plan,
