@@ -33,6 +33,7 @@ export {
 } from "./graph/stored-cache.js";
 export { embeddingGraph, type WindowEmbedding, windowEmbedding } from "./graph/window-embedding.js";
 export {
+  BLOCK_QUERIES,
   type BlockWindow,
   HIDDEN_IN,
   HIDDEN_OUT,

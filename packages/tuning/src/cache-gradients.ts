@@ -15,6 +15,7 @@ import { createSessionStore, type SessionStore } from "./session-store.js";
 import { openStreamPlace } from "./stream-place.js";
 import { floatsOf } from "./tensors.js";
 import { drawnTokens, type TokenSource } from "./token-source.js";
+import { batchesOf } from "./window-batches.js";
 
 /** Gradients of one window by the values of one layer, `[S, Hkv * d]`. */
 export type LayerGradients = Readonly<Partial<Record<CacheValue, Float32Array>>>;
@@ -75,7 +76,8 @@ export async function cacheGradients(options: cacheGradients.Options): Promise<v
   const follow = tokens === "text" ? textWindow : drawnWindow(draw);
   const run = { ...options, sessions, place, openSessions: headSessions, embedding: parts.embedding, loss };
   try {
-    for (const some of batchesOf(options)) await runBatch(run, some.map(follow));
+    for (const some of batchesOf(options.windows, windowsInMemory(options)))
+      await runBatch(run, some.map(follow));
   } finally {
     await place.dispose();
     await headSessions.dispose();
@@ -98,16 +100,11 @@ const drawnWindow =
   (next: TokenSource) =>
   (tokens: Int32Array): Followed => ({ tokens, next });
 
-/** Batches of windows whose hidden states between all blocks fit into `streamBytes`, or of one window. */
-function* batchesOf({
-  model,
-  windows,
-  streamBytes = STREAM_BYTES,
-}: cacheGradients.Options): Generator<readonly Int32Array[]> {
+/** Windows whose hidden states between all blocks fit into `streamBytes`, or one. */
+function windowsInMemory({ model, windows, streamBytes = STREAM_BYTES }: cacheGradients.Options): number {
   const { layers, hiddenSize } = model.config.shape;
   const bytes = 4 * (layers + 1) * windows[0]!.length * hiddenSize;
-  const count = Math.max(1, Math.floor(streamBytes / bytes));
-  for (let start = 0; start < windows.length; start += count) yield windows.slice(start, start + count);
+  return Math.max(1, Math.floor(streamBytes / bytes));
 }
 
 interface Run extends cacheGradients.Options, BlockRun {

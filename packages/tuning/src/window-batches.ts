@@ -1,16 +1,17 @@
 import type { ModelConfig } from "@kvfold/decoder";
+import { BLOCK_QUERIES } from "@kvfold/decoder/graph";
 
 /** Numbers of the hidden states that go through a block at once: a GPU is busy with as many, and scratch memory stays small. */
 const HIDDEN_AT_ONCE = 2 ** 24;
-/** Bytes of the largest matrix of scores, those of a run of queries; WebGPU binds less than 2 GiB. */
+/** Bytes of the largest matrix of scores, those of the queries that attend at once; WebGPU binds less than 2 GiB. */
 const SCORE_BYTES = 2 ** 30;
-const [RUN_QUERIES, FLOAT_BYTES] = [256, 4];
+const FLOAT_BYTES = 4;
 
 /** Windows that go through a block of a model at once on a GPU. */
 export function windowsAtOnce({ shape, blocks }: ModelConfig, length: number): number {
   const heads = Math.max(...blocks.map(({ attention }) => attention.heads));
   const byHidden = HIDDEN_AT_ONCE / (length * shape.hiddenSize);
-  const byScores = SCORE_BYTES / (FLOAT_BYTES * RUN_QUERIES * heads * length);
+  const byScores = SCORE_BYTES / (FLOAT_BYTES * BLOCK_QUERIES * heads * length);
   return Math.max(1, Math.floor(Math.min(byHidden, byScores)));
 }
 

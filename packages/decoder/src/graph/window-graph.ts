@@ -65,7 +65,7 @@ export function windowContext(
 }
 
 /** Queries that attend at once: their scores stay in the processor's cache, and what no query sees is not computed. */
-const BLOCK_QUERIES = 256;
+export const BLOCK_QUERIES = 256;
 
 function queryBlocks(length: number): readonly QueryBlock[] | undefined {
   if (length <= BLOCK_QUERIES) return undefined;
