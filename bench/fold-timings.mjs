@@ -1,4 +1,4 @@
-/** Where the time of a fold goes: sessions by what their graphs put out, linear algebra by task. */
+/** Where the time of a fold or a tuning goes: sessions by what their graphs put out, linear algebra by task. */
 
 /** Sums of seconds, bytes and calls by name. */
 export function createTimings() {
@@ -28,11 +28,13 @@ export function createTimings() {
       ([name, { seconds, calls, bytes }]) =>
         `${seconds.toFixed(1).padStart(8)} s ${String(calls).padStart(6)} calls ${(bytes / 2 ** 20).toFixed(0).padStart(8)} MiB  ${name}`,
     );
-  return { add, since, time, lines };
+  const seconds = () => [...parts.values()].reduce((total, part) => total + part.seconds, 0);
+  const clear = () => parts.clear();
+  return { add, since, time, lines, seconds, clear };
 }
 
 /** Streams by name, and what is summed: `residual_out +queries +keysAndValues`. */
-const labelOf = ({ outputs }) =>
+const labelOfFold = ({ outputs }) =>
   outputs
     .map(({ name }) => name)
     .filter((name) => !/\.(sum|shift|cross)$/.test(name))
@@ -46,7 +48,7 @@ const hostBytes = (tensors) =>
   );
 
 /** A provider that notes how long its sessions are made, run and read, and the bytes that go to them and come back. */
-export function timedProvider(provider, timings) {
+export function timedProvider(provider, timings, labelOf = labelOfFold) {
   const timedMemory = (memory, label) => {
     const timed = { bytes: memory.bytes };
     for (const name of ["allocate", "copyTokens", "dispose"])

@@ -4,7 +4,7 @@
  *
  * `npm run build && node bench/tune.mjs [--rows prose-6m:paper:1/2,prose-6m:anchored:1/8,prose-6m:control] [--models FOLDER]
  *   [--texts FOLDER] [--folds FOLDER] [--tuned FOLDER] [--device webgpu] [--out FILE.json] [--parts tune,evaluate,retrieval]
- *   [--steps N] [--windows N] [--rank 64] [--rate 5e-4] [--length N] [--calibration N] [--evaluate N] [--limit N] [--text FILE.u16]`
+ *   [--steps N] [--windows N] [--rank 64] [--rate 5e-4] [--length N] [--calibration N] [--evaluate N] [--limit N] [--text FILE.u16] [--timings] [--buffers all|some]`
  *
  * A row is `MODEL:METHOD:SHARE`, `MODEL:METHOD:SHARE:loss` for bases of `--metric loss`, or `MODEL:control`. Without `--rows`,
  * the rows of prose-6m, which take about an hour on two cores. Steps, windows and texts are those of the model's table
@@ -23,8 +23,9 @@
  *
  * The same for `mix-30m:anchored:1/2`, `mix-30m:anchored:1/8`, `mix-30m:paper:1/2`, `mix-30m:control`, and for
  * `prose-27m:paper:1/2`, `prose-27m:paper:1/4`, `prose-27m:anchored:1/4`, `:1/8`, `:1/16` and `prose-27m:control`. `--steps 5` tries a row
- * out: it prints what a step takes. `--streams host` takes hidden states to the processor and back for each block, as it is
- * without such memory on the GPU.
+ * out: it prints what a step takes, and where that time goes with `--timings`. `--streams host` takes hidden states to the
+ * processor and back for each block, as it is without such memory on the GPU; `--buffers some` lets ONNX Runtime give large
+ * buffers back after each run.
  */
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
@@ -41,6 +42,7 @@ import {
   renderTable,
   tokenFile,
 } from "kvfold/jobs";
+import { createTimings, timedProvider } from "./fold-timings.mjs";
 import { fail, machine, modelFolder, option, textOption } from "./paths.mjs";
 import { median, withTemporaryFolder } from "./support.mjs";
 import { foldFolder, isFold, settingsOf, wantedRows } from "./tune/rows.mjs";
@@ -107,9 +109,29 @@ async function tuningWindows({ model }, { tuning, steps, windowsPerStep, length 
 }
 
 /** Providers with graphs for the CPU are not asked for memory of a device. */
-function providerOf(chosen) {
-  const provider = nodeProvider({ executionProviders: [chosen] });
-  return textOption("streams") === "host" ? { ...provider, graph: "delta" } : provider;
+function providerOf(chosen, timings) {
+  const provider = nodeProvider({ executionProviders: [chosen], gpuBuffers: textOption("buffers", "all") });
+  const placed = textOption("streams") === "host" ? { ...provider, graph: "delta" } : provider;
+  return timings ? timedProvider(placed, timings, taskOf) : placed;
+}
+
+/** What a graph of a tuning is for. */
+function taskOf({ inputs, outputs }) {
+  const names = [...inputs, ...outputs].map(({ name }) => name);
+  if (names.includes("parameter_gradients")) return "blocks back";
+  if (names.includes("loss")) return names.includes("grad.loss") ? "head and back" : "head";
+  if (names.includes("input_ids")) return "embedding";
+  if (names.includes("hidden_out")) return names.length > 2 ? "folded blocks" : "original blocks";
+  return "memory";
+}
+
+/** Where the time of a step went: runs that are asked for, what was waited for (`read`), and the rest. */
+function printTimings(timings, taken) {
+  for (const line of timings.lines()) console.error(line);
+  console.error(
+    `${(taken - timings.seconds()).toFixed(1).padStart(8)} s  AdamW and all else on the processor`,
+  );
+  timings.clear();
 }
 
 async function tuneRow(row, settings, to, folder) {
@@ -119,6 +141,7 @@ async function tuneRow(row, settings, to, folder) {
   console.error(`${row.row}: ${reason}, ${windows.length} windows of ${settings.length + 1}`);
   const started = performance.now();
   const times = [];
+  const timings = process.argv.includes("--timings") ? createTimings() : undefined;
   let last = started;
   const { steps, windowsPerStep, rank, learningRate, length } = settings;
   const report = await tune({
@@ -132,7 +155,7 @@ async function tuneRow(row, settings, to, folder) {
     existing: "replace",
     windows,
     loss: row.loss,
-    provider: providerOf(chosen),
+    provider: providerOf(chosen, timings),
     ...(chosen === "cpu" ? {} : KEPT),
     onProgress({ step, loss, heldOut }) {
       times.push(seconds(last));
@@ -141,6 +164,7 @@ async function tuneRow(row, settings, to, folder) {
       console.error(
         `${row.row}: step ${step}/${steps}, ${shown}, ${times.at(-1).toFixed(2)} s, ${seconds(started).toFixed(0)} s in all`,
       );
+      if (timings) printTimings(timings, times.at(-1));
     },
   });
   const tuned = { taken: report.steps, kept: report.kept, seconds: seconds(started) };

@@ -33,7 +33,6 @@ export {
 } from "./graph/stored-cache.js";
 export { embeddingGraph, type WindowEmbedding, windowEmbedding } from "./graph/window-embedding.js";
 export {
-  BLOCK_QUERIES,
   type BlockWindow,
   HIDDEN_IN,
   HIDDEN_OUT,

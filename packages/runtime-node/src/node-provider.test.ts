@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { Tensor } from "@kvfold/runtime";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { buildRunningSum } from "../test/cache-model.js";
+import { fakeGpu } from "../test/fake-ort.js";
 import { buildLinearModel, WEIGHTS_FILE } from "../test/linear-model.js";
 import { nodeProvider } from "./index.js";
 
@@ -143,6 +145,19 @@ describe("createSession", () => {
       extra: { session: { disable_prepacking: "1" } },
     });
     expect([...((await session.run({ x: rows })).y!.data as Float32Array)]).toEqual(products);
+    await session.dispose();
+  });
+
+  it("asks ONNX Runtime to keep all buffers of a GPU, in sessions and in memory of its own", async () => {
+    const gpu = fakeGpu();
+    const create = vi.spyOn(gpu.ort.InferenceSession, "create");
+    const options = { ort: gpu.ort, executionProviders: ["webgpu"], gpuBuffers: "all" } as const;
+    const session = await nodeProvider(options).createSession({ bytes: buildRunningSum() });
+    await session.memory!.read!(session.memory!.allocate("float32", [3]));
+    const given = create.mock.calls.map((call) => call[1] as unknown as ort.InferenceSession.SessionOptions);
+    expect(given).toHaveLength(3);
+    for (const { executionProviders } of given)
+      expect(executionProviders).toEqual([{ name: "webgpu", storageBufferCacheMode: "simple" }]);
     await session.dispose();
   });
 

@@ -7,9 +7,10 @@ import {
   type SessionProvider,
 } from "@kvfold/runtime";
 import { checkExecutionProviders, type ExecutionProvider } from "./execution-provider.js";
+import { type GpuBuffers, gpuSession } from "./gpu-buffers.js";
 import { GpuMemory } from "./gpu-memory.js";
 import { checkModelFile } from "./model-file.js";
-import { GPU_SESSION, openSession } from "./node-session.js";
+import { openSession } from "./node-session.js";
 import { importOrt, type OrtNode } from "./ort-node.js";
 import { createWorkQueue, type WorkQueue } from "./work-queue.js";
 
@@ -30,6 +31,13 @@ export declare namespace nodeProvider {
      * and back. WebGPU alone keeps any.
      */
     readonly deviceBytes?: number | undefined;
+    /**
+     * Which of the buffers that a run on a GPU is done with are kept for later runs: `some` of common sizes unless given, or
+     * `all`, each for one of its very size. To make a large buffer takes longer than most kernels, so `all` is for graphs that
+     * run many times on inputs of the same sizes; with others, memory would only grow. WebGPU alone; the first session that is
+     * open on the GPU decides for all.
+     */
+    readonly gpuBuffers?: GpuBuffers | undefined;
   }
 }
 
@@ -64,10 +72,10 @@ export function nodeProvider(options: nodeProvider.Options = {}): SessionProvide
 }
 
 async function openMemory(
-  { ort: given, deviceBytes: bytes = DEVICE_BYTES }: nodeProvider.Options,
+  { ort: given, deviceBytes: bytes = DEVICE_BYTES, gpuBuffers }: nodeProvider.Options,
   queue: WorkQueue,
 ): Promise<DeviceMemory> {
-  return new GpuMemory({ ort: given ?? (await importOrt()), session: GPU_SESSION, queue, bytes });
+  return new GpuMemory({ ort: given ?? (await importOrt()), session: gpuSession(gpuBuffers), queue, bytes });
 }
 
 async function createSession(
@@ -75,6 +83,7 @@ async function createSession(
     ort: given,
     executionProviders = ["cpu"],
     threads,
+    gpuBuffers,
     queue,
   }: nodeProvider.Options & { readonly queue: WorkQueue },
   source: ModelSource,
@@ -83,7 +92,7 @@ async function createSession(
   await checkSource(source);
   const ort = given ?? (await importOrt());
   checkExecutionProviders(ort, executionProviders);
-  return openSession(ort, source, { threads, ...options, executionProviders, queue });
+  return openSession(ort, source, { threads, ...options, executionProviders, gpuBuffers, queue });
 }
 
 async function checkSource(source: ModelSource): Promise<void> {

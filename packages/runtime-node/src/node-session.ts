@@ -12,6 +12,7 @@ import {
 } from "@kvfold/runtime";
 import type { InferenceSession } from "onnxruntime-node";
 import type { ExecutionProvider } from "./execution-provider.js";
+import { type GpuBuffers, gpuSession, LOG_FATAL, webGpu } from "./gpu-buffers.js";
 import { GpuMemory } from "./gpu-memory.js";
 import { ortFailure } from "./ort-failure.js";
 import type { OrtNode } from "./ort-node.js";
@@ -19,18 +20,10 @@ import { type PresentOutputs, readPresents } from "./present-outputs.js";
 import { probe } from "./probe.js";
 import type { WorkQueue } from "./work-queue.js";
 
-/** Only fatal messages: what else ONNX Runtime would print arrives as an error anyway. */
-const LOG_FATAL = 4;
-
-/** How sessions are made that do work in the memory of the GPU. */
-export const GPU_SESSION: InferenceSession.SessionOptions = {
-  executionProviders: ["webgpu"],
-  logSeverityLevel: LOG_FATAL,
-};
-
 export declare namespace openSession {
   interface Options extends SessionOptions {
     readonly executionProviders: readonly ExecutionProvider[];
+    readonly gpuBuffers: GpuBuffers | undefined;
     /** What all sessions on a GPU have in common. */
     readonly queue: WorkQueue;
   }
@@ -52,8 +45,8 @@ export async function openSession(
     const presents = onGpu ? await readPresents(source) : NO_PRESENTS;
     const session = await create(ort, source, { ...toOrtOptions(options), ...presents.locations });
     if (onGpu) await requireFloat16(ort, session, label);
-    const { queue } = options;
-    const memory = onGpu ? new GpuMemory({ ort, session: GPU_SESSION, queue }) : undefined;
+    const { queue, gpuBuffers } = options;
+    const memory = onGpu ? new GpuMemory({ ort, session: gpuSession(gpuBuffers), queue }) : undefined;
     // Other devices take caches from the CPU and give them back to it: nothing is written where it lies.
     const isCpu = options.executionProviders.every((name) => name === "cpu");
     const writesInPlace = isCpu || (onGpu && !presents.areLeft);
@@ -89,11 +82,12 @@ function create(
 
 const toOrtOptions = ({
   executionProviders,
+  gpuBuffers,
   threads,
   optimization,
   prepack = true,
 }: openSession.Options): InferenceSession.SessionOptions => ({
-  executionProviders: [...executionProviders],
+  executionProviders: executionProviders.map((name) => (name === "webgpu" ? webGpu(gpuBuffers) : name)),
   logSeverityLevel: LOG_FATAL,
   ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
   ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),

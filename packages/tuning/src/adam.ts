@@ -50,6 +50,7 @@ export function adamStep(
 /** The Euclidean norm of several arrays as one. */
 export function globalNorm(arrays: readonly Float32Array[]): number {
   let total = 0;
-  for (const values of arrays) for (const value of values) total += value * value;
+  // By index: iterators over typed arrays take ten times as long.
+  for (const values of arrays) for (let i = 0; i < values.length; i++) total += values[i]! ** 2;
   return Math.sqrt(total);
 }

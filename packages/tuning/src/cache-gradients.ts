@@ -159,7 +159,11 @@ async function runBackward(run: Run, hidden: readonly States[], last: States): P
 
 async function runLayer(run: Run, layer: number, hidden: States, upstream: States) {
   const { model, values, place } = run;
-  const { graph, names } = gradientGraph(await windowOf(model, model, layer, hidden[0]!), run, layer > 0);
+  const { graph, names } = gradientGraph(
+    await windowOf(model, model, layer, hidden[0]!, place),
+    run,
+    layer > 0,
+  );
   const wanted = Object.fromEntries(values.map((value) => [GRADIENT + names[value], undefined]));
   const make = async () => graph;
   const results = await overBatches(run, `gradients ${layer}`, hidden, make, (session, batch, index) => {

@@ -4,6 +4,7 @@ import { type AbortSignalLike, type Feeds, type Session, type Tensor, throwIfAbo
 import { forwardGraph } from "./block-graphs.js";
 import type { SessionStore } from "./session-store.js";
 import type { StreamPlace } from "./stream-place.js";
+import { DEVICE_QUERIES } from "./window-batches.js";
 
 /** The hidden states of each batch of windows, `[B, S, D]`. */
 export type States = readonly Tensor[];
@@ -21,8 +22,10 @@ export async function windowOf(
   parts: Pick<DecoderParts, "block">,
   layer: number,
   { dims }: Tensor,
+  { isDevice }: Pick<StreamPlace, "isDevice">,
 ): Promise<BlockWindow> {
-  return { config, weights: await parts.block(layer), length: dims[1]!, batch: dims[0]! };
+  const window = { config, weights: await parts.block(layer), length: dims[1]!, batch: dims[0]! };
+  return isDevice ? { ...window, queries: DEVICE_QUERIES } : window;
 }
 
 /**
@@ -62,7 +65,8 @@ export const runBlock = (
   hidden: States,
 ): Promise<States> => {
   const { isDevice } = run.place;
-  const make = async (like: Tensor) => forwardGraph(await windowOf(model, model, layer, like), { isDevice });
+  const make = async (like: Tensor) =>
+    forwardGraph(await windowOf(model, model, layer, like, run.place), { isDevice });
   return overBatches(run, `original ${layer}`, hidden, make, (session, batch) =>
     runForward(run.place, session, batch),
   );

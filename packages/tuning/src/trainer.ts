@@ -186,7 +186,7 @@ const adapterFeeds = ({ adapters }: State, layer: number) => parameterFeeds(para
 
 async function adaptedBlock(state: State, layer: number, like: Tensor) {
   const { model, original, adapters, scale, place } = state;
-  const window = await windowOf(original, model, layer, like);
+  const window = await windowOf(original, model, layer, like, place);
   return [window, { adapters: adapters[layer]!, scale, isDevice: place.isDevice }] as const;
 }
 
@@ -268,15 +268,18 @@ async function runBackward(state: State, layer: number, { hidden, upstream, isLa
 
 /** The gradients of a layer's parameters, read and summed over batches. */
 async function sumGradients({ adapters, place }: State, layer: number, packed: States) {
-  const sums = parametersOf(adapters[layer]!).map(({ values }) => new Float32Array(values.length));
-  for (const batch of packed) {
-    addPacked(sums, await place.read(batch));
+  const parameters = parametersOf(adapters[layer]!);
+  let sums = new Float32Array(parameters.reduce((count, { values }) => count + values.length, 0));
+  for (const [index, batch] of packed.entries()) {
+    const found = await place.read(batch);
     place.release(batch);
+    if (index === 0) sums = found as typeof sums;
+    else for (let i = 0; i < sums.length; i++) sums[i]! += found[i]!;
   }
-  return sums;
-}
-
-function addPacked(sums: readonly Float32Array[], packed: Float32Array): void {
-  let at = 0;
-  for (const sum of sums) for (let i = 0; i < sum.length; i++) sum[i]! += packed[at++]!;
+  let start = 0;
+  return parameters.map(({ values }) => {
+    const gradient = sums.subarray(start, start + values.length);
+    start += values.length;
+    return gradient;
+  });
 }

@@ -1,6 +1,7 @@
 import type { ModelConfig } from "@kvfold/decoder";
-import { BLOCK_QUERIES } from "@kvfold/decoder/graph";
 
+/** Queries that attend at once on a GPU: fewer would be more launches, and more would compute what no query sees. */
+export const DEVICE_QUERIES = 512;
 /** Numbers of the hidden states that go through a block at once: a GPU is busy with as many, and scratch memory stays small. */
 const HIDDEN_AT_ONCE = 2 ** 24;
 /** Bytes of the largest matrix of scores, those of the queries that attend at once; WebGPU binds less than 2 GiB. */
@@ -11,7 +12,7 @@ const FLOAT_BYTES = 4;
 export function windowsAtOnce({ shape, blocks }: ModelConfig, length: number): number {
   const heads = Math.max(...blocks.map(({ attention }) => attention.heads));
   const byHidden = HIDDEN_AT_ONCE / (length * shape.hiddenSize);
-  const byScores = SCORE_BYTES / (FLOAT_BYTES * BLOCK_QUERIES * heads * length);
+  const byScores = SCORE_BYTES / (FLOAT_BYTES * DEVICE_QUERIES * heads * length);
   return Math.max(1, Math.floor(Math.min(byHidden, byScores)));
 }
 

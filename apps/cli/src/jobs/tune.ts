@@ -92,7 +92,7 @@ export async function tuneFolded(
   requireKnown("tuneFolded", options, OPTIONS);
   const started = performance.now();
   const { folded, original, output, existing = "refuse" } = options;
-  const { device, provider } = await openDevice(options, context);
+  const { device, provider } = await openDevice({ ...options, gpuBuffers: "all" }, context);
   await checkIsCheckpoint(original, "tuning");
   for (const model of [original, folded]) await checkModelIsElsewhere(output, model);
   await clearStale(output, context);

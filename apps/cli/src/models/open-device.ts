@@ -33,12 +33,19 @@ export interface OpenedDevice {
  * @throws {CliError} `usage` for a device that is not here, or does not compute with this type.
  */
 export async function openDevice(
-  { device: wanted = "cpu", threads, deviceBytes, quiet }: DeviceOptions,
+  {
+    device: wanted = "cpu",
+    threads,
+    deviceBytes,
+    gpuBuffers,
+    quiet,
+  }: DeviceOptions & Pick<nodeProvider.Options, "gpuBuffers">,
   { onNotice }: Pick<JobContext, "onNotice">,
   type?: chooseDevice.Options["type"],
 ): Promise<OpenedDevice> {
   const device = wanted === "cpu" ? wanted : await findDevice(wanted, quiet ? () => {} : onNotice, type);
-  return { device, provider: nodeProvider({ executionProviders: [device], threads, deviceBytes }) };
+  const provider = nodeProvider({ executionProviders: [device], threads, deviceBytes, gpuBuffers });
+  return { device, provider };
 }
 
 async function findDevice(

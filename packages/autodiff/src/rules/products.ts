@@ -73,9 +73,31 @@ export const matMul: GradientRule = (n) => {
     () =>
       isSharedMatrix(n) && !left.isTurned && !right.isTurned
         ? emitSharedGradient(n, dy())
-        : emitFactorGradient(n, e.node("MatMul", [emitTransposed(n, left), dy()]), right, batch),
+        : emitFactorGradient(n, emitRightGradient(n, [left, right], dy()), right, batch),
   ];
 };
+
+/**
+ * `Aᵀ dY`, or the transpose of `dYᵀ A` where that turns fewer numbers: shares of attention are many more than the values that
+ * they weigh, and to turn them takes a GPU as long as a product.
+ */
+function emitRightGradient(
+  n: DifferentiatedNode,
+  [left, right]: readonly [Factor, Factor],
+  dy: string,
+): string {
+  const { e } = n;
+  if (left.isVector || right.isVector || left.isTurned || !turnsFewer(n, [n.outputDims(), n.inputDims(1)]))
+    return e.node("MatMul", [emitTransposed(n, left), dy]);
+  const turned = e.node("MatMul", [transposeLast(e, dy, n.outputDims()), n.input(0)]);
+  return transposeLast(e, turned, n.outputDims());
+}
+
+/** Whether these values have fewer numbers together than the left factor. */
+function turnsFewer(n: DifferentiatedNode, values: readonly Dims[]): boolean {
+  const [left, ...others] = [n.inputDims(0), ...values].map(countOf);
+  return left !== undefined && others.reduce((sum: number, count = left) => sum + count, 0) < left;
+}
 
 /** One matrix that all matrices of a batch are multiplied by, such as a weight. */
 const isSharedMatrix = (n: DifferentiatedNode): boolean =>
@@ -93,18 +115,28 @@ function rowRuns(n: DifferentiatedNode): number | undefined {
   return rows >= MANY_ROWS && rows % ROWS_APART === 0 ? rows / ROWS_APART : undefined;
 }
 
-/** One product over all rows of the batch, instead of one for each matrix and their sum; or over runs of many rows. */
-function emitSharedGradient({ e, ...n }: DifferentiatedNode, dy: string): string {
-  const runs = rowRuns({ e, ...n });
-  if (runs !== undefined) {
-    const [inputs, outputs] = [n.inputDims(0)!.at(-1), n.outputDims()!.at(-1)].map(Number);
-    const apart = (x: string, width: number) => e.reshape(x, e.ints([runs, ROWS_APART, width]));
-    const turned = e.node("Transpose", [apart(n.input(0), inputs!)], { perm: [0, 2, 1] });
-    const products = e.node("MatMul", [turned, apart(dy, outputs!)]);
-    return e.node("ReduceSum", [products, e.ints([0])], { keepdims: 0 });
-  }
+/**
+ * One product over all rows of the batch, instead of one for each matrix and their sum; or over runs of many rows. Of the two
+ * factors, the smaller one is turned.
+ */
+function emitSharedGradient(n: DifferentiatedNode, dy: string): string {
+  const { e } = n;
+  const product = rowRuns(n) === undefined ? emitRowsProduct : emitRunsProduct;
+  if (!turnsFewer(n, [n.outputDims()])) return product(n, n.input(0), dy);
+  return e.node("Transpose", [product(n, dy, n.input(0))], { perm: [1, 0] });
+}
+
+/** `Aᵀ B` of two values `[..., rows, width]`. */
+function emitRowsProduct({ e }: DifferentiatedNode, a: string, b: string): string {
   const rows = (x: string) => e.node("Flatten", [x], { axis: -1 });
-  return e.node("MatMul", [e.node("Transpose", [rows(n.input(0))], { perm: [1, 0] }), rows(dy)]);
+  return e.node("MatMul", [e.node("Transpose", [rows(a)], { perm: [1, 0] }), rows(b)]);
+}
+
+function emitRunsProduct(n: DifferentiatedNode, a: string, b: string): string {
+  const { e } = n;
+  const apart = (x: string) => e.reshape(x, e.ints([rowRuns(n)!, ROWS_APART, -1]));
+  const products = e.node("MatMul", [e.node("Transpose", [apart(a)], { perm: [0, 2, 1] }), apart(b)]);
+  return e.node("ReduceSum", [products, e.ints([0])], { keepdims: 0 });
 }
 
 /** `Y = alpha A' B' + beta C`, with `A'` and `B'` transposed where asked for. */

@@ -6,7 +6,10 @@ import { emitSoftCap } from "./emit-soft-cap.js";
 import type { Emitter } from "./emitter.js";
 import { emitJoinHeads } from "./split-heads.js";
 
-/** `query [B, H, S, size]`, `key` and `value [B, heads, T, size]`, and the score bias `[.., S, T]`. */
+/**
+ * `query [B, H, S, size]`, `key` and `value [B, heads, T, size]`, and the score bias `[.., S, T]`; for blocks of queries, that of
+ * the last ones is enough.
+ */
 export interface ScoreParts {
   readonly query: string;
   readonly key: string;
@@ -57,14 +60,27 @@ export function emitBlockParts(
   { query, key, value, bias }: ScoreParts,
   { start, end }: QueryBlock,
 ): ScoreParts {
-  const rows = emitSlice(e.at("bias/queries"), bias, -2, start, end);
   return {
     query: emitSlice(e.at("query"), query, 2, start, end),
     key: emitSlice(e.at("key"), key, 2, 0, end),
     value: emitSlice(e.at("value"), value, 2, 0, end),
-    bias: emitSlice(e.at("bias/keys"), rows, -1, 0, end),
+    bias: emitLastOf(e.at("bias"), bias, end - start, end),
   };
 }
+
+/**
+ * The bias of a block, from that of the last queries of the window. It depends on the distance between query and key only,
+ * but for numbers that are the same for all keys of a query, which a softmax ignores.
+ */
+const emitLastOf = (e: Emitter, bias: string, queries: number, keys: number): string =>
+  e.node("Slice", "Slice", [
+    bias,
+    ...[
+      [-queries, -keys],
+      [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+      [-2, -1],
+    ].map((numbers) => e.graph.int64(numbers)),
+  ]);
 
 /** Softmax of `scores [B, keys.heads, G * S, T]` plus bias, stacked for the value heads. */
 export function emitSoftmax(

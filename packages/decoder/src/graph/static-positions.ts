@@ -8,14 +8,30 @@ import { emitChunkTables, emitRopeTables } from "./rope-tables.js";
 import type { ChunkPart } from "./rotation.js";
 import { emitScoreBias } from "./score-bias.js";
 
-/**
- * Positions of windows of one length: `batch` of them, `length` tokens each from position 0, no padding. Rotations are those
- * that the decoder gives a text of this length.
- */
-export function emitStaticPositions(root: Emitter, length: number, batch = 1): Positions {
+export declare namespace emitStaticPositions {
+  interface Options {
+    /** Tokens of a window, from position 0, without padding. */
+    readonly length: number;
+    /** Windows: 1 unless given. */
+    readonly batch?: number | undefined;
+    /** How many of the last queries score biases are for: all unless given. */
+    readonly lastQueries?: number;
+  }
+}
+
+/** Positions of windows of one length. Rotations are those that the decoder gives a text of this length. */
+export function emitStaticPositions(
+  root: Emitter,
+  { length, batch = 1, lastQueries = length }: emitStaticPositions.Options,
+): Positions {
   const e = root.at("positions");
   const range = Array.from({ length }, (_, index) => index);
   const index = once(() => e.graph.constant("positions/index", int64Value(range)));
+  const queries = once(() =>
+    lastQueries === length
+      ? index()
+      : e.graph.constant("positions/queries", int64Value(range.slice(length - lastQueries))),
+  );
   const places = Array.from({ length: batch }, () => range).flat();
   const ids = once(() => e.graph.constant("positions/ids", int64Value(places, [batch, length])));
   const tables = memoise<RopeParameters, ReturnType<typeof emitRopeTables>>(JSON.stringify, (rope, count) =>
@@ -36,7 +52,7 @@ export function emitStaticPositions(root: Emitter, length: number, batch = 1): P
     anchors: undefined,
     lengths: once(() => emitLengths(e, length, batch)),
     scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, count) => {
-      const positions = { queryIndex: index(), keyIndex: index(), attentionMask: undefined };
+      const positions = { queryIndex: queries(), keyIndex: index(), attentionMask: undefined };
       return emitScoreBias(numbered(e, count), positions, needs);
     }),
   };

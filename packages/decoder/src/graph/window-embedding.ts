@@ -54,7 +54,7 @@ export function embeddingGraph(
     length,
     ({ e, output }) => {
       const ids = e.graph.input("input_ids", "int64", [batch, length]);
-      const positions = emitStaticPositions(e, length, batch);
+      const positions = emitStaticPositions(e, { length, batch });
       output(HIDDEN_OUT, emitEmbedding(e.at("model"), ids, embedding, shape, positions).hidden);
     },
     batch,

@@ -23,6 +23,8 @@ export interface BlockWindow {
   readonly length: number;
   /** Windows that run at once: 1 unless given. */
   readonly batch?: number | undefined;
+  /** Queries that attend at once: 256 unless given. */
+  readonly queries?: number | undefined;
 }
 
 /** What a graph over windows is written with. */
@@ -57,20 +59,23 @@ export function windowGraph(
 /** What attention over a whole window needs besides weights; `kind` is the block's own unless given. */
 export function windowContext(
   e: Emitter,
-  { weights, length, batch }: BlockWindow,
+  { weights, length, batch, queries = BLOCK_QUERIES }: BlockWindow,
   kind: AttentionKind = attentionKind(weights.attention, weights.attention),
 ): AttentionContext {
-  const positions = emitStaticPositions(e, length, batch);
-  return { kind, positions, cache: undefined, queryBlocks: queryBlocks(length) };
+  const lastQueries = Math.min(queries, length);
+  const positions = emitStaticPositions(e, { length, batch, lastQueries });
+  return { kind, positions, cache: undefined, queryBlocks: queryBlocks(length, queries) };
 }
 
-/** Queries that attend at once: their scores stay in the processor's cache, and what no query sees is not computed. */
-export const BLOCK_QUERIES = 256;
+/**
+ * Queries that attend at once on a processor: their scores stay in its cache, and what no query sees is not computed.
+ */
+const BLOCK_QUERIES = 256;
 
-function queryBlocks(length: number): readonly QueryBlock[] | undefined {
-  if (length <= BLOCK_QUERIES) return undefined;
-  return Array.from({ length: Math.ceil(length / BLOCK_QUERIES) }, (_, index) => ({
-    start: index * BLOCK_QUERIES,
-    end: Math.min(length, (index + 1) * BLOCK_QUERIES),
+function queryBlocks(length: number, queries: number): readonly QueryBlock[] | undefined {
+  if (length <= queries) return undefined;
+  return Array.from({ length: Math.ceil(length / queries) }, (_, index) => ({
+    start: index * queries,
+    end: Math.min(length, (index + 1) * queries),
   }));
 }
