@@ -31,6 +31,7 @@ export type {
   JointLatent,
   KeyBasis,
   KeyExpansion,
+  LatentStatistics,
   Linear,
   NormWeights,
 } from "./model/decoder-weights.js";

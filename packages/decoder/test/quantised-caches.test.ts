@@ -1,4 +1,4 @@
-import { createCausalLM } from "@kvfold/runtime";
+import { createCausalLM, gaussians } from "@kvfold/runtime";
 import { bytesSource } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
 import type { AttentionWeights } from "../src/model/decoder-weights.js";
@@ -21,7 +21,23 @@ const byFrequency = (attention: AttentionWeights): AttentionWeights => {
   return withJointLatent(attention, { span: kvHeads, chunks });
 };
 
+/** Two latents whose statistics are known: whatever these say, they only change what the codes stand for. */
+const inUnits = (attention: AttentionWeights): AttentionWeights => {
+  const { joint, ...rest } = withJointLatent(attention, {
+    span: 1,
+    chunks: byFrequency(attention).joint!.chunks,
+  });
+  const width = rest.keys.heads * 2 * rest.keys.size;
+  const next = gaussians(3);
+  const means = Float32Array.from({ length: 16 * width }, () => next() / 3);
+  const costs = Float32Array.from({ length: width }, (_, index) => 0.8 ** (index % 20));
+  return { ...rest, joint: { ...joint!, statistics: { means, costs } } };
+};
+
 /** Shared KV heads, score biases, windows with soft caps, one KV head for all; joint latents. */
+const headsOf = (fold: typeof byFrequency | undefined) =>
+  fold === undefined ? "heads" : fold === inUnits ? "latents in units of their own" : "latents";
+
 const cases = [
   { name: "llama", dtype: "fp16" as const, fold: undefined },
   ...["llama", "bloom", "gemma2", "falcon-mqa"].map((name) => ({
@@ -30,8 +46,10 @@ const cases = [
     fold: undefined,
   })),
   ...["llama", "bloom"].map((name) => ({ name, dtype: "fp32" as const, fold: byFrequency })),
+  { name: "llama", dtype: "fp16" as const, fold: inUnits },
+  ...["llama", "bloom"].map((name) => ({ name, dtype: "fp32" as const, fold: inUnits })),
 ].flatMap((model) =>
-  (["int8", "int4"] as const).map((form) => ({ ...model, form, heads: model.fold ? "latents" : "heads" })),
+  (["int8", "int4"] as const).map((form) => ({ ...model, form, heads: headsOf(model.fold) })),
 );
 
 describe("a decoder with a quantised cache", () => {

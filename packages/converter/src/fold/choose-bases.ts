@@ -1,12 +1,12 @@
-import type { MatrixProducts } from "@kvfold/linalg";
+import { type MatrixProducts, type Moments, meanOf } from "@kvfold/linalg";
 import { ConverterError } from "../converter-error.js";
 import type { Basis, JointBasis, JointGroup, Method, Side } from "../methods/method.js";
 import { requireBases, requireJointBases } from "../methods/require-bases.js";
 import type { Retained } from "../methods/retained.js";
 import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import { chunksOfLayer } from "./chunks-of-pairs.js";
-import { groupsOf, type LayerContext } from "./group.js";
-import { jointGroupsOf } from "./joint-groups.js";
+import { groupsOf, type LayerContext, momentsOf } from "./group.js";
+import { groupMoments, jointGroupsOf } from "./joint-groups.js";
 import { oneByOne } from "./one-by-one.js";
 
 /** The bases of one layer, a basis per group of heads for each side. */
@@ -20,6 +20,8 @@ export interface JointBases {
   readonly joint: readonly JointBasis[];
   /** Slots of a chunk for each pair of a head that turns; see `JointLatent` of `@kvfold/decoder`. */
   readonly chunks: readonly number[];
+  /** `[2 s d]` of each group: means of its keys before the rotation and of its values, less what the latent leaves out of them. */
+  readonly means?: readonly Float64Array[] | undefined;
 }
 
 /** What a layer is folded with. */
@@ -121,7 +123,15 @@ async function chooseJoint(
   const groups = jointGroupsOf(plan, context, chunks);
   const joint = await choose(groups);
   requireJointBases(method, groups, joint);
-  return { joint, chunks };
+  const size = plan.keys.span * context.attention.headDim;
+  const all = momentsOf(context.moments, "keysAndValues");
+  const means = joint.map(({ offset }, group) => meanLeft(groupMoments(all, group * size, size), offset));
+  return { joint, chunks, means };
+}
+
+/** The means of a group's keys and values, less what its latent leaves out of them. */
+function meanLeft(moments: Moments, offset: Float64Array | undefined): Float64Array {
+  return meanOf(moments).data.map((mean, column) => mean - (offset?.[column] ?? 0));
 }
 
 /** What the bases of a layer keep; those of a joint latent keep it of both sides. */

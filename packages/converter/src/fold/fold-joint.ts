@@ -3,13 +3,17 @@ import { createMatrix, fromFloat32, multiply, slice, stackRows, subtract, toFloa
 import type { Basis, JointBasis } from "../methods/method.js";
 import type { JointBases } from "./choose-bases.js";
 import { encodeProjection, headDecode, outputBias, stackedEncode } from "./fold-parts.js";
+import { latentStatistics } from "./latent-statistics.js";
 
 /**
  * Folds keys and values of an unfolded layer into one latent per group (docs/method.md, Anchored latents). What values add
  * to the latent folds into their projection, with the means that the latent leaves out. What keys add does so where nothing
  * stands between their projection and the latent.
  */
-export function foldJoint(attention: AttentionWeights, { joint, chunks }: JointBases): AttentionWeights {
+export function foldJoint(
+  attention: AttentionWeights,
+  { joint, chunks, means }: JointBases,
+): AttentionWeights {
   const [keys, values] = [joint.map(keyPart), joint.map(valuePart)];
   const half = { heads: joint.length, size: joint[0]!.encode.cols / 2 };
   const isDirect = chunks.every((chunk) => chunk === 1) && attention.headNorm !== "before-rotation";
@@ -25,6 +29,7 @@ export function foldJoint(attention: AttentionWeights, { joint, chunks }: JointB
       encodeKeys: isDirect ? undefined : stackedEncode(keys),
       decodeKeys: toFloat32(stackRows(keys.map(({ decode }) => decode))),
       decodeValues: decodedValues(attention, values),
+      statistics: latentStatistics(attention, { joint, chunks, means }),
     },
   };
 }

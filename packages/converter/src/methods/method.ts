@@ -45,6 +45,8 @@ export interface JointBasis {
   readonly decode: Matrix;
   /** `[2 * s * d]`: a constant that the latent leaves out; zero where `JointGroup.mayCentre` is false. */
   readonly offset?: Float64Array;
+  /** `[r]` or more: energy of each number of the latent, which has unit variance: what an error of one costs. */
+  readonly energies?: Float64Array;
   /** Share of the energy the method looks at that the basis keeps, 0 to 1; absent where that means nothing. */
   readonly retained?: number;
 }

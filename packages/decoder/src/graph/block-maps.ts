@@ -127,6 +127,7 @@ function changeJoint(attention: AttentionWeights, change: Change): AttentionWeig
   const outputs = [heads, rank, decodeValues.length / (heads * rank)];
   return {
     chunks: joint.chunks,
+    statistics: joint.statistics,
     encodeKeys: encodeKeys && changeLatents("attn.k_code.encode", [groups, width, rank], encodeKeys, change),
     decodeKeys: changeLatents("attn.k_expansion.decode", readers, decodeKeys, change),
     decodeValues: changeLatents("attn.v_expansion.decode", outputs, decodeValues, change),

@@ -92,6 +92,16 @@ export interface JointLatent {
   readonly decodeKeys: Float32Array;
   /** `[H, r, n]`: from the latent to what `output` reads of each query head, `n` numbers. */
   readonly decodeValues: Float32Array;
+  /** What calibration knows of the latents, for quantised caches; absent where nothing is known. */
+  readonly statistics?: LatentStatistics | undefined;
+}
+
+/** What is known of joint latents, numbers of unit mean square that are not correlated with each other. */
+export interface LatentStatistics {
+  /** `[period, groups * r]`: the mean latent of the tokens in slots `i`, `i + period`, … */
+  readonly means: Float32Array;
+  /** `[groups * r]`: what an error of one in a number costs, in any unit. */
+  readonly costs: Float32Array;
 }
 
 /** Attention of one block, folded or not: the graph follows from these shapes alone. */

@@ -11,6 +11,8 @@ export interface Anchors {
   isStep(): string;
   /** What turns expanded keys to the starts of their chunks; its tables are empty in a step, which expands none. */
   textRotation(rope: RopeParameters, chunks: readonly number[]): Rotation;
+  /** int64 `[N]`: slots of the new tokens, or those of the past whose rows a step reads. */
+  slots(tokens: "new" | "past"): string;
   /** int64 `[1]`: sequences of the batch. */
   batch(): string;
   /** int64 `[1]`: slots of the cache, the new ones included. */

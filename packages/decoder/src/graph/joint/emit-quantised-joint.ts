@@ -1,10 +1,13 @@
 import type { Emitter } from "../emitter.js";
 import type { CodedRows } from "../quantised/coded-rows.js";
+import { codedShape } from "../quantised/coded-shape.js";
 import { emitCodedRows } from "../quantised/emit-coded-rows.js";
 import { emitCodedShared } from "../quantised/emit-coded-shared.js";
 import { emitCodedSums } from "../quantised/emit-coded-sums.js";
 import { emitCentred, emitDecoded, emitDecodedPast, emitUnpacked } from "../quantised/emit-decoded.js";
+import { emitLatentUnits } from "../quantised/emit-latent-units.js";
 import { emitGraphFloat } from "../quantised/emit-widths.js";
+import { latentUnits } from "../quantised/latent-units.js";
 import { emitCachedJoint } from "./emit-cached-joint.js";
 import { emitPastScores } from "./emit-delta-joint.js";
 import { jointShape } from "./joint-shape.js";
@@ -15,18 +18,23 @@ export function emitQuantisedJoint(
   { queries, latents }: { readonly queries: string; readonly latents: string },
   options: emitCachedJoint.Options,
 ): string {
-  const { weights, positions, cache } = options;
+  const { weights, positions } = options;
   const latent = jointShape(weights);
-  const rows = emitCodedRows(e.at("latent"), latents, latent, cache, "latent");
+  const rows = emitLatentRows(e.at("latent"), latents, options);
   const count = weights.heads / latent.heads;
   const read = {
     fresh: rows.fresh,
     whole: (at: Emitter) => emitDecoded(at, rows),
     pastScores: (at: Emitter) => emitCodedPastScores(at, queries, rows, options),
     average: (at: Emitter, shares: string) =>
-      emitCodedShared(at, shares, rows, positions, (past, pastShares) =>
-        emitCodedSums(past, pastShares, rows, count),
-      ),
+      emitCodedShared(at, shares, rows, positions, (past, pastShares) => {
+        const sums = emitCodedSums(past, pastShares, rows, count);
+        if (rows.pastMeans === undefined) return sums;
+        return past.node("Add", "means/Add", [
+          sums,
+          past.node("MatMul", "means/MatMul", [pastShares, rows.pastMeans]),
+        ]);
+      }),
   };
   return emitCachedJoint(e, queries, read, options);
 }
@@ -43,10 +51,31 @@ function emitCodedPastScores(
 ): string {
   const at = e.at("scores/codes");
   const { shape, pastScales } = rows;
-  if (shape.groups > 1) return emitPastScores(e, queries, emitDecodedPast(at, rows), options);
+  if (shape.groups > 1 || rows.pastMeans !== undefined)
+    return emitPastScores(e, queries, emitDecodedPast(at, rows), options);
   const centred = emitGraphFloat(at, emitCentred(at, emitUnpacked(at, rows), rows.shape.coding));
   const scores = emitPastScores(e, queries, centred, options);
   const byRow = at.reshape("scales/Reshape", pastScales, [0, shape.heads, 1, -1]);
   const scales = at.floatType === "float16" ? byRow : at.cast("scales/Cast", byRow, "float32");
   return at.node("Mul", "scales/Mul", [scores, scales]);
+}
+
+/** Rows of latents; where their statistics are known, less their means and in units of their own. */
+function emitLatentRows(
+  e: Emitter,
+  latents: string,
+  { weights, joint, positions, cache }: emitCachedJoint.Options,
+): CodedRows {
+  const latent = jointShape(weights);
+  if (joint.statistics === undefined) return emitCodedRows(e, latents, latent, cache, "latent");
+  const shape = codedShape(latent, cache.coding!);
+  const units = emitLatentUnits(e.at("units"), latentUnits(joint.statistics, shape), shape);
+  const [fresh, past] = [positions.anchors!.slots("new"), positions.anchors!.slots("past")];
+  const mixed = { ...cache, coding: { ...cache.coding!, isRotated: false } };
+  const rows = emitCodedRows(e, units.there(e.at("units/there"), latents, fresh), latent, mixed, "latent");
+  return {
+    ...rows,
+    fresh: e.node("Add", "means/Add", [rows.fresh, units.means(e.at("units/fresh"), fresh)]),
+    pastMeans: units.means(e.at("units/past"), past),
+  };
 }

@@ -4,6 +4,8 @@ import { emitSlice } from "../emit-slice.js";
 import type { Emitter } from "../emitter.js";
 import { codedShape } from "../quantised/coded-shape.js";
 import { emitRotatedReaders } from "../quantised/emit-group-rotation.js";
+import { emitReadersOfUnits } from "../quantised/emit-latent-units.js";
+import { latentUnits } from "../quantised/latent-units.js";
 import { jointShape } from "./joint-shape.js";
 
 /**
@@ -41,7 +43,10 @@ export function emitReaders(
   const read = (at: Emitter, data: Float32Array, outer: readonly number[], width: number) => {
     const stored = at.floats("decode", [...outer, rank, width], data);
     if (coding === undefined) return stored;
-    return emitRotatedReaders(at, stored, codedShape(jointShape(weights), coding), { outer, width });
+    const shape = codedShape(jointShape(weights), coding);
+    return joint.statistics === undefined
+      ? emitRotatedReaders(at, stored, shape, { outer, width })
+      : emitReadersOfUnits(at, stored, latentUnits(joint.statistics, shape), { shape, dims: outer, width });
   };
   const keys = read(e.at("k_expansion"), joint.decodeKeys, outer, span * headDim);
   const byHead = read(e.at("v_expansion"), joint.decodeValues, [heads], size);

@@ -9,4 +9,6 @@ export interface CodedRows {
   readonly pastScales: string;
   /** `[B, heads, S, size]`, as numbers again; rotated where the coding says so, like the codes. */
   readonly fresh: string;
+  /** `[1, heads, P, size]`: what was taken from the past rows before they were coded, in the form of `fresh`. */
+  readonly pastMeans?: string | undefined;
 }

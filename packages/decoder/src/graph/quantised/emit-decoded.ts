@@ -30,7 +30,8 @@ export function emitDecodedPast(e: Emitter, rows: CodedRows): string {
   const centred = emitCentred(e, emitUnpacked(e.at("codes"), rows), rows.shape.coding);
   const scales = e.cast("scales/Cast", rows.pastScales, "float32");
   const decoded = e.node("Mul", "Mul", [centred, scales]);
-  return emitGraphFloat(e, emitUngrouped(e.at("heads"), decoded, rows.shape));
+  const numbers = emitGraphFloat(e, emitUngrouped(e.at("heads"), decoded, rows.shape));
+  return rows.pastMeans === undefined ? numbers : e.node("Add", "means/Add", [numbers, rows.pastMeans]);
 }
 
 /** Scales of past rows beside each other, float32 `[B, heads * groups, 1, P]`: factors of their scores or shares. */
