@@ -2,6 +2,7 @@ import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
 import type { BlockWeights } from "@kvfold/decoder";
 import { loadBlock, loadEmbedding } from "@kvfold/decoder";
 import { plainProducts } from "@kvfold/linalg";
+import { inBackground } from "../fold/background.js";
 import { type Calibrator, startCalibration } from "../fold/calibrator.js";
 import { chooseBases, chooseSide, type LayerBases } from "../fold/choose-bases.js";
 import { copyStates } from "../fold/copy-states.js";
@@ -27,7 +28,7 @@ export interface OriginalLayer extends LayerContext {
 }
 
 /**
- * The layers of the original model in order, each with what folding it alone needs. In memory: one block, the stream of
+ * The layers of the original model in order, each with what folding it alone needs. In memory: two blocks, the stream of
  * all windows, and the layer's input on the first few.
  */
 export async function* originalLayers(
@@ -42,8 +43,11 @@ export async function* originalLayers(
     wanted.filter((tap) => !isGradientTap(tap) && moments?.[0]?.[tap] === undefined),
   );
   try {
+    let loading = loadBlock(checkpoint, 0);
     for (let layer = 0; layer < plan.layers.length; layer++) {
-      const block = await loadBlock(checkpoint, layer);
+      const block = await loading;
+      // The next block is read while the device runs this one.
+      if (layer + 1 < plan.layers.length) loading = inBackground(loadBlock(checkpoint, layer + 1));
       const input = await memoryHiddenStates(windows.length, 0);
       await copyStates(calibrator.hidden, input);
       const measured = { ...(await calibrator.measure(block)), ...moments?.[layer] };
