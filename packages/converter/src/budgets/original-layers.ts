@@ -23,6 +23,8 @@ export interface OriginalLayer extends LayerContext {
   readonly windows: readonly Int32Array[];
   /** The original stream before the block, over `windows`. */
   readonly input: HiddenStates;
+  /** The same between the block's halves, until the next layer is asked for; `undefined` for the last layer. */
+  readonly between: HiddenStates | undefined;
   /** The block folded by the plan's method alone, with ranks of its own. */
   readonly fold: (plan: LayerPlan) => Promise<BlockWeights>;
 }
@@ -51,9 +53,10 @@ export async function* originalLayers(
       const input = await memoryHiddenStates(windows.length, 0);
       await copyStates(calibrator.hidden, input);
       const measured = { ...(await calibrator.measure(block)), ...moments?.[layer] };
-      await calibrator.advance(block);
       const known = layerContext(plan, { layer, attention: block.attention, moments: measured });
-      yield { ...known, block, windows, input, fold: foldAs(context.method, known, block) };
+      const between = layer + 1 < plan.layers.length ? calibrator.between : undefined;
+      yield { ...known, block, windows, input, between, fold: foldAs(context.method, known, block) };
+      await calibrator.advance(block);
       onLayer(layer);
     }
   } finally {
