@@ -1,7 +1,10 @@
 /** Where the time of a fold or a tuning goes: sessions by what their graphs put out, linear algebra by task. */
 
-/** Sums of seconds, bytes and calls by name. */
-export function createTimings() {
+/**
+ * Sums of seconds, bytes and calls by name. What ends is told to `onEnd` as it goes, in words: a run that is ended before its
+ * time then says how far it came.
+ */
+export function createTimings({ onEnd = () => {} } = {}) {
   const parts = new Map();
   const partOf = (name) => {
     if (!parts.has(name)) parts.set(name, { seconds: 0, calls: 0, bytes: 0 });
@@ -30,7 +33,7 @@ export function createTimings() {
     );
   const seconds = () => [...parts.values()].reduce((total, part) => total + part.seconds, 0);
   const clear = () => parts.clear();
-  return { add, since, time, lines, seconds, clear };
+  return { add, since, time, lines, seconds, clear, onEnd };
 }
 
 /** Streams by name, and what is summed: `residual_out +queries +keysAndValues`. */
@@ -71,6 +74,8 @@ export function timedProvider(provider, timings, labelOf = labelOfFold) {
     timings.since(`open ${label}`, started);
     const weights = (source.externalData ?? []).reduce((total, { data }) => total + data.byteLength, 0);
     timings.add(`open ${label}`, weights);
+    const opened = performance.now();
+    let runs = 0;
     return {
       inputs: session.inputs,
       outputs: session.outputs,
@@ -79,9 +84,15 @@ export function timedProvider(provider, timings, labelOf = labelOfFold) {
       async run(feeds, fetches) {
         const results = await timings.time(`run ${label}`, () => session.run(feeds, fetches));
         timings.add(`run ${label}`, hostBytes(feeds) + hostBytes(results));
+        runs++;
         return results;
       },
-      dispose: () => timings.time("dispose sessions", () => session.dispose()),
+      async dispose() {
+        const used = performance.now();
+        await timings.time("dispose sessions", () => session.dispose());
+        const times = [opened - started, used - opened, performance.now() - used].map(inSeconds);
+        timings.onEnd(`graph ${label}: open ${times[0]}, ${runs} windows ${times[1]}, dispose ${times[2]}`);
+      },
     };
   };
   const openMemory =
@@ -89,9 +100,16 @@ export function timedProvider(provider, timings, labelOf = labelOfFold) {
   return { ...provider, createSession, ...(openMemory ? { openMemory } : {}) };
 }
 
+const inSeconds = (milliseconds) => `${(milliseconds / 1000).toFixed(2)} s`;
+
 /** Linear algebra that notes how long its tasks take from when they are asked for. */
 export const timedMath = (math, timings) => ({
   layersAtOnce: math.layersAtOnce,
-  run: (task, input) => timings.time(`solve ${task}`, () => math.run(task, input)),
+  async run(task, input) {
+    const started = performance.now();
+    const result = await timings.time(`solve ${task}`, () => math.run(task, input));
+    timings.onEnd(`solve ${task}: ${inSeconds(performance.now() - started)}`);
+    return result;
+  },
   dispose: () => math.dispose(),
 });

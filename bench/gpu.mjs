@@ -8,12 +8,14 @@
  * - `decode`: milliseconds a token of a Llama of 0.94 B parameters in float16 with random weights, and what share that is of
  *   the time in which the memory's bandwidth (`--bandwidth`, GB/s) lets weights and cache be read.
  * - `large`: that model's fold to 1/2 with its default method and healing, over windows of 1024 tokens, with `--memory` GiB of
- *   the GPU for hidden states; the seconds and bytes of its graphs and tasks. `--layers`, `--method`.
+ *   the GPU for hidden states; each graph and task as it ends, and the seconds and bytes of all at the end, or when the
+ *   process is told to end before (SIGTERM). `--layers`, `--method`, `--threads`. Where memory is dear to take from the system,
+ *   `GLIBC_TUNABLES` matters (docs/cli.md, Devices).
  *
  * `--graphs` keeps the graphs of `decode`, which take minutes to make; `--only graphs` makes nothing else.
  */
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fold } from "@kvfold/converter/node";
@@ -22,10 +24,10 @@ import { createCausalLM, createRandom } from "@kvfold/runtime";
 import { chooseDevice, nodeProvider } from "@kvfold/runtime-node";
 import { evaluateModels, foldCheckpoint, openBlockMath, quietContext, tokenFile } from "kvfold/jobs";
 import { createTimings, timedMath, timedProvider } from "./fold-timings.mjs";
+import { LLAMA, writeLlama } from "./gpu/llama.mjs";
 import { assetPath, machine, modelFolder, textOption } from "./paths.mjs";
 import { configOf, decoderGraph, latentLayer, originalLayer } from "./random-layers.mjs";
 import { calibrationWindows, median, option, seconds } from "./support.mjs";
-import { writeCheckpoint } from "./true-shapes/synthetic-checkpoint.mjs";
 
 const folder = textOption("folder", join(tmpdir(), "kvfold-gpu"));
 const graphs = textOption("graphs", join(folder, "graphs"));
@@ -35,19 +37,6 @@ const calibration = (windows) => ({
   windows,
   window: 1024,
 });
-
-/** A Llama of 0.94 B parameters. */
-const LLAMA = {
-  heads: 32,
-  kvHeads: 32,
-  headDim: 64,
-  theta: 500_000,
-  hidden: 2048,
-  mlp: 6144,
-  layers: 16,
-  vocabulary: 32_000,
-  positions: 40_960,
-};
 
 async function withModel(device, path, options, use) {
   const session = await nodeProvider({ executionProviders: [device] }).createSession({ path });
@@ -209,27 +198,28 @@ async function timeDecode(device) {
 
 async function foldLarge(device) {
   const model = join(folder, "llama");
-  const count = await writeCheckpoint(model, {
-    model_type: "llama",
-    hidden_size: LLAMA.hidden,
-    intermediate_size: LLAMA.mlp,
-    num_hidden_layers: option("layers", LLAMA.layers),
-    num_attention_heads: LLAMA.heads,
-    num_key_value_heads: LLAMA.kvHeads,
-    head_dim: LLAMA.headDim,
-    max_position_embeddings: 4096,
-    rms_norm_eps: 1e-5,
-    rope_theta: LLAMA.theta,
-    vocab_size: LLAMA.vocabulary,
-    hidden_act: "silu",
-    tie_word_embeddings: true,
-  });
+  const count = await writeLlama(model, option("layers", LLAMA.layers));
   console.log(`a Llama of ${(count / 1e9).toFixed(2)} B parameters`);
-  const timings = createTimings();
+  console.log(
+    `memory: GLIBC_TUNABLES ${process.env.GLIBC_TUNABLES ?? "not set"}, huge pages ${await hugePages()}`,
+  );
+  const say = sayingWhen();
+  const timings = createTimings({ onEnd: say });
   const deviceBytes = option("memory", 16) * 2 ** 30;
   const provider = timedProvider(nodeProvider({ executionProviders: [device], deviceBytes }), timings);
-  const math = timedMath(openBlockMath(availableParallelism()), timings);
+  const math = timedMath(openBlockMath(option("threads", availableParallelism())), timings);
   const phases = countPhases();
+  const show = () => {
+    const peak = process.resourceUsage().maxRSS / 2 ** 20;
+    console.log(`fold on ${device}: ${phases.show()}, peak ${peak.toFixed(1)} GiB`);
+    for (const line of timings.lines()) console.log(line);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"])
+    process.once(signal, () => {
+      console.log(`ended by ${signal}`);
+      show();
+      process.exit(1);
+    });
   try {
     await fold({
       from: model,
@@ -241,15 +231,32 @@ async function foldLarge(device) {
       windows: await calibrationWindows(option("windows", 128)),
       provider,
       math,
-      onBudget: () => phases.enter("budget"),
-      onProgress: ({ step }) => phases.enter(step),
+      onBudget: ({ done, total }) => {
+        phases.enter("budget");
+        say(`budget: ${done} of ${total} layers`);
+      },
+      onProgress: ({ step, layer, done, total }) => {
+        phases.enter(step);
+        if (step === "write") say(`layer ${layer} is written: ${done} of ${total}`);
+      },
     });
   } finally {
     await math.dispose();
-    const peak = process.resourceUsage().maxRSS / 2 ** 20;
-    console.log(`fold on ${device}: ${phases.show()}, peak ${peak.toFixed(1)} GiB`);
-    for (const line of timings.lines()) console.log(line);
+    show();
   }
+}
+
+/** Whether the system gives pages of 2 MiB: `always`, `madvise` (to those that ask) or `never`, in brackets. */
+const hugePages = () =>
+  readFile("/sys/kernel/mm/transparent_hugepage/enabled", "utf8").then(
+    (text) => text.trim(),
+    () => "unknown",
+  );
+
+/** Prints lines with the seconds since now. */
+function sayingWhen() {
+  const started = performance.now();
+  return (text) => console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(7)} s  ${text}`);
 }
 
 const { device, reason } = await chooseDevice(textOption("device", "webgpu")).catch((error) => {

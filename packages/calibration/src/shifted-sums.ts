@@ -27,12 +27,11 @@ export function unshiftProduct(
 ): Float64Array {
   if (rows.shift === undefined && columns.shift === undefined) return product;
   const width = columns.sum.length;
+  const others = columns.shift ?? new Float32Array(width);
   for (let i = 0; i < rows.sum.length; i++) {
     const [sum, shift] = [rows.sum[i]!, rows.shift?.[i] ?? 0];
-    for (let j = 0; j < width; j++) {
-      const other = columns.shift?.[j] ?? 0;
-      product[i * width + j]! += shift * columns.sum[j]! + sum * other + count * (shift * other);
-    }
+    for (let j = 0; j < width; j++)
+      product[i * width + j]! += shift * columns.sum[j]! + sum * others[j]! + count * (shift * others[j]!);
   }
   return product;
 }

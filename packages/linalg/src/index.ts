@@ -18,4 +18,5 @@ export { NumericalError, type NumericalErrorCode } from "./numerical-error.js";
 export { obliqueBasis } from "./oblique-basis.js";
 export { principalBasis } from "./principal-basis.js";
 export { ridgeSolve, ridgeSolveInPlace } from "./solve.js";
+export { type ThinQr, thinQr } from "./thin-qr.js";
 export { trace } from "./trace.js";

@@ -146,6 +146,16 @@ describe("obliqueBasis", () => {
     expect(blocks.retained).toBeGreaterThan(0.99999);
   });
 
+  it("gives the energies of all directions at rank 0, with no vectors", async () => {
+    const problem = { covariance: randomGram(60, 1), metricBlocks: [randomGram(20, 2), randomGram(40, 3)] };
+    const none = await obliqueBasis({ ...problem, rank: 0 });
+    expect([none.encode.cols, none.decode.rows]).toEqual([0, 0]);
+    const { energies } = await obliqueBasis({ ...problem, rank: 1 });
+    // Another way to the same values: some roundings of the largest.
+    const difference = none.energies.map((energy, at) => Math.abs(energy - energies[at]!));
+    expect(Math.max(...difference)).toBeLessThan(1e-13 * energies[0]!);
+  });
+
   it("retains everything of nothing", async () => {
     const basis = await obliqueBasis({ covariance: createMatrix(3, 3), rank: 1 });
     expect(basis.retained).toBe(1);

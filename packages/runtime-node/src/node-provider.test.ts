@@ -135,14 +135,14 @@ describe("createSession", () => {
 
   it("hands its options to ONNX Runtime and keeps that quiet", async () => {
     const create = vi.spyOn(ort.InferenceSession, "create");
-    const options = { threads: 1, optimization: "basic", prepack: false } as const;
+    const options = { threads: 1, optimization: "basic", prepack: false, spinning: false } as const;
     const session = await nodeProvider({ ort }).createSession({ path }, options);
     expect(create).toHaveBeenCalledWith(path, {
       executionProviders: ["cpu"],
       logSeverityLevel: 4,
       intraOpNumThreads: 1,
       graphOptimizationLevel: "basic",
-      extra: { session: { disable_prepacking: "1" } },
+      extra: { session: { disable_prepacking: "1", intra_op: { allow_spinning: "0" } } },
     });
     expect([...((await session.run({ x: rows })).y!.data as Float32Array)]).toEqual(products);
     await session.dispose();

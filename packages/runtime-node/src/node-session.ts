@@ -86,12 +86,19 @@ const toOrtOptions = ({
   threads,
   optimization,
   prepack = true,
+  spinning = true,
 }: openSession.Options): InferenceSession.SessionOptions => ({
   executionProviders: executionProviders.map((name) => (name === "webgpu" ? webGpu(gpuBuffers) : name)),
   logSeverityLevel: LOG_FATAL,
   ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
   ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
-  ...(prepack ? {} : { extra: { session: { disable_prepacking: "1" } } }),
+  ...(prepack && spinning ? {} : { extra: { session: sessionEntries(prepack, spinning) } }),
+});
+
+/** ONNX Runtime's own names: `session.disable_prepacking` and `session.intra_op.allow_spinning`. */
+const sessionEntries = (prepack: boolean, spinning: boolean) => ({
+  ...(prepack ? {} : { disable_prepacking: "1" }),
+  ...(spinning ? {} : { intra_op: { allow_spinning: "0" } }),
 });
 
 interface NodeSessionParts {

@@ -82,6 +82,11 @@ export interface SessionOptions {
    * stays mapped from it: slower products, but almost no memory of its own, and one copy for all its sessions.
    */
   readonly prepack?: boolean | undefined;
+  /**
+   * Whether threads without work wait for more at full speed for some milliseconds; true unless given. False suits sessions
+   * beside others that want the same cores. Runtimes that cannot choose ignore it.
+   */
+  readonly spinning?: boolean | undefined;
 }
 
 /** A runtime that can load models: Node's, a browser's, or one of your own. */

@@ -2,6 +2,7 @@ import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
 import type { BlockWeights } from "@kvfold/decoder";
 import { loadBlock, loadEmbedding } from "@kvfold/decoder";
 import { plainProducts } from "@kvfold/linalg";
+import { inBackground } from "../fold/background.js";
 import { type Calibrator, startCalibration } from "../fold/calibrator.js";
 import { chooseBases, chooseSide, type LayerBases } from "../fold/choose-bases.js";
 import { copyStates } from "../fold/copy-states.js";
@@ -22,12 +23,14 @@ export interface OriginalLayer extends LayerContext {
   readonly windows: readonly Int32Array[];
   /** The original stream before the block, over `windows`. */
   readonly input: HiddenStates;
+  /** The same between the block's halves, until the next layer is asked for; `undefined` for the last layer. */
+  readonly between: HiddenStates | undefined;
   /** The block folded by the plan's method alone, with ranks of its own. */
   readonly fold: (plan: LayerPlan) => Promise<BlockWeights>;
 }
 
 /**
- * The layers of the original model in order, each with what folding it alone needs. In memory: one block, the stream of
+ * The layers of the original model in order, each with what folding it alone needs. In memory: two blocks, the stream of
  * all windows, and the layer's input on the first few.
  */
 export async function* originalLayers(
@@ -42,14 +45,18 @@ export async function* originalLayers(
     wanted.filter((tap) => !isGradientTap(tap) && moments?.[0]?.[tap] === undefined),
   );
   try {
+    let loading = loadBlock(checkpoint, 0);
     for (let layer = 0; layer < plan.layers.length; layer++) {
-      const block = await loadBlock(checkpoint, layer);
+      const block = await loading;
+      // The next block is read while the device runs this one.
+      if (layer + 1 < plan.layers.length) loading = inBackground(loadBlock(checkpoint, layer + 1));
       const input = await memoryHiddenStates(windows.length, 0);
       await copyStates(calibrator.hidden, input);
       const measured = { ...(await calibrator.measure(block)), ...moments?.[layer] };
-      await calibrator.advance(block);
       const known = layerContext(plan, { layer, attention: block.attention, moments: measured });
-      yield { ...known, block, windows, input, fold: foldAs(context.method, known, block) };
+      const between = layer + 1 < plan.layers.length ? calibrator.between : undefined;
+      yield { ...known, block, windows, input, between, fold: foldAs(context.method, known, block) };
+      await calibrator.advance(block);
       onLayer(layer);
     }
   } finally {

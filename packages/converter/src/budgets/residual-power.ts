@@ -6,7 +6,7 @@ import type { OriginalLayer } from "./original-layers.js";
 /** The mean of `|x|^2` over tokens, `x [D]` the original's residual stream after the layer's attention. */
 export async function residualPower(context: TextBudgetContext, layer: OriginalLayer): Promise<number> {
   const { block, windows } = layer;
-  const stream = await blockOutput(context, layer, block, RESIDUAL_OUT);
+  const stream = layer.between ?? (await blockOutput(context, layer, block, RESIDUAL_OUT));
   let sum = 0;
   for (let index = 0; index < windows.length; index++)
     for (const value of await stream.read(index)) sum += value ** 2;

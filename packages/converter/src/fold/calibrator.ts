@@ -17,6 +17,8 @@ import { createWindowRunner, type WindowRun, type WindowRunner } from "./window-
 export interface Calibrator {
   /** The hidden states before the next block; inside the block from `measure` to `advance`. */
   readonly hidden: HiddenStates;
+  /** The hidden states between the halves of the block measured last, until `advance`; none of the last block. */
+  readonly between: HiddenStates;
   /** The moments of the next block. */
   measure(block: BlockWeights): Promise<StageMoments>;
   /** Runs the rest of the block measured last. */
@@ -59,6 +61,7 @@ export async function startCalibration(options: startCalibration.Options): Promi
   const isLast = () => layer === config.shape.layers - 1;
   return {
     hidden,
+    between,
     async measure(weights) {
       layer++;
       const window = windowOf(weights);

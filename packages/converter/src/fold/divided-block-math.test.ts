@@ -8,7 +8,7 @@ import { planFold } from "../plan/plan-fold.js";
 import { type BlockMath, type BlockTasks, inlineBlockMath } from "./block-math.js";
 import { dividedBlockMath } from "./divided-block-math.js";
 import { foldModel } from "./fold-model.js";
-import { shareArrays } from "./share-arrays.js";
+import { shareArrays, sharedMemory } from "./share-arrays.js";
 
 const windows = randomWindows(3, 12, { vocabulary: 61 });
 const provider = nodeProvider();
@@ -42,8 +42,10 @@ describe("dividedBlockMath", () => {
       const [whole, ...parts] = [recordedMath(), recordedMath(), recordedMath()];
       const math = dividedBlockMath({ whole: whole.math, parts: parts.map((part) => part.math) });
       expect(await foldWith(math, method)).toEqual(await foldWith(inlineBlockMath, method));
-      expect(whole.tasks.filter((task) => task === "foldLayer")).toHaveLength(2);
-      expect(parts.flatMap(({ tasks }) => tasks)).toContain("groupBasis");
+      const partTasks = parts.flatMap(({ tasks }) => tasks);
+      expect(partTasks.filter((task) => task === "foldLayer")).toHaveLength(2);
+      expect(partTasks).toContain("groupBasis");
+      expect(whole.tasks).not.toContain("foldLayer");
     },
   );
 });
@@ -58,5 +60,24 @@ describe("shareArrays", () => {
     expect(shared.wide.buffer).toBeInstanceOf(SharedArrayBuffer);
     expect(shared.parts[0]!.small).toBe(small);
     expect(shareArrays(shared).wide).toBe(shared.wide);
+  });
+});
+
+describe("sharedMemory", () => {
+  it("is used again for arrays of the same size once the work with them is done", async () => {
+    const memory = sharedMemory();
+    const numbers = (value: number) => new Float64Array(2 ** 13).fill(value);
+    const lend = (value: number, work: () => Promise<void> = async () => {}) =>
+      memory.lend({ sums: numbers(value) }, async ({ sums }) => {
+        await work();
+        expect(sums).toEqual(numbers(value));
+        return sums.buffer;
+      });
+    const first = await lend(1);
+    expect(first).toBeInstanceOf(SharedArrayBuffer);
+    expect(await lend(2)).toBe(first);
+    const inner = await lend(3, async () => void (await lend(4)));
+    expect(inner).toBe(first);
+    await expect(memory.lend(numbers(5), () => Promise.reject(new Error("no")))).rejects.toThrow("no");
   });
 });

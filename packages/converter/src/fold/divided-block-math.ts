@@ -2,13 +2,14 @@ import { findMethod } from "../methods/index.js";
 import type { Basis, JointBasis } from "../methods/method.js";
 import type { BlockMath, BlockTasks } from "./block-math.js";
 import { type ChosenBases, type GroupOfHeads, separateGroups } from "./choose-bases.js";
-import { shareArrays } from "./share-arrays.js";
+import type { FoldLayerInput } from "./fold-layer.js";
+import { shareArrays, sharedMemory } from "./share-arrays.js";
 
 export declare namespace dividedBlockMath {
   interface Options {
     /** Runs what is not divided: the refits, whose products are large. */
     readonly whole: BlockMath;
-    /** Each runs one group of heads at a time, in a thread of its own. */
+    /** Each runs one group of heads at a time, or folds a layer with the bases of all, in a thread of its own. */
     readonly parts: readonly BlockMath[];
   }
 }
@@ -20,18 +21,22 @@ export declare namespace dividedBlockMath {
  */
 export function dividedBlockMath({ whole, parts }: dividedBlockMath.Options): BlockMath {
   const run = takeTurns(parts);
+  const memory = sharedMemory();
+  // The weights may be part of what comes back; nobody reads the moments after the task.
+  const withShared = <T>(input: FoldLayerInput, work: (shared: FoldLayerInput) => Promise<T>) =>
+    memory.lend(input.moments, (moments) => work({ ...shareArrays({ ...input, moments: {} }), moments }));
   const divided: Pick<BlockTasks, "foldLayer" | "layerSavings"> = {
-    async foldLayer(input) {
-      const shared = shareArrays(input);
-      const groups = separateGroups(findMethod(input.method), input.plan);
-      const bases = await Promise.all(groups.map((group) => run("groupBasis", { ...shared, group })));
-      return whole.run("foldLayer", { ...shared, chosen: byWhatTheyStore(groups, bases) });
-    },
-    layerSavings(input) {
-      const shared = shareArrays(input);
-      const indices = Array.from({ length: input.plan.keys.heads }, (_, index) => index);
-      return Promise.all(indices.map((index) => run("groupSavings", { ...shared, index })));
-    },
+    foldLayer: (input) =>
+      withShared(input, async (shared) => {
+        const groups = separateGroups(findMethod(input.method), input.plan);
+        const bases = await Promise.all(groups.map((group) => run("groupBasis", { ...shared, group })));
+        return run("foldLayer", { ...shared, chosen: byWhatTheyStore(groups, bases) });
+      }),
+    layerSavings: (input) =>
+      withShared(input, (shared) => {
+        const indices = Array.from({ length: input.plan.keys.heads }, (_, index) => index);
+        return Promise.all(indices.map((index) => run("groupSavings", { ...shared, index })));
+      }),
   };
   return {
     layersAtOnce: 2,

@@ -1,5 +1,5 @@
 import type { AttentionWeights } from "@kvfold/decoder";
-import { fromFloat32, multiply, plainProducts, toFloat32, transposeMultiply } from "@kvfold/linalg";
+import { fromFloat32, identity, multiply, plainProducts, toFloat32, transposeMultiply } from "@kvfold/linalg";
 import { gaussians } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import { largestDifference } from "../../test/support/numbers.js";
@@ -78,5 +78,30 @@ describe("narrowOutput", () => {
     const identity = Array.from({ length: size * size }, (_, i) => Number(i % (size + 1) === 0));
     // Rounded to float32.
     expect(largestDifference(gram.data, identity)).toBeLessThan(1e-6);
+  });
+
+  it.each([
+    ["as many as a head has", HEAD, 1],
+    ["more", HEAD + 2, 1],
+    ["those of a head whose output is dead", HEAD, 0],
+  ])("reads a joint latent in directions of its own: %s", async (_, size, gain) => {
+    const next = gaussians(7);
+    const random = (count: number) => Float32Array.from({ length: count }, () => next());
+    const decodeValues = random(HEADS * RANK * HEAD);
+    const weight = random(HEADS * HEAD * HIDDEN).map((value) => gain * value);
+    const output = { inputs: HEADS * HEAD, outputs: HIDDEN, weight, bias: undefined };
+    const attention = { heads: HEADS, headDim: HEAD, output, joint: { decodeValues } };
+    const narrow = await narrowOutput(attention as unknown as AttentionWeights, size, plainProducts);
+    for (let head = 0; head < HEADS; head++) {
+      const part = (values: Float32Array, rows: number, cols: number) =>
+        fromFloat32(rows, cols, values.subarray(head * rows * cols, (head + 1) * rows * cols));
+      const directions = part(narrow.directions.matrices, RANK, size);
+      const read = multiply(part(decodeValues, RANK, HEAD), part(weight, HEAD, HIDDEN));
+      const back = multiply(directions, part(narrow.output.weight, size, HIDDEN));
+      // Rounded to float32, values of a few units.
+      expect(largestDifference(back.data, read.data)).toBeLessThan(1e-5);
+      const gram = transposeMultiply(directions, directions);
+      expect(largestDifference(gram.data, identity(size).data)).toBeLessThan(1e-6);
+    }
   });
 });

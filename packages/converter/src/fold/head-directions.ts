@@ -12,6 +12,7 @@ import {
   stackColumns,
   stackRows,
   subtract,
+  thinQr,
   toFloat32,
 } from "@kvfold/linalg";
 import type { HeadDirections } from "../graph/emit-decoded-attention.js";
@@ -60,10 +61,10 @@ export async function narrowOutput(
   const matrices: Matrix[] = [];
   const narrowed: Matrix[] = [];
   for (let head = 0; head < heads; head++) {
-    const weight = await readOfLatent(attention, head, products);
-    const directions = await directionsOf(weight, headDim, size, products);
+    const reading = readingOf(attention, head);
+    const directions = await directionsOf(reading, headDim, size, products);
     matrices.push(directions);
-    narrowed.push(await products.transposeMultiply(directions, weight));
+    narrowed.push(await readThrough(directions, reading, products));
   }
   return {
     directions: { size, matrices: toFloat32(stackRows(matrices)) },
@@ -87,37 +88,64 @@ export async function widenOutput(
   return { ...narrow.output, inputs: heads * values.size, weight: toFloat32(stackRows(widened)) };
 }
 
-/** What the output makes of the latent as a head weighs it, `[r, D]`. */
-async function readOfLatent(
-  { heads, output, values, joint }: AttentionWeights,
-  head: number,
-  products: MatrixProducts,
-): Promise<Matrix> {
-  if (joint === undefined) return headRows(output, head, values.size);
+/** What the output makes of the latent as a head weighs it, `[r, D]`: `decode [r, d] · rows [d, D]`, or the rows alone. */
+interface Reading {
+  readonly decode: Matrix | undefined;
+  readonly rows: Matrix;
+}
+
+function readingOf({ heads, output, values, joint }: AttentionWeights, head: number): Reading {
+  if (joint === undefined) return { decode: undefined, rows: headRows(output, head, values.size) };
   const { decodeValues } = joint;
   const inner = output.inputs / heads;
   const size = decodeValues.length / heads;
   const decode = fromFloat32(size / inner, inner, decodeValues.subarray(head * size, (head + 1) * size));
-  return products.multiply(decode, headRows(output, head, inner));
+  return { decode, rows: headRows(output, head, inner) };
+}
+
+/** What is read of each direction, `directionsᵀ · reading`. */
+async function readThrough(
+  directions: Matrix,
+  { decode, rows }: Reading,
+  products: MatrixProducts,
+): Promise<Matrix> {
+  if (decode === undefined) return products.transposeMultiply(directions, rows);
+  return products.multiply(await products.transposeMultiply(directions, decode), rows);
 }
 
 async function directionsOf(
-  weight: Matrix,
+  reading: Reading,
   headDim: number,
   size: number,
   products: MatrixProducts,
 ): Promise<Matrix> {
-  if (size === weight.rows) return identity(size);
-  const gram = await products.multiplyTransposed(weight, weight);
-  const { vectors: read } = await leadingEigen(gram, headDim, { products });
+  const width = (reading.decode ?? reading.rows).rows;
+  if (size === width) return identity(size);
+  const read = await readDirections(reading, headDim, products);
   if (size === headDim) return read;
-  const outside = subtract(identity(weight.rows), multiplyTransposed(read, read));
-  const first = slice(outside, { rows: [0, weight.rows], cols: [0, size - headDim] });
+  const outside = subtract(identity(width), multiplyTransposed(read, read));
+  const first = slice(outside, { rows: [0, width], cols: [0, size - headDim] });
   const spread = await products.multiplyTransposed(first, first);
   // The rest keeps what is read already behind everything else, also where the first coordinates lie in it.
   const preferred = add(spread, scale(outside, REST));
   const { vectors: further } = await leadingEigen(preferred, size - headDim, { products });
   return stackColumns([read, further]);
+}
+
+/**
+ * The first `d` left singular vectors of a reading, `[r, d]`. Those of `decode · rows` lie in the columns of `decode`: with
+ * `decode = Q R` they are `Q` times those of the small `R · rows`.
+ */
+async function readDirections(
+  { decode, rows }: Reading,
+  headDim: number,
+  products: MatrixProducts,
+): Promise<Matrix> {
+  const { q, r } = decode === undefined ? {} : thinQr(decode);
+  const small = r === undefined ? rows : await products.multiply(r, rows);
+  const gram = await products.multiplyTransposed(small, small);
+  const { vectors } = await leadingEigen(gram, headDim, { products });
+  return q === undefined ? vectors : products.multiply(q, vectors);
 }
 
 const headRows = ({ outputs, weight }: Linear, head: number, size: number): Matrix =>

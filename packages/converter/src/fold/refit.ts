@@ -1,10 +1,7 @@
 import type { StageResult } from "@kvfold/calibration";
 import type { Linear } from "@kvfold/decoder";
 import {
-  add,
   createMatrix,
-  fromFloat32,
-  identity,
   type Matrix,
   type MatrixProducts,
   type Moments,
@@ -16,6 +13,7 @@ import {
 } from "@kvfold/linalg";
 import { REFIT, REFIT_TARGET } from "../graph/regression.js";
 import type { BiasPolicy } from "../plan/fold-plan.js";
+import { columns } from "./group.js";
 
 /** Ridge of an input relative to its variance; results hardly move between 1e-4 and 1e-2 (docs/method.md, Healing). */
 const RIDGE = 1e-3;
@@ -49,8 +47,15 @@ export async function refitLinear(
   { linear, sums, bias }: RefitLinearInput,
   products: MatrixProducts,
 ): Promise<Linear> {
-  const { weight, offset } = affine(linear);
-  const fit = await regress(sums, { weight, offset: bias === "free" ? offset : undefined }, products);
+  const { weight, outputs } = linear;
+  const prior: Prior = {
+    outputs,
+    addTo({ data }, ridge) {
+      for (const [row, factor] of ridge.entries())
+        for (let at = row * outputs; at < (row + 1) * outputs; at++) data[at]! += factor * weight[at]!;
+    },
+  };
+  const fit = await regress(sums, prior, bias, products);
   const refitted = { ...linear, weight: toFloat32(fit.weight) };
   return fit.offset === undefined ? refitted : { ...refitted, bias: toFloat32(fit.offset) };
 }
@@ -64,8 +69,13 @@ export async function refitInputs(
   products: MatrixProducts,
 ): Promise<readonly Linear[]> {
   const width = linears[0]!.inputs;
-  const offset = bias === "free" ? createMatrix(1, width) : undefined;
-  const guess = await regress(sums, { weight: identity(width), offset }, products);
+  const identity: Prior = {
+    outputs: width,
+    addTo({ data }, ridge) {
+      for (const [row, factor] of ridge.entries()) data[row * (width + 1)]! += factor;
+    },
+  };
+  const guess = await regress(sums, identity, bias, products);
   const moved: Linear[] = [];
   for (const linear of linears) moved.push(await behind(guess, linear, products));
   return moved;
@@ -77,16 +87,31 @@ interface Affine {
   readonly offset: Matrix | undefined;
 }
 
-const affine = ({ inputs, outputs, weight, bias }: Linear) => ({
-  weight: fromFloat32(inputs, outputs, weight),
-  offset: fromFloat32(1, outputs, bias ?? new Float32Array(outputs)),
-});
+/** What a regression is drawn to, `[inputs, outputs]`: a matrix that need not be there in float64. */
+interface Prior {
+  readonly outputs: number;
+  /** Adds its rows to those of a matrix, each times its ridge. */
+  readonly addTo: (target: Matrix, ridge: Float64Array) => void;
+}
 
-async function behind({ weight, offset }: Affine, linear: Linear, products: MatrixProducts): Promise<Linear> {
-  const own = affine(linear);
-  const moved = { ...linear, weight: toFloat32(await products.multiply(weight, own.weight)) };
-  if (offset === undefined) return moved;
-  return { ...moved, bias: toFloat32(add(own.offset, multiply(offset, own.weight))) };
+/** Outputs of a projection that are moved at once: in float64 all of them take twice the memory of the weights, and a product as much. */
+const MOVED_OUTPUTS = 512;
+
+async function behind(guess: Affine, linear: Linear, products: MatrixProducts): Promise<Linear> {
+  const { inputs, outputs, bias } = linear;
+  const weight = new Float32Array(inputs * outputs);
+  const offsets = guess.offset && (bias?.slice() ?? new Float32Array(outputs));
+  for (let start = 0; start < outputs; start += MOVED_OUTPUTS) {
+    const end = Math.min(start + MOVED_OUTPUTS, outputs);
+    const own = columns(linear, start, end);
+    const { cols, data } = await products.multiply(guess.weight, own);
+    for (let row = 0; row < inputs; row++)
+      weight.set(data.subarray(row * cols, (row + 1) * cols), row * outputs + start);
+    if (guess.offset === undefined) continue;
+    const added = multiply(guess.offset, own).data;
+    for (let at = start; at < end; at++) offsets![at]! += added[at - start]!;
+  }
+  return offsets === undefined ? { ...linear, weight } : { ...linear, weight, bias: offsets };
 }
 
 /**
@@ -95,27 +120,28 @@ async function behind({ weight, offset }: Affine, linear: Linear, products: Matr
  */
 async function regress(
   { moments, crosses }: StageResult,
-  prior: Affine,
+  prior: Prior,
+  bias: BiasPolicy,
   products: MatrixProducts,
 ): Promise<Affine> {
   const inputs = moments[REFIT]!;
-  const outputs = prior.weight.cols;
+  const { outputs } = prior;
   const target = crosses[REFIT_TARGET]!;
   const squares = diagonalOf(inputs.gram, inputs.width);
   const gram = perToken(createMatrix(inputs.width, inputs.width, inputs.gram), inputs.count);
   const cross = perToken(createMatrix(inputs.width, outputs, target.cross), inputs.count);
-  if (prior.offset === undefined) {
+  const solve = () => {
     const lambda = ridgeOf(gram, squares, inputs);
-    const weight = await ridgeSolveInPlace({ gram, cross, lambda, prior: prior.weight, products });
-    return { weight, offset: undefined };
-  }
+    prior.addTo(cross, lambda);
+    return ridgeSolveInPlace({ gram, cross, lambda, products });
+  };
+  if (bias === "none") return { weight: await solve(), offset: undefined };
   // A free offset takes the means off both sides: it is what is left of the target's.
   const mean = meanOf(inputs);
   const targetMean = perToken(createMatrix(1, outputs, target.sum), inputs.count);
   takeOff(gram, mean, mean);
   takeOff(cross, mean, targetMean);
-  const lambda = ridgeOf(gram, squares, inputs);
-  const weight = await ridgeSolveInPlace({ gram, cross, lambda, prior: prior.weight, products });
+  const weight = await solve();
   return { weight, offset: subtract(targetMean, multiply(mean, weight)) };
 }
 

@@ -3,7 +3,7 @@ import { loadBlock } from "@kvfold/decoder";
 import { describe, expect, it } from "vitest";
 import { syntheticCheckpoint, tinyLlama } from "../../../decoder/test/reference/synthetic-checkpoint.js";
 import { planFold } from "../plan/plan-fold.js";
-import { inlineBlockMath } from "./block-math.js";
+import { type BlockMath, inlineBlockMath } from "./block-math.js";
 import { liveStreams } from "./live-streams.js";
 import { countProgress } from "./progress.js";
 import { runSchedule } from "./run-schedule.js";
@@ -28,7 +28,7 @@ const step = (layer: number, work: Pick<Step, "run" | "solve">): Step => ({
 });
 
 /** Runs the steps of blocks 0 and 1 with graphs that only note their letter. */
-async function run(blocks: readonly (readonly Step[])[], log: string[]) {
+async function run(blocks: readonly (readonly Step[])[], log: string[], math: BlockMath = inlineBlockMath) {
   const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
   const { config } = checkpoint;
   const streams = liveStreams(blocks.flat(), (width) => memoryHiddenStates(1, width));
@@ -48,7 +48,7 @@ async function run(blocks: readonly (readonly Step[])[], log: string[]) {
       loadBlock: (layer) => loadBlock(checkpoint, layer),
       knownMoments: () => ({}),
       config,
-      solving: { plan: planFold(config, { keep: "1" }), math: inlineBlockMath, tokens: 1 },
+      solving: { plan: planFold(config, { keep: "1" }), math, tokens: 1 },
       text: { runner, streams },
       events: {
         onMeasured: () => {},
@@ -108,6 +108,27 @@ describe("runSchedule", () => {
     await running;
     expect(log).toEqual(["solving", "run a", "solved", "block 0"]);
   });
+
+  it.each([
+    [1, ["solving", "run a", "solved", "next"]],
+    [2, ["solving", "next", "run a", "solved"]],
+  ])(
+    "with linear algebra of %i layers at once, the next block's solves take their turn",
+    async (layersAtOnce, order) => {
+      const log: string[] = [];
+      const { solve, finish } = deferred(log);
+      const next = async (block: FoldedBlock) => {
+        log.push("next");
+        return block;
+      };
+      const steps = [step(0, { solve }), step(1, { solve: next }), step(0, { run: graph("a", "original") })];
+      const running = run([steps, []], log, { ...inlineBlockMath, layersAtOnce });
+      await expect.poll(() => log).toContain("run a");
+      finish();
+      await running;
+      expect(log.filter((entry) => !entry.startsWith("block"))).toEqual(order);
+    },
+  );
 
   it("reports a failed solve at the block it belongs to, after the graphs beside it", async () => {
     const log: string[] = [];

@@ -47,21 +47,28 @@ interface BlockWork {
 
 /**
  * Works through a schedule. Graphs run one at a time, in order. A solve starts when its step's graph is done and goes on
- * while further graphs run; a graph with folded weights waits for all solves of its block before it. In memory: the
- * weights of a block and of the next one, and the streams that are still to be read.
+ * while further graphs run; a graph with folded weights waits for all solves of its block before it. A solve of the
+ * next block waits for those of this one where linear algebra takes a layer at a time. In memory: the weights of a block and
+ * of the next one, and the streams that are still to be read.
  *
  * @throws {RuntimeError} `aborted` when `signal` fires, and what graphs, solves and events throw. Solves that are on their
  * way then go on unobserved.
  */
 export async function runSchedule(schedule: FoldSchedule, options: runSchedule.Options): Promise<void> {
   const { events, signal } = options;
-  const works = new Map<number, BlockWork>();
-  const workOn = async (layer: number) => {
-    const work = works.get(layer) ?? (await startWork(layer, options));
+  const works = new Map<number, Promise<BlockWork>>();
+  const workOn = (layer: number) => {
+    const work = works.get(layer) ?? inBackground(startWork(layer, options));
     works.set(layer, work);
     return work;
   };
-  const perform = async (step: Step) => performStep(step, await workOn(step.layer), options);
+  const last = schedule.blocks.at(-1)?.layer ?? -1;
+  const perform = async (step: Step) => {
+    const stepWork = { work: await workOn(step.layer), before: await works.get(step.layer - 1) };
+    // The next block is read while this thread has nothing to do but to wait for a solve.
+    if (step.run?.weights === "folded" && step.layer < last) void workOn(step.layer + 1);
+    await performStep(step, stepWork, options);
+  };
   for (const step of schedule.opening) await perform(step);
   for (const { layer, steps } of schedule.blocks) {
     throwIfAborted(signal);
@@ -87,15 +94,29 @@ async function finishedBlock({ folded, moments }: BlockWork): Promise<FinishedBl
   return { block: weights, retained, moments };
 }
 
-async function performStep(step: Step, work: BlockWork, options: runSchedule.Options): Promise<void> {
+/** The block of a step, and the one before it if that is not finished. */
+interface StepWork {
+  readonly work: BlockWork;
+  readonly before: BlockWork | undefined;
+}
+
+async function performStep(
+  step: Step,
+  { work, before }: StepWork,
+  options: runSchedule.Options,
+): Promise<void> {
   const { layer, run, solve } = step;
   options.progress.start(step.phase, layer);
   const sums = runsGraph(step) ? await runGraph(step, work, options) : NO_SUMS;
   if (run?.taps !== undefined) work.moments = { ...work.moments, ...sums.moments };
   if (solve === undefined) return;
   const input: SolveInput = { ...options.solving, layer, sums, moments: work.moments };
-  work.folded = inBackground(work.folded.then((block) => solve(block, input)));
+  const turn = solvesAtOnce(options) > 1 ? undefined : before?.folded;
+  work.folded = inBackground(Promise.all([work.folded, turn]).then(([block]) => solve(block, input)));
 }
+
+/** Blocks whose solves may go on at once: each takes memory, and a single thread would only take turns. */
+const solvesAtOnce = ({ solving: { math } }: runSchedule.Options): number => math.layersAtOnce ?? 1;
 
 const NO_SUMS: StageResult = { moments: {}, crosses: {} };
 

@@ -18,15 +18,18 @@ const facts = (heal: Heal, taps: readonly Tap[], layers = 2, arrangement: Arrang
 });
 
 describe("foldSchedule", () => {
-  it("measures the next block while the two large refits of a healed block are solved", () => {
+  it("measures the next block and chooses its bases while the large refits of a healed block are solved", () => {
     const { given, opening, blocks } = foldSchedule(facts("both", LATENT), 0);
     expect(given).toEqual([
       { model: "original", place: "before", layer: 0 },
       { model: "folded", place: "before", layer: 0 },
     ]);
-    expect(opening.map(describeStep)).toEqual(["measure attention 0", "measure projections 0"]);
-    expect(blocks[0]!.steps.map(describeStep)).toEqual([
+    expect(opening.map(describeStep)).toEqual([
+      "measure attention 0",
+      "measure projections 0",
       "choose bases 0",
+    ]);
+    expect(blocks[0]!.steps.map(describeStep)).toEqual([
       "refit attention inputs 0",
       "finish original 0",
       "narrow head outputs 0",
@@ -36,6 +39,7 @@ describe("foldSchedule", () => {
       "widen head outputs 0",
       "refit down 0",
       "measure projections 1",
+      "choose bases 1",
       "add MLP 0",
     ]);
   });
@@ -43,7 +47,6 @@ describe("foldSchedule", () => {
   it("refits what a parallel MLP reads while the original's stream before the block is there", () => {
     const { blocks } = foldSchedule(facts("both", LATENT, 2, "parallel"), 0);
     expect(blocks[0]!.steps.map(describeStep)).toEqual([
-      "choose bases 0",
       "refit attention inputs 0",
       "refit MLP inputs 0",
       "finish original 0",
@@ -54,6 +57,7 @@ describe("foldSchedule", () => {
       "widen head outputs 0",
       "refit down 0",
       "measure projections 1",
+      "choose bases 1",
       "add MLP 0",
     ]);
     const down = blocks[0]!.steps.find(({ name }) => name === "refit down")!;
@@ -80,7 +84,7 @@ describe("foldSchedule", () => {
       "measure projections 1",
       "choose bases 1",
     ]);
-    expect(blocks[0]!.steps.at(-1)!.run!.writes).toEqual({});
+    expect(blocks[0]!.steps.at(-2)!.run!.writes).toEqual({});
   });
 
   it("runs no graph where nothing is measured or healed", () => {
@@ -93,7 +97,7 @@ describe("foldSchedule", () => {
     const whole = foldSchedule(facts("attention", ["keys"], 4), 0);
     const rest = foldSchedule(facts("attention", ["keys"], 4), 2);
     expect(rest.given.map(({ layer }) => layer)).toEqual([2, 2]);
-    expect(rest.opening.map(describeStep)).toEqual(["measure projections 2"]);
+    expect(rest.opening.map(describeStep)).toEqual(["measure projections 2", "choose bases 2"]);
     expect(rest.blocks.map(({ steps }) => steps.map(describeStep))).toEqual(
       whole.blocks.slice(2).map(({ steps }) => steps.map(describeStep)),
     );

@@ -38,7 +38,7 @@ export interface FoldSchedule {
   readonly blocks: readonly BlockSchedule[];
 }
 
-/** The work between two finished blocks. It includes the measurements of the next block. */
+/** The work between two finished blocks. It includes the measurements and the bases of the next block. */
 export interface BlockSchedule {
   readonly layer: number;
   readonly steps: readonly Step[];
@@ -46,14 +46,15 @@ export interface BlockSchedule {
 
 /**
  * The schedule of a fold from block `first` on. Graphs run one after the other in this order, and linear algebra goes on
- * beside them: bases are chosen while the original finishes the block, and the next block is measured while the large
- * refits are solved. Steps whose results nobody uses are left out, so a plan without taps and healing runs no graph.
+ * beside them: the next block is measured, and its bases are chosen, while the large refits of this one are solved. Steps whose results nobody uses are left out, so a plan without taps and healing runs no graph.
  */
 export function foldSchedule(facts: ScheduleFacts, first: number): FoldSchedule {
   const { taps } = facts;
   const layers = facts.blocks.map((_, layer) => layer).slice(first);
   const [opening, ...blocks] = neededSteps([
-    layers.length === 0 ? [] : [measureAttention(first, taps), measureProjections(first, taps)],
+    layers.length === 0
+      ? []
+      : [measureAttention(first, taps), measureProjections(first, taps), chooseBases(first)],
     ...layers.map((layer) => blockSteps(layer, facts)),
   ]);
   const steps = [...opening!, ...blocks.flat()];
@@ -75,11 +76,10 @@ export const stepsOf = ({ opening, blocks }: FoldSchedule): readonly Step[] => [
   ...blocks.flatMap(({ steps }) => steps),
 ];
 
-/** The work on a block after its measurements, and the measurements of the next one if there is one. */
+/** The work on a block after its bases, and the measurements and bases of the next one if there is one. */
 function blockSteps(layer: number, { blocks, heal, taps }: ScheduleFacts): readonly Step[] {
   const { arrangement } = blocks[layer]!;
-  const steps = healSteps[heal](layer, arrangement, taps);
-  return [chooseBases(layer), ...steps].filter((step) => step.layer < blocks.length);
+  return healSteps[heal](layer, arrangement, taps).filter((step) => step.layer < blocks.length);
 }
 
 const chooseBases = (layer: number): Step => ({
@@ -96,6 +96,7 @@ const healSteps: Readonly<Record<Heal, HealSteps>> = {
     finishOriginal(layer, arrangement),
     measureAttention(layer + 1, taps),
     measureProjections(layer + 1, taps),
+    chooseBases(layer + 1),
   ],
   attention: (layer, arrangement, taps) => [
     refitAttentionInputs(layer),
@@ -106,6 +107,7 @@ const healSteps: Readonly<Record<Heal, HealSteps>> = {
     addAttention(layer),
     widenHeads(layer),
     measureProjections(layer + 1, taps),
+    chooseBases(layer + 1),
     runMlp(layer, arrangement),
   ],
   both: (layer, arrangement, taps) =>
@@ -122,6 +124,7 @@ const healSequential = (layer: number, taps: readonly Tap[]): readonly Step[] =>
   widenHeads(layer),
   refitDown(layer, "sequential"),
   measureProjections(layer + 1, taps),
+  chooseBases(layer + 1),
   addMlp(layer),
 ];
 
@@ -137,5 +140,6 @@ const healParallel = (layer: number, taps: readonly Tap[]): readonly Step[] => [
   widenHeads(layer),
   refitDown(layer, "parallel"),
   measureProjections(layer + 1, taps),
+  chooseBases(layer + 1),
   addMlp(layer),
 ];

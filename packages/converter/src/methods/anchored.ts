@@ -29,7 +29,7 @@ export const anchored: Method = {
     return { keys: span, values: span };
   },
   joint: jointBasis,
-  savings: async (group, products) => (await weighedBasis(group, 1, products)).basis.energies,
+  savings: async (group, products) => (await weighedBasis(group, 0, products)).basis.energies,
 };
 
 /** All KV heads where their keys have few numbers, else as many as may share a latent. */

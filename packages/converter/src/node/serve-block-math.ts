@@ -1,4 +1,5 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import type { Linear } from "@kvfold/decoder";
 import type { Matrix, MatrixProducts } from "@kvfold/linalg";
 import { type AbortSignalLike, throwIfAborted } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
@@ -83,10 +84,17 @@ function untilAborted(products: MatrixProducts, signal: AbortSignalLike): Matrix
 /** Sends a reply, or why it cannot be sent. */
 function answer(port: MessagePort, reply: TaskReply): void {
   try {
-    port.postMessage(reply);
+    port.postMessage(reply, "result" in reply ? ownWeights(reply.result) : []);
   } catch (error) {
     port.postMessage({ id: reply.id, failure: describeFailure(error) } satisfies TaskReply);
   }
+}
+
+/** Memory of the weights of a projection, or of several: the thread made them, and keeps nothing of what it hands over. */
+function ownWeights(result: unknown): readonly ArrayBuffer[] {
+  const linears: readonly unknown[] = Array.isArray(result) ? result : [result];
+  const weights = linears.map((linear) => (linear as Partial<Linear> | undefined)?.weight?.buffer);
+  return weights.filter((buffer) => buffer instanceof ArrayBuffer);
 }
 
 async function perform(math: Promise<BlockMath>, { id, task, input }: TaskRequest): Promise<TaskReply> {

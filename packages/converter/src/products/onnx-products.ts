@@ -63,7 +63,9 @@ export async function onnxProducts(
 
 /** Products of any size with so many threads. */
 async function openProducts(provider: SessionProvider, threads: number | undefined): Promise<OnnxProducts> {
-  const open = (graph: ProductGraph) => provider.createSession({ bytes: productGraph(graph) }, { threads });
+  // The threads of three sessions would else keep each other from work, and the model's beside them.
+  const options = { threads, spinning: false };
+  const open = (graph: ProductGraph) => provider.createSession({ bytes: productGraph(graph) }, options);
   const sessions: Session[] = [];
   const dispose = async () => {
     await Promise.all(sessions.map((session) => session.dispose()));

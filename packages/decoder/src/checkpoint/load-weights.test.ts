@@ -27,6 +27,23 @@ describe("loadBlock", () => {
     expect(attention.output).toMatchObject({ inputs: 64, outputs: 32 });
   });
 
+  it.each(["F16", "BF16", "F32"] as const)(
+    "reads %s as it would read any tensor, and turns it",
+    async (dtype) => {
+      const checkpoint = await syntheticCheckpoint({
+        config: { ...tinyLlama, intermediate_size: 70 },
+        dtype,
+      });
+      const { mlp } = await loadBlock(checkpoint, 0);
+      const stored = await checkpoint.read("model.layers.0.mlp.up_proj.weight", [70, 32]);
+      const turned = Float32Array.from(
+        { length: 32 * 70 },
+        (_, at) => stored[(at % 70) * 32 + Math.floor(at / 70)]!,
+      );
+      expect(mlp.up.weight).toEqual(turned);
+    },
+  );
+
   it("reads biases where a checkpoint has them", async () => {
     const config = { ...tinyLlama, model_type: "qwen2" };
     const checkpoint = await syntheticCheckpoint({ config });

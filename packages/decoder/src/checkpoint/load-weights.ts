@@ -14,15 +14,19 @@ import { loadAttention } from "./stored-attention.js";
 import { loadLinear } from "./stored-linear.js";
 import { loadMlp } from "./stored-mlp.js";
 import { loadNorm } from "./stored-norm.js";
-import type { ReadTensor } from "./stored-tensor.js";
+import type { ReadMatrix, ReadTensor } from "./stored-tensor.js";
 
 /** Loads what lies before the first block. */
 export const loadEmbedding = ({ read, config }: Checkpoint): Promise<EmbeddingWeights> =>
   readEmbedding(read, config);
 
 /** Loads block `layer`, unfolded. */
-export const loadBlock = ({ read, config }: Checkpoint, layer: number): Promise<BlockWeights> =>
-  readBlock(read, config, layer);
+export const loadBlock = ({ read, leave, config }: Checkpoint, layer: number): Promise<BlockWeights> => {
+  const buffers = halfBuffers();
+  const halves: ReadMatrix = (name, shape) => leave(name, shape, buffers);
+  const reader = Object.assign((name: string, shape: readonly number[]) => read(name, shape), { halves });
+  return readBlock(reader, config, layer);
+};
 
 /** Loads what lies after the last block; the table is left out where it is tied to the embeddings. */
 export const loadHead = ({ read, config }: Checkpoint): Promise<HeadWeights> => readHead(read, config);

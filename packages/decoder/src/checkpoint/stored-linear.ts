@@ -1,5 +1,6 @@
 import type { LinearSource } from "../model/block-spec.js";
 import { type Linear, NO_NUMBERS } from "../model/decoder-weights.js";
+import { storedColumns } from "../model/stored-pieces.js";
 import { transposeFloats } from "../model/transpose.js";
 import { numbersOf, type ReadTensor, type StoredTensor } from "./stored-tensor.js";
 
@@ -37,8 +38,26 @@ async function loadWeight(
   const shape = isTransposed ? ([outputs, inputs] as const) : ([inputs, outputs] as const);
   const matrix = factor === 1 ? read.leave?.(tensor, shape) : undefined;
   if (matrix !== undefined) return { weight: NO_NUMBERS, stored: { matrix, isTransposed } };
-  const weight = await read(tensor, shape);
-  return { weight: times(isTransposed ? transposeFloats(weight, outputs, inputs) : weight, factor) };
+  const weight = isTransposed
+    ? await readTransposed(read, tensor, [outputs, inputs])
+    : await read(tensor, shape);
+  return { weight: times(weight, factor) };
+}
+
+/**
+ * The transpose of a stored `[rows, columns]` matrix. Sixteen-bit floats are turned as they are decoded: a second array of
+ * the matrix's size, which is used once, would take longer than all the work on it.
+ */
+async function readTransposed(
+  read: ReadTensor,
+  tensor: string,
+  [rows, columns]: readonly [number, number],
+): Promise<Float32Array> {
+  const halves = read.halves?.(tensor, [rows, columns]);
+  if (halves === undefined) return transposeFloats(await read(tensor, [rows, columns]), rows, columns);
+  const turned = new Float32Array(rows * columns);
+  await storedColumns(halves, { type: "float32", tensor })(new Uint8Array(turned.buffer), 0);
+  return turned;
 }
 
 /** The opposite of `loadLinear`. A bias that the source does not have is stored all the same: folding can make one. */

@@ -1,8 +1,9 @@
-import { type Matrix, transpose } from "../matrix.js";
+import { createMatrix, type Matrix, transpose } from "../matrix.js";
 import { applyReflectors } from "./apply-reflectors.js";
+import { diagonalise } from "./diagonalise.js";
 import { solveTridiagonal } from "./divide-and-conquer.js";
 import type { Steps } from "./steps.js";
-import { tridiagonalise } from "./tridiagonalise.js";
+import { type Tridiagonal, tridiagonalise } from "./tridiagonalise.js";
 
 /** All eigenvalues, descending, and the vectors of the first of them as columns: `vectors [n, rank]`. */
 export interface LeadingSpectrum {
@@ -16,10 +17,17 @@ export interface LeadingSpectrum {
  */
 export function* blockedSpectrum(a: Matrix, rank: number): Steps<LeadingSpectrum> {
   const tridiagonal = yield* tridiagonalise(a);
+  if (rank === 0) return { allValues: tridiagonalValues(tridiagonal), vectors: createMatrix(a.rows, 0) };
   const { values, vectors } = yield* solveTridiagonal(tridiagonal.diagonal, tridiagonal.offDiagonal, rank);
   yield* applyReflectors(tridiagonal, vectors);
   reverseRows(vectors);
   return { allValues: values.reverse(), vectors: transpose(vectors) };
+}
+
+/** Eigenvalues alone, descending, take a time of `n²`. */
+function tridiagonalValues({ diagonal, offDiagonal }: Tridiagonal): Float64Array {
+  diagonalise(diagonal, offDiagonal, new Float64Array(0));
+  return diagonal.sort().reverse();
 }
 
 function reverseRows({ rows, cols, data }: Matrix): void {

@@ -1,6 +1,7 @@
 import type { Matrix } from "../matrix.js";
 import { NumericalError } from "../numerical-error.js";
-import type { ProductStep, Steps } from "./steps.js";
+import { invertLower } from "./invert-lower.js";
+import { overwriteByProduct, type ProductStep, type Steps } from "./steps.js";
 import { transposeView, viewOf, windowOf } from "./view.js";
 
 /** Diagonal blocks of this size are factored by plain loops; 32 KiB, so one stays in the first-level cache. */
@@ -33,7 +34,7 @@ function* factorWidePanel(a: Matrix, from: number, to: number): Steps<void> {
   for (let start = from; start < to; start += factorBlock) {
     const end = Math.min(start + factorBlock, to);
     if (start > from) yield subtractEarlier(a, { from, start, end });
-    factorPanel(a, start, end);
+    yield* factorPanel(a, start, end);
   }
 }
 
@@ -52,51 +53,24 @@ function subtractEarlier(
 }
 
 /** Columns `[start, end)` of the factor, from the diagonal down; earlier columns are already subtracted. */
-function factorPanel(a: Matrix, start: number, end: number): void {
-  const { rows: n, data } = a;
+function* factorPanel(a: Matrix, start: number, end: number): Steps<void> {
+  factorDiagonal(a, start, end);
+  if (end === a.rows) return;
+  const below = windowOf(viewOf(a), end, a.rows, start, end);
+  // `X Lᵀ = A` by the inverse of the small `L`: a product, where a substitution would be plain loops.
+  yield* overwriteByProduct(below, below, transposeView(viewOf(invertLower(a, start, end))));
+}
+
+/** The rows `[start, end)` of these columns. */
+function factorDiagonal({ rows: n, data }: Matrix, start: number, end: number): void {
   for (let i = start; i < end; i++) {
-    solveRow(a, i, start, i);
-    data[i * n + i] = pivotRoot(data[i * n + i]! - squareOf(data.subarray(i * n + start, i * n + i)), i);
-  }
-  const whole = end + 4 * Math.floor((n - end) / 4);
-  for (let i = end; i < whole; i += 4) solveFourRows(a, i, start, end);
-  for (let i = whole; i < n; i++) solveRow(a, i, start, end);
-}
-
-/** Solves `x Lᵀ = row` for the columns `[start, end)` of row `i`, in place; `L` stands in the rows of these numbers. */
-function solveRow({ rows: n, data }: Matrix, i: number, start: number, end: number): void {
-  const row = i * n;
-  for (let j = start; j < end; j++) {
-    let value = data[row + j]!;
-    for (let k = start; k < j; k++) value -= data[row + k]! * data[j * n + k]!;
-    data[row + j] = value / data[j * n + j]!;
-  }
-}
-
-/** The same for four rows at once: four sums that need not wait for each other, and `L` loaded once for all. */
-function solveFourRows({ rows: n, data }: Matrix, i: number, start: number, end: number): void {
-  const row0 = i * n;
-  const row1 = row0 + n;
-  const row2 = row1 + n;
-  const row3 = row2 + n;
-  for (let j = start; j < end; j++) {
-    const factorRow = j * n;
-    let value0 = data[row0 + j]!;
-    let value1 = data[row1 + j]!;
-    let value2 = data[row2 + j]!;
-    let value3 = data[row3 + j]!;
-    for (let k = start; k < j; k++) {
-      const factor = data[factorRow + k]!;
-      value0 -= data[row0 + k]! * factor;
-      value1 -= data[row1 + k]! * factor;
-      value2 -= data[row2 + k]! * factor;
-      value3 -= data[row3 + k]! * factor;
+    const row = i * n;
+    for (let j = start; j < i; j++) {
+      let value = data[row + j]!;
+      for (let k = start; k < j; k++) value -= data[row + k]! * data[j * n + k]!;
+      data[row + j] = value / data[j * n + j]!;
     }
-    const pivot = data[factorRow + j]!;
-    data[row0 + j] = value0 / pivot;
-    data[row1 + j] = value1 / pivot;
-    data[row2 + j] = value2 / pivot;
-    data[row3 + j] = value3 / pivot;
+    data[row + i] = pivotRoot(data[row + i]! - squareOf(data.subarray(row + start, row + i)), i);
   }
 }
 

@@ -1,11 +1,13 @@
 import type { Matrix } from "../matrix.js";
 import { factorBlock } from "./factor-in-place.js";
-import type { Steps } from "./steps.js";
+import { invertLower } from "./invert-lower.js";
+import { overwriteByProduct, type Steps } from "./steps.js";
 import { transposeView, viewOf, windowOf } from "./view.js";
 
 /**
  * Overwrites `x [n, m]` with the solution of `L y = x`; only the lower triangle of `factor` is read.
- * By halves: solve the first rows, subtract what they make of the others in one product, solve the others.
+ * By halves: solve the first rows, subtract what they make of the others in one product, solve the others; a few rows by the
+ * inverse of their block.
  */
 export function* solveLowerInPlace(factor: Matrix, x: Matrix): Steps<void> {
   yield* solveLowerRows(factor, x, 0, factor.rows);
@@ -18,7 +20,10 @@ export function* solveLowerTransposedInPlace(factor: Matrix, x: Matrix): Steps<v
 
 /** Rows `[start, end)`, from which those before are already subtracted. */
 function* solveLowerRows(factor: Matrix, x: Matrix, start: number, end: number): Steps<void> {
-  if (end - start <= factorBlock) return substitute(factor, x, start, end);
+  if (end - start <= factorBlock) {
+    const inverse = viewOf(invertLower(factor, start, end));
+    return yield* overwriteByProduct(rowsOf(x, start, end), inverse, rowsOf(x, start, end));
+  }
   const middle = middleOf(start, end);
   yield* solveLowerRows(factor, x, start, middle);
   yield {
@@ -32,7 +37,10 @@ function* solveLowerRows(factor: Matrix, x: Matrix, start: number, end: number):
 
 /** Rows `[start, end)` of the transposed factor, from which those behind are already subtracted. */
 function* solveUpperRows(factor: Matrix, x: Matrix, start: number, end: number): Steps<void> {
-  if (end - start <= factorBlock) return substituteBack(factor, x, start, end);
+  if (end - start <= factorBlock) {
+    const inverse = transposeView(viewOf(invertLower(factor, start, end)));
+    return yield* overwriteByProduct(rowsOf(x, start, end), inverse, rowsOf(x, start, end));
+  }
   const middle = middleOf(start, end);
   yield* solveUpperRows(factor, x, middle, end);
   yield {
@@ -48,29 +56,4 @@ function* solveUpperRows(factor: Matrix, x: Matrix, start: number, end: number):
 const middleOf = (start: number, end: number): number =>
   start + factorBlock * Math.ceil((end - start) / factorBlock / 2);
 
-function substitute({ rows: n, data }: Matrix, x: Matrix, start: number, end: number): void {
-  for (let i = start; i < end; i++) {
-    for (let k = start; k < i; k++) subtractRow(x, i, k, data[i * n + k]!);
-    divideRow(x, i, data[i * n + i]!);
-  }
-}
-
-function substituteBack({ rows: n, data }: Matrix, x: Matrix, start: number, end: number): void {
-  for (let i = end - 1; i >= start; i--) {
-    for (let k = i + 1; k < end; k++) subtractRow(x, i, k, data[k * n + i]!);
-    divideRow(x, i, data[i * n + i]!);
-  }
-}
-
 const rowsOf = (x: Matrix, start: number, end: number) => windowOf(viewOf(x), start, end, 0, x.cols);
-
-/** `x[target, :] -= factor · x[source, :]` */
-function subtractRow({ cols, data }: Matrix, target: number, source: number, factor: number): void {
-  const to = target * cols;
-  const from = source * cols;
-  for (let j = 0; j < cols; j++) data[to + j]! -= factor * data[from + j]!;
-}
-
-function divideRow({ cols, data }: Matrix, row: number, divisor: number): void {
-  for (let j = row * cols; j < (row + 1) * cols; j++) data[j]! /= divisor;
-}

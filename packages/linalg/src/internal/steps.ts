@@ -83,6 +83,13 @@ export function* multiplied(left: View, right: View): Steps<Matrix> {
   return result;
 }
 
+/** `target = left · right`; `target`, whose rows lie whole in memory, may overlap the others. */
+export function* overwriteByProduct(target: View, left: View, right: View): Steps<void> {
+  const { cols, data } = yield* multiplied(left, right);
+  for (let i = 0; i < target.rows; i++)
+    target.data.set(data.subarray(i * cols, (i + 1) * cols), target.offset + i * target.rowStride);
+}
+
 const accumulate = ({ target, left, right, factor }: ProductStep): void =>
   accumulateProduct(target, left, right, factor);
 
