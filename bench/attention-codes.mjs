@@ -6,6 +6,7 @@
  */
 import { createGraphBuilder, tensorValue } from "@kvfold/onnx";
 import * as ort from "onnxruntime-node";
+import "./help.mjs";
 
 const Ts = (process.argv[2] ?? "1024,4096").split(",").map(Number);
 const shapes = [

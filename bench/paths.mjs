@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import "./help.mjs";
 
 export const repositoryPath = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 export const assetPath = (path) => repositoryPath(`assets/${path}`);

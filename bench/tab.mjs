@@ -140,7 +140,7 @@ await withTemporaryFolder(async (folder) => {
   try {
     for (const context of contexts) results.push(await measureBehind(context, server.url));
   } finally {
-    server.close();
+    await server.close();
   }
   const agreements = results.reduce((sum, cases) => sum + countAgreements(cases), 0);
   const pairs = contexts.length * Object.keys(models).length;

@@ -33,8 +33,9 @@ export async function tabTo(page, name) {
   throw new Error(`Tab never reaches ${name}`);
 }
 
-/** Runs in the page: the next Tab leads to its first control. */
+/** Runs in the page: the next Tab leads to its first control, whatever had the focus before. */
 function startAtTop() {
+  globalThis.stopBefore = undefined;
   document.body.tabIndex = -1;
   document.body.focus();
   document.body.removeAttribute("tabindex");

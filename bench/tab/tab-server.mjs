@@ -2,7 +2,8 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { headersOf, listen, readServed } from "../../tooling/testing/serve-folders.mjs";
+import { listen } from "../../tooling/testing/listen.mjs";
+import { headersOf, readServed } from "../../tooling/testing/serve-folders.mjs";
 
 const PAGE = '<!doctype html><link rel="icon" href="data:," />';
 
@@ -17,12 +18,14 @@ export async function serveTab(folder) {
     ),
   };
   const scripts = await bundleWorkers(["kvfold", "transformers-js"]);
-  return listen(async (request, response) => {
+  const answer = async (request, response) => {
     const path = new URL(request.url, "http://127.0.0.1").pathname;
     const file = path === "/" ? PAGE : (scripts[path] ?? (await readServed(folders, path)));
     for (const [name, value] of Object.entries(headersOf(path))) response.setHeader(name, value);
     response.writeHead(file === undefined ? 404 : 200).end(file);
-  });
+  };
+  const { url, close } = await listen((request, response) => void answer(request, response));
+  return { url: `${url}/`, close };
 }
 
 const resolveFrom = (from, specifier) => createRequire(from).resolve(specifier);

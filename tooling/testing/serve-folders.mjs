@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { join } from "node:path";
 
 /** @type {Readonly<Record<string, string>>} */
@@ -39,21 +38,4 @@ export async function readServed(folders, path) {
   } catch {
     return undefined;
   }
-}
-
-/**
- * Listens on this machine alone.
- *
- * @param {(request: import("node:http").IncomingMessage, response: import("node:http").ServerResponse) => Promise<void>} answer
- * @returns {Promise<{ url: string, close: () => void }>} its address, ending in a slash
- */
-export async function listen(answer) {
-  const server = createServer((request, response) => void answer(request, response));
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
-  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  const close = () => {
-    server.closeAllConnections();
-    server.close();
-  };
-  return { url: `http://127.0.0.1:${port}/`, close };
 }

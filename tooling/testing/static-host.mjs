@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { extname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { listen } from "./listen.mjs";
 
 /** @type {Readonly<Record<string, string>>} */
 const CONTENT_TYPES = {
@@ -43,13 +43,6 @@ export async function startStaticHost(folder) {
       response.writeHead(404).end();
     }
   };
-  const server = createServer((request, response) => void answer(request, response));
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
-  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  const close = () =>
-    new Promise((/** @type {(value: void) => void} */ resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-  return { url: `http://127.0.0.1:${port}/`, close };
+  const { url, close } = await listen((request, response) => void answer(request, response));
+  return { url: `${url}/`, close };
 }

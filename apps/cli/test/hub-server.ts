@@ -3,11 +3,12 @@
  * files, large ones by way of a redirect to a storage on another host, which takes no tokens.
  */
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { COMMIT, hubModel } from "../../../tooling/testing/hub-model.mjs";
+import { listen } from "../../../tooling/testing/listen.mjs";
 
 export const MODEL = "someone/tiny-model";
-export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
+export { COMMIT };
 export const TOKEN = "hf_opensesame";
 /** Files below this lie in git itself, so that the Hub keeps no SHA-256 of them. */
 const LARGE_BYTES = 1024;
@@ -36,10 +37,10 @@ export interface TestHub {
 
 /** Starts a Hub that has one model. */
 export async function startHub(files: ReadonlyMap<string, Uint8Array>): Promise<TestHub> {
-  const storage = await listen((request, response) => answerStorage(hub, request, response));
-  const server = await listen((request, response) => answerHub(hub, urlOf(storage), request, response));
+  const storage = await listenForPages((request, response) => answerStorage(hub, request, response));
+  const server = await listenForPages((request, response) => answerHub(hub, storage.url, request, response));
   const hub: TestHub = {
-    url: urlOf(server),
+    url: server.url,
     files,
     revisions: new Map([
       ["main", COMMIT],
@@ -51,27 +52,18 @@ export async function startHub(files: ReadonlyMap<string, Uint8Array>): Promise<
     damaged: new Map(),
     override: undefined,
     log: [],
-    close: async () => void (await Promise.all([server, storage].map(stop))),
+    close: async () => void (await Promise.all([server.close(), storage.close()])),
   };
   return hub;
 }
 
-function listen(handler: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<Server> {
-  const server = createServer((request, response) => {
-    // Pages of other origins may ask the Hub, too.
+/** Pages of other origins may ask the Hub, too. */
+const listenForPages = (handler: (request: IncomingMessage, response: ServerResponse) => unknown) =>
+  listen((request, response) => {
     response.setHeader("access-control-allow-origin", "*");
     response.setHeader("access-control-expose-headers", "link, x-error-code, x-error-message, x-linked-etag");
     return handler(request, response);
   });
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
-}
-
-const urlOf = (server: Server): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-
-function stop(server: Server): Promise<void> {
-  server.closeAllConnections();
-  return new Promise((resolve) => server.close(() => resolve()));
-}
 
 function answerHub(
   hub: TestHub,
@@ -90,19 +82,8 @@ function answerHub(
   const commit = hub.revisions.get(decodeURIComponent(revision!))!;
   if (api === "revision") {
     hub.log.push("model");
-    const model = {
-      _id: "1",
-      id: MODEL,
-      sha: commit,
-      private: hub.access === "private",
-      gated: hub.access === "gated",
-    };
-    return answerJson(response, 200, {
-      ...model,
-      downloads: 0,
-      likes: 0,
-      lastModified: "2026-01-01T00:00:00.000Z",
-    });
+    const access = { isPrivate: hub.access === "private", isGated: hub.access === "gated" };
+    return answerJson(response, 200, hubModel(MODEL, { commit, ...access }));
   }
   if (api === "tree") {
     hub.log.push("tree");

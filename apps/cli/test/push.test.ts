@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { COMMIT, hubModel } from "../../../tooling/testing/hub-model.mjs";
+import { listen } from "../../../tooling/testing/listen.mjs";
 import { quietContext } from "../src/jobs/job.js";
 import { pushModel } from "../src/jobs/push.js";
 import { failureOf, temporaryFolder } from "./support.js";
 
 const TOKEN = "hf_opensesame";
-const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 /** Larger files go to the storage. */
 const LARGE_BYTES = 1000;
 
@@ -43,17 +43,7 @@ async function startHub(initial?: readonly string[]) {
       return json({ url: "…", id: "me/half" });
     }
     if (files === undefined) return json({ error: "none" }, 404, { "x-error-code": "RepoNotFound" });
-    if (pathname.includes("/revision/"))
-      return json({
-        _id: "1",
-        id: "me/half",
-        sha: COMMIT,
-        private: false,
-        gated: false,
-        downloads: 0,
-        likes: 0,
-        lastModified: "2026-01-01T00:00:00.000Z",
-      });
+    if (pathname.includes("/revision/")) return json(hubModel("me/half"));
     if (pathname.includes("/tree/"))
       return json(files.map((path) => ({ type: "file", path, size: 1, oid: "1" })));
     if (pathname.includes("/preupload/")) {
@@ -75,11 +65,8 @@ async function startHub(initial?: readonly string[]) {
     );
     return json({ commitOid: COMMIT, commitUrl: "…", hookOutput: "" });
   };
-  const server = createServer((request, response) => void answer(request, response));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  onTestFinished(() => server.closeAllConnections());
-  onTestFinished(() => void server.close());
+  const { url, close } = await listen((request, response) => void answer(request, response));
+  onTestFinished(close);
   return { url, log, stored, commits };
 }
 
@@ -160,11 +147,8 @@ describe("pushModel", () => {
 
   it("stops when it is interrupted", async () => {
     const context = { ...quietContext, signal: { aborted: true } };
-    const server = createServer(() => {});
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    onTestFinished(() => server.closeAllConnections());
-    onTestFinished(() => void server.close());
-    const hubUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { url: hubUrl, close } = await listen(() => {});
+    onTestFinished(close);
     const options = {
       repository: "me/half",
       existing: "refuse",

@@ -1,4 +1,11 @@
-import { type CausalLM, createCausalLM, generate, generateBatch, type Logits } from "@kvfold/runtime";
+import {
+  advanceBatch,
+  type CausalLM,
+  createCausalLM,
+  generate,
+  generateBatch,
+  type Logits,
+} from "@kvfold/runtime";
 import { bytesSource } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
 import type { AttentionWeights } from "../src/model/decoder-weights.js";
@@ -112,6 +119,46 @@ function expectRows(
       expect(Math.abs(value - expected[index]!)).toBeLessThan(TOLERANCE * largest);
   }
 }
+
+describe("a batch that sequences join and leave without end", () => {
+  const forms = [
+    { name: "keys by positions", fold: undefined, slots: 20 },
+    // It starts again when it has more than 2 * 18 + 256 slots.
+    { name: "keys by slots", fold: byFrequency, slots: 292 },
+  ];
+
+  it.each(forms)("takes no more slots with time: $name", async ({ fold, slots }) => {
+    const model = await exportModel(await openFamily("llama"), {
+      form: "delta",
+      maxPositions: 4096,
+      ...(fold && { fold }),
+    });
+    const { ids } = readReference("llama").sequences[0]!;
+    await withModel(model, async (session) => {
+      const lm = createCausalLM(session);
+      const texts = [ids.slice(0, 3), ids.slice(0, 3)];
+      let batch = lm.createBatch({ size: 2 });
+      await batch.prefill(texts);
+      let most = 0;
+      for (let step = 0; step < 320; step++) {
+        for (const text of texts) text.push(ids[text.length % ids.length]!);
+        const advanced = await advanceBatch(lm, batch, texts);
+        batch = advanced.batch;
+        most = Math.max(most, batch.slots);
+        if (step % 160 === 159) expectRows(advanced.logits, await alone(lm, texts), [0, 1], 0);
+        if (step % 8 !== 0) continue;
+        batch.keep([1]);
+        await batch.join([ids.slice(0, 2)]);
+        texts.splice(0, 2, texts[1]!, ids.slice(0, 2));
+      }
+      expect(most).toBeLessThanOrEqual(slots);
+      batch.dispose();
+    });
+  });
+
+  const alone = async (lm: CausalLM, texts: readonly (readonly number[])[]) =>
+    (await inTurn(lm, texts, [])).map(([last]) => [last!]);
+});
 
 describe("generateBatch", () => {
   it("draws what each prompt draws alone, and says why it ended", async () => {

@@ -1,7 +1,8 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
-import { headersOf, listen, readServed } from "../../../tooling/testing/serve-folders.mjs";
+import { listen } from "../../../tooling/testing/listen.mjs";
+import { headersOf, readServed } from "../../../tooling/testing/serve-folders.mjs";
 
 const PAGE = '<!doctype html><link rel="icon" href="data:," /><script type="module" src="/page.js"></script>';
 
@@ -14,7 +15,7 @@ export interface PageServer {
   readonly requests: string[];
   /** What is served by path; tests may change it. */
   readonly files: Record<string, Served>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Serves a page with the module `/page.js`, `files` by path, and folders by prefix: ONNX Runtime's under `/ort/`. */
@@ -25,12 +26,13 @@ export async function servePage(
   const served: Record<string, Served> = { "/": new TextEncoder().encode(PAGE), ...files };
   const allFolders = { "/ort/": runtimeFolder(), ...folders };
   const requests: string[] = [];
-  const server = await listen(async (request, response) => {
+  const reply = async (request: IncomingMessage, response: ServerResponse) => {
     const path = new URL(request.url!, "http://127.0.0.1").pathname;
     requests.push(request.method === "GET" ? path : `${request.method} ${path}`);
     answer(response, path, served[path] ?? (await readServed(allFolders, path)));
-  });
-  return { ...server, requests, files: served };
+  };
+  const { url, close } = await listen((request, response) => void reply(request, response));
+  return { url: `${url}/`, close, requests, files: served };
 }
 
 const runtimeFolder = (): string => dirname(createRequire(import.meta.url).resolve("onnxruntime-web/wasm"));

@@ -61,7 +61,7 @@ export async function startBrowser({
     },
     async close() {
       await browser.close();
-      server.close();
+      await server.close();
     },
   };
 }

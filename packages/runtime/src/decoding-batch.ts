@@ -17,6 +17,8 @@ export interface DecodingBatch {
    * the longest prompt counts for all, also after its sequence has ended.
    */
   readonly room: number;
+  /** Slots of the cache that each sequence takes, those without a token included. */
+  readonly slots: number;
   /**
    * Reads a prompt for each sequence and returns the logits `[B, vocabulary]` of their last tokens. Once, before anything
    * is decoded.
@@ -97,6 +99,10 @@ class PaddedBatch implements DecodingBatch {
     return this.#options.maxPositions - this.#used();
   }
 
+  get slots(): number {
+    return this.#cache.current?.length ?? 0;
+  }
+
   prefill(prompts: readonly ArrayLike<number>[]): Promise<Logits> {
     return this.#exclusively(prompts, async (cache) => {
       if (cache.length > 0) throw refusedByBatch("expected prefill before anything is decoded, found tokens");
@@ -107,9 +113,9 @@ class PaddedBatch implements DecodingBatch {
   }
 
   takes(length: number): boolean {
+    const { slots } = this;
     const { countsSlots, maxPositions } = this.#options;
-    const used = this.#cache.current?.length ?? 0;
-    return used > 0 && length <= (countsSlots ? used : maxPositions);
+    return slots > 0 && length <= (countsSlots ? slots : maxPositions);
   }
 
   async join(prompts: readonly ArrayLike<number>[]): Promise<Logits> {
@@ -145,8 +151,10 @@ class PaddedBatch implements DecodingBatch {
   keep(sequences: readonly number[]): void {
     const cache = this.#cache.available();
     checkKept(sequences, this.size);
-    cache.keep(sequences);
-    this.#starts = sequences.map((sequence) => this.#starts[sequence]!);
+    const starts = sequences.map((sequence) => this.#starts[sequence]!);
+    const emptySlots = this.#options.countsSlots ? 0 : Math.min(cache.length, ...starts);
+    cache.keep(sequences, emptySlots);
+    this.#starts = starts.map((start) => start - emptySlots);
   }
 
   dispose(): void {
@@ -155,9 +163,9 @@ class PaddedBatch implements DecodingBatch {
 
   /** Positions that are used up, of the longest sequence or of all slots. */
   #used(): number {
-    const length = this.#cache.current?.length ?? 0;
-    if (length === 0) return 0;
-    return this.#options.countsSlots ? length : length - Math.min(...this.#starts);
+    const { slots } = this;
+    if (slots === 0 || this.#options.countsSlots) return slots;
+    return slots - Math.min(...this.#starts);
   }
 
   /** Reads prompts into the slots behind those of the cache, a chunk at a time. */

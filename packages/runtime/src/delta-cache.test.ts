@@ -91,4 +91,20 @@ describe("createDeltaCache", () => {
       length: 3,
     });
   });
+
+  it("leaves out the first slots, where they are empty, and gives back their memory", () => {
+    const cache = createDeltaCache(layout, { sequences: 2 });
+    const all = Array.from({ length: 20 }, (_, index) => index);
+    const late = all.map((slot) => (slot < 17 ? -1 : slot - 17));
+    cache.commit(rows([all, late]), [...all, ...late]);
+    const { bytes } = cache;
+    cache.keep([1], 17);
+    expect(fed(cache)).toEqual({
+      dims: [1, 2, 4, 1],
+      data: [100, 101, 102, 0, 110, 111, 112, 0],
+      positions: [0, 1, 2, -1],
+      length: 3,
+    });
+    expect(cache.bytes).toBe(bytes / 2 / 6);
+  });
 });

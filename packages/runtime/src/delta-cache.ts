@@ -14,8 +14,8 @@ import { int64 } from "./tensors.js";
 
 /** The cache of several sequences, whose tokens stand in the same slots. */
 export interface DeltaCache extends KvCache {
-  /** Goes on with some of the sequences, in the order given. */
-  keep(sequences: readonly number[]): void;
+  /** Goes on with some of the sequences, in the order given, and without the first slots, which are empty in all of them. */
+  keep(sequences: readonly number[], emptySlots?: number): void;
   /** Leaves so many slots empty before the next tokens. */
   leaveEmpty(slots: number): void;
   /** Goes on with the sequences of another cache of as many slots as well, behind its own. The other is of no more use. */
@@ -108,10 +108,23 @@ export function createDeltaCache(
     restore: append,
     truncate,
     clear: () => truncate(0),
-    keep(chosen) {
-      positions = pick(positions, chosen, sequences);
-      tensors = tensors.map((tensor) => pickSequences(tensor, chosen));
+    keep(chosen, emptySlots = 0) {
+      const before = held();
+      const end = length;
+      length -= emptySlots;
+      capacity = grownSlots(length, slotMultiple);
       sequences = chosen.length;
+      positions = emptyPositions(sequences * capacity);
+      for (const [to, from] of chosen.entries()) {
+        const row = from * before.capacity;
+        positions.set(before.positions.subarray(row + emptySlots, row + end), to * capacity);
+      }
+      tensors = slots.map((slot, index) => {
+        const kept = allocate(slot);
+        copySequences(before.tensors[index]!, kept, { chosen, start: emptySlots, end });
+        release(before.tensors[index]!);
+        return kept;
+      });
     },
     leaveEmpty(count) {
       grow(length + count);
@@ -156,22 +169,23 @@ function copyPositions(
 
 const emptyPositions = (count: number): BigInt64Array<ArrayBuffer> => new BigInt64Array(count).fill(EMPTY);
 
-/** Some rows of an array that has `rows` of them. */
-function pick<T extends BigInt64Array<ArrayBuffer> | Float32Array<ArrayBuffer>>(
-  data: T,
-  chosen: readonly number[],
-  rows: number,
-): T {
-  const width = data.length / rows;
-  const picked = data.slice(0, chosen.length * width) as T;
-  for (const [index, row] of chosen.entries())
-    picked.set(data.subarray(row * width, (row + 1) * width) as never, index * width);
-  return picked;
-}
-
-function pickSequences(tensor: Tensor, chosen: readonly number[]): Tensor {
-  const [sequences, ...dims] = tensor.dims as [number, ...number[]];
-  const data = pick(tensor.data as Float32Array<ArrayBuffer>, chosen, sequences);
-  release(tensor);
-  return new Tensor(tensor.type as "float32", data, [chosen.length, ...dims]);
+/** Copies slots `[start, end)` of some sequences of a cache to the first slots of those of another. */
+function copySequences(
+  from: Tensor,
+  to: Tensor,
+  {
+    chosen,
+    start,
+    end,
+  }: { readonly chosen: readonly number[]; readonly start: number; readonly end: number },
+): void {
+  const [, heads, capacity, size] = from.dims as [number, number, number, number];
+  const source = from.data as Float32Array;
+  const target = to.data as Float32Array;
+  for (const [sequence, chosenSequence] of chosen.entries())
+    for (let head = 0; head < heads; head++) {
+      const first = (chosenSequence * heads + head) * capacity;
+      const rows = source.subarray((first + start) * size, (first + end) * size);
+      target.set(rows, (sequence * heads + head) * to.dims[2]! * size);
+    }
 }

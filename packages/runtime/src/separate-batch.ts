@@ -11,6 +11,7 @@ export function createSeparateBatch(
 ): DecodingBatch {
   const createStates = (count: number) => Array.from({ length: count }, createState);
   let states: readonly DecodingState[] = createStates(size);
+  const longest = () => Math.max(0, ...states.map(({ length }) => length));
   const each = async (
     states: readonly DecodingState[],
     tokens: readonly ArrayLike<number>[],
@@ -29,7 +30,10 @@ export function createSeparateBatch(
       return states.reduce((sum, { cacheBytes }) => sum + cacheBytes, 0);
     },
     get room() {
-      return maxPositions - Math.max(...states.map(({ length }) => length));
+      return maxPositions - longest();
+    },
+    get slots() {
+      return longest();
     },
     prefill: (prompts) => each(states, prompts, (state, ids) => state.prefill(ids)),
     takes: (length) => states.some((state) => state.length > 0) && length <= maxPositions,

@@ -1,4 +1,5 @@
 import type { planFold } from "@kvfold/converter";
+import { closestMatch } from "leven";
 import { CliError } from "../cli-error.js";
 import type { DeviceOptions } from "../models/open-device.js";
 import type { CalibrationOptions } from "../tokens/calibration-windows.js";
@@ -76,30 +77,11 @@ function advice(unknown: string, known: readonly string[]): string {
   return near.length > 0 ? `did you mean ${near.join(" or ")}?` : `it has ${known.join(", ")}`;
 }
 
-/** Names that hold the word or are held by it, else those with the fewest letters to change, if these are few. */
+/** Names that hold the word or are held by it, else one with the fewest letters to change, if these are few. */
 function nearestNames(word: string, names: readonly string[]): readonly string[] {
   const [lower, all] = [word.toLowerCase(), names.map((name) => name.toLowerCase())];
   const related = names.filter((_, index) => all[index]!.includes(lower) || lower.includes(all[index]!));
   if (related.length > 0) return related;
-  const changes = all.map((name) => editDistance(lower, name));
-  const fewest = Math.min(...changes);
-  return fewest > word.length / 2 ? [] : names.filter((_, index) => changes[index] === fewest);
-}
-
-/** Letters to insert, leave out or replace between two words (Wagner and Fischer, 1974). */
-function editDistance(from: string, to: string): number {
-  let before = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (const [row, letter] of Array.from(from).entries()) {
-    const distances = [row + 1];
-    for (const [column, other] of Array.from(to).entries())
-      distances.push(
-        Math.min(
-          before[column + 1]! + 1,
-          distances[column]! + 1,
-          before[column]! + (letter === other ? 0 : 1),
-        ),
-      );
-    before = distances;
-  }
-  return before.at(-1)!;
+  const nearest = closestMatch(lower, all, { maxDistance: Math.floor(word.length / 2) });
+  return names.filter((_, index) => all[index] === nearest);
 }

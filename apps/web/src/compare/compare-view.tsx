@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { foldedModels, originalModel, type PreparedModel } from "../fold/fold-state.js";
 import { readModelChat } from "../models/model-chat.js";
 import { formatShare, messageOf } from "../ui/format.js";
+import { plainChoices, Select } from "../ui/select.js";
 import { agreementOf } from "./agreement.js";
 import { ChatForm } from "./chat-form.js";
 import { comparison } from "./comparison.js";
@@ -24,20 +25,15 @@ export function CompareView() {
     <section aria-labelledby="compare-title">
       <h2 id="compare-title">3. Compare</h2>
       <div class="row">
-        <label>
-          Folded to{" "}
-          <select
-            disabled={both === undefined}
-            value={folded?.label ?? ""}
-            onChange={({ currentTarget }) => {
-              chosen.value = currentTarget.value;
-            }}
-          >
-            {foldedModels.value.map(({ label }) => (
-              <option key={label}>{label}</option>
-            ))}
-          </select>
-        </label>
+        <Select
+          label="Folded to"
+          choices={plainChoices(foldedModels.value.map(({ label }) => label))}
+          value={folded?.label ?? ""}
+          disabled={both === undefined}
+          onChoose={(label) => {
+            chosen.value = label;
+          }}
+        />
         <PolicySelect />
         <ProviderSelect />
       </div>

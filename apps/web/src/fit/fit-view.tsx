@@ -2,14 +2,12 @@ import type { Dtype } from "@kvfold/decoder";
 import { useEffect } from "preact/hooks";
 import { HubNameForm } from "../hub/hub-name-form.js";
 import { chosenModel } from "../models/chosen-model.js";
+import { choicesOf, Select } from "../ui/select.js";
 import { fitAgain, fitEmbedded, fitFolder, fitForm, fitHubModel, fitState } from "./fit-state.js";
 import { FitTable } from "./fit-table.js";
 
-const DTYPES: Readonly<Partial<Record<Dtype, string>>> = {
-  fp32: "float32",
-  fp16: "float16",
-  q4: "four bits",
-};
+const ASKED = choicesOf({ memory: "memory", context: "a long text" });
+const DTYPES = choicesOf<Dtype>({ fp32: "float32", fp16: "float16", q4: "four bits" });
 
 /** What fits into memory: of the chosen model, or of any on the Hub, of which the config alone is read. */
 export function FitView() {
@@ -34,20 +32,16 @@ function FitForm() {
   };
   return (
     <form class="row" onSubmit={(event) => event.preventDefault()}>
-      <label>
-        I have{" "}
-        <select
-          value={asks.value}
-          onChange={({ currentTarget }) =>
-            set(() => {
-              asks.value = currentTarget.value as "memory" | "context";
-            })
-          }
-        >
-          <option value="memory">memory</option>
-          <option value="context">a long text</option>
-        </select>
-      </label>
+      <Select
+        label="I have"
+        choices={ASKED}
+        value={asks.value}
+        onChoose={(value) =>
+          set(() => {
+            asks.value = value;
+          })
+        }
+      />
       <label>
         {isMemory ? "Memory in GiB" : "Tokens of context"}{" "}
         <input
@@ -66,23 +60,16 @@ function FitForm() {
           }}
         />
       </label>
-      <label>
-        Weights in{" "}
-        <select
-          value={dtype.value}
-          onChange={({ currentTarget }) =>
-            set(() => {
-              dtype.value = currentTarget.value as Dtype;
-            })
-          }
-        >
-          {Object.entries(DTYPES).map(([value, label]) => (
-            <option key={value} value={value}>
-              {label}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Select<Dtype>
+        label="Weights in"
+        choices={DTYPES}
+        value={dtype.value}
+        onChoose={(value) =>
+          set(() => {
+            dtype.value = value;
+          })
+        }
+      />
     </form>
   );
 }

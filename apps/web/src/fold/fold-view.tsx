@@ -4,6 +4,7 @@ import { chosenModel } from "../models/chosen-model.js";
 import { foldSettings, KEEPS, METHODS, WINDOWS } from "../settings/fold-settings.js";
 import { keepPrepared } from "../storage/kept-state.js";
 import { formatShare } from "../ui/format.js";
+import { choicesOf, plainChoices, Select } from "../ui/select.js";
 import { downloadFolder } from "./download.js";
 import {
   cancelFold,
@@ -31,42 +32,24 @@ export function FoldView() {
       <form onSubmit={start}>
         <fieldset disabled={running || model === undefined}>
           <div class="row">
-            <label>
-              Cache to keep{" "}
-              <select value={keep.value} onChange={({ currentTarget }) => (keep.value = currentTarget.value)}>
-                {KEEPS.map((value) => (
-                  <option key={value} value={value}>
-                    {value}
-                  </option>
-                ))}
-              </select>
-            </label>
-            <label>
-              Method{" "}
-              <select
-                value={method.value}
-                onChange={({ currentTarget }) => (method.value = currentTarget.value as FoldMethod)}
-              >
-                {Object.entries(METHODS).map(([name, label]) => (
-                  <option key={name} value={name}>
-                    {label}
-                  </option>
-                ))}
-              </select>
-            </label>
-            <label>
-              Calibration windows{" "}
-              <select
-                value={windows.value}
-                onChange={({ currentTarget }) => (windows.value = Number(currentTarget.value))}
-              >
-                {WINDOWS.map((value) => (
-                  <option key={value} value={value}>
-                    {value}
-                  </option>
-                ))}
-              </select>
-            </label>
+            <Select
+              label="Cache to keep"
+              choices={plainChoices(KEEPS)}
+              value={keep.value}
+              onChoose={(value) => (keep.value = value)}
+            />
+            <Select
+              label="Method"
+              choices={choicesOf<FoldMethod>(METHODS)}
+              value={method.value}
+              onChoose={(value) => (method.value = value)}
+            />
+            <Select
+              label="Calibration windows"
+              choices={plainChoices(WINDOWS)}
+              value={`${windows.value}`}
+              onChoose={(value) => (windows.value = Number(value))}
+            />
             <button type="submit">Fold</button>
           </div>
           <details>
