@@ -1,11 +1,15 @@
 import { createMatrix } from "@kvfold/linalg";
-import { applyRope, type RopeParameters, ropeFrequencies, ropeTables } from "@kvfold/rope";
+import { applyRope, ropeFrequencies, ropeParameters, ropeTables } from "@kvfold/rope";
 import { gaussians } from "@kvfold/runtime";
 import { describe, expect, it } from "vitest";
 import { latentStatistics } from "./latent-statistics.js";
 
 const [headDim, rotaryDim, span, rank] = [6, 4, 2, 3];
-const rope: RopeParameters = { ropeType: "default", theta: 100, headDim, rotaryDim, scaling: undefined };
+const rope = ropeParameters({
+  head_dim: headDim,
+  rope_theta: 100,
+  partial_rotary_factor: rotaryDim / headDim,
+});
 const chunks = [2, 8];
 const size = span * headDim;
 
