@@ -29,9 +29,10 @@ const inUnits = (attention: AttentionWeights): AttentionWeights => {
   });
   const width = rest.keys.heads * 2 * rest.keys.size;
   const next = gaussians(3);
-  const means = Float32Array.from({ length: 16 * width }, () => next() / 3);
-  const costs = Float32Array.from({ length: width }, (_, index) => 0.8 ** (index % 20));
-  return { ...rest, joint: { ...joint!, statistics: { means, costs } } };
+  const numbers = (count: number) => Float32Array.from({ length: count }, () => next() / 10);
+  const keyMeans = numbers(rest.kvHeads * rest.headDim);
+  const costs = Float32Array.from({ length: width }, (_, index) => 0.95 ** (index % 20));
+  return { ...rest, joint: { ...joint!, statistics: { keyMeans, rest: numbers(width), costs } } };
 };
 
 /** Shared KV heads, score biases, windows with soft caps, one KV head for all; joint latents. */

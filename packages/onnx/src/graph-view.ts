@@ -77,4 +77,6 @@ export interface Subgraph extends GraphBody {
 export interface GraphView extends GraphBody {
   readonly irVersion: number;
   readonly opsets: Readonly<Record<string, number>>;
+  /** Free-form metadata of the model. */
+  readonly metadata: ReadonlyMap<string, string>;
 }

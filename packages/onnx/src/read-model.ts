@@ -40,6 +40,7 @@ export function viewModel({ graph, ...model }: DecodedModel): GraphView {
   return {
     irVersion: Number(model.irVersion),
     opsets: Object.fromEntries(model.opsetImport.map((set) => [set.domain, Number(set.version)])),
+    metadata: new Map(model.metadataProps.map(({ key, value }) => [key, value])),
     ...graphBody(graph),
   };
 }

@@ -29,7 +29,7 @@ export function foldJoint(
       encodeKeys: isDirect ? undefined : stackedEncode(keys),
       decodeKeys: toFloat32(stackRows(keys.map(({ decode }) => decode))),
       decodeValues: decodedValues(attention, values),
-      statistics: latentStatistics(attention, { joint, chunks, means }),
+      statistics: latentStatistics({ joint, chunks, means }),
     },
   };
 }

@@ -1,57 +1,34 @@
-import type { AttentionWeights, LatentStatistics } from "@kvfold/decoder";
-import { createMatrix, multiply, toFloat32 } from "@kvfold/linalg";
-import { ropeFrequencies } from "@kvfold/rope";
-import type { JointBasis } from "../methods/method.js";
+import type { LatentStatistics } from "@kvfold/decoder";
+import { createMatrix, type Matrix, multiply, slice, toFloat32 } from "@kvfold/linalg";
 import type { JointBases } from "./choose-bases.js";
 
-/** A table of more offsets is not worth its size: keys that turn so far within a chunk have next to no mean. */
-const MOST_OFFSETS = 256;
+/** Keys that turn so far within a chunk have next to no mean, and a table of more slots is not worth its size. */
+const MOST_SLOTS = 256;
 
 /**
- * What quantised caches may know of the latents of a layer: their means at each offset in a chunk, with the largest chunk as the period,
- * and their energies. `undefined` where means or energies are not known, or a chunk has more than 256 slots.
+ * What quantised caches may know of the latents of a layer. `undefined` where means or energies are not known, or a chunk has more than
+ * 256 slots.
  */
-export function latentStatistics(
-  attention: Pick<AttentionWeights, "rope" | "headDim">,
-  { joint, chunks, means }: JointBases,
-): LatentStatistics | undefined {
-  const period = Math.max(1, ...chunks);
-  const energies = joint.flatMap(({ energies, encode }) =>
-    Array.from(energies?.subarray(0, encode.cols) ?? []),
-  );
-  const rank = joint[0]!.encode.cols;
-  if (means === undefined || period > MOST_OFFSETS || energies.length < joint.length * rank) return undefined;
-  const offsets = Array.from({ length: period }, (_, offset) => offset);
-  const rows = offsets.flatMap((offset) =>
-    joint.map(({ encode }, group) =>
-      encoded(turnedMeans(means[group]!, { ...attention, chunks, offset }), encode),
-    ),
-  );
-  const table = new Float32Array(period * joint.length * rank);
-  for (const [index, row] of rows.entries()) table.set(row, index * rank);
-  return { means: table, costs: Float32Array.from(energies) };
+export function latentStatistics({ joint, chunks, means }: JointBases): LatentStatistics | undefined {
+  const costs = joint.flatMap(({ energies, encode }) => Array.from(energies?.subarray(0, encode.cols) ?? []));
+  const known = costs.length === joint.length * joint[0]!.encode.cols;
+  const largest = Math.max(1, ...chunks);
+  if (means === undefined || !known || largest > MOST_SLOTS) return undefined;
+  const turns = largest > 1;
+  const rest = joint.map(({ encode }, group) => encoded(means[group]!, encode, turns ? encode.rows / 2 : 0));
+  const keys = means.map((row) => row.subarray(0, row.length / 2));
+  return {
+    keyMeans: turns ? joined(keys) : undefined,
+    rest: joined(rest),
+    costs: Float32Array.from(costs),
+  };
 }
 
-const encoded = (row: Float64Array, encode: JointBasis["encode"]): Float32Array =>
-  toFloat32(multiply(createMatrix(1, row.length, row), encode));
-
-interface Turn extends Pick<AttentionWeights, "rope" | "headDim"> {
-  readonly chunks: readonly number[];
-  readonly offset: number;
+/** `[r]`: what the numbers from `first` on add to a latent. */
+function encoded(row: Float64Array, encode: Matrix, first: number): Float32Array {
+  const part = createMatrix(1, row.length - first, row.slice(first));
+  return toFloat32(multiply(part, slice(encode, { rows: [first, encode.rows] })));
 }
 
-/** Means of the keys and values of a group, with the keys turned as they are in a slot `offset` behind the start of all chunks. */
-function turnedMeans(means: Float64Array, { rope, headDim, chunks, offset }: Turn): Float64Array {
-  const turned = means.slice();
-  if (rope === undefined) return turned;
-  const { inverseFrequencies } = ropeFrequencies(rope);
-  const half = rope.rotaryDim / 2;
-  for (let head = 0; head < means.length / 2; head += headDim)
-    for (let pair = 0; pair < half; pair++) {
-      const angle = (offset % chunks[pair]!) * inverseFrequencies[pair]!;
-      const [a, b] = [means[head + pair]!, means[head + half + pair]!];
-      turned[head + pair] = a * Math.cos(angle) - b * Math.sin(angle);
-      turned[head + half + pair] = a * Math.sin(angle) + b * Math.cos(angle);
-    }
-  return turned;
-}
+const joined = (parts: readonly (Float32Array | Float64Array)[]): Float32Array =>
+  Float32Array.from(parts.flatMap((part) => Array.from(part)));

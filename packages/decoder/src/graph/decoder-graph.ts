@@ -7,6 +7,7 @@ import { type Dtype, dtypes } from "./dtype.js";
 import { emitBlock } from "./emit-block.js";
 import { emitEmbedding, emitHead } from "./emit-embedding.js";
 import { createEmitter, OPSETS } from "./emitter.js";
+import { statisticsMetadata } from "./statistics-metadata.js";
 
 /** A whole decoder with a KV cache, written a block at a time in order. */
 export interface DecoderGraph {
@@ -37,7 +38,8 @@ type GraphOutput = LayerOutputs["outputs"][number] & { readonly type?: DataType 
  * (`standard-form.ts`, `delta-form.ts`).
  */
 export function createDecoderGraph(options: createDecoderGraph.Options): DecoderGraph {
-  const { config, dtype, form, weights, metadata = {} } = options;
+  const { config, dtype, form, weights } = options;
+  const metadata: Record<string, string> = { ...options.metadata };
   const { floatType, projections } = dtypes[dtype];
   const graph = createGraphBuilder({ graphName: "decoder", opsets: OPSETS, weights, metadata });
   const root = createEmitter(graph, { floatType, projections });
@@ -68,6 +70,8 @@ export function createDecoderGraph(options: createDecoderGraph.Options): Decoder
         cache,
         observe: observed?.observe,
       };
+      // In the graph that others are made from.
+      if (isStandard(form)) Object.assign(metadata, statisticsMetadata(layer, block.attention));
       hidden = emitBlock(root.at(`model/layers.${layer}`), hidden, block, context).output;
       layer++;
     },
@@ -80,6 +84,8 @@ export function createDecoderGraph(options: createDecoderGraph.Options): Decoder
     },
   };
 }
+
+const isStandard = ({ kind }: CacheForm): boolean => kind !== "delta" && kind !== "ragged";
 
 const cacheNames = (layer: number, { present, coding }: CacheForm): CacheNames => ({
   past: (tensor) => `past_key_values.${layer}.${tensor}`,

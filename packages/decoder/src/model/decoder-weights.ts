@@ -98,8 +98,10 @@ export interface JointLatent {
 
 /** What is known of joint latents, numbers of unit mean square that are not correlated with each other. */
 export interface LatentStatistics {
-  /** `[period, groups * r]`: the mean latent of the tokens in slots `i`, `i + period`, … */
-  readonly means: Float32Array;
+  /** `[Hkv * d]`: the mean keys before the rotation; absent where no key turns before it is encoded. */
+  readonly keyMeans?: Float32Array | undefined;
+  /** `[groups * r]`: the mean latent, but for what these keys add to it. */
+  readonly rest: Float32Array;
   /** `[groups * r]`: what an error of one in a number costs, in any unit. */
   readonly costs: Float32Array;
 }

@@ -1,4 +1,5 @@
 import { attentionSpec } from "../checkpoint/stored-attention.js";
+import { readStatistics } from "../graph/statistics-metadata.js";
 import type {
   AttentionSource,
   BlockSpec,
@@ -14,6 +15,7 @@ import type {
   JointLatent,
   KeyBasis,
   KeyExpansion,
+  LatentStatistics,
   Linear,
   NormWeights,
 } from "../model/decoder-weights.js";
@@ -45,7 +47,7 @@ export async function readStoredBlock(
   return {
     arrangement: spec.arrangement,
     attentionNorms: await halfNorms("attn", "input_layernorm", spec.attentionNorms),
-    attention: await readAttention(tensors, path, spec.attention, shape),
+    attention: await readAttention(tensors, layer, spec.attention, shape),
     mlpNorms: await halfNorms("mlp", "post_attention_layernorm", spec.mlpNorms),
     mlp: {
       activation: spec.mlp.activation,
@@ -79,10 +81,11 @@ export async function readLinear(tensors: StoredTensors, module: string): Promis
 
 async function readAttention(
   tensors: StoredTensors,
-  path: string,
+  layer: number,
   source: AttentionSource,
   { keys, values, chunks }: StoredLayer,
 ): Promise<AttentionWeights> {
+  const path = `model.layers.${layer}`;
   const at = `${path}.attn`;
   const basis = await readBases(tensors, at, chunks);
   const shape =
@@ -98,9 +101,21 @@ async function readAttention(
     queryNorm: await norm("q", source.queryNorm),
     keyNorm: await norm("k", source.keyNorm),
     ...basis,
+    joint: basis.joint && { ...basis.joint, statistics: statisticsOf(tensors, layer, source, shape) },
     slots: readSlots(tensors, path),
   };
 }
+
+const statisticsOf = (
+  { view }: StoredTensors,
+  layer: number,
+  { kvHeads, headDim }: AttentionSource,
+  { keys, values }: Pick<StoredLayer, "keys" | "values">,
+): LatentStatistics | undefined =>
+  readStatistics(view.metadata, layer, {
+    keys: kvHeads * headDim,
+    latents: keys.heads * (keys.size + values.size),
+  });
 
 /** A joint latent of `r` numbers is cached as two halves. */
 function halvesOf({ kvHeads, headDim }: AttentionSource, decodeKeys: Float32Array, groups: number) {

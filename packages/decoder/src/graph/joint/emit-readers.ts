@@ -5,7 +5,7 @@ import type { Emitter } from "../emitter.js";
 import { codedShape } from "../quantised/coded-shape.js";
 import { emitRotatedReaders } from "../quantised/emit-group-rotation.js";
 import { emitReadersOfUnits } from "../quantised/emit-latent-units.js";
-import { latentUnits } from "../quantised/latent-units.js";
+import { unitsOf } from "../quantised/units-of.js";
 import { jointShape } from "./joint-shape.js";
 
 /**
@@ -44,9 +44,10 @@ export function emitReaders(
     const stored = at.floats("decode", [...outer, rank, width], data);
     if (coding === undefined) return stored;
     const shape = codedShape(jointShape(weights), coding);
-    return joint.statistics === undefined
+    const units = unitsOf(weights, joint, shape);
+    return units === undefined
       ? emitRotatedReaders(at, stored, shape, { outer, width })
-      : emitReadersOfUnits(at, stored, latentUnits(joint.statistics, shape), { shape, dims: outer, width });
+      : emitReadersOfUnits(at, stored, units, { shape, dims: outer, width });
   };
   const keys = read(e.at("k_expansion"), joint.decodeKeys, outer, span * headDim);
   const byHead = read(e.at("v_expansion"), joint.decodeValues, [heads], size);

@@ -11,7 +11,7 @@ describe("latentUnits", () => {
     const means = new Float32Array(2 * 12);
     // Half of the mean square of number 2 is that of its means, of which one is 0.
     means[2] = 1;
-    const { period, factors } = latentUnits({ means, costs }, shape);
+    const { period, factors } = latentUnits(means, costs, shape);
     expect(period).toBe(2);
     // Fourth roots in float32.
     expect(factors[0]).toBeCloseTo(1, 6);
@@ -22,12 +22,12 @@ describe("latentUnits", () => {
   it("stays finite for numbers that never vary or cost nothing", () => {
     const costs = new Float32Array(12);
     costs[0] = 1;
-    const { factors } = latentUnits({ means: new Float32Array(12).fill(1), costs }, shape);
+    const { factors } = latentUnits(new Float32Array(12).fill(1), costs, shape);
     expect(factors.every((factor) => factor > 0.01 && factor < 10)).toBe(true);
   });
 
   it("mixes by a power of two and an odd rest", () => {
-    const { p, q } = latentUnits({ means: new Float32Array(12), costs: new Float32Array(12).fill(1) }, shape);
+    const { p, q } = latentUnits(new Float32Array(12), new Float32Array(12).fill(1), shape);
     expect([p, q]).toEqual([4, 3]);
   });
 });

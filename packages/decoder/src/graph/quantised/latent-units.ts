@@ -1,5 +1,4 @@
 import { groupRotation } from "@kvfold/runtime";
-import type { LatentStatistics } from "../../model/decoder-weights.js";
 import type { CodedShape } from "./coded-shape.js";
 
 /** How latents become the numbers that are coded: less their means, in units of their own, mixed. */
@@ -23,11 +22,11 @@ const LEAST_SHARE = 1e-3;
 const LEAST_ENERGY = 1e-6;
 
 /**
- * Units for latents whose statistics are known. All numbers of a head are mixed, so codes err in all alike, and a number gets the
+ * Units for latents with the means `[period, heads * size]`, whose numbers cost `costs` (see `LatentStatistics`). All numbers of a head are mixed, so codes err in all alike, and a number gets the
  * fourth root of its energy as its size: errors `e_i = c S / f_i^2`, with `S = sum_j f_j^2 v_j` for variances `v` and factors `f`,
  * cost `sum_i w_i e_i` in all, least for `f_i^4 = w_i / v_i`.
  */
-export function latentUnits({ means, costs }: LatentStatistics, { size }: CodedShape): LatentUnits {
+export function latentUnits(means: Float32Array, costs: Float32Array, { size }: CodedShape): LatentUnits {
   const width = costs.length;
   const period = means.length / width;
   const most = costs.reduce((a, b) => Math.max(a, b), 0);
