@@ -20,7 +20,10 @@ import { assetPath, fail, machine, textOption } from "./paths.mjs";
 import { kvfold } from "./true-shapes/kvfold-process.mjs";
 import { writeCheckpoint } from "./true-shapes/synthetic-checkpoint.mjs";
 
-/** `config.json` of each as published; `layers` of its layers are run unless told otherwise. */
+/**
+ * `config.json` of each as published; `layers` of its layers are run unless told otherwise. `Qwen2-7B-vocabulary` has the vocabulary
+ * of Qwen2-7B over the blocks of Qwen2-0.5B.
+ */
 const shapes = JSON.parse(await readFile(new URL("true-shapes/shapes.json", import.meta.url), "utf8"));
 
 const list = (name, fallback) => textOption(name, fallback).split(",");

@@ -58,12 +58,13 @@ export async function runChecks() {
 
 /**
  * Runs the tests in browsers alone, those that `npm test` skips for being slow among them. They load the web app as it is
- * published, so that is built first.
+ * published and fold with the command line, so both are built first.
  *
  * @returns {Promise<number>} the exit code, as that of `runChecks`
  */
 export async function runBrowserTests() {
-  const ready = (await prepareWorkspace()) && (await buildFolder("apps/web"));
+  const ready =
+    (await prepareWorkspace()) && (await buildFolder("apps/web")) && (await buildFolder("apps/cli"));
   if (!ready || stopCode() !== undefined) return stopCode() ?? conclude([countOne("failed")]);
   const counts = await runVitest([BROWSER_TESTS], { KVFOLD_SLOW_TESTS: "1" });
   return stopCode() ?? conclude([counts]);
