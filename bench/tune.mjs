@@ -43,15 +43,11 @@ import {
   tokenFile,
 } from "kvfold/jobs";
 import { createTimings, timedProvider } from "./fold-timings.mjs";
-import { fail, machine, modelFolder, option, textOption } from "./paths.mjs";
+import { machine, modelFolder, option, textOption } from "./paths.mjs";
 import { median, withTemporaryFolder } from "./support.mjs";
 import { foldFolder, isFold, settingsOf, wantedRows } from "./tune/rows.mjs";
 
 disableTelemetry();
-if (process.argv.includes("--help")) {
-  const source = await readFile(new URL(import.meta.url), "utf8");
-  fail(source.slice(source.indexOf("/**"), source.indexOf("*/") + 2));
-}
 
 const device = textOption("device", "cpu");
 const parts = textOption("parts", "tune,evaluate,retrieval").split(",");
