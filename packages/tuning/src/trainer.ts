@@ -269,16 +269,16 @@ async function runBackward(state: State, layer: number, { hidden, upstream, isLa
 /** The gradients of a layer's parameters, read and summed over batches. */
 async function sumGradients({ adapters, place }: State, layer: number, packed: States) {
   const parameters = parametersOf(adapters[layer]!);
-  let sums = new Float32Array(parameters.reduce((count, { values }) => count + values.length, 0));
-  for (const [index, batch] of packed.entries()) {
+  let sums: Float32Array | undefined;
+  for (const batch of packed) {
     const found = await place.read(batch);
     place.release(batch);
-    if (index === 0) sums = found as typeof sums;
+    if (sums === undefined) sums = found;
     else for (let i = 0; i < sums.length; i++) sums[i]! += found[i]!;
   }
   let start = 0;
   return parameters.map(({ values }) => {
-    const gradient = sums.subarray(start, start + values.length);
+    const gradient = sums!.subarray(start, start + values.length);
     start += values.length;
     return gradient;
   });

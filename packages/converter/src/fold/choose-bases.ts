@@ -1,4 +1,4 @@
-import { type MatrixProducts, type Moments, meanOf } from "@kvfold/linalg";
+import { type MatrixProducts, meanOf } from "@kvfold/linalg";
 import { ConverterError } from "../converter-error.js";
 import type { Basis, JointBasis, JointGroup, Method, Side } from "../methods/method.js";
 import { requireBases, requireJointBases } from "../methods/require-bases.js";
@@ -6,7 +6,7 @@ import type { Retained } from "../methods/retained.js";
 import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import { chunksOfLayer } from "./chunks-of-pairs.js";
 import { groupsOf, type LayerContext, momentsOf } from "./group.js";
-import { groupMoments, jointGroupsOf } from "./joint-groups.js";
+import { jointGroupsOf } from "./joint-groups.js";
 import { oneByOne } from "./one-by-one.js";
 
 /** The bases of one layer, a basis per group of heads for each side. */
@@ -123,15 +123,24 @@ async function chooseJoint(
   const groups = jointGroupsOf(plan, context, chunks);
   const joint = await choose(groups);
   requireJointBases(method, groups, joint);
-  const size = plan.keys.span * context.attention.headDim;
-  const all = momentsOf(context.moments, "keysAndValues");
-  const means = joint.map(({ offset }, group) => meanLeft(groupMoments(all, group * size, size), offset));
+  const { data: all } = meanOf(momentsOf(context.moments, "keysAndValues"));
+  const means = joint.map(({ offset }, group) =>
+    meanLeft(all, group, offset, plan.keys.span * context.attention.headDim),
+  );
   return { joint, chunks, means };
 }
 
-/** The means of a group's keys and values, less what its latent leaves out of them. */
-function meanLeft(moments: Moments, offset: Float64Array | undefined): Float64Array {
-  return meanOf(moments).data.map((mean, column) => mean - (offset?.[column] ?? 0));
+/** The means of a group's keys and values, among those of all keys and then all values, less what its latent leaves out of them. */
+function meanLeft(
+  all: Float64Array,
+  group: number,
+  offset: Float64Array | undefined,
+  size: number,
+): Float64Array {
+  return Float64Array.from({ length: 2 * size }, (_, column) => {
+    const start = group * size + (column < size ? 0 : all.length / 2 - size);
+    return all[start + column]! - (offset?.[column] ?? 0);
+  });
 }
 
 /** What the bases of a layer keep; those of a joint latent keep it of both sides. */

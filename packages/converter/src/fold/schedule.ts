@@ -46,7 +46,8 @@ export interface BlockSchedule {
 
 /**
  * The schedule of a fold from block `first` on. Graphs run one after the other in this order, and linear algebra goes on
- * beside them: the next block is measured, and its bases are chosen, while the large refits of this one are solved. Steps whose results nobody uses are left out, so a plan without taps and healing runs no graph.
+ * beside them: the next block is measured, and its bases are chosen, while the large refits of this one are solved. Steps whose results nobody
+ * uses are left out, so a plan without taps and healing runs no graph.
  */
 export function foldSchedule(facts: ScheduleFacts, first: number): FoldSchedule {
   const { taps } = facts;
