@@ -11,7 +11,7 @@ export interface Anchors {
   isStep(): string;
   /** What turns expanded keys to the starts of their chunks; its tables are empty in a step, which expands none. */
   textRotation(rope: RopeParameters, chunks: readonly number[]): Rotation;
-  /** int64 `[N]`: slots of the new tokens, or those of the past whose rows a step reads. */
+  /** int64 `[N]`: slots of the new tokens, or of the past ones in a graph that is told where these stand. */
   slots(tokens: "new" | "past"): string;
   /** int64 `[1]`: sequences of the batch. */
   batch(): string;

@@ -51,7 +51,7 @@ export function emitAnchors(
   return {
     isStep,
     textRotation: (...key) => textRotations(key),
-    slots: (tokens) => (tokens === "new" ? ids.slots("new") : (ids.pastSlots?.() ?? ids.slots("all"))),
+    slots: (tokens) => (tokens === "new" ? ids.slots("new") : ids.pastSlots!()),
     batch: once(() => vector("batch", ids.sequences())),
     total,
     padding: memoise<number, string>(String, (multiple) => {

@@ -7,7 +7,6 @@ import { emitCodedSums } from "../quantised/emit-coded-sums.js";
 import { emitCentred, emitDecoded, emitDecodedPast, emitUnpacked } from "../quantised/emit-decoded.js";
 import { emitLatentUnits } from "../quantised/emit-latent-units.js";
 import { emitGraphFloat } from "../quantised/emit-widths.js";
-import { unitsOf } from "../quantised/units-of.js";
 import { emitCachedJoint } from "./emit-cached-joint.js";
 import { emitPastScores } from "./emit-delta-joint.js";
 import { jointShape } from "./joint-shape.js";
@@ -64,13 +63,11 @@ function emitCodedPastScores(
 function emitLatentRows(
   e: Emitter,
   latents: string,
-  { weights, joint, positions, cache }: emitCachedJoint.Options,
+  { weights, readers, positions, cache }: emitCachedJoint.Options,
 ): CodedRows {
   const latent = jointShape(weights);
-  const shape = codedShape(latent, cache.coding!);
-  const own = unitsOf(weights, joint, shape);
-  if (own === undefined) return emitCodedRows(e, latents, latent, cache, "latent");
-  const units = emitLatentUnits(e.at("units"), own, shape);
+  if (readers.units === undefined) return emitCodedRows(e, latents, latent, cache, "latent");
+  const units = emitLatentUnits(e.at("units"), readers.units, codedShape(latent, cache.coding!));
   const [fresh, past] = [positions.anchors!.slots("new"), positions.anchors!.slots("past")];
   const mixed = { ...cache, coding: { ...cache.coding!, isRotated: false } };
   const rows = emitCodedRows(e, units.there(e.at("units/there"), latents, fresh), latent, mixed, "latent");

@@ -5,6 +5,7 @@ import type { Emitter } from "../emitter.js";
 import { codedShape } from "../quantised/coded-shape.js";
 import { emitRotatedReaders } from "../quantised/emit-group-rotation.js";
 import { emitReadersOfUnits } from "../quantised/emit-latent-units.js";
+import type { LatentUnits } from "../quantised/latent-units.js";
 import { unitsOf } from "../quantised/units-of.js";
 import { jointShape } from "./joint-shape.js";
 
@@ -25,6 +26,8 @@ export interface JointReaders {
   readonly queryPairs: () => string;
   /** `[Hkv, d - rotaryDim, r]`: the same for the numbers of a head that do not turn. */
   readonly unturnedQueries: () => string;
+  /** The units of the latents that they read, where these are quantised in units of their own. */
+  readonly units: LatentUnits | undefined;
 }
 
 /** @param coding - How latents are cached, where they are quantised: readers of rotated ones are rotated. */
@@ -40,11 +43,11 @@ export function emitReaders(
   const readers = heads / groups;
   const size = joint.decodeValues.length / (heads * rank);
   const outer = groups === 1 ? [] : [groups];
+  const shape = coding && codedShape(jointShape(weights), coding);
+  const units = shape && unitsOf(weights, joint, shape);
   const read = (at: Emitter, data: Float32Array, outer: readonly number[], width: number) => {
     const stored = at.floats("decode", [...outer, rank, width], data);
-    if (coding === undefined) return stored;
-    const shape = codedShape(jointShape(weights), coding);
-    const units = unitsOf(weights, joint, shape);
+    if (shape === undefined) return stored;
     return units === undefined
       ? emitRotatedReaders(at, stored, shape, { outer, width })
       : emitReadersOfUnits(at, stored, units, { shape, dims: outer, width });
@@ -56,6 +59,7 @@ export function emitReaders(
     keys,
     heads: byHead,
     width: size,
+    units,
     values() {
       const at = e.at("v_expansion");
       const split = at.reshape("groups/Reshape", byHead, [groups, readers, rank, size]);

@@ -20,16 +20,16 @@ export function emitLatentUnits(e: Emitter, units: LatentUnits, shape: CodedShap
   const scales = e.floats("factors", [factors.length], factors);
   const mix = (at: Emitter, rows: string) =>
     emitMixed(at, at.node("Mul", "factors/Mul", [rows, scales]), units, shape);
-  const meansOf = (at: Emitter, slots: string) => {
+  // Of constants alone: ONNX Runtime makes it when it opens the model, and each step looks rows up.
+  const rows = e.node("Unsqueeze", "means/Unsqueeze", [table, e.graph.int64([0])]);
+  const mixedTable = mix(e.at("means"), rows);
+  const lookUp = (at: Emitter, rowsOfSlots: string, slots: string, axis: number) => {
     const offsets = at.node("Mod", "offset/Mod", [slots, at.graph.int64([period], [])]);
-    return at.node("Gather", "means/Gather", [table, offsets], { attributes: { axis: 0 } });
+    return at.node("Gather", "means/Gather", [rowsOfSlots, offsets], { attributes: { axis } });
   };
   return {
-    there: (at, latents, slots) => mix(at, at.node("Sub", "Sub", [latents, meansOf(at, slots)])),
-    means(at, slots) {
-      const rows = at.node("Unsqueeze", "Unsqueeze", [meansOf(at, slots), at.graph.int64([0])]);
-      return emitSplitHeads(at, mix(at, rows), shape);
-    },
+    there: (at, latents, slots) => mix(at, at.node("Sub", "Sub", [latents, lookUp(at, table, slots, 0)])),
+    means: (at, slots) => emitSplitHeads(at, lookUp(at, mixedTable, slots, 1), shape),
   };
 }
 

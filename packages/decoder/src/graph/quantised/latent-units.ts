@@ -22,9 +22,11 @@ const LEAST_SHARE = 1e-3;
 const LEAST_ENERGY = 1e-6;
 
 /**
- * Units for latents with the means `[period, heads * size]`, whose numbers cost `costs` (see `LatentStatistics`). All numbers of a head are mixed, so codes err in all alike, and a number gets the
- * fourth root of its energy as its size: errors `e_i = c S / f_i^2`, with `S = sum_j f_j^2 v_j` for variances `v` and factors `f`,
- * cost `sum_i w_i e_i` in all, least for `f_i^4 = w_i / v_i`.
+ * Units for latents of unit mean square, with the means `[period, heads * size]`, of whose numbers an error of one costs `costs`.
+ *
+ * All numbers of a head are mixed, so codes err in all of them alike: with factors `f` and variances `v` by `e = c sum_j f_j^2 v_j`
+ * in units of the factors, which is `e / f_i^2` in number `i`. What that costs in all, `sum_i w_i e / f_i^2`, is least for
+ * `f_i^4 = w_i / v_i`.
  */
 export function latentUnits(means: Float32Array, costs: Float32Array, { size }: CodedShape): LatentUnits {
   const width = costs.length;
@@ -36,13 +38,8 @@ export function latentUnits(means: Float32Array, costs: Float32Array, { size }: 
     const variance = Math.max(LEAST_SHARE, 1 - square / period);
     return (Math.max(cost / most, LEAST_ENERGY) / variance) ** (1 / 4);
   });
-  const q = oddPart(size);
-  const p = size / q;
+  // The largest power of two that divides the size, and the odd rest.
+  const p = size & -size;
+  const q = size / p;
   return { period, means, factors, p, outer: groupRotation(p), q, inner: groupRotation(q) };
-}
-
-function oddPart(value: number): number {
-  let odd = value;
-  while (odd % 2 === 0) odd /= 2;
-  return odd;
 }
