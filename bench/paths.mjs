@@ -17,6 +17,9 @@ export function textOption(name, fallback) {
 /** The number behind `--name`, or `fallback`. */
 export const option = (name, fallback) => Number(textOption(name, fallback));
 
+/** Threads of the CPU that `--threads` asks for; undefined leaves the choice to ONNX Runtime. */
+export const threadsOption = () => textOption("threads") && option("threads");
+
 /** `prose-27m` is too large to ship; `--models FOLDER` says where it is. */
 export function modelFolder(name) {
   const folders = [textOption("models"), assetPath("models")].filter(Boolean);

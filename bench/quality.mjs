@@ -3,7 +3,8 @@
  * stopped; `render-quality.mjs` makes docs/results.md and its picture of it. The rows come from the CLI's own jobs.
  *
  * `npm run bench:quality -- [--models FOLDER] [--only prose-27m,prose-6m] [--methods latent,paper] [--keeps 1/2,1/4]
- *   [--windows 128] [--draws 0,1,2] [--dtype fp32,fp16] [--copy no] [--out docs/results.json]`
+ *   [--windows 128] [--draws 0,1,2] [--dtype fp32,fp16] [--copy no]
+ *   [--threads N] [--out docs/results.json]`
  *
  * A method may carry a budget: `latent+knapsack`. Folding time is given in forward passes of the original model over the
  * calibration windows, measured in the same process: seconds mean nothing on another machine.
@@ -25,7 +26,7 @@ import {
   quietContext,
   tokenFile,
 } from "kvfold/jobs";
-import { assetPath, machine, modelFolder, repositoryPath, textOption } from "./paths.mjs";
+import { assetPath, machine, modelFolder, repositoryPath, textOption, threadsOption } from "./paths.mjs";
 import { calibrationWindows, seconds } from "./support.mjs";
 
 disableTelemetry();
@@ -41,6 +42,7 @@ const windows = Number(textOption("windows", "128"));
 const draws = list("draws", "0").map(Number);
 const floatTypes = list("dtype", "fp32").map((name) => (name === "fp16" ? "float16" : "float32"));
 const probes = textOption("copy", "yes") === "yes";
+const threads = threadsOption();
 /** What the command line calls a float type. */
 const dtypeOf = (floatType) => (floatType === "float16" ? "fp16" : "fp32");
 const out = textOption("out", repositoryPath("docs/results.json"));
@@ -90,6 +92,7 @@ async function measureFold(key, calibration) {
       keep: key.keep,
       method,
       calibration,
+      threads,
       ...(budget && { budget }),
     },
     quietContext,
@@ -100,7 +103,7 @@ async function measureFold(key, calibration) {
 
 async function measureRow(key, floatType, { seconds: foldSeconds, cacheBytesPerToken, plan }) {
   if (findRow(key, floatType)) return;
-  const options = { models: [output], files, dtype: dtypeOf(floatType) };
+  const options = { models: [output], files, dtype: dtypeOf(floatType), threads };
   const { perplexity } = (await evaluateModels({ ...options, windows: 64 }, quietContext)).models[0];
   const copy = probes && floatType === "float32" && { copy: await measureCopying(options) };
   const isOriginal = key.keep === "1";
@@ -129,7 +132,7 @@ async function measureRow(key, floatType, { seconds: foldSeconds, cacheBytesPerT
 /** Seconds of one forward pass over a window of 1024 tokens, of the original that was just written. */
 async function measureForward() {
   const file = floatTypes[0] === "float16" ? "model_fp16.onnx" : "model.onnx";
-  const session = await nodeProvider().createSession({ path: join(output, "onnx", file) });
+  const session = await nodeProvider({ threads }).createSession({ path: join(output, "onnx", file) });
   const whole = createCausalLM(session, { prefillChunk: 1024 });
   const some = await calibrationWindows(8);
   await whole.forward(some[0]);

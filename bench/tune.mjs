@@ -4,7 +4,8 @@
  *
  * `npm run build && node bench/tune.mjs [--rows prose-6m:paper:1/2,prose-6m:anchored:1/8,prose-6m:control] [--models FOLDER]
  *   [--texts FOLDER] [--folds FOLDER] [--tuned FOLDER] [--device webgpu] [--out FILE.json] [--parts tune,evaluate,retrieval]
- *   [--steps N] [--windows N] [--rank 64] [--rate 5e-4] [--length N] [--calibration N] [--evaluate N] [--limit N] [--text FILE.u16] [--timings] [--buffers all|some]`
+ *   [--steps N] [--windows N] [--rank 64] [--rate 5e-4] [--length N] [--calibration N] [--evaluate N] [--limit N] [--text FILE.u16]
+ *   [--timings] [--buffers all|some] [--threads N]`
  *
  * A row is `MODEL:METHOD:SHARE`, `MODEL:METHOD:SHARE:loss` for bases of `--metric loss`, or `MODEL:control`. Without `--rows`,
  * the rows of prose-6m, which take about an hour on two cores. Steps, windows and texts are those of the model's table
@@ -43,13 +44,14 @@ import {
   tokenFile,
 } from "kvfold/jobs";
 import { createTimings, timedProvider } from "./fold-timings.mjs";
-import { machine, modelFolder, option, textOption } from "./paths.mjs";
+import { machine, modelFolder, option, textOption, threadsOption } from "./paths.mjs";
 import { median, withTemporaryFolder } from "./support.mjs";
 import { foldFolder, isFold, settingsOf, wantedRows } from "./tune/rows.mjs";
 
 disableTelemetry();
 
 const device = textOption("device", "cpu");
+const threads = threadsOption();
 const parts = textOption("parts", "tune,evaluate,retrieval").split(",");
 const out = textOption("out");
 const readRows = async () =>
@@ -87,6 +89,7 @@ async function foldOf(row, { calibration, calibrationWindows, length }, folder) 
       existing: "replace",
       keep: row.keep,
       method: row.method,
+      threads,
       ...(row.metric !== "output" && { metric: row.metric }),
       ...(row.keep !== "1" && { calibration: text }),
     },
@@ -106,7 +109,11 @@ async function tuningWindows({ model }, { tuning, steps, windowsPerStep, length 
 
 /** Providers with graphs for the CPU are not asked for memory of a device. */
 function providerOf(chosen, timings) {
-  const provider = nodeProvider({ executionProviders: [chosen], gpuBuffers: textOption("buffers", "all") });
+  const provider = nodeProvider({
+    executionProviders: [chosen],
+    gpuBuffers: textOption("buffers", "all"),
+    threads,
+  });
   const placed = textOption("streams") === "host" ? { ...provider, graph: "delta" } : provider;
   return timings ? timedProvider(placed, timings, taskOf) : placed;
 }
@@ -174,7 +181,15 @@ async function evaluateRow(row, { texts, evaluationWindows, length }, to, folder
   const figures = {};
   for (const { name, path } of texts()) {
     const measured = await evaluateModels(
-      { models, files: [tokenFile(path)], windows: evaluationWindows, window: length, divergence: "skip" },
+      {
+        models,
+        files: [tokenFile(path)],
+        windows: evaluationWindows,
+        window: length,
+        divergence: "skip",
+        device,
+        threads,
+      },
       quietContext,
     );
     const [original, before, after] = measured.models.map(({ perplexity }) => perplexity);
@@ -188,7 +203,10 @@ async function evaluateRow(row, { texts, evaluationWindows, length }, to, folder
 
 async function probeRow({ retrieval }, to) {
   const limit = textOption("limit") && option("limit");
-  const { models } = await probeRetrieval({ models: [to], file: retrieval(), limit }, quietContext);
+  const { models } = await probeRetrieval(
+    { models: [to], file: retrieval(), limit, device, threads },
+    quietContext,
+  );
   return models[0].groups;
 }
 
