@@ -327,7 +327,7 @@ function withJournal(error: unknown, journal: string): unknown {
   if (!CliError.isInstance(error) || error.code !== "interrupted" || !existsSync(journal)) return error;
   return new CliError(
     "interrupted",
-    `interrupted; finished blocks are kept in ${journal}, continue with the same command`,
+    `interrupted; what is finished is kept in ${journal}, continue with the same command`,
     { cause: error },
   );
 }

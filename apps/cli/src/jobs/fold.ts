@@ -260,7 +260,7 @@ async function preparePlaces(options: FoldOptions, context: JobContext): Promise
   if (journal === undefined || !existsSync(journal)) await checkPlaces(options);
   if (journal === undefined && existsSync(journalFolder(output)))
     context.onNotice(
-      `${journalFolder(output)} holds the finished blocks of a fold that was stopped; go on from them with resume, or remove it`,
+      `${journalFolder(output)} holds what a stopped fold finished; go on from there with resume, or remove it`,
     );
 }
 
