@@ -184,8 +184,8 @@ async function runLayer(run: Run, layer: number, hidden: States, upstream: State
 }
 
 /** `hidden_in` and `grad.hidden_out` to `grad.<name>` of the values asked for, and of `hidden_in` where it is to go on. */
-function gradientGraph(window: BlockWindow, { values, place }: Run, goesOn: boolean): NamedGraph {
-  const { graph, names } = namedForwardGraph(window, place);
+function gradientGraph(window: BlockWindow, { values }: Run, goesOn: boolean): NamedGraph {
+  const { graph, names } = namedForwardGraph(window);
   const inputs = new Set([...(goesOn ? [HIDDEN_IN] : []), ...values.map((value) => names[value])]);
   return { graph: backwardGraph(graph, [...inputs]), names };
 }
