@@ -69,18 +69,123 @@ describe("moments measured in shards", () => {
     for (const [layer, stage] of saved.layers.entries())
       for (const [name, { gram }] of Object.entries(stage))
         expect(largestError(merged.layers[layer]![name]!.gram, gram)).toBeLessThan(1e-6);
-    const record = async (folder: string) =>
-      JSON.parse(await readFile(join(folder, "kvfold.json"), "utf8")) as { readonly retained: unknown };
-    const retained = JSON.stringify((await record(fromMoments)).retained, (_, value: unknown) =>
-      typeof value === "number" ? Number(value.toPrecision(5)) : value,
+    expect(await retainedOf(fromMoments)).toBe(await retainedOf(fromText));
+  });
+});
+
+describe("gradients measured in shards", () => {
+  // More windows than gradients are measured on, so that the last of five shards has none; and those of a whole context.
+  it.each([
+    ["anchored", 40, 16, 5, 0],
+    ["latent", 40, 16, 5, 3],
+    ["latent", 5, 128, 2, 0],
+    ["commuting", 5, 128, 3, 1],
+  ] as const)("are those of one machine: %s, %i windows of %i in %i shards, seed %i", async (...given) => {
+    const [method, windows, window, count, seed] = given;
+    const name = given.join("-");
+    const text = { files: [tokenFile(await writeTinyTokens(at("long.u16"), 700))], windows, window };
+    const options = { method, metric: "loss", seed, calibration: text } as const;
+    const parts = Array.from({ length: count }, (_, index) => `${name}-${index + 1}`);
+    for (const [index, part] of parts.entries())
+      await measure(part, { ...options, shard: { index: index + 1, count } });
+    await measure(`${name}-whole`, options);
+    await merge(parts, `${name}-merged`);
+    const [whole, merged] = [await moments(`${name}-whole`), await moments(`${name}-merged`)];
+    expect(merged.description).toEqual({ ...whole.description, seed: String(seed) });
+    for (const [layer, stage] of whole.layers.entries()) {
+      const taps = Object.keys(stage);
+      expect(taps).toContain(method === "anchored" || window < 128 ? "gradientsBeforeRope" : "gradients");
+      expect(Object.keys(merged.layers[layer]!)).toEqual(taps);
+      for (const tap of taps) {
+        const [one, sum] = [stage[tap]!, merged.layers[layer]![tap]!];
+        expect(sum.count).toBe(one.count);
+        // Sums of a few windows are float32, and shards add others together.
+        expect(largestError(sum.gram, one.gram)).toBeLessThan(1e-6);
+        expect(Math.max(...one.gram)).toBeGreaterThan(0);
+      }
+    }
+    const work = {
+      model,
+      keep: "1/2",
+      method,
+      metric: "loss",
+      seed,
+      heal: "none",
+      budget: "uniform",
+    } as const;
+    const [fromText, fromMoments] = [at(`${name}-from-text`), at(`${name}-from-moments`)];
+    await foldCheckpoint({ ...work, calibration: text, output: fromText }, quietContext);
+    // Without text there is nothing to run a backward pass on.
+    await foldCheckpoint({ ...work, moments: at(`${name}-merged`), output: fromMoments }, quietContext);
+    expect(await retainedOf(fromMoments)).toBe(await retainedOf(fromText));
+    await foldCheckpoint(
+      { ...work, metric: "output", calibration: text, output: at(`${name}-plain`) },
+      quietContext,
     );
-    expect(retained).toBe(
-      JSON.stringify((await record(fromText)).retained, (_, value: unknown) =>
-        typeof value === "number" ? Number(value.toPrecision(5)) : value,
-      ),
+    expect(await retainedOf(at(`${name}-plain`))).not.toBe(await retainedOf(fromText));
+    if (count !== 5) return;
+    const alone = foldCheckpoint(
+      { ...work, moments: at(parts[4]!), output: at(`${name}-alone`) },
+      quietContext,
+    );
+    expect((await failureOf(alone)).message).toMatch(
+      /holds .* of no tokens in layer 0: it is a shard of a measurement; add all shards with kvfold merge/,
+    );
+  });
+
+  it("are missing from moments that were measured without", async () => {
+    await merge(shards, "without");
+    const options = { model, keep: "1/2", method: "latent", metric: "loss", heal: "none" } as const;
+    const fold = foldCheckpoint({ ...options, moments: at("without"), output: at("refused") }, quietContext);
+    expect(await failureOf(fold)).toMatchObject({
+      code: "malformed-file",
+      message: `${at("without")} holds no gradients of the loss (gradientsBeforeRope), which --metric loss weighs errors by; measure again with kvfold measure --metric loss --method latent, or leave out --metric loss`,
+    });
+  });
+
+  it("are kept by a fold that measures them", async () => {
+    const options = {
+      model,
+      keep: "1/2",
+      method: "anchored",
+      metric: "loss",
+      heal: "none",
+      seed: 2,
+    } as const;
+    const saved = { ...options, calibration, saveMoments: at("kept"), output: at("keeping") };
+    const notices: string[] = [];
+    const context = { ...quietContext, onNotice: (text: string) => void notices.push(text) };
+    await foldCheckpoint(saved, context);
+    expect(notices).toEqual([]);
+    const again = { ...options, calibration, moments: at("kept"), output: at("from-kept") };
+    await foldCheckpoint(again, context);
+    expect(notices).toEqual(["seed 2 is not used: method anchored draws no random numbers"]);
+    expect(await retainedOf(at("from-kept"))).toBe(await retainedOf(at("keeping")));
+  });
+
+  it("are drawn by one seed, which only they need", async () => {
+    const notices: string[] = [];
+    const context = { ...quietContext, onNotice: (text: string) => void notices.push(text) };
+    const options = { model, calibration, method: "latent", shard: { index: 2, count: 2 } } as const;
+    await measureMoments({ ...options, seed: 1, output: at("undrawn") }, context);
+    expect(notices).toEqual(["seed 1 is not used: only metric loss draws random numbers"]);
+    await measure("drawn-1", { ...options, metric: "loss", shard: { index: 1, count: 2 } });
+    await measure("drawn-2", { ...options, metric: "loss", seed: 1 });
+    expect((await failureOf(merge(["drawn-1", "drawn-2"], "mixed-seeds"))).message).toMatch(
+      /drawn-2 is of another measurement than .*drawn-1: seed is 1, not 0/,
     );
   });
 });
+
+/** What a fold's bases keep, to five digits. */
+async function retainedOf(folder: string): Promise<string> {
+  const record = JSON.parse(await readFile(join(folder, "kvfold.json"), "utf8")) as {
+    readonly retained: unknown;
+  };
+  return JSON.stringify(record.retained, (_, value: unknown) =>
+    typeof value === "number" ? Number(value.toPrecision(5)) : value,
+  );
+}
 
 describe("merging names what is wrong", () => {
   it("a shard that is missing, with what measures it again", async () => {

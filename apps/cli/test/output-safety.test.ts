@@ -190,7 +190,7 @@ describe("what killed runs left", () => {
     const { texts, onNotice } = notices();
     await fold({ method: "svd-w" }, { onNotice });
     expect(texts).toEqual([
-      `${journal} holds the finished blocks of a fold that was stopped; go on from them with resume, or remove it`,
+      `${journal} holds what a stopped fold finished; go on from there with resume, or remove it`,
     ]);
     await rm(output, { recursive: true });
     await fold(options, { onNotice });

@@ -112,7 +112,7 @@ describe("kvfold fold", () => {
     await mkdir(journal);
     expect(await failing()).toMatchObject({
       code: "interrupted",
-      message: `interrupted; finished blocks are kept in ${journal}, continue with the same command`,
+      message: `interrupted; what is finished is kept in ${journal}, continue with the same command`,
     });
   });
 

@@ -6,7 +6,7 @@ export type { RankGrid } from "./budgets/rank-grid.js";
 export { ConverterError, type ConverterErrorCode } from "./converter-error.js";
 export { type BlockMath, createBlockMath } from "./fold/block-math.js";
 export { foldModel } from "./fold/fold-model.js";
-export { lossMoments } from "./fold/loss-moments.js";
+export { type GradientProgress, lossMoments } from "./fold/loss-moments.js";
 export type { FoldProgress, FoldStep } from "./fold/progress.js";
 export type { GradientTap, Tap } from "./graph/taps.js";
 export type { FinishedBlock, FoldJournal, JournalStream } from "./journal/fold-journal.js";

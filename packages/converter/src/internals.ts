@@ -1,9 +1,10 @@
 /** What kvfold's own apps build on beside the index. It may change in any release. */
 export { type Calibrator, startCalibration } from "./fold/calibrator.js";
+export { planLossMoments } from "./fold/loss-moments.js";
 export { type LostEnergy, lostEnergy, meanLostEnergy } from "./fold/lost-energy.js";
 export { ATTENTION_WINDOWS } from "./fold/measure-steps.js";
 export { spreadMoments } from "./fold/spread-moments.js";
-export { tapWidth } from "./graph/taps.js";
+export { isGradientTap, tapWidth } from "./graph/taps.js";
 export {
   CONFIG,
   type HubFile,

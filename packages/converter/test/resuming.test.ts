@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { StageMoments } from "@kvfold/calibration";
 import { spillingHiddenStates } from "@kvfold/calibration/node";
 import type { Checkpoint } from "@kvfold/decoder";
+import type { SessionProvider } from "@kvfold/runtime";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   syntheticCheckpoint,
@@ -47,6 +48,7 @@ const kinds: readonly (readonly [string, Kind])[] = [
     { config: llama, method: "anchored", windows: text, dtypes: ["fp32", "q4"] },
   ],
   ["latent of ALiBi", { config: bloom, method: "latent", windows: text }],
+  ["anchored by the loss", { config: llama, method: "anchored", metric: "loss", windows: text }],
   ["a budget that runs the model", { config: llama, method: "svd-w", windows: text, budget: "knapsack" }],
 ];
 
@@ -57,6 +59,20 @@ interface Run {
   readonly onMoments?: (layer: number, moments: StageMoments) => void;
   readonly hiddenStates?: writeModel.Options["hiddenStates"];
   readonly onBudget?: writeModel.Options["onBudget"];
+  readonly onGradients?: writeModel.Options["onGradients"];
+  readonly provider?: SessionProvider;
+}
+
+/** A provider that counts the blocks of backward passes. */
+function countingProvider() {
+  const provider = oneThreadProvider();
+  const counted = { backward: 0 };
+  const createSession: SessionProvider["createSession"] = async (source, options) => {
+    const session = await provider.createSession(source, options);
+    if (session.inputs.some(({ name }) => name === "grad.hidden_out")) counted.backward++;
+    return session;
+  };
+  return { counted, provider: { ...provider, createSession } };
 }
 
 interface Outcome {
@@ -88,7 +104,7 @@ async function fold(
     plan,
     windows,
     journal: opened,
-    provider: oneThreadProvider(),
+    provider: run.provider ?? oneThreadProvider(),
     from: root,
     to,
     record: ({ retained }) => ({ retained }),
@@ -182,6 +198,48 @@ describe("a fold that was stopped and goes on", () => {
     expect(layers).toHaveLength(LAYERS);
     await fold("resumed", kind, { checkpoint, onBudget }, { journal });
     expect(layers).toHaveLength(LAYERS);
+  });
+
+  it.each([
+    ["anchored", "power", "both"],
+    ["latent", "uniform", "attention"],
+    ["commuting", "uniform", "none"],
+  ] as const)("measures gradients once: %s with budget %s", async (method, budget, heal) => {
+    const kind: Kind = { config: llama, method, budget, heal, metric: "loss", windows: text };
+    const checkpoint = await syntheticCheckpoint({ config: llama });
+    const { counted, provider } = countingProvider();
+    const whole = await fold("whole", kind, { checkpoint, provider });
+    expect(counted.backward).toBe(LAYERS);
+    const journal = join(root, "journal");
+    const stopped = await fold("stopped", kind, { checkpoint, provider }, { journal, stop: () => true });
+    expect(stopped).toMatchObject({ finished: false, steps: [{ layer: 0 }] });
+    expect(counted.backward).toBe(2 * LAYERS);
+    const resumed = await fold("resumed", kind, { checkpoint, provider }, { journal });
+    expect(counted.backward).toBe(2 * LAYERS);
+    expect(differingFiles(resumed.files, whole.files)).toEqual([]);
+  });
+
+  it("measures gradients again where it was stopped among them, and says which are lost", async () => {
+    const kind: Kind = { config: llama, method: "latent", metric: "loss", windows: text };
+    const checkpoint = await syntheticCheckpoint({ config: llama });
+    const { counted, provider } = countingProvider();
+    const journal = join(root, "journal");
+    const onGradients = () => {
+      throw new Error("stopped");
+    };
+    await expect(fold("stopped", kind, { checkpoint, provider, onGradients }, { journal })).rejects.toThrow(
+      "stopped",
+    );
+    expect(counted.backward).toBe(1);
+    await fold("again", kind, { checkpoint, provider }, { journal, stop: isWritten(0) });
+    expect(counted.backward).toBe(1 + LAYERS);
+    await rm(join(journal, "gradients-1.safetensors"));
+    await expect(fold("resumed", kind, { checkpoint, provider }, { journal })).rejects.toThrow(
+      expect.objectContaining({
+        code: "unusable-journal",
+        message: expect.stringMatching(/gradients-1.safetensors is missing or damaged/) as string,
+      }),
+    );
   });
 
   it("shows the moments of all layers, and refuses where they were not kept", async () => {

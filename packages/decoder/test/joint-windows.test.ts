@@ -76,7 +76,7 @@ async function errorsOf(
     const x = input("x");
     for (const [index, attention] of layers.entries()) {
       const at = e.at(`layer${index}`);
-      const context = windowContext(at, { config, weights: { ...block, attention }, length }, "plain");
+      const context = windowContext(at, { length });
       const { headOutputs } = emitAttended(at, x, attention, context);
       output(`layer${index}`, headOutputs, attention.output.inputs);
     }

@@ -24,11 +24,6 @@ export interface BlockGraphOptions {
   readonly adapters?: readonly Adapter[];
   /** What the additions are multiplied by. */
   readonly scale?: number;
-  /**
-   * Whether it is for a GPU. ONNX Runtime's fused attention without a cache is wrong on some WebGPU devices (1.30 on
-   * SwiftShader), so that attention is by products and softmax there.
-   */
-  readonly isDevice?: boolean;
 }
 
 /** A block with adapters: `hidden_in` and the adapters' parameters to `hidden_out`. */
@@ -47,7 +42,7 @@ export interface NamedGraph {
 /** The same graph as `forwardGraph`, with names. */
 export function namedForwardGraph(
   window: BlockWindow,
-  { adapters = [], scale = 1, isDevice = false }: BlockGraphOptions = {},
+  { adapters = [], scale = 1 }: BlockGraphOptions = {},
 ): NamedGraph {
   const { config, weights, length, batch } = window;
   let names: NamedGraph["names"] | undefined;
@@ -57,7 +52,7 @@ export function namedForwardGraph(
     ({ e, input, output }) => {
       const hidden = input(HIDDEN_IN);
       for (const { name, dims } of parametersOf(adapters)) e.graph.input(name, "float32", dims);
-      const context = isDevice ? windowContext(e, window, "plain") : windowContext(e, window);
+      const context = windowContext(e, window);
       const block = e.into(adaptedScope(e.graph, adapters, scale));
       const half = emitAttentionHalf(block, hidden, weights, context);
       names = half.attention;

@@ -38,6 +38,11 @@ export declare namespace cacheGradients {
     readonly values: readonly CacheValue[];
     /** Of the tokens that are drawn. */
     readonly seed: number;
+    /**
+     * Which window of the text `windows` begin with, 0 unless given. Each window has the tokens that are drawn for it when all
+     * windows of the text are given at once, so that parts of a text add up.
+     */
+    readonly first?: number | undefined;
     readonly provider: SessionProvider;
     /** Told of each layer, from the last to the first, for some of the windows at a time. */
     readonly onLayer: (layer: number, gradients: readonly LayerGradients[]) => Promise<void>;
@@ -60,7 +65,7 @@ const STREAM_BYTES = 2 ** 30;
  * @throws {RuntimeError} `aborted` when `signal` fires between two runs.
  */
 export async function cacheGradients(options: cacheGradients.Options): Promise<void> {
-  const { model, tokens, provider, seed } = options;
+  const { model, windows, tokens, provider, seed, first = 0 } = options;
   const parts = { config: model.config, embedding: await model.embedding(), head: await model.head() };
   const place = await openStreamPlace(provider);
   // A block is used for all windows at once, so none stays open unless it has to; the head is used after every window.
@@ -72,12 +77,12 @@ export async function cacheGradients(options: cacheGradients.Options): Promise<v
     residentBytes: Number.POSITIVE_INFINITY,
   });
   const loss = createHeadLoss({ ...parts, loss: "text", sessions: headSessions, place });
-  const draw = drawnTokens({ parts, sessions: headSessions, seed });
+  const before = first * windows[0]!.length;
+  const draw = drawnTokens({ parts, sessions: headSessions, seed, before });
   const follow = tokens === "text" ? textWindow : drawnWindow(draw);
   const run = { ...options, sessions, place, openSessions: headSessions, embedding: parts.embedding, loss };
   try {
-    for (const some of batchesOf(options.windows, windowsInMemory(options)))
-      await runBatch(run, some.map(follow));
+    for (const some of batchesOf(windows, windowsInMemory(options))) await runBatch(run, some.map(follow));
   } finally {
     await place.dispose();
     await headSessions.dispose();
@@ -179,8 +184,8 @@ async function runLayer(run: Run, layer: number, hidden: States, upstream: State
 }
 
 /** `hidden_in` and `grad.hidden_out` to `grad.<name>` of the values asked for, and of `hidden_in` where it is to go on. */
-function gradientGraph(window: BlockWindow, { values, place }: Run, goesOn: boolean): NamedGraph {
-  const { graph, names } = namedForwardGraph(window, place);
+function gradientGraph(window: BlockWindow, { values }: Run, goesOn: boolean): NamedGraph {
+  const { graph, names } = namedForwardGraph(window);
   const inputs = new Set([...(goesOn ? [HIDDEN_IN] : []), ...values.map((value) => names[value])]);
   return { graph: backwardGraph(graph, [...inputs]), names };
 }

@@ -64,9 +64,7 @@ export const runBlock = (
   layer: number,
   hidden: States,
 ): Promise<States> => {
-  const { isDevice } = run.place;
-  const make = async (like: Tensor) =>
-    forwardGraph(await windowOf(model, model, layer, like, run.place), { isDevice });
+  const make = async (like: Tensor) => forwardGraph(await windowOf(model, model, layer, like, run.place));
   return overBatches(run, `original ${layer}`, hidden, make, (session, batch) =>
     runForward(run.place, session, batch),
   );

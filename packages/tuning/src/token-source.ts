@@ -13,13 +13,16 @@ export declare namespace drawnTokens {
     readonly parts: predictionGraph.Options;
     readonly sessions: SessionStore;
     readonly seed: number;
+    /** Tokens of the same text that are drawn elsewhere, before these. */
+    readonly before: number;
   }
 }
 
-/** Tokens that are drawn from what the model predicts. The same seed and rows give the same tokens. */
-export function drawnTokens({ parts, sessions, seed }: drawnTokens.Options): TokenSource {
+/** Tokens that are drawn from what the model predicts. The same seed, place in the text and rows give the same tokens. */
+export function drawnTokens({ parts, sessions, seed, before }: drawnTokens.Options): TokenSource {
   const { hiddenSize: width, vocabSize } = parts.config.shape;
   const random = createRandom(seed);
+  for (let token = 0; token < before; token++) random();
   const rows = rowsAtATime(vocabSize);
   return (hidden) =>
     sessions.use(

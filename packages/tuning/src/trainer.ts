@@ -187,7 +187,7 @@ const adapterFeeds = ({ adapters }: State, layer: number) => parameterFeeds(para
 async function adaptedBlock(state: State, layer: number, like: Tensor) {
   const { model, original, adapters, scale, place } = state;
   const window = await windowOf(original, model, layer, like, place);
-  return [window, { adapters: adapters[layer]!, scale, isDevice: place.isDevice }] as const;
+  return [window, { adapters: adapters[layer]!, scale }] as const;
 }
 
 async function findGradients(state: State, windows: readonly Int32Array[]): Promise<Gradients> {

@@ -112,6 +112,20 @@ describe("gradients by the cache", () => {
     expect(await drawn(1)).toEqual(await drawn(1));
     expect(await drawn(1)).not.toEqual(await drawn(2));
   });
+
+  it("are those of the whole text in its parts", async () => {
+    const model = await openTiny();
+    const read = [...windows, windows[1]!].map((window) => window.subarray(1));
+    const drawn = (start: number, end: number) =>
+      gradientsOf(model, { tokens: "drawn", seed: 4, windows: read.slice(start, end), first: start });
+    const whole = await drawn(0, 3);
+    for (const cut of [1, 2]) {
+      const [before, after] = [await drawn(0, cut), await drawn(cut, 3)];
+      expect(before.map((gradients, layer) => [...gradients, ...after[layer]!])).toEqual(whole);
+    }
+    // The last two windows are alike, but for the tokens that are drawn.
+    expect(whole[0]![1]).not.toEqual(whole[0]![2]);
+  });
 });
 
 it("draws each token as often as the model says", async () => {

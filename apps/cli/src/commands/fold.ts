@@ -25,6 +25,7 @@ import {
   type CommonOptions,
   cacheBitsOf,
   dtypeList,
+  METRICS,
   someOf,
   tokenCount,
   wholeNumber,
@@ -36,7 +37,6 @@ type Format = FoldPlan["formats"][number];
 
 const FORMATS: readonly Format[] = ["onnx", "hf", "gguf"];
 const HEALS: readonly Heal[] = ["none", "attention", "both"];
-const METRICS: readonly Metric[] = ["output", "loss"];
 
 interface FoldFlags extends CalibrationFlags, CommonOptions, DeviceFlags, HubFlags {
   readonly output?: string;
@@ -113,7 +113,12 @@ export function createFoldCommand(host: CommandHost): Command {
     .addOption(chunkOption())
     .addOption(formatsOption())
     .addOption(dtypesOption())
-    .option("--seed <number>", "for methods that draw random numbers", wholeNumber(0), 0)
+    .option(
+      "--seed <number>",
+      "for methods that draw random numbers, and for --metric loss",
+      wholeNumber(0),
+      0,
+    )
     .option(
       "--context <tokens>",
       "for methods that fold rotated keys: positions their bases are made for (default: the model's context, to 32768)",
@@ -322,7 +327,7 @@ function withJournal(error: unknown, journal: string): unknown {
   if (!CliError.isInstance(error) || error.code !== "interrupted" || !existsSync(journal)) return error;
   return new CliError(
     "interrupted",
-    `interrupted; finished blocks are kept in ${journal}, continue with the same command`,
+    `interrupted; what is finished is kept in ${journal}, continue with the same command`,
     { cause: error },
   );
 }

@@ -1,4 +1,4 @@
-import { DEFAULT_METHOD, methods } from "@kvfold/converter";
+import { DEFAULT_METHOD, type Metric, methods } from "@kvfold/converter";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { parseShard, type Shard } from "../jobs/shard.js";
@@ -7,11 +7,13 @@ import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./c
 import { addFoldDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
-import { addCommonOptions, type CommonOptions } from "./options.js";
+import { addCommonOptions, type CommonOptions, METRICS, wholeNumber } from "./options.js";
 
 interface MeasureFlags extends CommonOptions, HubFlags, CalibrationFlags, DeviceFlags {
   readonly output: string;
   readonly method?: string;
+  readonly metric?: Metric;
+  readonly seed: number;
   readonly shard?: Shard;
   readonly force?: boolean;
 }
@@ -30,6 +32,18 @@ export function createMeasureCommand(host: CommandHost): Command {
         methods.map(({ name }) => name),
       ),
     )
+    .addOption(
+      new Option(
+        "--metric <name>",
+        "metric that the fold will weigh errors by; loss also measures gradients, which takes a backward pass (default: output)",
+      ).choices(METRICS),
+    )
+    .option(
+      "--seed <number>",
+      "of the tokens that --metric loss draws from the model's predictions",
+      wholeNumber(0),
+      0,
+    )
     .option("--shard <i/n>", "measure part i of n of the windows: 3/16", readShard);
   for (const add of [addCalibrationOptions, addFoldDeviceOptions, addHubOptions]) add(command);
   command
@@ -43,6 +57,7 @@ const HELP = `
 Examples:
   kvfold measure ./model -o moments.safetensors --calibration text.txt
   kvfold measure ./model -o part-3.safetensors --calibration text.txt --shard 3/16
+  kvfold measure ./model -o moments.safetensors --calibration text.txt --metric loss
   kvfold merge part-*.safetensors -o moments.safetensors
   kvfold fold ./model -o ./model-quarter --keep 1/4 --heal none --moments moments.safetensors`;
 
@@ -53,7 +68,7 @@ function readShard(text: string): Shard {
 }
 
 async function runMeasure(host: CommandHost, model: string, flags: MeasureFlags): Promise<void> {
-  const { output, method, shard, force } = flags;
+  const { output, method, metric, seed, shard, force } = flags;
   const calibration = calibrationOf(flags);
   if (calibration === undefined)
     throw new CliError("calibration-missing", "give --calibration FILE: about 1 MB of what the model is for");
@@ -63,6 +78,8 @@ async function runMeasure(host: CommandHost, model: string, flags: MeasureFlags)
     hub: hubOf(flags),
     output,
     method,
+    metric,
+    seed,
     shard,
     calibration,
     existing,

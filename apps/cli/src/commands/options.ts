@@ -1,4 +1,4 @@
-import type { CacheBits, StoredDtype } from "@kvfold/converter";
+import type { CacheBits, Metric, StoredDtype } from "@kvfold/converter";
 import { type Dtype, dtypes, ggufDtypes } from "@kvfold/decoder";
 import { PolicyError, parsePolicies, policyEntries } from "@kvfold/policies";
 import { type Command, InvalidArgumentError, Option } from "commander";
@@ -16,6 +16,9 @@ export const addCommonOptions = (command: Command): Command =>
     .option("--json", "print the result as one line of JSON")
     .option("-q, --quiet", "show no progress")
     .option("--verbose", "show the stack of an error");
+
+/** What methods that weigh errors may weigh them by. */
+export const METRICS: readonly Metric[] = ["output", "loss"];
 
 /** Reads a whole number of `least` or more. */
 export const wholeNumber =

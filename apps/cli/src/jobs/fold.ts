@@ -230,8 +230,9 @@ const windowOf = async ({ moments, calibration }: foldCheckpoint.Options): Promi
   moments === undefined ? (calibration?.window ?? DEFAULT_WINDOW) : readMomentsWindow(moments);
 
 /** Says of a seed that nothing draws from it, and of number types that no file is written in. */
-function tellUnused({ seed = 0 }: FoldOptions, plan: FoldPlan, { onNotice }: JobContext): void {
-  if (seed !== 0 && findMethod(plan.method).draws !== true)
+function tellUnused({ seed = 0, moments }: FoldOptions, plan: FoldPlan, { onNotice }: JobContext): void {
+  const drawsTokens = plan.metric === "loss" && moments === undefined;
+  if (seed !== 0 && findMethod(plan.method).draws !== true && !drawsTokens)
     onNotice(`seed ${seed} is not used: method ${plan.method} draws no random numbers`);
   tellIdle(plan, onNotice);
 }
@@ -259,7 +260,7 @@ async function preparePlaces(options: FoldOptions, context: JobContext): Promise
   if (journal === undefined || !existsSync(journal)) await checkPlaces(options);
   if (journal === undefined && existsSync(journalFolder(output)))
     context.onNotice(
-      `${journalFolder(output)} holds the finished blocks of a fold that was stopped; go on from them with resume, or remove it`,
+      `${journalFolder(output)} holds what a stopped fold finished; go on from there with resume, or remove it`,
     );
 }
 
@@ -342,7 +343,7 @@ async function findMoments(
   if (moments !== undefined && plan.taps.length === 0)
     onNotice(`moments ${moments} is not used: method ${plan.method} measures nothing`);
   const reused =
-    moments === undefined ? {} : { moments: await readMoments(moments, checkpoint.config, plan.taps) };
+    moments === undefined ? {} : { moments: await readMoments(moments, checkpoint.config, plan) };
   const measures = plan.taps.length > 0 && moments === undefined;
   if (saveMoments !== undefined && !measures) {
     throw new CliError("usage", `saveMoments: method ${plan.method} measures nothing; leave it out`, {

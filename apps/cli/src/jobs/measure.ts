@@ -1,9 +1,12 @@
-import { planFold, type Tap } from "@kvfold/converter";
-import { ATTENTION_WINDOWS } from "@kvfold/converter/internals";
+import type { StageMoments } from "@kvfold/calibration";
+import { type FoldPlan, type Metric, planFold, type Tap } from "@kvfold/converter";
+import { ATTENTION_WINDOWS, planLossMoments } from "@kvfold/converter/internals";
 import type { Checkpoint } from "@kvfold/decoder";
+import type { SessionProvider } from "@kvfold/runtime";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import { clearStale } from "../files/clear-stale.js";
+import { sayInstead, UNNAMED_GRAPH } from "../files/say-instead.js";
 import { checkFileTarget, type Existing } from "../files/whole-file.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModel } from "../models/find-model.js";
@@ -22,6 +25,10 @@ import { secondsSince } from "./write-output.js";
 export declare namespace measureMoments {
   interface Options extends DeviceOptions {
     readonly method?: string | undefined;
+    /** With `loss`, gradients of the loss are measured, too. */
+    readonly metric?: Metric | undefined;
+    /** Of the tokens that metric `loss` draws from the model's predictions; 0 unless given. */
+    readonly seed?: number | undefined;
     /** The model's folder or graph, or with `hub` a model there. */
     readonly model: string;
     readonly hub?: HubSettings | undefined;
@@ -48,6 +55,8 @@ export declare namespace measureMoments {
 const OPTIONS: OptionNames<measureMoments.Options> = {
   ...deviceOptions,
   method: true,
+  metric: true,
+  seed: true,
   model: true,
   hub: true,
   shard: true,
@@ -74,46 +83,79 @@ export async function measureMoments(
   await checkFileTarget(output, existing);
   return withCheckpoint(model, context, async (checkpoint) => {
     const text = await readModelText(options.calibration, { model, checkpoint }, context.signal);
-    const taps = tapsOf(options.method, checkpoint, text.window);
+    const plan = planOf(options, checkpoint, text.window);
+    tellUnused(options, context);
     const { shard } = options;
-    const range =
-      shard === undefined ? { start: 0, end: text.windows.length } : shardWindows(shard, text.windows.length);
-    const { layers: total } = checkpoint.config.shape;
-    const layers = await measureLayers(
-      {
-        checkpoint,
-        taps,
-        windows: text.windows.slice(range.start, range.end),
-        // The first windows of the text, wherever they are measured.
-        attentionWindows: Math.max(0, ATTENTION_WINDOWS - range.start),
-        provider: opened.provider,
-        onLayer: (layer) => context.onProgress({ label: `layer ${layer + 1}/${total}`, done: layer, total }),
-        keep: (moments) => moments,
-      },
-      context,
-    );
-    const part = shard === undefined ? {} : { shard: shardName(shard) };
+    const totalWindows = text.windows.length;
+    const range = shard === undefined ? { start: 0, end: totalWindows } : shardWindows(shard, totalWindows);
+    const windows = text.windows.slice(range.start, range.end);
+    const part = { checkpoint, plan, windows, first: range.start, provider: opened.provider };
+    const layers = await measurePart(part, context);
+    const { taps } = plan;
     const description = {
       model: model.title,
       ...describeAsText(text),
       measured: taps.join(" "),
-      ...part,
+      ...(plan.metric === "loss" ? { seed: String(plan.seed) } : {}),
+      ...(shard === undefined ? {} : { shard: shardName(shard) }),
     };
     await writeMoments(output, layers, { description, existing });
-    const windows = range.end - range.start;
     const { device } = opened;
-    const totalWindows = text.windows.length;
-    return { output, device, shard, windows, totalWindows, taps, seconds: secondsSince(started) };
+    const seconds = secondsSince(started);
+    return { output, device, shard, windows: windows.length, totalWindows, taps, seconds };
   });
 }
 
 /** What a method looks at does not depend on how much of the cache it keeps. */
-function tapsOf(
-  method: measureMoments.Options["method"],
+function planOf(
+  { method, metric, seed = 0 }: Pick<measureMoments.Options, "method" | "metric" | "seed">,
   { config }: Checkpoint,
   window: number,
-): readonly Tap[] {
-  const planned = planFold(config, { keep: "1/2", method, window });
-  if (planned.taps.length > 0) return planned.taps;
+): FoldPlan {
+  const planned = planFold(config, { keep: "1/2", method, metric, seed, window });
+  if (planned.taps.length > 0) return planned;
   throw new CliError("usage", `--method ${planned.method} measures nothing; fold with it right away`);
 }
+
+function tellUnused(
+  { metric, seed = 0 }: Pick<measureMoments.Options, "metric" | "seed">,
+  { onNotice }: JobContext,
+): void {
+  if (seed !== 0 && metric !== "loss")
+    onNotice(`seed ${seed} is not used: only metric loss draws random numbers`);
+}
+
+/** Windows of a text from `first` on, and what measures them. */
+interface TextPart {
+  readonly checkpoint: Checkpoint;
+  readonly plan: FoldPlan;
+  readonly windows: readonly Int32Array[];
+  readonly first: number;
+  readonly provider: SessionProvider;
+}
+
+/** Attention and gradients are measured on the first windows of the text, whichever part these are in. */
+async function measurePart(part: TextPart, context: JobContext): Promise<readonly StageMoments[]> {
+  const { checkpoint, plan, first } = part;
+  const { layers: total } = checkpoint.config.shape;
+  const gradients = await measureGradients(part, context);
+  return measureLayers(
+    {
+      ...part,
+      taps: plan.taps,
+      attentionWindows: Math.max(0, ATTENTION_WINDOWS - first),
+      onLayer: (layer) => context.onProgress({ label: `layer ${layer + 1}/${total}`, done: layer, total }),
+      keep: (moments, layer) => ({ ...moments, ...gradients?.[layer] }),
+    },
+    context,
+  );
+}
+
+const measureGradients = (part: TextPart, { onProgress, signal }: JobContext) =>
+  sayInstead([[UNNAMED_GRAPH, `a block of ${part.checkpoint.name}`]], () =>
+    planLossMoments({
+      ...part,
+      onGradients: (gradients) => onProgress({ label: "gradients", ...gradients }),
+      signal,
+    }),
+  );

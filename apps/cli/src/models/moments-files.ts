@@ -6,8 +6,8 @@ import {
   type StageMoments,
   saveMoments,
 } from "@kvfold/calibration";
-import type { Tap } from "@kvfold/converter";
-import { tapWidth } from "@kvfold/converter/internals";
+import type { FoldPlan, Tap } from "@kvfold/converter";
+import { isGradientTap, tapWidth } from "@kvfold/converter/internals";
 import { writeWholeFile } from "@kvfold/converter/node";
 import type { ModelConfig, ModelShape } from "@kvfold/decoder";
 import type { ByteSource } from "@kvfold/safetensors";
@@ -36,20 +36,21 @@ export async function writeMoments(
 }
 
 /**
- * Reads moments that were measured before, and makes sure that they fit the model and the method.
+ * Reads moments that were measured before, and makes sure that they fit the model and the method and metric of the plan.
  *
  * @throws {CliError} `unreadable-file` when the file cannot be read, `malformed-file` when it is another kind of file or
- * its moments do not fit.
+ * its moments do not fit, or some that the plan needs are missing.
  */
 export async function readMoments(
   path: string,
   { shape }: ModelConfig,
-  taps: readonly Tap[],
+  { taps, method }: Pick<FoldPlan, "taps" | "method">,
 ): Promise<readonly StageMoments[]> {
   const { layers } = await readMomentsOf(path);
   if (layers.length !== shape.layers) {
     throw misfit(path, `moments of ${layers.length} layers, but the model has ${shape.layers}`);
   }
+  requireGradients(path, layers[0]!, { taps, method });
   for (const [layer, stage] of layers.entries()) {
     for (const tap of taps) checkTap(path, layer, tap, stage, shape);
   }
@@ -89,14 +90,29 @@ async function readMomentsFile<T>(path: string, read: (source: ByteSource) => Pr
   }
 }
 
+/** Gradients are in a file only where they were asked for. */
+function requireGradients(
+  path: string,
+  stage: StageMoments,
+  { taps, method }: Pick<FoldPlan, "taps" | "method">,
+): void {
+  const missing = taps.find((tap) => isGradientTap(tap) && stage[tap] === undefined);
+  if (missing === undefined) return;
+  throw new CliError(
+    "malformed-file",
+    `${path} holds no gradients of the loss (${missing}), which --metric loss weighs errors by; measure again with kvfold measure --metric loss --method ${method}, or leave out --metric loss`,
+  );
+}
+
 function checkTap(path: string, layer: number, tap: Tap, stage: StageMoments, shape: ModelShape): void {
   const width = tapWidth(tap, shape);
-  const found = stage[tap]?.width;
+  const { width: found, count } = stage[tap] ?? {};
+  if (count === 0) throw partOnly(path, layer, tap);
   if (found === width) return;
   throw misfit(
     path,
     found === undefined
-      ? `no moments of ${tap} in layer ${layer}, which this method looks at`
+      ? `no moments of ${tap} in layer ${layer}, which this method and metric look at`
       : `${tap} of width ${found} in layer ${layer}, but the model's are ${width} wide`,
   );
 }
@@ -105,4 +121,11 @@ const misfit = (path: string, found: string) =>
   new CliError(
     "malformed-file",
     `${path} holds ${found}; measure again with --calibration and --save-moments`,
+  );
+
+/** Attention and gradients are measured on the first windows of a text, which later shards do not have. */
+const partOnly = (path: string, layer: number, tap: Tap) =>
+  new CliError(
+    "malformed-file",
+    `${path} holds ${tap} of no tokens in layer ${layer}: it is a shard of a measurement; add all shards with kvfold merge`,
   );

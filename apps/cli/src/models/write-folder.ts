@@ -9,7 +9,10 @@ import { openBlockMath } from "./open-block-math.js";
 const ABORT_POLL_MILLISECONDS = 100;
 
 export interface WriteOptions
-  extends Omit<writeModel.Options, "math" | "hiddenStates" | "onBudget" | "onProgress" | "signal"> {
+  extends Omit<
+    writeModel.Options,
+    "math" | "hiddenStates" | "onBudget" | "onGradients" | "onProgress" | "signal"
+  > {
   /** Cores that are free for the linear algebra, which runs beside the model; 1 unless given. */
   readonly algebraThreads?: number;
   /** Hidden states of more bytes than this go to a file; 512 MiB unless given. */
@@ -38,6 +41,7 @@ export async function writeFolder(
           ...(memoryBytes === undefined ? {} : { memoryBytes }),
         }),
         onBudget: ({ done, total }) => onProgress({ label: `budget: layer ${done}/${total}`, done, total }),
+        onGradients: (gradients) => onProgress({ label: "gradients", ...gradients }),
         onProgress: (progress) => onProgress(toProgress(progress, layers)),
         signal,
       }),

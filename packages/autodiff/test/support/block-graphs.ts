@@ -1,6 +1,7 @@
 import { loadBlock } from "@kvfold/decoder";
 import {
   type AttentionKind,
+  attentionKind,
   emitAttentionHalf,
   emitMlpHalf,
   windowContext,
@@ -16,13 +17,18 @@ export const HIDDEN_IN = "hidden_in";
 export const HIDDEN_OUT = "hidden_out";
 
 /** The first block of a small model over a window of `length` tokens; its attention is of the block's own kind by default. */
-export async function blockGraph(family: string, length: number, kind?: AttentionKind): Promise<MemoryModel> {
+export async function blockGraph(
+  family: string,
+  length: number,
+  asked?: AttentionKind,
+): Promise<MemoryModel> {
   const checkpoint = await openFamily(family);
   const { config } = checkpoint;
   const weights = await loadBlock(checkpoint, 0);
+  const kind = asked ?? attentionKind(weights.attention, weights.attention);
   const model = windowGraph(config, length, ({ e, input, output }) => {
     const hidden = input(HIDDEN_IN);
-    const context = windowContext(e, { config, weights, length }, kind);
+    const context = { ...windowContext(e, { length }), kind };
     const half = emitAttentionHalf(e, hidden, weights, context);
     output(HIDDEN_OUT, emitMlpHalf(e, { hidden, residual: half.attentionResidual }, weights));
   });

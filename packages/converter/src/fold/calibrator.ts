@@ -1,5 +1,5 @@
 import type { HiddenStates, StageMoments } from "@kvfold/calibration";
-import type { BlockWeights, EmbeddingWeights, ModelConfig, ModelShape } from "@kvfold/decoder";
+import type { BlockWeights, EmbeddingWeights, ModelConfig } from "@kvfold/decoder";
 import { type BlockWindow, HIDDEN_IN, HIDDEN_OUT, windowEmbedding } from "@kvfold/decoder/graph";
 import {
   BLOCK_IN,
@@ -8,8 +8,9 @@ import {
   RESIDUAL_OUT,
   sensitivityGraph,
 } from "../graph/calibration-graphs.js";
-import { isAttentionTap, isProjectionTap, type Tap, tapSizes } from "../graph/taps.js";
+import { isAttentionTap, isProjectionTap, type Tap } from "../graph/taps.js";
 import { embedWindows } from "./embed-windows.js";
+import { emptyMoments } from "./empty-moments.js";
 import { ATTENTION_WINDOWS } from "./measure-steps.js";
 import { createWindowRunner, type WindowRun, type WindowRunner } from "./window-runner.js";
 
@@ -92,15 +93,6 @@ async function measureAttention(
   const inputs = { [HIDDEN_IN]: hidden };
   return (await runner.run(model, { inputs, ...sums, limit })).moments;
 }
-
-/** For a shard of a text whose windows all come after those that attention taps are measured on. */
-const emptyMoments = (taps: readonly Tap[], shape: ModelShape): StageMoments =>
-  Object.fromEntries(
-    tapSizes(taps, shape).map(({ name, size }) => [
-      name,
-      { width: size, count: 0, sum: new Float64Array(size), gram: new Float64Array(size ** 2) },
-    ]),
-  );
 
 /** Also runs the attention half, where there is a stream for it to go to. */
 async function measureProjections(

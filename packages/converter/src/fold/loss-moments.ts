@@ -6,6 +6,7 @@ import { type AbortSignalLike, type SessionProvider, Tensor } from "@kvfold/runt
 import { type CacheValue, cacheGradients, type LayerGradients } from "@kvfold/tuning";
 import { emitMoments, emitTurnedRows } from "../graph/emit-moments.js";
 import { type GradientTap, isGradientTap, tapWidth } from "../graph/taps.js";
+import { emptyMoments } from "./empty-moments.js";
 import type { FoldOptions } from "./fold-options.js";
 
 /** Windows that gradients are measured on: each token gives one gradient by every number of its cache. */
@@ -15,13 +16,22 @@ export declare namespace lossMoments {
   interface Options {
     readonly checkpoint: Checkpoint;
     readonly tap: GradientTap;
-    /** Calibration tokens, windows of one length; the first 32 are used. */
+    /** Calibration tokens, windows of one length; those among the first 32 of the text are used. */
     readonly windows: readonly Int32Array[];
+    /** Which window of the text `windows` begin with, 0 unless given: moments of all parts of a text add up to those of the whole. */
+    readonly first?: number | undefined;
     /** Of the tokens that are drawn from the model's predictions. */
     readonly seed: number;
     readonly provider: SessionProvider;
+    readonly onGradients?: ((progress: GradientProgress) => void) | undefined;
     readonly signal?: AbortSignalLike | undefined;
   }
+}
+
+/** How far a backward pass is, in windows of a layer. */
+export interface GradientProgress {
+  readonly done: number;
+  readonly total: number;
 }
 
 /** Keys as a tap has them. */
@@ -37,20 +47,25 @@ const keysOf: Readonly<Record<GradientTap, CacheValue>> = {
  * @throws {RuntimeError} `aborted` when `signal` fires.
  */
 export async function lossMoments(options: lossMoments.Options): Promise<readonly StageMoments[]> {
-  const { checkpoint, tap, windows } = options;
+  const { checkpoint, tap, first = 0 } = options;
+  const { shape } = checkpoint.config;
+  const windows = options.windows.slice(0, Math.max(0, GRADIENT_WINDOWS - first));
+  if (windows.length === 0) return Array.from({ length: shape.layers }, () => emptyMoments([tap], shape));
   const keys = keysOf[tap];
+  const progress = countProgress(options, windows.length * shape.layers);
   const sum = await createMomentSum(options, keys);
   const layers: Moments[] = [];
   try {
     await cacheGradients({
       ...options,
       model: checkpointParts(checkpoint),
-      windows: windows.slice(0, GRADIENT_WINDOWS),
+      windows,
       tokens: "drawn",
       values: [keys, "values"],
       onLayer: async (layer, gradients) => {
         const moments = await sum.of(gradients);
         layers[layer] = layers[layer] === undefined ? moments : mergeMoments(layers[layer], moments);
+        progress(gradients.length);
       },
     });
   } finally {
@@ -59,8 +74,18 @@ export async function lossMoments(options: lossMoments.Options): Promise<readonl
   return layers.map((moments) => ({ [tap]: moments }));
 }
 
+/** Tells how many windows of a layer are done, whenever there are more. */
+function countProgress({ onGradients }: lossMoments.Options, total: number) {
+  let done = 0;
+  return (windows: number): void => {
+    done += windows;
+    onGradients?.({ done, total });
+  };
+}
+
 export declare namespace planLossMoments {
-  type Options = Pick<FoldOptions, "checkpoint" | "plan" | "windows" | "provider" | "signal">;
+  type Options = Pick<FoldOptions, "checkpoint" | "plan" | "windows" | "provider" | "signal"> &
+    Pick<lossMoments.Options, "first" | "onGradients">;
 }
 
 /** Those that a plan needs, where it needs any and there is text to measure them on. */

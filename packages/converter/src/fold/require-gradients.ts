@@ -20,7 +20,7 @@ export function requireGradients(options: Pick<FoldOptions, "plan" | "moments" |
   if (missing === undefined) return;
   throw new ConverterError(
     "insufficient-data",
-    `metric loss needs moments of ${missing}, and there are none; measure them with lossMoments and give them as gradients`,
+    `metric loss needs moments of ${missing}, and there are none; measure them with lossMoments and give them as gradients, or beside the others in moments`,
     { option: "gradients" },
   );
 }

@@ -45,7 +45,7 @@ export function blockGraph(
   const { config, weights, length } = window;
   return windowGraph(config, length, ({ e, input, output }) => {
     const x = input(HIDDEN_IN);
-    const context = windowContext(e, window, "plain");
+    const context = windowContext(e, window);
     const block = e.at("block");
     const measure = (values: ProjectionValues) => {
       for (const tap of taps) emitTapMoments(e, tap, emitTapped(e.at(tap), tap, values), config);
@@ -91,7 +91,7 @@ export function mlpStreams({ input }: WindowGraph, { arrangement }: BlockWeights
 export function sensitivityGraph(window: BlockWindow, taps: readonly AttentionTap[]): CalibrationGraph {
   const { config, weights, length } = window;
   const model = windowGraph(config, length, ({ e, input }) => {
-    const { positions, queryBlocks } = windowContext(e, window, "plain");
+    const { positions, queryBlocks } = windowContext(e, window);
     const block = e.at("block");
     const normed = emitAttentionInput(block, input(HIDDEN_IN), weights);
     const projections = emitProjections(block.at("attn"), normed, weights.attention, positions);

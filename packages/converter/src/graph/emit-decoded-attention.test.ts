@@ -44,7 +44,7 @@ describe("emitDecodedAttention", () => {
     const window = { config, weights: { ...block, attention }, length: LENGTH };
     const graph = windowGraph(config, LENGTH, ({ e, input, output }) => {
       const x = input("x");
-      const positions = windowContext(e, window, "plain");
+      const positions = windowContext(e, window);
       output("latent", emitAttended(e.at("latent"), x, attention, positions).headOutputs, width);
       output("decoded", emitDecodedAttention(e.at("decoded"), x, attention, positions), width);
     });

@@ -24,7 +24,7 @@ it("gives the same by blocks of queries as for all at once", async () => {
     ],
   };
   const graph = windowGraph(config, LENGTH, ({ e, input, output }) => {
-    const { positions } = windowContext(e, { config, weights, length: LENGTH }, "plain");
+    const { positions } = windowContext(e, { length: LENGTH });
     const projections = emitProjections(e, input("x"), weights.attention, positions);
     for (const [name, queryBlocks] of Object.entries(ways)) {
       const part = e.at(name);
@@ -66,14 +66,13 @@ it("weighs queries by what a soft cap lets through of an error in a key", async 
   const block = await loadBlock(checkpoint, 0);
   // Scores of a few units: the cap bends them, and lets through between nearly all and a few percent.
   const attention = { ...block.attention, scale: 2, softCap: 1.5 };
-  const weights = { ...block, attention };
   const widths = {
     queries: attention.heads * attention.headDim,
     keys: kvWidth(attention),
     values: kvWidth(attention),
   };
   const graph = windowGraph(config, LENGTH, ({ e, input, output }) => {
-    const { positions } = windowContext(e, { config, weights, length: LENGTH }, "plain");
+    const { positions } = windowContext(e, { length: LENGTH });
     const projections = emitProjections(e, input("x"), attention, positions);
     const scoreBias = positions.scoreBias(attention);
     const values = emitSensitivity(e.at("all"), projections, attention, {

@@ -87,9 +87,10 @@ export function attentionRefitGraph(
 
 function emitHeads(e: Emitter, x: string, window: BlockWindow, directions?: HeadDirections): string {
   const { attention } = window.weights;
+  const context = windowContext(e, window);
   if (hasWideKeys(attention) || directions !== undefined)
-    return emitDecodedAttention(e, x, attention, windowContext(e, window, "plain"), directions);
-  return emitAttended(e, x, attention, windowContext(e, window)).headOutputs;
+    return emitDecodedAttention(e, x, attention, context, directions);
+  return emitAttended(e, x, attention, context).headOutputs;
 }
 
 /** Adds the refitted attention to the folded stream: `hidden_in` and `attended_in` to `residual_out`. */

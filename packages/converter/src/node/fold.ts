@@ -8,6 +8,7 @@ import type { Budget } from "../budgets/budget.js";
 import { findBudget } from "../budgets/index.js";
 import { ConverterError } from "../converter-error.js";
 import type { BlockMath } from "../fold/block-math.js";
+import type { GradientProgress } from "../fold/loss-moments.js";
 import type { FoldProgress } from "../fold/progress.js";
 import { findMethod } from "../methods/index.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
@@ -59,6 +60,8 @@ export declare namespace fold {
     readonly math?: BlockMath | undefined;
     readonly onProgress?: ((progress: FoldProgress) => void) | undefined;
     readonly onBudget?: ((progress: BudgetProgress) => void) | undefined;
+    /** Told of the backward pass that metric `loss` takes, before anything else is done. */
+    readonly onGradients?: ((progress: GradientProgress) => void) | undefined;
     readonly signal?: AbortSignalLike | undefined;
   }
   type Report = writeModel.Report;
@@ -110,7 +113,7 @@ async function writeFolded(
   plan: FoldPlan,
   to: string,
 ): Promise<fold.Report> {
-  const { from, math: given, onProgress, onBudget, signal } = options;
+  const { from, math: given, onProgress, onBudget, onGradients, signal } = options;
   const { methods, budgets } = ownParts(options);
   const needs = plan.taps.length > 0 || plan.heal !== "none" || findBudget(plan.budget, budgets).needsText;
   const hasText = options.text !== undefined || options.windows !== undefined;
@@ -137,7 +140,7 @@ async function writeFolded(
     record,
   };
   return withMath({ math: given, methods, signal }, (math) =>
-    writeModel({ ...parts, math, from, to, onProgress, onBudget, signal }),
+    writeModel({ ...parts, math, from, to, onProgress, onBudget, onGradients, signal }),
   );
 }
 

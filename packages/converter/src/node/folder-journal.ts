@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { StageMoments } from "@kvfold/calibration";
 import { ConverterError } from "../converter-error.js";
 import type { FoldJournal, JournalStream } from "../journal/fold-journal.js";
 import { RECORD_FILE as OUTPUT_RECORD } from "../output/record-file.js";
@@ -27,6 +28,10 @@ export interface FolderJournal extends FoldJournal {
   readonly plan: FoldPlan;
   /** Keeps the settled plan, so that the next run need not measure for it again. */
   savePlan(plan: FoldPlan): Promise<void>;
+  /** Moments of gradients by layer, if an earlier run measured them: they take a backward pass through the whole model. */
+  readGradients(): Promise<readonly StageMoments[] | undefined>;
+  /** Keeps them for the next run. */
+  saveGradients(gradients: readonly StageMoments[]): Promise<void>;
   /** Notes that the output is complete in `folder`, right before it is put in its place. */
   saveOutput(folder: string): Promise<void>;
   /** Whether the output that this fold completed stands at `folder`: a run was killed after it was put there. */
@@ -50,7 +55,8 @@ export declare namespace openJournal {
  * removed, or its process ends, no other process can open it.
  *
  * Disk space: the folded blocks so far, and the hidden states (`4 * windows * tokens * D` bytes, twice where the fold
- * heals; as much again while the next block's are written).
+ * heals; as much again while the next block's are written). With metric `loss` also the gradients' moments, which are float64:
+ * `8 * (2 * Hkv * d)²` bytes a layer.
  *
  * @throws {ConverterError} `unusable-journal` when the folder is the journal of another fold, damaged, in use by another
  * process, or no journal; so do reads. Writes throw `write-failed` and leave the journal as it was.
@@ -101,9 +107,10 @@ function requireSame(folder: string, differences: readonly string[]): void {
 }
 
 /** The files that a record counts on. What else is there was not finished when a run stopped. */
-function countedFiles({ finished }: JournalRecord): ReadonlySet<string> {
+function countedFiles({ finished, hasGradients, plan }: JournalRecord): ReadonlySet<string> {
   return new Set([
     RECORD_FILE,
+    ...(hasGradients ? plan.layers.map((_, layer) => gradientsFile(layer)) : []),
     ...finished.flatMap((_, layer) => [blockFile(layer), momentsFile(layer)]),
     ...streamFiles(finished.length),
   ]);
@@ -111,6 +118,7 @@ function countedFiles({ finished }: JournalRecord): ReadonlySet<string> {
 
 const blockFile = (layer: number): string => `block-${layer}.safetensors`;
 const momentsFile = (layer: number): string => `moments-${layer}.safetensors`;
+const gradientsFile = (layer: number): string => `gradients-${layer}.safetensors`;
 /** A stream as it is behind so many blocks. */
 const streamFile = (stream: JournalStream, blocks: number): string => `${stream}-${blocks}.safetensors`;
 const streamFiles = (blocks: number): readonly string[] => [
@@ -138,6 +146,18 @@ function createJournal(folder: string, start: JournalRecord, close: () => Promis
       return record.finished.every(({ hasMoments }) => hasMoments);
     },
     savePlan: (plan) => commit({ ...record, plan }),
+    async readGradients() {
+      if (!record.hasGradients) return undefined;
+      const layers: StageMoments[] = [];
+      for (const layer of record.plan.layers.keys())
+        layers.push(await read(gradientsFile(layer), readMoments));
+      return layers;
+    },
+    async saveGradients(gradients) {
+      for (const [layer, moments] of gradients.entries())
+        await write(gradientsFile(layer), (path) => writeMoments(path, moments));
+      await commit({ ...record, hasGradients: true });
+    },
     async readBlock(layer) {
       const { retained, hasMoments } = record.finished[layer]!;
       const block = await read(blockFile(layer), readBlock);

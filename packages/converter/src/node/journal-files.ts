@@ -12,7 +12,7 @@ import { writeNewFile } from "./whole-file.js";
 
 /** Everything that a journal's folder may hold; other files in it are somebody else's. */
 const OWN_FILE =
-  /^(journal\.json|(block|moments|original|folded)-\d+\.safetensors)(\.partial(-[0-9a-f]+)?)?$/;
+  /^(journal\.json|(block|moments|gradients|original|folded)-\d+\.safetensors)(\.partial(-[0-9a-f]+)?)?$/;
 
 /** Names of files in a journal's folder, but for locks. */
 export interface FolderFiles {

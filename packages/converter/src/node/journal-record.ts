@@ -22,6 +22,7 @@ const recordSchema = z.object({
   identity: z.record(z.string(), z.string()),
   // Written by the same version of kvfold, or else the identity differs.
   plan: z.custom<FoldPlan>((plan) => typeof plan === "object" && plan !== null),
+  hasGradients: z.boolean(),
   finished: z.array(
     z.object({ retained: z.object({ keys: shares, values: shares }), hasMoments: z.boolean() }),
   ),
@@ -34,6 +35,8 @@ export interface JournalRecord {
   readonly identity: FoldIdentity;
   /** Settled once its budget is. */
   readonly plan: FoldPlan;
+  /** Whether the gradients of all layers are there. */
+  readonly hasGradients: boolean;
   /** By layer. */
   readonly finished: readonly { readonly retained: Retained; readonly hasMoments: boolean }[];
   /** SHA-256 of the `kvfold.json` of the output that all blocks went into, once that is complete. */
@@ -45,6 +48,7 @@ export const newRecord = (identity: FoldIdentity, plan: FoldPlan): JournalRecord
   format: "kvfold-journal-1",
   identity,
   plan,
+  hasGradients: false,
   finished: [],
 });
 
