@@ -97,6 +97,14 @@ async function states() {
   await page.keyboard.press("Escape");
   await page.locator("fieldset:enabled").first().waitFor();
   await fold(page, { keep: "1/4", windows: "4" });
+  await page.getByLabel("Tuning steps").selectOption("80");
+  await tabTo(page, "Tune");
+  await page.keyboard.press("Enter");
+  await page.getByText(/^tuning: step/).waitFor();
+  await check(page, "tuning");
+  await page.keyboard.press("Escape");
+  await page.getByText(/^(Tuned|No step)/).waitFor();
+  await page.getByRole("combobox", { name: "Folded to" }).selectOption("1/4");
   await tabTo(page, "Continue both");
   await page.keyboard.press("Enter");
   await page.locator("button:has-text('Stop'):enabled").waitFor();

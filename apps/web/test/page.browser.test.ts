@@ -80,10 +80,7 @@ describe.skipIf(chromiumPath === undefined)(
     it("folds the embedded model as Node does, runs both, and gives what transformers.js loads", {
       timeout: 240_000,
     }, async () => {
-      const cut = await firstLayersOfModel();
-      await page.route("**/demo/prose-6m/config.json", (route) => route.fulfill({ body: cut.config }));
-      const weights = Buffer.from(cut.weights);
-      await page.route("**/demo/prose-6m/model.safetensors", (route) => route.fulfill({ body: weights }));
+      const cut = await embedFirstLayers();
       // Columns for both caches, rows for the original and three folds.
       await page.getByRole("table", { name: /^Tokens of context that fit into 2.0 GiB/ }).waitFor();
       expect(await page.locator("table.fit td").count()).toBe(8);
@@ -129,6 +126,29 @@ describe.skipIf(chromiumPath === undefined)(
       expect(await continueWithTransformers(await unpack(zip))).toBe(texts[1]);
     });
 
+    it("tunes a fold, whose tuned form is compared and can be stopped", { timeout: 240_000 }, async () => {
+      await embedFirstLayers();
+      await button("Use the embedded prose-6m").click();
+      await startFold("1/8");
+      await page.getByText(/^Folded to 1\/8 in/).waitFor();
+      await page.getByLabel("Tuning steps").selectOption("10");
+      await button("Tune").click();
+      await page
+        .getByText(/^tuning: step [2-8] of 10, loss [\d.]+, held-out loss [\d.]+, \d+ s left$/)
+        .waitFor();
+      await button("Stop and keep the best").click();
+      const told = await page.getByText(/^Tuned 1\/8 in/).textContent();
+      const [after, before] = [...told!.matchAll(/0\.\d{4}/g)].map(([loss]) => Number(loss));
+      expect(after).toBeLessThan(before!);
+      expect(Number(told!.match(/after (\d+) steps/)![1])).toBeLessThan(10);
+      await page.getByRole("article", { name: "Folded to 1/8, tuned" }).waitFor();
+      await button("Measure all folds").click();
+      await page.getByText(/^original [\d.]+, folded to 1\/8 .* folded to 1\/8, tuned .* tokens$/).waitFor();
+      const [, folded, tuned] = await figures();
+      expect(tuned).toBeLessThan(folded!);
+      expect(await button("Download for transformers.js").count()).toBe(2);
+    });
+
     it("cancels, and folds again afterwards", async () => {
       await button("Use the embedded prose-6m").click();
       await startFold("1/4");
@@ -161,13 +181,26 @@ describe.skipIf(chromiumPath === undefined)(
       expect(await button("Fold").isEnabled()).toBe(true);
     });
 
+    /** The model of the page with fewer layers. */
+    async function embedFirstLayers(): Promise<CheckpointFiles> {
+      const cut = await firstLayersOfModel();
+      await page.route("**/demo/prose-6m/config.json", (route) => route.fulfill({ body: cut.config }));
+      const weights = Buffer.from(cut.weights);
+      await page.route("**/demo/prose-6m/model.safetensors", (route) => route.fulfill({ body: weights }));
+      return cut;
+    }
+
     /** What the page says of the text in its form: perplexity of the original and the folded model. */
     async function measureBoth(): Promise<readonly number[]> {
       await button("Measure both").click();
-      const figures = page.locator("form data");
-      await figures.nth(1).waitFor();
-      return figures.evaluateAll((all) => all.map((data) => Number((data as HTMLDataElement).value)));
+      await page.locator("form data").nth(1).waitFor();
+      return figures();
     }
+
+    const figures = (): Promise<readonly number[]> =>
+      page
+        .locator("form data")
+        .evaluateAll((all) => all.map((data) => Number((data as HTMLDataElement).value)));
 
     /** The page's own fold on Node's ONNX Runtime, to measure as the page does. */
     async function foldInNode(cut: CheckpointFiles): Promise<(text: string) => Promise<readonly number[]>> {

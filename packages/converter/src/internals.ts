@@ -24,4 +24,6 @@ export { CARD_FILE, CARD_NAME, modelCard } from "./output/model-card.js";
 export { cachePrecisionsOf, quantisedBytesPerToken } from "./plan/cache-bits.js";
 export { planRequest, readPlanRequest } from "./plan/plan-request.js";
 export { shareWithinBytes } from "./plan/share-within-bytes.js";
+export { openFolded } from "./tune/open-folded.js";
+export { tuneFiles } from "./tune/tune-files.js";
 export { tuneSettings, tuneWindows } from "./tune/tune-settings.js";

@@ -1,3 +1,4 @@
+import type { AbortSignalLike } from "@kvfold/runtime";
 import { adamStep, globalNorm } from "./adam.js";
 import type { Adapter } from "./adapters.js";
 import { learningRateAt } from "./learning-rate.js";
@@ -62,6 +63,8 @@ export declare namespace train {
     /** Called after each step with what the next one goes on from. */
     readonly onState?: ((state: TrainingState) => Promise<void>) | undefined;
     readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
+    /** Ends the training once it has fired, with the best until then: after the step at hand, which is measured as the last one is. */
+    readonly enough?: AbortSignalLike | undefined;
   }
 }
 
@@ -73,12 +76,13 @@ export declare namespace train {
  * @throws {TuningError} `diverged` when the loss or a gradient is not finite, or the loss is far above where it began.
  */
 export async function train(options: train.Options): Promise<TrainingReport> {
-  const { adapters, steps, patience } = options;
+  const { adapters, steps } = options;
   const state = options.state ?? newState(adapters);
   // Between two awaits a state is always whole: wherever a run is stopped, it can go on from it.
   for (;;) {
+    const isOver = isLast(options, state);
     if (isMeasureDue(options, state)) await measure(options, state);
-    if (state.step >= steps || staleFor(state) >= patience) break;
+    if (isOver || staleFor(state) >= options.patience) break;
     await takeStep(options, state);
   }
   const kept = keepBest(adapters, state);
@@ -101,9 +105,12 @@ function keepBest(adapters: train.Options["adapters"], { best, heldOut, step }: 
   return heldOut[bestOf(heldOut)]!.step;
 }
 
-const isMeasureDue = ({ heldOut, steps, evaluateEvery }: train.Options, state: TrainingState): boolean =>
-  heldOut.length > 0 &&
-  (state.step % evaluateEvery === 0 || state.step === steps) &&
+const isLast = ({ steps, enough }: train.Options, { step }: TrainingState): boolean =>
+  step >= steps || enough?.aborted === true;
+
+const isMeasureDue = (options: train.Options, state: TrainingState): boolean =>
+  options.heldOut.length > 0 &&
+  (state.step % options.evaluateEvery === 0 || isLast(options, state)) &&
   state.heldOut.at(-1)?.step !== state.step;
 
 async function measure({ trainer, adapters, heldOut }: train.Options, state: TrainingState): Promise<void> {

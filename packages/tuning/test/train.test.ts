@@ -84,6 +84,41 @@ describe("train", () => {
     expect(adapters[0]![0]!.down.values).toEqual(best[0]);
   });
 
+  it("ends with the best when it is told that it is enough, and measures the last step", async () => {
+    const [better, worse] = [
+      [9, 8, 7],
+      [9, 8, 10],
+    ];
+    for (const losses of [better, worse]) {
+      const adapters = [[adapterOf([0], [0])]];
+      let measured = 0;
+      const trainer = { ...bowl(adapters), loss: async () => losses[measured++]! };
+      const enough = { aborted: false };
+      const onState = async ({ step }: { readonly step: number }) => {
+        enough.aborted = step === 7;
+      };
+      const options = {
+        ...schedule,
+        trainer,
+        adapters,
+        windows: [window],
+        heldOut: [window],
+        onState,
+        enough,
+      };
+      const { heldOut, ...report } = await train(options);
+      expect(report).toMatchObject({ steps: 7, kept: losses === better ? 7 : 5, stoppedEarly: true });
+      expect(heldOut.map(({ step }) => step)).toEqual([0, 5, 7]);
+    }
+  });
+
+  it("changes nothing when it is enough from the beginning", async () => {
+    const adapters = [[adapterOf([0], [0])]];
+    const options = { ...schedule, trainer: bowl(adapters), adapters, windows: [window] };
+    const report = await train({ ...options, heldOut: [window], enough: { aborted: true } });
+    expect(report).toMatchObject({ steps: 0, kept: 0, heldOut: [{ step: 0 }] });
+  });
+
   it.each([
     [[1, Number.NaN], "step 2: the loss is NaN; lower the learning rate (it is 0.1)"],
     [

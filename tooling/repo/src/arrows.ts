@@ -67,7 +67,7 @@ export const folderArrows: Readonly<Record<string, Readonly<Record<string, reado
     fold: ["graph", "journal", "methods", "plan", "quantisation"],
     budgets: ["fold", "graph", "methods", "plan"],
     output: ["fold", "plan"],
-    tune: ["fold", "plan"],
+    tune: ["fold", "output", "plan"],
     hub: ["output"],
     node: ["budgets", "fold", "journal", "methods", "output", "plan", "tune"],
   },

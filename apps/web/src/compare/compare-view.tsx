@@ -1,7 +1,7 @@
 import { type ChatTemplate, formatBytes } from "@kvfold/runtime";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { foldedModels, originalModel, type PreparedModel } from "../fold/fold-state.js";
+import { comparedLabel, foldedModels, originalModel, type PreparedModel } from "../fold/fold-state.js";
 import { readModelChat } from "../models/model-chat.js";
 import { formatShare, messageOf } from "../ui/format.js";
 import { plainChoices, Select } from "../ui/select.js";
@@ -16,8 +16,8 @@ import { ProviderSelect } from "./provider-select.js";
 
 /** Original and folded side by side: both go on with a prompt, or answer in a conversation. */
 export function CompareView() {
-  const chosen = useSignal<string | undefined>(undefined);
-  const folded = foldedModels.value.find(({ label }) => label === chosen.value) ?? foldedModels.value.at(-1);
+  const folded =
+    foldedModels.value.find(({ label }) => label === comparedLabel.value) ?? foldedModels.value.at(-1);
   const original = originalModel.value;
   const both = original === undefined || folded === undefined ? undefined : { original, folded };
   const chat = useModelChat(original);
@@ -31,7 +31,7 @@ export function CompareView() {
           value={folded?.label ?? ""}
           disabled={both === undefined}
           onChoose={(label) => {
-            chosen.value = label;
+            comparedLabel.value = label;
           }}
         />
         <PolicySelect />

@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { Fragment } from "preact";
 import { useEffect } from "preact/hooks";
 import { foldedModels, type PreparedModel } from "../fold/fold-state.js";
 import { validationText } from "../models/embedded-model.js";
@@ -19,15 +20,15 @@ interface Props {
 /** Perplexity of both models on a text that the user pastes. */
 export function PerplexityForm({ original, folded }: Props) {
   const text = useSignal("");
-  const outcome = useSignal<Outcome | undefined>(undefined);
+  const outcomes = useSignal<readonly Outcome[]>([]);
   const note = useSignal("");
   useEffect(() => void validationText(SAMPLE_CHARACTERS).then((sample) => (text.value ||= sample)), [text]);
   const measure = async (folds: readonly PreparedModel[]) => {
-    outcome.value = undefined;
+    outcomes.value = [];
     note.value = "measuring";
     try {
-      outcome.value = await occupyModels(() => measureFolds(original, folds, text.value));
-      note.value = outcome.value === undefined ? "paste a sentence or more" : "";
+      outcomes.value = await occupyModels(() => measureFolds(original, folds, text.value));
+      note.value = outcomes.value.length === 0 ? "paste a sentence or more" : "";
     } catch (error) {
       note.value = messageOf(error);
     }
@@ -57,13 +58,14 @@ export function PerplexityForm({ original, folded }: Props) {
         )}
         <span role="status">
           {note.value}
-          {outcome.value && <OutcomeLine {...outcome.value} />}
+          <OutcomeLine outcomes={outcomes.value} />
         </span>
       </div>
     </form>
   );
 }
 
+/** Perplexity of a fold, and of the original before. */
 interface Outcome {
   readonly label: string;
   readonly tokens: number;
@@ -71,31 +73,42 @@ interface Outcome {
   readonly after: number;
 }
 
-const OutcomeLine = ({ label, tokens, before, after }: Outcome) => (
-  <>
-    original <data value={before}>{before.toFixed(2)}</data>, folded to {label}{" "}
-    <data value={after}>{after.toFixed(2)}</data> ({(after / before).toFixed(3)} times), on {tokens} tokens
-  </>
-);
+function OutcomeLine({ outcomes }: { readonly outcomes: readonly Outcome[] }) {
+  const [first] = outcomes;
+  if (first === undefined) return null;
+  return (
+    <>
+      original <data value={first.before}>{first.before.toFixed(2)}</data>,
+      {outcomes.map(({ label, before, after }) => (
+        <Fragment key={label}>
+          {" "}
+          folded to {label} <data value={after}>{after.toFixed(2)}</data> ({(after / before).toFixed(3)}{" "}
+          times),
+        </Fragment>
+      ))}{" "}
+      on {first.tokens} tokens
+    </>
+  );
+}
 
-/** Each fold is a point of the picture of quality; the last one's outcome comes back. */
+/** Each fold is a point of the picture of quality. Without any outcome for a text that is too short. */
 async function measureFolds(
   original: PreparedModel,
   folds: readonly PreparedModel[],
   text: string,
-): Promise<Outcome | undefined> {
+): Promise<readonly Outcome[]> {
   const tokens = documentTokens(await readTokenizer(original.result.files), text, MAX_TOKENS);
-  if (tokens.length < 2) return undefined;
+  if (tokens.length < 2) return [];
   const perplexityOf = async (model: PreparedModel) =>
     (await (await loadedModel(model)).perplexity([tokens])).perplexity;
   const before = await perplexityOf(original);
-  let outcome: Outcome | undefined;
+  const outcomes: Outcome[] = [];
   for (const fold of folds) {
     const after = await perplexityOf(fold);
     const { label, result } = fold;
     const { keep, cacheBytesPerToken } = result.plan;
     addQualityPoint({ label, keep, bytes: cacheBytesPerToken.after, ratio: after / before });
-    outcome = { label, tokens: tokens.length, before, after };
+    outcomes.push({ label, tokens: tokens.length, before, after });
   }
-  return outcome;
+  return outcomes;
 }

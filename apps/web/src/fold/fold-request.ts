@@ -42,20 +42,13 @@ export interface FoldResult {
   readonly seconds: number;
 }
 
-/** An error as data: classes do not cross between threads. */
-export interface FoldFailure {
-  readonly code: string;
-  readonly message: string;
-}
+/** What a fold tells on the way. */
+export type FoldNews =
+  | FoldProgressNews
+  | { readonly type: "energy"; readonly layer: number; readonly energy: LayerEnergy };
 
-export interface FoldProgressMessage {
+export interface FoldProgressNews {
   readonly type: "progress";
   readonly progress: FoldProgress;
   readonly layers: number;
 }
-
-export type FoldMessage =
-  | FoldProgressMessage
-  | { readonly type: "energy"; readonly layer: number; readonly energy: LayerEnergy }
-  | { readonly type: "done"; readonly result: FoldResult }
-  | { readonly type: "failed"; readonly failure: FoldFailure };

@@ -1,26 +1,22 @@
 import { formatBytes } from "@kvfold/runtime";
 import { useSignal } from "@preact/signals";
+import { WorkProgress } from "../maker/work-progress.js";
+import { workState } from "../maker/work-state.js";
 import { chosenModel } from "../models/chosen-model.js";
 import { foldSettings, KEEPS, METHODS, WINDOWS } from "../settings/fold-settings.js";
 import { keepPrepared } from "../storage/kept-state.js";
+import { TuneForm } from "../tune/tune-form.js";
 import { formatShare } from "../ui/format.js";
 import { choicesOf, plainChoices, Select } from "../ui/select.js";
 import { downloadFolder } from "./download.js";
-import {
-  cancelFold,
-  type FoldMethod,
-  foldChosen,
-  foldedModels,
-  foldState,
-  type PreparedModel,
-} from "./fold-state.js";
+import { type FoldMethod, foldChosen, foldedModels, type PreparedModel } from "./fold-state.js";
 
 /** Chooses the cache size, folds with progress by block, and offers the result for download. */
 export function FoldView() {
   const { keep, method, windows } = foldSettings;
   const text = useSignal("");
   const model = chosenModel.value;
-  const running = foldState.value.kind === "running";
+  const running = workState.value.kind === "running";
   const start = (event: Event) => {
     event.preventDefault();
     const choice = { keep: keep.value, method: method.value, windows: windows.value, text: text.value };
@@ -64,39 +60,14 @@ export function FoldView() {
           </details>
         </fieldset>
       </form>
-      <FoldProgressBar />
+      <WorkProgress />
       <ul class="results">
         {foldedModels.value.map((prepared) => (
           <FoldedItem key={prepared.label} {...prepared} />
         ))}
       </ul>
+      <TuneForm text={text.value} />
     </section>
-  );
-}
-
-function FoldProgressBar() {
-  const state = foldState.value;
-  if (state.kind === "failed")
-    return (
-      <p role="alert" class="problem">
-        {state.message}
-      </p>
-    );
-  // One status for all states: screen readers speak changes of what is there, and not what comes anew.
-  return (
-    <div class="row progress">
-      {state.kind === "running" && <progress aria-label="Folding" max={1} value={state.share} />}
-      <span role="status">
-        {state.kind === "idle" && chosenModel.value === undefined && "Choose a model first."}
-        {state.kind === "running" && state.label}
-        {state.kind === "done" && `Folded to ${state.label} in ${state.seconds.toFixed(1)} s.`}
-      </span>
-      {state.kind === "running" && (
-        <button type="button" onClick={cancelFold}>
-          Cancel
-        </button>
-      )}
-    </div>
   );
 }
 
@@ -124,4 +95,4 @@ function FoldedItem(prepared: PreparedModel) {
 }
 
 /** `owner/name-1/4, latent` to `owner-name-1-4-latent`. */
-const fileNameOf = (title: string): string => title.replaceAll("/", "-").replace(", ", "-");
+const fileNameOf = (title: string): string => title.replaceAll("/", "-").replaceAll(", ", "-");

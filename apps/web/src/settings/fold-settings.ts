@@ -7,10 +7,12 @@ export const METHODS: Readonly<Record<FoldMethod, string>> = {
   latent: "latent: decodes fastest",
 };
 export const WINDOWS = [4, 8, 16, 32] as const;
+export const TUNING_STEPS = [10, 20, 40, 80] as const;
 
-/** How the page folds. */
+/** How the page folds, and tunes a fold. */
 export const foldSettings = {
   keep: linkSetting<string>("keep", "1/4", oneOf(KEEPS)),
   method: linkSetting<FoldMethod>("method", "anchored", oneOf(Object.keys(METHODS) as FoldMethod[])),
   windows: linkSetting<number>("windows", 8, oneOf(WINDOWS)),
+  steps: linkSetting<number>("steps", 20, oneOf(TUNING_STEPS)),
 };

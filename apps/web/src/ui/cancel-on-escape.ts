@@ -1,11 +1,11 @@
 import { stopBoth } from "../compare/comparison.js";
-import { cancelFold } from "../fold/fold-state.js";
+import { endWork } from "../maker/work-state.js";
 
 /** Escape ends what is at work, wherever the focus is. */
 export function cancelOnEscape(): void {
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;
-    cancelFold();
+    endWork();
     stopBoth();
   });
 }

@@ -4,8 +4,8 @@ export const PageFooter = () => (
   <footer>
     <OfflineNote />
     <p>
-      Escape stops a fold or an answer. Method: <cite>Effectively Compress KV Heads for LLM</cite> (arXiv
-      2406.07056) and beyond.
+      Escape stops a fold, a tuning or an answer. Method: <cite>Effectively Compress KV Heads for LLM</cite>{" "}
+      (arXiv 2406.07056) and beyond.
     </p>
   </footer>
 );

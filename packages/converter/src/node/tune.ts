@@ -1,13 +1,13 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { type Checkpoint, checkpointParts, openCheckpoint, streamParts } from "@kvfold/decoder";
+import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
 import { directorySource, directoryTarget } from "@kvfold/decoder/node";
 import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
 import { type TrainingProgress, type TrainingReport, TuningError } from "@kvfold/tuning";
-import { writeDescription, writeFormats } from "../output/write-files.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
-import { type AdapterPlace, writeAdapters } from "../tune/adapters-folder.js";
+import type { AdapterPlace } from "../tune/adapters-folder.js";
 import { type FoldedModel, openFolded } from "../tune/open-folded.js";
-import { type TuneSettings, tuneModel } from "../tune/tune-model.js";
+import { tuneFiles } from "../tune/tune-files.js";
+import type { TuneSettings } from "../tune/tune-model.js";
 import { type GivenSettings, tuneSettings } from "../tune/tune-settings.js";
 import type { TextSource } from "./calibration-text.js";
 import { defaultProvider } from "./default-provider.js";
@@ -161,50 +161,26 @@ async function tuneInto(
     state,
   }: Opened & { readonly text: TuningText; readonly state: TuningStateFile | undefined },
 ): Promise<tune.Report> {
-  const { adapters: place = "merge", residentBytes, originalBytes, onProgress, signal } = options;
-  const provider = options.provider ?? (await defaultProvider());
-  const { report, block, ...trained } = await tuneModel({
+  const { onState, saved } = savingState(state);
+  const report = await tuneFiles({
+    ...options,
     folded: model,
     original: checkpoint,
     settings,
     windows: text.windows,
     heldOut: text.heldOut,
-    provider,
-    residentBytes,
-    originalBytes,
-    onProgress,
-    signal,
-    saved: state?.saved,
-    onState: state && ((reached, adapters) => state.note(reached, adapters)),
-  });
-  const target = directoryTarget(path);
-  const places = { checkpoint, plan: model.plan, source: await directorySource(options.original), target };
-  // Four bits are fitted to the text that was learned from.
-  const windows = text.windows.map((window) => window.subarray(0, -1)).slice(0, FITTED_WINDOWS);
-  const written = place === "merge" ? block : (layer: number) => model.block(layer);
-  await writeFormats({ ...places, provider, windows, signal }, (outputs) =>
-    streamParts({ ...checkpointParts(checkpoint), block: written }, outputs),
-  );
-  if (place === "keep")
-    await writeAdapters(target, { layers: trained.adapters, scale: trained.scale }, settings);
-  const { losses: _, ...figures } = report;
-  const tuning = {
-    ...settings,
-    ...figures,
-    adapters: place,
     text: { ...text.summary, sha256: hashWindows([...text.windows, ...text.heldOut]) },
-    loss: lossChange(report),
-  };
-  await writeDescription(places, { ...model.fields, tuning });
+    provider: options.provider ?? (await defaultProvider()),
+    source: await directorySource(options.original),
+    target: directoryTarget(path),
+    saved,
+    onState,
+  });
   const counts = { windows: text.windows.length, heldOutWindows: text.heldOut.length };
   return { ...report, ...counts, plan: model.plan, settings };
 }
 
-const FITTED_WINDOWS = 128;
-
-/** The loss before the tuning and of what was kept, in nats per token: on held-out windows where there are any. */
-function lossChange({ kept, losses, heldOut }: TrainingReport): Readonly<Record<string, unknown>> {
-  const keptLoss = heldOut.find(({ step }) => step === kept)?.loss;
-  if (keptLoss === undefined) return { of: "steps", before: losses[0], after: losses.at(-1) };
-  return { of: "held-out windows", before: heldOut[0]!.loss, after: keptLoss };
-}
+const savingState = (state: TuningStateFile | undefined): Pick<tuneFiles.Options, "onState" | "saved"> =>
+  state === undefined
+    ? {}
+    : { saved: state.saved, onState: (reached, adapters) => state.note(reached, adapters) };

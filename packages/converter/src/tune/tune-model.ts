@@ -48,6 +48,8 @@ export declare namespace tuneModel {
       | undefined;
     readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
     readonly signal?: AbortSignalLike | undefined;
+    /** Ends the training with the best until then; see `train`. */
+    readonly enough?: AbortSignalLike | undefined;
   }
   interface Result {
     readonly report: TrainingReport;
