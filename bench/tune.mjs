@@ -46,6 +46,7 @@ import {
 import { createTimings, timedProvider } from "./fold-timings.mjs";
 import { machine, modelFolder, option, textOption, threadsOption } from "./paths.mjs";
 import { median, withTemporaryFolder } from "./support.mjs";
+import { respell } from "./tune/plain-punctuation.mjs";
 import { foldFolder, isFold, settingsOf, wantedRows } from "./tune/rows.mjs";
 
 disableTelemetry();
@@ -99,12 +100,14 @@ async function foldOf(row, { calibration, calibrationWindows, length }, folder) 
 }
 
 /** Windows to learn from, eight of them held out. */
-async function tuningWindows({ model }, { tuning, steps, windowsPerStep, length }) {
+async function tuningWindows({ model }, { tuning, respelled, steps, windowsPerStep, length }) {
   const { vocab_size: vocabulary } = JSON.parse(
     await readFile(join(modelFolder(model), "config.json"), "utf8"),
   );
+  const windows = (tokens) => tokenWindows(tokens, { length: length + 1 });
   const tokens = parseTokenBytes(await readFile(tuning()), vocabulary, tuning());
-  return tokenWindows(tokens, { length: length + 1 }).slice(0, steps * windowsPerStep + 8);
+  const plain = respelled ? windows(await respell(windows(tokens), modelFolder(model))) : windows(tokens);
+  return plain.slice(0, steps * windowsPerStep + 8);
 }
 
 /** Providers with graphs for the CPU are not asked for memory of a device. */

@@ -5,7 +5,7 @@ import { assetPath, fail, option, textFile, textOption } from "../paths.mjs";
 
 const ours = (name) => assetPath(`text/${name}`);
 
-/** By model: tokens of a window, the texts, and the steps of the tables. */
+/** By model: tokens of a window, the texts (`respelled` ones by `plain-punctuation.mjs`), and the steps of the tables. */
 const MODELS = {
   "prose-6m": {
     length: 1024,
@@ -22,6 +22,7 @@ const MODELS = {
     calibration: () => ours("calibration.u16"),
     calibrationWindows: 128,
     tuning: () => textFile("tune-prose.u16"),
+    respelled: true,
     texts: () => [{ name: "prose", path: ours("validation.u16") }],
     evaluationWindows: 64,
     steps: 400,
@@ -54,6 +55,7 @@ export function settingsOf(model) {
     rank: option("rank", 64),
     learningRate: option("rate", 5e-4),
     tuning: text === undefined ? known.tuning : () => text,
+    respelled: text === undefined && known.respelled === true,
   };
 }
 
