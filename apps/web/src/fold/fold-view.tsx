@@ -77,8 +77,10 @@ function FoldedItem(prepared: PreparedModel) {
   const { before, after } = cacheBytesPerToken;
   return (
     <li>
-      <strong>{label}</strong>: {formatBytes(after)} of cache per token instead of {formatBytes(before)} (
-      {formatShare(achieved)}){" "}
+      <span>
+        <strong>{label}</strong>: {formatBytes(after)} of cache per token instead of {formatBytes(before)} (
+        {formatShare(achieved)})
+      </span>{" "}
       <button
         type="button"
         onClick={() => void downloadFolder(fileNameOf(`${folder.name}-${label}`), result.files)}
