@@ -1,6 +1,6 @@
 /**
  * A conversation beyond the context of a model: turns of held text, of which policies keep the first tokens and the newest. Each
- * turn is predicted behind what the cache holds, and then takes part in it. It is compared to a window that is read anew
+ * turn is predicted after what the cache holds, and then takes part in it. It is compared to a window that is read anew
  * before each turn, of as many tokens as the policy keeps.
  *
  * `node bench/conversation.mjs --models FOLDER --texts FOLDER [--turns 20] [--turn 512] [--kept 2048] [--cache "streaming:2048t"]
@@ -39,7 +39,7 @@ async function predict(state, ids, before) {
   return { nll, last };
 }
 
-/** Losses of each turn, and bytes of the cache behind it. */
+/** Losses of each turn, and bytes of the cache after it. */
 async function converse(lm, text, spec) {
   const policies = parsePolicies(spec);
   const state = lm.createState();
@@ -80,7 +80,7 @@ async function measure(folder) {
   const [window] = await readMixWindows("validation-prose.u16", turns * turn, 1);
   const text = Array.from(window);
   const anew = perplexity(await readAnew(lm, text));
-  console.log(`| cache, ${turns} turns of ${turn} | perplexity | ratio | MiB behind turns | tokens held |`);
+  console.log(`| cache, ${turns} turns of ${turn} | perplexity | ratio | MiB after turns | tokens held |`);
   console.log("| --- | ---: | ---: | ---: | ---: |");
   console.log(`| window of ${kept} read anew | ${anew.toFixed(3)} | 1.000 | | |`);
   for (const spec of specs) {

@@ -20,7 +20,7 @@ const threads = option("threads", 2);
 const only = textOption("only");
 env.allowRemoteModels = false;
 
-/** Positions for the prompt and all that is decoded behind it. */
+/** Positions for the prompt and all that is decoded after it. */
 const maxPositions = Math.max(...contexts) + tokens * (repeats + 1) + 64;
 
 /** How fast a fold decodes does not depend on healing. */

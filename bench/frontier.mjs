@@ -1,6 +1,6 @@
 /**
  * Quality against bytes of folds, cache policies, bits, and their products: exact answers to retrieval prompts of 4000 tokens,
- * the question unknown or known when the cache is compressed, and the nll of prose that goes on behind a compressed half.
+ * the question unknown or known when the cache is compressed, and the nll of prose that goes on after a compressed half.
  *
  * `node bench/frontier.mjs --folds FOLDER --texts FOLDER [--out frontier.jsonl] [--part 1/1] [--limit 16] [--length 4000]
  *   [--windows 8] [--window 4096] [--keeps 1,1/2,1/4,1/8] [--bits float32,int8,int4] [--cache "none keydiff:0.5"] [--threads 1]`
@@ -84,7 +84,7 @@ async function openGraph({ keep, file }) {
   const folder = folderOf(keep);
   const session = await provider.createSession({ path: join(folder, "onnx", file) }, { threads });
   const config = readConfig(await readFile(join(folder, "config.json"), "utf8"));
-  // The cache of a fold has no keys behind RoPE, so that only the whole model tells its frequencies.
+  // The cache of a fold has no keys after RoPE, so that only the whole model tells its frequencies.
   const inverseFrequencies = keep === "1" ? rotaryFrequencies(config) : undefined;
   return { session, lm: createCausalLM(session, { inverseFrequencies }) };
 }

@@ -35,7 +35,7 @@ const threads = option("threads", 2);
 const measuresLoss = textOption("loss", "yes") === "yes";
 /** How fast a fold decodes depends neither on healing nor on how well it is calibrated. */
 const effort = measuresLoss ? { windows: 128, healing: {} } : { windows: 4, healing: { heal: "none" } };
-/** Positions of the prompt, and of all that is decoded behind it. */
+/** Positions of the prompt, and of all that is decoded after it. */
 const maxPositions = context + tokens * (repeats + 1) + 64;
 
 const variants = chunks.flatMap((chunk) =>

@@ -21,7 +21,7 @@ const tokens = option("tokens", 16_384);
 const steps = option("steps", 10_000);
 const threads = option("threads", 2);
 const kind = textOption("only", "original");
-/** The second part decodes this many tokens behind as many, then forgets them again. */
+/** The second part decodes this many tokens after as many, then forgets them again. */
 const STRETCH = 256;
 
 const config = configOf({
@@ -68,7 +68,7 @@ async function growCache(before) {
   return samples;
 }
 
-/** Steps behind a cache that no longer grows; what is resident after each tenth of them. */
+/** Steps after a cache that no longer grows; what is resident after each tenth of them. */
 async function stayAsLarge() {
   const state = model.createState();
   await decodeUpTo(state, 2 * STRETCH);
@@ -100,7 +100,7 @@ for (const { length, cacheBytes, grown, peak } of samples) {
 const resident = await stayAsLarge();
 const drift = resident.at(-1) - resident[1];
 console.log(
-  `\n${steps} steps behind ${STRETCH} to ${2 * STRETCH} tokens: ${resident.map(mebibytes).join(", ")} MiB`,
+  `\n${steps} steps after ${STRETCH} to ${2 * STRETCH} tokens: ${resident.map(mebibytes).join(", ")} MiB`,
 );
 console.log(`from the first tenth to the last: ${mebibytes(drift)} MiB`);
 console.log(JSON.stringify({ kind, before, samples, resident, drift }));

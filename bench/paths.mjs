@@ -8,13 +8,13 @@ import "./help.mjs";
 export const repositoryPath = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 export const assetPath = (path) => repositoryPath(`assets/${path}`);
 
-/** The text behind `--name`, or `fallback`. */
+/** The text after `--name`, or `fallback`. */
 export function textOption(name, fallback) {
   const index = process.argv.indexOf(`--${name}`);
   return index > 0 ? process.argv[index + 1] : fallback;
 }
 
-/** The number behind `--name`, or `fallback`. */
+/** The number after `--name`, or `fallback`. */
 export const option = (name, fallback) => Number(textOption(name, fallback));
 
 /** Threads of the CPU that `--threads` asks for; undefined leaves the choice to ONNX Runtime. */

@@ -1,6 +1,6 @@
 /**
  * What cache policies cost on mix-30m: exact answers to retrieval prompts, with the cache compressed before the question is
- * known or after it, and the nll of prose that goes on behind a compressed half. Each text is read once, and all policies act
+ * known or after it, and the nll of prose that goes on after a compressed half. Each text is read once, and all policies act
  * on copies of its cache.
  *
  * `node bench/policies.mjs --models FOLDER --texts FOLDER [--limit 16] [--lengths 1024,4000] [--tasks passkey,records]

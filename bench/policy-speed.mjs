@@ -134,7 +134,7 @@ async function measureDecoding({ delta, policy }, prompt) {
   ]);
   const times = await rounds(Object.fromEntries(jobs));
   const perStep = Object.entries(times).map(([name, own]) => [name, own.map((time) => time / steps)]);
-  print(`decoding behind ${prompt.length} tokens`, Object.fromEntries(perStep), "a step");
+  print(`decoding after ${prompt.length} tokens`, Object.fromEntries(perStep), "a step");
 }
 
 console.error(machine());

@@ -54,7 +54,7 @@ export async function calibrationTokens(count) {
   return windows.flatMap((window) => [...window]).slice(0, count);
 }
 
-/** Works in the folder behind `--folder`, which is kept for the next run, or in a temporary one. */
+/** Works in the folder that `--folder` names, which is kept for the next run, or in a temporary one. */
 export const withKeptFolder = (use) => {
   const kept = textOption("folder");
   return kept === undefined ? withTemporaryFolder(use) : use(kept);

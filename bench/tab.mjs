@@ -54,8 +54,8 @@ async function writeModels(folder) {
   }
 }
 
-/** All runtimes and models behind one prompt; the first case is what the others are held against. */
-async function measureBehind(context, url) {
+/** All runtimes and models after one prompt; the first case is what the others are held against. */
+async function measureAfter(context, url) {
   const prompt = await calibrationTokens(context);
   const cases = compared.flatMap((runtime) =>
     Object.keys(models).map((model) => ({ context, runtime, model, rounds: [] })),
@@ -138,7 +138,7 @@ await withTemporaryFolder(async (folder) => {
   const server = await serveTab(folder);
   const results = [];
   try {
-    for (const context of contexts) results.push(await measureBehind(context, server.url));
+    for (const context of contexts) results.push(await measureAfter(context, server.url));
   } finally {
     await server.close();
   }

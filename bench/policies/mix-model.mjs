@@ -43,7 +43,7 @@ export async function prepareMix(models) {
   return to;
 }
 
-/** Opens one of its graphs. The cache of a fold has no keys behind RoPE, so that only the whole model tells its frequencies. */
+/** Opens one of its graphs. The cache of a fold has no keys after RoPE, so that only the whole model tells its frequencies. */
 export async function openMix(folder, graph, threads) {
   const session = await provider.createSession({ path: join(folder, "onnx", graph) }, { threads });
   const config = readConfig(await readFile(join(folder, "config.json"), "utf8"));

@@ -7,7 +7,7 @@ const MINUTES = 60_000;
 const executablePath = findChromium();
 if (executablePath === undefined) throw new Error("no Chromium found; set CHROME_PATH");
 
-/** Opens a model behind a prompt in a worker of a page, in a browser that does nothing else. */
+/** Opens a model that has read a prompt, in a worker of a page, in a browser that does nothing else. */
 export async function openTab(url, { script, ...job }) {
   const gpuFlags = job.provider === "webgpu" ? SOFTWARE_GPU_FLAGS : ["--disable-gpu"];
   const browser = await chromium.launch({ executablePath, args: [...HEADLESS_FLAGS, ...gpuFlags] });

@@ -1,7 +1,7 @@
 /** The worker's side of a measurement: the same prompt in the same chunks, the same greedy loop for every runtime. */
 
 /**
- * Answers a job with the first token behind its prompt, then each number with that many tokens more. `open` makes of the
+ * Answers a job with the first token after its prompt, then each number with that many tokens more. `open` makes of the
  * job what appends tokens and gives the logits of the last.
  */
 export function serveDecode(open) {

@@ -15,7 +15,7 @@ const PLAIN = [
   [/\uFFFD/gu, ""],
 ];
 
-export const plainPunctuation = (text) =>
+const plainPunctuation = (text) =>
   PLAIN.reduce((plain, [typographic, typed]) => plain.replace(typographic, typed), text);
 
 /** Token windows of a model, spelled plainly and read again by its tokenizer: one stream, a document for each window. */

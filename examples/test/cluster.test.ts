@@ -35,6 +35,30 @@ it("measure-shard.sh takes its shard from Kubernetes, which counts from 0", asyn
   await expect(execute(script("measure-shard.sh"), args, { env: outside })).rejects.toThrow(/sbatch --array/);
 });
 
+it("kubernetes.yaml installs kvfold, and measures with it", async () => {
+  const bin = join(root, "image");
+  await mkdir(bin);
+  // As in the image, there is no kvfold before npm has put it there.
+  const npm = `#!/bin/sh\necho npm "$@"\nprintf '#!/bin/sh\\necho kvfold "$@"\\n' > ${bin}/kvfold\nchmod +x ${bin}/kvfold\n`;
+  await writeFile(join(bin, "npm"), npm, { mode: 0o755 });
+  const data = join(root, "claim");
+  await mkdir(data);
+  await symlink(script("measure-shard.sh"), join(data, "measure-shard.sh"));
+  const job = await readFile(script("kubernetes.yaml"), "utf8");
+  const [command = "", ...options] = ["command", "args"].flatMap((field): string[] => {
+    const [, list = "[]"] =
+      new RegExp(`^ +${field}: (\\[.*\\])$`, "m").exec(job.replaceAll("/data", data)) ?? [];
+    return JSON.parse(list) as string[];
+  });
+  const env = { PATH: pathWith(bin), JOB_COMPLETION_INDEX: "15" };
+  const { stdout } = await execute(command, options, { env });
+  expect(stdout.split("\n")).toEqual([
+    "npm install --global kvfold",
+    `kvfold measure ${data}/model --calibration ${data}/book.txt --shard 16/16 -o ${data}/parts/16-of-16.safetensors --force --quiet`,
+    "",
+  ]);
+});
+
 const obstacle = slurmObstacle();
 
 describe.skipIf(obstacle !== undefined)(`on Slurm (skipped where it cannot run: ${obstacle ?? ""})`, () => {

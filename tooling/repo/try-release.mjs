@@ -2,10 +2,10 @@
  * Packs every package as npm would have it, installs the tarballs into an empty project, and uses them there: types, library and
  * command line. Needs a build and the registry.
  *
- *     node tooling/repo/try-release.mjs [VERSION OF ONNX RUNTIME]
+ *     node tooling/repo/try-release.mjs [VERSION OF onnxruntime-node]
  *
- * CI runs it on each supported version of Node, with the ONNX Runtime that the repository uses and the oldest that the packages
- * take.
+ * CI runs it on each supported version of Node, with the ONNX Runtime for Node that the repository uses and the oldest
+ * that the packages take.
  */
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

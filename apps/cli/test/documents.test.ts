@@ -43,6 +43,15 @@ it("finds the command lines", () => {
   expect(wordsOf('a "b c" --d')).toEqual(["a", "b c", "--d"]);
 });
 
+/** Commands that a document's table of commands has, with or without a link. */
+const commandsOf = (text: string): string[] =>
+  [...text.matchAll(/^\| \[?`([a-z-]+)`(?:\]\(#[a-z-]+\))? +\| \S/gm)].map(([, name = ""]) => name);
+
+it.each(["apps/cli/README.md", "docs/cli.md"])("%s has a line for every command", (path) => {
+  const names = createProgram(idleHost).commands.map((command) => command.name());
+  expect(commandsOf(readDocument(path))).toEqual(expect.arrayContaining(names));
+});
+
 it("the manual has every option", () => {
   const options = createProgram(idleHost).commands.flatMap(({ options: own }) => own.map(({ long }) => long));
   const missing = options.filter((option) => !new RegExp(`${option}(?![\\w-])`).test(manual));

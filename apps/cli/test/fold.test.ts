@@ -121,7 +121,7 @@ describe("foldCheckpoint", () => {
     const healed = { ...options, output: join(folder, "healed"), moments, heal: "attention" } as const;
     expect(await failureOf(fold(healed))).toMatchObject({
       code: "calibration-missing",
-      message: expect.stringContaining("heal none") as string,
+      message: expect.stringContaining("--heal none") as string,
     });
     const { plan } = await fold({ ...healed, calibration });
     expect(plan.heal).toBe("attention");
@@ -159,7 +159,7 @@ describe("foldCheckpoint", () => {
     const error = await failureOf(fold(options));
     expect(error.code).toBe("calibration-missing");
     expect(error.message).toMatch(
-      /budget knapsack runs the model on text; .* or leave it out with budget uniform/,
+      /budget knapsack runs the model on text; .* or do without it by --budget uniform/,
     );
   });
 
@@ -168,6 +168,7 @@ describe("foldCheckpoint", () => {
     const error = await failureOf(fold({ ...half, output, method: "svd-a" }));
     expect(error.code).toBe("calibration-missing");
     expect(error.message).toContain("calibration: method svd-a");
+    expect(error.message).toContain("--moments");
   });
 
   it("refuses to keep measurements of a method that makes none", async () => {

@@ -100,7 +100,7 @@ describe("groups of items", () => {
 describe("splitPrompt", () => {
   const decode = ([id]: number[]) => [" a", "b\n", "\n", "\n c"][id!]!;
 
-  it("ends the context behind the last token that ends a line", () => {
+  it("ends the context after the last token that ends a line", () => {
     const split = { context: [0, 1, 0, 2], question: [0, 3] };
     expect(splitPrompt([0, 1, 0, 2, 0, 3], decode)).toEqual(split);
     expect(splitPrompt([0, 1], decode)).toEqual({ context: [0, 1], question: [] });
@@ -176,7 +176,7 @@ describe("probeRetrieval", () => {
 });
 
 describe("evaluatePolicies", () => {
-  it("predicts the second half of a window behind the whole first half, and behind what policies leave", async () => {
+  it("predicts the second half of a window after the whole first half, and after what policies leave", async () => {
     const files = [tokenIdFile(VALIDATION_TOKENS)];
     const options = {
       models: [ROPE_MODEL],
@@ -227,7 +227,7 @@ describe("evaluatePolicies", () => {
 describe("a conversation beyond the context", () => {
   const [TURN, KEPT, TURNS] = [52, 128, 20];
 
-  it("is predicted behind sinks and the newest tokens as behind a window that is read anew", async () => {
+  it("is predicted after sinks and the newest tokens as after a window that is read anew", async () => {
     const models = await findModels([ROPE_MODEL], undefined, quietContext);
     const ids = await validationTokens(TURN * TURNS);
     const opening = { provider: nodeProvider(), cache: "policies" as const, positions: TURN * TURNS };

@@ -241,7 +241,7 @@ describe.skipIf(chromiumPath === undefined)(
       return join(folder, "prose-6m-1-2");
     }
 
-    /** What transformers.js writes behind the page's prompt, which begins with the token that begins documents. */
+    /** What transformers.js writes after the page's prompt, which begins with the token that begins documents. */
     async function continueWithTransformers(model: string): Promise<string> {
       env.allowRemoteModels = false;
       env.logLevel = LogLevel.ERROR;

@@ -12,7 +12,7 @@ export interface ForwardShapes {
 }
 
 /**
- * Shapes as constants where they are known, else by a Shape node behind the forward value: a vector of a few numbers is
+ * Shapes as constants where they are known, else by a Shape node on the forward value: a vector of a few numbers is
  * then kept for the backward part instead of the value.
  */
 export function forwardShapes(

@@ -8,8 +8,8 @@ export interface GramBlock {
 }
 
 /**
- * How graphs put out a gram `[width, width]`: by the block rows of its upper half, one behind the other, since the
- * lower half says the same. Up to a width of 256 that is the whole gram, beyond it goes down to half of it.
+ * How graphs output a gram `[width, width]`: the block rows of its upper half, concatenated, since the gram is symmetric.
+ * Up to a width of 256 that is the whole gram; wider ones approach half of it.
  */
 export function gramBlocks(width: number): readonly GramBlock[] {
   return Array.from({ length: Math.ceil(width / BLOCK_WIDTH) }, (_, index) => ({
@@ -26,9 +26,8 @@ export const gramBlocksSize = (width: number): number =>
 const TURNED_COLUMNS = 32;
 
 /**
- * The whole gram `[width, width]` from its block rows, in the array that they lie at the start of: a wide gram takes
- * gigabytes, and two of them would be there at once. `blocks` must have room for it behind its numbers, and holds nothing of
- * use afterwards.
+ * The whole gram `[width, width]` from its block rows, in the array that begins with them: a wide gram takes gigabytes,
+ * and a second array would double that. The buffer of `blocks` must have room for the whole gram; `blocks` itself is overwritten.
  */
 export function unpackGram(blocks: Float64Array, width: number): Float64Array {
   const gram = new Float64Array(blocks.buffer, blocks.byteOffset, width * width);

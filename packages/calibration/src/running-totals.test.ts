@@ -48,7 +48,7 @@ describe("createRunningTotals", () => {
     ]);
   });
 
-  it("keeps room behind a total that is unpacked where it lies, and lets go of the graph's sums", async () => {
+  it("keeps room after a total that is unpacked where it lies, and lets go of the graph's sums", async () => {
     const inputs = [{ name: soFar("a"), type: "float32", shape: [2] } as const];
     const sizes = new Map([
       ["a", 2],

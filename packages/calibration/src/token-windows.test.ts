@@ -85,7 +85,7 @@ describe("tokenWindows", () => {
       "the text holds 10 tokens, enough for 0 windows of 11, but 1 are wanted; give more text, or fewer or shorter windows",
     ],
     [
-      "windows behind the end",
+      "windows after the end",
       { length: 4, first: 2 },
       "the text holds 10 tokens, enough for 0 windows of 4 from window 2 on, but 1 are wanted; give more text, or fewer or shorter windows",
     ],

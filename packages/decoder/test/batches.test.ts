@@ -88,7 +88,7 @@ async function joins(
   batch.dispose();
 }
 
-/** Logits behind each prompt, and behind each of the tokens that follow it. */
+/** Logits after each prompt, and after each of the tokens that follow it. */
 async function inTurn(
   lm: CausalLM,
   prompts: readonly (readonly number[])[],

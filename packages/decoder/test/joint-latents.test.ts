@@ -87,7 +87,7 @@ describe("latents that lose something are read as plain loops read them", () => 
   });
 });
 
-/** Errors of all tokens at once, and of each that is decoded behind the first few. */
+/** Errors of all tokens at once, and of each that is decoded after the first few. */
 async function errorsAgainst(
   expected: Float32Array | Float64Array,
   lm: CausalLM,

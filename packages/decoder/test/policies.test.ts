@@ -266,7 +266,7 @@ describe("policies on a decoder", () => {
     await withPolicies(async (lm) => {
       const state = lm.createState({ cache: parsePolicies("keydiff:0.5") });
       await state.prefill(tokensOf(210));
-      // Of 105 tokens one run of 64 and the 18 behind the third.
+      // Of 105 tokens one run of 64 and the 18 after the third.
       expect(counts(state.heldTokens)).toEqual([82]);
       expect(() => lm.createState({ cache: parsePolicies("snapkv:0.5") })).toThrow(
         /gives out the attention .* found none in layer 0/,

@@ -31,7 +31,7 @@ interface Text {
   readonly keeps: (position: number) => boolean;
 }
 
-/** Logits of the rest of a text behind a prompt whose tokens were dropped by a policy. */
+/** Logits of the rest of a text after a prompt whose tokens were dropped by a policy. */
 const withPolicy = (model: ModelSource, { prompt, rest, keeps }: Text): Promise<Float32Array> =>
   withModel(model, async (session) => {
     const state = createCausalLM(session).createState();
@@ -175,5 +175,5 @@ describe("what policies drop is as if it were masked, at the positions of the ot
   });
 });
 
-/** The first run of 64 and the third stay, and what lies behind the last whole one. */
+/** The first run of 64 and the third stay, and what lies after the last whole one. */
 const isKeptRun = (position: number): boolean => Math.floor(position / 64) !== 1;

@@ -38,7 +38,7 @@ const keeping = (keeps: (position: number) => boolean): Policy => ({
     })),
 });
 
-/** Logits of the tokens behind a prompt, one at a time. */
+/** Logits of the tokens after a prompt, one at a time. */
 async function decode(session: Session, policies: readonly Policy[], text: Text): Promise<number[]> {
   const state = createCausalLM(session).createState({ cache: policies });
   await state.prefill(text.prompt);
@@ -179,7 +179,7 @@ describe("policies on a quantised cache", () => {
       await state.prefill(tokensOf(210));
       const perToken = cacheBytesPerToken(lm.cacheLayout);
       expect(state.cacheBytes % perToken).toBe(0);
-      // 105 of 210 tokens in slots of 64, or one run and the 18 tokens behind the third.
+      // 105 of 210 tokens in slots of 64, or one run and the 18 tokens after the third.
       expect(state.cacheBytes / perToken).toBe(128);
       await state.decode(5);
     }),

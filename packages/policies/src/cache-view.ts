@@ -30,7 +30,7 @@ export interface LayerView {
   readonly seen: number;
   /**
    * Tokens can only go in whole runs of this many, counted from the first; 1 where each may go alone. Tokens of such layers
-   * stand in order, and those behind the last whole run stay.
+   * stand in order, and those after the last whole run stay.
    */
   readonly run: number;
   /**

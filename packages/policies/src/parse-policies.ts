@@ -6,7 +6,7 @@ import { type PolicyEntry, policyEntries } from "./registry.js";
 
 /**
  * Reads policies as they are named in one line: `keydiff:0.5` or `keydiff:0.5,think:0.4`. An amount is the share of tokens
- * that go, or with a `t` behind it the number of tokens that stay; options follow as `name=value`.
+ * that go, or with a `t` after it the number of tokens that stay; options follow as `name=value`.
  *
  * @param entries - The policies to choose from, those of kvfold unless given.
  * @throws {PolicyError} for an unknown policy, an amount or option that is out of range, and policies that do not go together.

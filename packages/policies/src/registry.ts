@@ -143,7 +143,7 @@ export const policyEntries: readonly PolicyEntry[] = [
   },
   {
     name: "decoquant",
-    summary: "rounds to a number of bits behind a factor that takes outliers; saves no bytes",
+    summary: "rounds to a number of bits, once a factor has taken the outliers; saves no bytes",
     create: (text) => {
       readOptions(text, {});
       return decoquant(readBits(text), text.text);

@@ -14,7 +14,7 @@ export const zerosGraph = (type: FloatType): Uint8Array =>
     graph.output("y", type, ["n"]);
   });
 
-/** The first `tokens [1]` of each head of `x [1, heads, T, size]`, with zeros behind them as `pads [8]` says: `y`. */
+/** The first `tokens [1]` of each head of `x [1, heads, T, size]`, with zeros after them as `pads [8]` says: `y`. */
 export const resizeGraph = (type: FloatType): Uint8Array =>
   build("resize", (graph) => {
     graph.input("x", type, ["batch", "heads", "from", "size"]);

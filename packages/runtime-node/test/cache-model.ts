@@ -1,7 +1,7 @@
 import { createGraphBuilder, int64Value } from "@kvfold/onnx";
 
 /**
- * A cache that grows: `present.0.key [1, 1, T + 1, 2]` is `past_key_values.0.key [1, 1, T, 2]` with `x [1, 1, 1, 2]` behind it,
+ * A cache that grows: `present.0.key [1, 1, T + 1, 2]` is `past_key_values.0.key [1, 1, T, 2]` with `x [1, 1, 1, 2]` after it,
  * and `sum [1]` its sum.
  */
 export function buildGrowingCache(): Uint8Array {

@@ -28,7 +28,7 @@ export async function receiveFile(
   const { label, neededBytes, onBytes, keep, signal } = options;
   const received = new GrowingBytes(label, Math.max(byteLength, neededBytes));
   let failure: unknown;
-  /** Streams tell those who read from them that something failed, but not what. */
+  /** The reader of a stream learns that it failed but not why, so the cause is kept here. */
   const noting = <T>(work: () => T): T => {
     try {
       return work();

@@ -99,7 +99,7 @@ export class WebSession implements Session {
   readonly #ort: OrtWeb;
   readonly #gpu: GpuSessionDevice | undefined;
   readonly #label: string;
-  /** What runs have left on the GPU. Whoever gets it gives it back, or it goes with the session: later is too late. */
+  /** Outputs of past runs that are still on the GPU. Callers dispose of them; `dispose` frees the rest, since nothing can after the release. */
   #left: readonly Tensor[] = [];
   #session: InferenceSession | undefined;
   #failed = false;

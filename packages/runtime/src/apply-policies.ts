@@ -134,7 +134,7 @@ function isAscending(indices: Int32Array): boolean {
   return true;
 }
 
-/** Whether tokens are kept in whole runs, and all behind the last of these. */
+/** Whether tokens are kept in whole runs, and all after the last of these. */
 function keepsRuns(kept: Int32Array, tokens: number, run: number): boolean {
   const whole = Math.floor(tokens / run) * run;
   const counts = new Map<number, number>();

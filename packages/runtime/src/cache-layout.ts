@@ -92,7 +92,7 @@ const PRESENT = { whole: "present", delta: "new_key_values" };
  * both may be one buffer (GroupQueryAttention); any other name that the present is a new tensor. A graph with an input
  * `past_positions` is a delta decoder: its outputs `new_key_values.N.key|value|latent` are the rows of new tokens. One with
  * `past_positions.N` is a policy graph, whose outputs are the same. There, caches of bytes have scales under the same names
- * with `_int8_scale` or `_int4_scale` behind them.
+ * with `_int8_scale` or `_int4_scale` after them.
  *
  * @throws {RuntimeError} `unsupported-model` when a name is missing or heads or sizes are not static numbers.
  */
@@ -178,7 +178,7 @@ export type Observation = (typeof OBSERVATIONS)[number];
 /** The input that says of how many of them. */
 export const observedInput = (what: Observation): string => `observed_${what}`;
 
-/** All tensors of a layout, layer by layer, keys first, scales behind what they belong to. */
+/** All tensors of a layout, layer by layer, keys first, scales after what they belong to. */
 export const cacheSlots = ({ layers }: Pick<CacheLayout, "layers">): readonly CacheTensor[] =>
   layers.flatMap((layer) =>
     Object.values(layer).flatMap((slot) => (slot.quantised ? [slot, slot.quantised.scales] : [slot])),

@@ -93,7 +93,7 @@ export declare namespace createCausalLM {
     /** Positions that the model was trained on or has tables for. No limit by default. */
     readonly maxPositions?: number | undefined;
     /**
-     * Tokens of a prompt that are run at a time, 512 unless given; fewer behind more than 2048 tokens. A bound on the memory of
+     * Tokens of a prompt that are run at a time, 512 unless given; fewer after more than 2048 tokens. A bound on the memory of
      * attention and logits.
      */
     readonly prefillChunk?: number;

@@ -124,7 +124,7 @@ const drawSequence = (source: CopySource, length: number, gap: number, random: R
   gap: source(gap, random),
 });
 
-/** Scores `stretch` behind `context`; row `i` of its logits predicts its token `i + 1`. */
+/** Scores `stretch` after `context`; row `i` of its logits predicts its token `i + 1`. */
 async function scoreStretch(
   state: DecodingState,
   context: readonly number[],

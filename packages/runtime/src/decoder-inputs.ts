@@ -4,7 +4,7 @@ import type { Feeds, Session, Tensor, TensorInfo } from "./port.js";
 import { RuntimeError } from "./runtime-error.js";
 import { int64 } from "./tensors.js";
 
-/** A step of a decoder: new tokens behind `past` cached ones, sequence by sequence. */
+/** A step of a decoder: new tokens after `past` cached ones, sequence by sequence. */
 export interface DecoderStep {
   /** `B`, 1 unless given. */
   readonly sequences?: number;

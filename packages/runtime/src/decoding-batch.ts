@@ -1,6 +1,6 @@
 import { checkKept, checkSequences, refusedByBatch } from "./check-batch.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
-import { chunksBehind, SHORTEST_CHUNK } from "./chunk-behind.js";
+import { chunksAfter, SHORTEST_CHUNK } from "./chunk-after.js";
 import type { DeltaCache } from "./delta-cache.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
 import type { Logits } from "./logits.js";
@@ -13,7 +13,7 @@ export interface DecodingBatch {
   /** Bytes of their cache. */
   readonly cacheBytes: number;
   /**
-   * Tokens that there is still room for behind every sequence. Where keys are turned by their slots, padding takes room, too:
+   * Tokens that there is still room for after every sequence. Where keys are turned by their slots, padding takes room, too:
    * the longest prompt counts for all, also after its sequence has ended.
    */
   readonly room: number;
@@ -34,7 +34,7 @@ export interface DecodingBatch {
    */
   takes(length: number): boolean;
   /**
-   * Reads prompts of further sequences between two steps of the others. They come behind those, whose cache is copied once.
+   * Reads prompts of further sequences between two steps of the others. They come after those, whose cache is copied once.
    * Returns the logits `[new, vocabulary]` of their last tokens. When it fails the others go on as they were.
    *
    * @throws {RuntimeError} `invalid-argument` for a prompt that `takes` refuses, or before `prefill`; and as `prefill`.
@@ -168,7 +168,7 @@ class PaddedBatch implements DecodingBatch {
     return slots - Math.min(...this.#starts);
   }
 
-  /** Reads prompts into the slots behind those of the cache, a chunk at a time. */
+  /** Reads prompts into the slots after those of the cache, a chunk at a time. */
   async #read(
     cache: DeltaCache,
     prompts: readonly ArrayLike<number>[],
@@ -178,7 +178,7 @@ class PaddedBatch implements DecodingBatch {
     const count = starts[0]! + prompts[0]!.length - past;
     const size = Math.max(SHORTEST_CHUNK, Math.floor(this.#options.prefillChunk / prompts.length));
     let logits: Logits | undefined;
-    for (const { start, end } of chunksBehind(past, count, { size }))
+    for (const { start, end } of chunksAfter(past, count, { size }))
       logits = await this.#run(cache, starts, padded(prompts, starts, past + start, past + end));
     return logits!;
   }

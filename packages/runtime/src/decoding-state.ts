@@ -9,7 +9,7 @@ import {
 } from "./apply-policies.js";
 import type { CacheLayout } from "./cache-layout.js";
 import { checkPositions, checkTokens } from "./check-tokens.js";
-import { chunksBehind } from "./chunk-behind.js";
+import { chunksAfter } from "./chunk-after.js";
 import { ExclusiveCache } from "./exclusive-cache.js";
 import type { KvCache } from "./kv-cache.js";
 import { type Logits, logitsRow } from "./logits.js";
@@ -153,7 +153,7 @@ class CachedDecoding implements DecodingState {
       let logits: Logits | undefined;
       // Attention is given out by the last run alone, queries by several.
       const sizes = { size: prefillChunk, last: needs.attention };
-      for (const { start, end } of chunksBehind(cache.length, prompt.length, sizes)) {
+      for (const { start, end } of chunksAfter(cache.length, prompt.length, sizes)) {
         const rest = prompt.length - end;
         const seen = {
           queries: needs.queries > rest ? needs.queries : 0,

@@ -38,7 +38,7 @@ const fed = (cache: ReturnType<typeof createDeltaCache>) => {
 };
 
 describe("createDeltaCache", () => {
-  it("puts new rows behind the old ones, head by head, and marks empty slots", () => {
+  it("puts new rows after the old ones, head by head, and marks empty slots", () => {
     const cache = createDeltaCache(layout);
     expect(fed(cache)).toMatchObject({ dims: [1, 2, 4, 1], positions: [-1, -1, -1, -1], length: 0 });
     cache.commit(rows([[0, 1, 2]]), [0, 1, 2]);

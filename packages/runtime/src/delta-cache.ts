@@ -18,7 +18,7 @@ export interface DeltaCache extends KvCache {
   keep(sequences: readonly number[], emptySlots?: number): void;
   /** Leaves so many slots empty before the next tokens. */
   leaveEmpty(slots: number): void;
-  /** Goes on with the sequences of another cache of as many slots as well, behind its own. The other is of no more use. */
+  /** Goes on with the sequences of another cache of as many slots as well, after its own. The other is of no more use. */
   add(other: DeltaCache): void;
   /** What it holds, for `add`. */
   readonly held: HeldSlots;

@@ -12,5 +12,5 @@ export const wholeSlots = (tokens: number, multiple: number): number =>
 export const grownSlots = (tokens: number, multiple: number): number =>
   wholeSlots(tokens + spareSlots(tokens), multiple);
 
-/** Slots that are left free behind so many tokens. */
+/** Slots that are left free after so many tokens. */
 export const spareSlots = (tokens: number): number => Math.floor(tokens * GROWTH);

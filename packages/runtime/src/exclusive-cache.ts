@@ -8,7 +8,7 @@ interface Owner {
   readonly factory: string;
 }
 
-/** A cache that one call at a time works on: two would both append behind the same tokens. */
+/** A cache that one call at a time works on: two would both append after the same tokens. */
 export class ExclusiveCache<C extends KvCache> {
   readonly #owner: Owner;
   #cache: C | undefined;

@@ -15,7 +15,7 @@ export type BatchEvent =
 /** A sequence that goes on. */
 interface Active {
   readonly sequence: number;
-  /** Its prompt, and what has been drawn behind it. */
+  /** Its prompt, and what has been drawn after it. */
   readonly tokens: number[];
   readonly random: ReturnType<typeof createRandom>;
 }

@@ -3,7 +3,7 @@ import type { CausalLM } from "./causal-lm.js";
 import { RuntimeError } from "./runtime-error.js";
 import {
   chunksOf,
-  lossesBehind,
+  lossesAfter,
   readWindow,
   rowsAtATime,
   type Windows,
@@ -51,10 +51,7 @@ export async function* shortContextLosses(
         state.clear();
         const part = tokens.slice(start, end + context);
         if (context > 1) await state.prefill(part.slice(0, context - 1));
-        losses.set(
-          await lossesBehind(state, part, { start: context - 1, rows, signal }),
-          start + context - 1,
-        );
+        losses.set(await lossesAfter(state, part, { start: context - 1, rows, signal }), start + context - 1);
       }
       yield losses;
     }

@@ -114,10 +114,10 @@ async function scoreItem(
 const RUN = 256;
 
 interface Answer {
-  /** What is run behind the cache: the question, if it is not in there, and the answer but for its last token. */
+  /** What is run after the cache: the question, if it is not in there, and the answer but for its last token. */
   readonly tail: readonly number[];
   readonly answer: readonly number[];
-  /** Logits behind the cache as it was. */
+  /** Logits after the cache as it was. */
   readonly next: Float32Array;
 }
 

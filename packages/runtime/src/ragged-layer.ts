@@ -18,7 +18,7 @@ const FEW = 1 / 16;
 
 /** The cache of one layer, `[1, heads, capacity, size]` each, of which each ragged head uses the first slots. */
 export interface RaggedLayerCache {
-  /** All tensors, scales of quantised numbers behind their codes, and what of these are keys and values, or latents. */
+  /** All tensors, scales of quantised numbers after their codes, and what of these are keys and values, or latents. */
   readonly slots: readonly CacheTensor[];
   readonly parts: readonly CacheSlot[];
   readonly heads: number;

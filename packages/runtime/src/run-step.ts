@@ -9,7 +9,7 @@ export interface StepRunner {
   readonly inputs: (step: DecoderStep) => Feeds;
 }
 
-/** Runs new tokens behind those of the cache, which takes them in, and returns their logits `[B, rows, vocabulary]`. */
+/** Runs new tokens after those of the cache, which takes them in, and returns their logits `[B, rows, vocabulary]`. */
 export async function runStep(
   { session, inputs }: StepRunner,
   cache: KvCache,

@@ -26,7 +26,7 @@ const SAME = 1e-5;
 const ALIKE = 1e-2;
 
 /**
- * Finds out by three comparisons, each of the logits behind one or two tokens:
+ * Finds out by three comparisons, each of the logits after one or two tokens:
  *
  * 1. A single token attends to itself alone. Its logits depend on its position only if positions are absolute.
  * 2. A token at `FAR`, then one at 1. If the logits are those of positions 0 and 1, the cached key holds no position.

@@ -41,7 +41,7 @@ describe("createTextStream", () => {
     expect(pushAll(stream, [0, 1])).toEqual(["n", "éo"]);
   });
 
-  it("decodes a token behind the one before, for decoders that drop a leading space", () => {
+  it("decodes a token after the one before, for decoders that drop a leading space", () => {
     const words = ["▁one", "▁two", "<s>", "▁three"];
     const decode = (tokens: readonly number[]): string =>
       tokens

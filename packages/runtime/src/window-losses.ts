@@ -20,7 +20,7 @@ export declare namespace windowLosses {
  * log likelihood of token `i + 1` in nats. Perplexity, figures by position, over key tokens or with bootstrap errors are
  * all sums of these.
  *
- * Numerics: log-sum-exp around the largest logit, in float64 over float32 logits; windows are run in chunks behind a
+ * Numerics: log-sum-exp around the largest logit, in float64 over float32 logits; windows are run in chunks after a
  * cache, which agrees with one run to about 1e-6.
  *
  * @throws {RuntimeError} `aborted` when `signal` fires; `invalid-argument` for a window of fewer than two tokens, or a
@@ -37,7 +37,7 @@ export async function* windowLosses(
     for (const window of windows) {
       const tokens = readWindow(window);
       state.clear();
-      yield await lossesBehind(state, tokens, { start: 0, rows: rowsAtATime(model), signal });
+      yield await lossesAfter(state, tokens, { start: 0, rows: rowsAtATime(model), signal });
     }
   } finally {
     state.dispose();
@@ -75,8 +75,8 @@ export function* chunksOf(start: number, end: number, rows: number): Generator<C
   }
 }
 
-/** The losses of the tokens after `start`, behind a state that holds those before `start`. */
-export async function lossesBehind(
+/** The losses of the tokens after `start`, given a state that holds those before `start`. */
+export async function lossesAfter(
   state: DecodingState,
   tokens: readonly number[],
   { start, rows, signal }: { start: number; rows: number; signal: AbortSignalLike | undefined },

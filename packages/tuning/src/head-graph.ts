@@ -26,7 +26,7 @@ export declare namespace headGraph {
 }
 
 /**
- * What any number of rows behind the last block cost: `hidden_in [1, N, D]`, and `original_in [1, N, D]` of the original or
+ * What any number of rows after the last block cost: `hidden_in [1, N, D]`, and `original_in [1, N, D]` of the original or
  * int64 `next_tokens [1, N]`, to `loss [1]`, a sum over the rows.
  */
 export function headGraph({ config, embedding, head, loss }: headGraph.Options): MemoryModel {

@@ -7,7 +7,7 @@ import type { SessionStore } from "./session-store.js";
 import type { StreamPlace } from "./stream-place.js";
 import { feedsOf, floatsOf, rowsTensor } from "./tensors.js";
 
-/** A batch of windows behind the last block. */
+/** A batch of windows after the last block. */
 export interface HeadRows {
   /** `[B, S, D]`. */
   readonly hidden: Tensor;

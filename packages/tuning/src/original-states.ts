@@ -1,7 +1,7 @@
 import { Tensor } from "@kvfold/runtime";
 import type { StreamPlace } from "./stream-place.js";
 
-/** The original's hidden states behind its last block, kept for windows that come again. */
+/** The original's hidden states after its last block, kept for windows that come again. */
 export interface OriginalStates {
   /** Those of a batch `[B, S, D]`, where all of its windows are known. */
   find(batch: readonly Int32Array[]): Tensor | undefined;

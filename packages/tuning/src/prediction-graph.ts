@@ -10,7 +10,7 @@ export declare namespace predictionGraph {
 }
 
 /**
- * Draws next tokens from what a model predicts: `hidden_in [1, N, D]` behind the last block and numbers `drawn_in [1, N, 1]`,
+ * Draws next tokens from what a model predicts: `hidden_in [1, N, D]` after the last block and numbers `drawn_in [1, N, 1]`,
  * uniform in [0, 1), to int64 `predicted [1, N]`. A token is as likely as the model says.
  */
 export function predictionGraph({ config, embedding, head }: predictionGraph.Options): MemoryModel {

@@ -5,7 +5,7 @@ import { DRAWN_IN, PREDICTED, predictionGraph } from "./prediction-graph.js";
 import type { SessionStore } from "./session-store.js";
 import { rowsTensor } from "./tensors.js";
 
-/** Gives the token that is to follow each row of hidden states `[S, D]` behind the last block. */
+/** Gives the token that is to follow each row of hidden states `[S, D]` after the last block. */
 export type TokenSource = (hidden: Float32Array) => Promise<Int32Array>;
 
 export declare namespace drawnTokens {

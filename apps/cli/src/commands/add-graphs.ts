@@ -28,7 +28,7 @@ export const createAddGraphsCommand = (host: CommandHost): Command =>
   );
 
 const HELP = `
-Examples:
+Example:
   kvfold add-graphs ./model-half --original ./model --cache-bits 8,4`;
 
 async function runAddGraphs(host: CommandHost, folder: string, flags: AddGraphsFlags): Promise<void> {

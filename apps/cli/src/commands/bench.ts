@@ -1,5 +1,5 @@
 import type { Dtype } from "@kvfold/decoder";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { renderBench } from "../render/bench.js";
 import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
@@ -35,7 +35,11 @@ export const createBenchCommand = (host: CommandHost): Command =>
         "<models...>",
         "folders with onnx/model.onnx, .onnx files, checkpoints, or owner/name on the Hub",
       )
-      .option("--contexts <lengths>", "tokens in the cache at the end", wholeNumbers(2), [128, 512, 1024])
+      .addOption(
+        new Option("--contexts <lengths>", "tokens in the cache at the end")
+          .argParser(wholeNumbers(2))
+          .default([128, 512, 1024], "128,512,1024"),
+      )
       .option("--tokens <count>", "tokens decoded per measurement", wholeNumber(1), 32)
       .option("--repeats <count>", "measurements per model and context", wholeNumber(1), 5)
       .option("--seed <number>", "for the random tokens", wholeNumber(0), 0)

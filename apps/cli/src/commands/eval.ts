@@ -118,7 +118,7 @@ export const createEvalCommand = (host: CommandHost): Command =>
       .option("--limit <count>", "retrieval: prompts of each task and length (default: all)", wholeNumber(1))
       .option(
         "--cache <policies...>",
-        "let policies drop tokens of the cache, each of these lists on a copy of it, behind the first half of a window or the prompt of --retrieval: keydiff:0.5 snapkv:0.5",
+        "let policies drop tokens of the cache after the first half of a window, or after the prompt of --retrieval; each list is measured on its own: keydiff:0.5 snapkv:0.5",
         policyLists,
       )
       .addOption(
@@ -155,7 +155,7 @@ const NOT_FOR_RETRIEVAL = [
 ];
 
 const HELP = `
-Example:
+Examples:
   kvfold eval ./model ./model-half --text book.txt --windows 64
   kvfold eval ./model ./model-half --text book.txt --shift 0,4096,8192
   kvfold eval ./model ./model-half --probe copy --text book.txt

@@ -21,7 +21,7 @@ export function createInspectCommand(host: CommandHost): Command {
   const command = new Command("inspect")
     .summary("show a model's heads and the size of its KV cache")
     .description(
-      "Shows a model's heads and the size of its KV cache; with --calibration also, for each layer, the share of the\nenergy of keys (before and after RoPE) and values that lies in the top 12.5, 25 and 50 % of directions, and how\nmuch of it latents lose that keep so much of the cache.",
+      "Shows a model's heads and the size of its KV cache.\nWith --calibration it also shows, for each layer, the share of the energy of keys (before and after RoPE) and values in the top 12.5, 25 and 50 % of directions, and how much of it is lost by latents that keep such a share of the cache.",
     )
     .argument(
       "<model>",

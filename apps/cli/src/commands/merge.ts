@@ -17,8 +17,13 @@ export const createMergeCommand = (host: CommandHost): Command =>
       .argument("<files...>", "one file for each shard, in any order")
       .requiredOption("-o, --output <file>", "where the moments go, such as moments.safetensors")
       .option("--force", "replace a file that is there")
+      .addHelpText("after", HELP)
       .action((files: readonly string[], flags: MergeFlags) => runMerge(host, files, flags)),
   );
+
+const HELP = `
+Example:
+  kvfold merge part-*.safetensors -o moments.safetensors`;
 
 async function runMerge(host: CommandHost, files: readonly string[], flags: MergeFlags): Promise<void> {
   const { output, force } = flags;

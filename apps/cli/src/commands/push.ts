@@ -31,7 +31,7 @@ export const createPushCommand = (host: CommandHost): Command =>
   );
 
 const HELP = `
-Examples:
+Example:
   kvfold push ./model-half me/model-half --private`;
 
 async function runPush(

@@ -53,7 +53,7 @@ export const createServeCommand = (host: CommandHost): Command =>
   );
 
 const HELP = `
-Examples:
+Example:
   kvfold serve ./model-half --port 8000
   curl http://127.0.0.1:8000/v1/chat/completions -H "content-type: application/json" \\
     -d '{ "messages": [{ "role": "user", "content": "What is a KV cache?" }], "stream": true }'`;

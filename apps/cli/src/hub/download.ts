@@ -36,7 +36,7 @@ export async function download(
   if (await hasBytes(place, file.byteLength)) return onBytes(file.byteLength);
   await mkdir(dirname(place), { recursive: true });
   const partial = join(dirname(place), `.${basename(place)}.partial`);
-  // Not "a": appended bytes would land behind those of another process. And no link is followed, since the cache may be
+  // Not "a": appended bytes would land after those of another process. And no link is followed, since the cache may be
   // a folder that others write to (Windows has no such flag).
   const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
   const handle = await open(partial, flags);
@@ -64,7 +64,7 @@ interface Reception extends Pick<download.Options, "commit" | "onBytes"> {
   readonly handle: FileHandle;
 }
 
-/** Writes what is missing behind the end of a partial file. */
+/** Writes what is missing after the end of a partial file. */
 async function receive(
   hub: HubConnection,
   file: HubFile,

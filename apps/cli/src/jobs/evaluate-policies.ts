@@ -57,7 +57,7 @@ const OPTIONS: OptionNames<evaluatePolicies.Options> = {
 };
 
 /**
- * Measures how well models continue text behind a compressed cache: the first half of each window is read once, each list of
+ * Measures how well models continue text after a compressed cache: the first half of each window is read once, each list of
  * policies acts on a copy of its cache, and the second half is predicted. Lists that ask for fewer bits are compared to the
  * whole cache in floats, for which the text is read once more.
  *

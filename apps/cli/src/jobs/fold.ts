@@ -380,10 +380,10 @@ interface TextPurpose {
 
 const measuringText = ({ method }: FoldPlan): TextPurpose => ({
   purpose: `method ${method} measures activations`,
-  otherwise: "reuse measurements (moments), or choose method svd-w, which needs none",
+  otherwise: "reuse a measurement with --moments, or choose --method svd-w, which needs none",
 });
 
 const runningText = ({ heal, budget }: FoldPlan): TextPurpose =>
   heal === "none"
-    ? { purpose: `budget ${budget} runs the model on text`, otherwise: "leave it out with budget uniform" }
-    : { purpose: `healing (${heal}) runs the model on text`, otherwise: "leave it out with heal none" };
+    ? { purpose: `budget ${budget} runs the model on text`, otherwise: "do without it by --budget uniform" }
+    : { purpose: `healing (${heal}) runs the model on text`, otherwise: "do without it by --heal none" };

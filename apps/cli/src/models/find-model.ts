@@ -70,7 +70,7 @@ async function remoteModel(
   return { name, path, title: `${id.repository}@${commit}` };
 }
 
-/** Errors behind which may be a misspelt path. */
+/** Errors that a misspelt path may cause. */
 const NOWHERE: readonly CliErrorCode[] = ["not-found", "network"];
 
 function withoutFolder(name: string, error: unknown): unknown {

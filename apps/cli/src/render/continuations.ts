@@ -14,7 +14,7 @@ const columns: readonly Column<evaluatePolicies.Continuation>[] = [
 ];
 
 const LEGEND =
-  "The second half of each window, behind its first half whose cache was compressed. Ratios are to the first line.";
+  "The second half of each window, predicted after its first half, whose cache was compressed. Ratios are to the first line.";
 
 /** Perplexity of continued text as a table, a line for each model and list of policies. */
 export const renderContinuations = ({ continuations }: evaluatePolicies.Result, colours: Colours): string =>

@@ -53,7 +53,7 @@ export declare namespace createEngine {
 /** A job that is being decoded. */
 interface Active {
   readonly job: GenerationJob;
-  /** The prompt, and what has been drawn behind it, of which the last token is still to be read. */
+  /** The prompt, and what has been drawn after it, of which the last token is still to be read. */
   readonly tokens: number[];
   readonly stream: TextStream;
   readonly random: ReturnType<typeof createRandom>;
@@ -96,7 +96,7 @@ export function createEngine(lm: CausalLM, options: createEngine.Options): Engin
     giveBack();
   };
 
-  /** The next jobs that can come in now, in their order: one that is too long for now holds up those behind it. */
+  /** The next jobs that can come in now, in their order: one that is too long for now holds up those after it. */
   const nextJobs = (): readonly GenerationJob[] => {
     const taken: GenerationJob[] = [];
     while (waiting.length > 0 && active.length + taken.length < options.maxBatch) {

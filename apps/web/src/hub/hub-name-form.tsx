@@ -25,7 +25,7 @@ export function HubNameForm({ action, disabled = false, onName }: Props) {
         autocomplete="off"
         autocapitalize="off"
         spellcheck={false}
-        placeholder="HuggingFaceTB/SmolLM2-135M"
+        placeholder="HuggingFaceTB/SmolLM2-135M-Instruct"
         value={hubName.value}
         onInput={({ currentTarget }) => {
           hubName.value = currentTarget.value;

@@ -1,7 +1,8 @@
 import { formatShare } from "../ui/format.js";
+import { LABEL_GAP, labelRoom } from "./chart-labels.js";
 
 const WIDTH = 520;
-const PAD = { left: 44, right: 12, top: 12, bottom: 30 };
+const PAD = { right: 12, top: 12, bottom: 30 };
 
 interface Props {
   /** What it shows, for those who cannot see it. */
@@ -23,15 +24,16 @@ export interface LayerLine {
 /** Shares by layer, a line for each kind. */
 export function LayerChart({ label, height, ticks, lines }: Props) {
   const layers = lines[0]?.shares.length ?? 0;
-  const step = (WIDTH - PAD.left - PAD.right) / Math.max(1, layers - 1);
-  const x = (layer: number) => PAD.left + layer * step;
+  const left = labelRoom(ticks.map(formatShare));
+  const step = (WIDTH - left - PAD.right) / Math.max(1, layers - 1);
+  const x = (layer: number) => left + layer * step;
   const y = (share: number) => PAD.top + (1 - share / ticks.at(-1)!) * (height - PAD.top - PAD.bottom);
   return (
     <svg viewBox={`0 0 ${WIDTH} ${height}`} role="img" aria-label={label}>
       {ticks.map((share) => (
         <g key={share}>
-          <line class="grid" x1={PAD.left} x2={WIDTH - PAD.right} y1={y(share)} y2={y(share)} />
-          <text x={PAD.left - 6} y={y(share) + 4} text-anchor="end">
+          <line class="grid" x1={left} x2={WIDTH - PAD.right} y1={y(share)} y2={y(share)} />
+          <text x={left - LABEL_GAP} y={y(share) + 4} text-anchor="end">
             {formatShare(share)}
           </text>
         </g>

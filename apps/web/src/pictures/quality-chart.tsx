@@ -1,11 +1,12 @@
 import { formatBytes } from "@kvfold/runtime";
+import { LABEL_GAP, labelRoom, spacedTicks } from "./chart-labels.js";
 import { logScale } from "./log-scale.js";
 import type { OwnPoint, PublishedCurve, QualityPoint } from "./quality-points.js";
 
 const WIDTH = 520;
 const HEIGHT = 300;
-const PAD = { left: 44, right: 24, top: 20, bottom: 34 };
 const TICKS = [1, 1.1, 1.25, 1.5, 2, 3, 5, 8, 14];
+const PAD = { left: labelRoom(TICKS.map(String)), right: 24, top: 20, bottom: 34 };
 
 interface Props {
   /** Measured in this tab. */
@@ -23,7 +24,7 @@ export function QualityChart({ points, published }: Props) {
       {ticks.map((ratio) => (
         <g key={ratio}>
           <line class="grid" x1={PAD.left} x2={WIDTH - PAD.right} y1={y(ratio)} y2={y(ratio)} />
-          <text x={PAD.left - 6} y={y(ratio) + 4} text-anchor="end">
+          <text x={PAD.left - LABEL_GAP} y={y(ratio) + 4} text-anchor="end">
             {ratio}
           </text>
         </g>
@@ -61,9 +62,13 @@ function scalesOf(points: readonly QualityPoint[]) {
   const ratios = points.map(({ ratio }) => ratio);
   // Healing can make a folded model better than the original is.
   const [least, most] = [Math.min(1, ...ratios), Math.max(1.1, ...ratios)];
+  const y = logScale([least, most], [HEIGHT - PAD.bottom, PAD.top]);
   return {
     x: logScale([Math.min(...bytes) / 1.4, Math.max(...bytes) * 1.4], [PAD.left, WIDTH - PAD.right]),
-    y: logScale([least, most], [HEIGHT - PAD.bottom, PAD.top]),
-    ticks: TICKS.filter((ratio) => ratio <= most),
+    y,
+    ticks: spacedTicks(
+      TICKS.filter((ratio) => ratio <= most),
+      y,
+    ),
   };
 }

@@ -1,6 +1,6 @@
 import { batch, type Signal, signal } from "@preact/signals";
 
-/** A setting that a link carries behind `#`, such as `#keep=1/8&method=latent`. */
+/** A setting that a link carries after `#`, such as `#keep=1/8&method=latent`. */
 interface LinkSetting {
   readonly initial: string;
   readonly write: () => string;
@@ -41,7 +41,7 @@ export const oneOf =
   (text: string): T | undefined =>
     choices.find((choice) => String(choice) === text);
 
-/** The part of a link behind `#` that carries all settings that differ from what they are at first. */
+/** The part of a link after `#` that carries all settings that differ from what they are at first. */
 export function settingsAsHash(): string {
   const changed = [...settings].filter(([, { initial, write }]) => write() !== initial);
   const fields = new URLSearchParams(changed.map(([name, { write }]) => [name, write()]));

@@ -14,14 +14,14 @@ export interface BudgetContext {
   /** The plan's method. */
   readonly method: Method;
   readonly grid: RankGrid;
-  /** Runs linear algebra, which knows the plan's method. */
+  /** Runs the linear algebra of the plan's method. */
   readonly math: BlockMath;
-  /** To be called when a layer is done with. */
+  /** Call it when a layer is finished. */
   readonly onLayer: (layer: number) => void;
   readonly signal: AbortSignalLike | undefined;
 }
 
-/** What budgets that run the model may look at besides. */
+/** Further inputs of budgets that run the model. */
 export interface TextBudgetContext extends BudgetContext {
   /** Token windows of one length, at least two tokens. */
   readonly windows: readonly Int32Array[];

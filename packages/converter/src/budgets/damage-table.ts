@@ -12,7 +12,7 @@ export function damageTable(measured: readonly Choice[], full: number): readonly
   return [...points.slice(0, 1), ...points.slice(1).flatMap((end, index) => lineTo(points[index]!, end))];
 }
 
-/** The ranks behind `start` up to `end`. */
+/** The ranks after `start` up to `end`. */
 const lineTo = (start: Choice, end: Choice): readonly Choice[] =>
   Array.from({ length: end.units - start.units }, (_, index) => {
     const share = (index + 1) / (end.units - start.units);

@@ -44,7 +44,7 @@ export async function createLossMeter(context: TextBudgetContext): Promise<LossM
       const run = { runner, hidden, blockOf: blockGraphs(context, runner.length) };
       try {
         await runVariants(run, layer, variants);
-        await runBehind(run, context, layer.layer + 1);
+        await runAfter(run, context, layer.layer + 1);
         const losses = await runHead(run, head, repeated);
         return variants.map((_, index) =>
           mean(losses.slice(index * windows.length, (index + 1) * windows.length)),
@@ -82,7 +82,7 @@ async function runVariants(
   }
 }
 
-async function runBehind(
+async function runAfter(
   { runner, hidden, blockOf }: LossRun,
   { checkpoint }: BudgetContext,
   first: number,

@@ -29,7 +29,7 @@ export function encodeProjection(projection: Linear, bases: readonly Basis[]): L
   );
 }
 
-/** `b_O' = b_O + sum_h offset_h W_O,h`: what decoded values lack, as it comes out behind `W_O`. */
+/** `b_O' = b_O + sum_h offset_h W_O,h`: what decoded values lack, as it comes out after `W_O`. */
 export function outputBias(attention: AttentionWeights, bases: readonly Basis[]): Float32Array | undefined {
   const { heads, headDim, output } = attention;
   if (bases.every(({ offset }) => offset === undefined)) return output.bias;

@@ -17,7 +17,7 @@ import {
 } from "@kvfold/linalg";
 import type { HeadDirections } from "../graph/emit-decoded-attention.js";
 
-/** Tokens of text behind each input of the refitted `W_O`: with fewer, more inputs fit noise (docs/method.md, Healing). */
+/** Tokens of text for each input of the refitted `W_O`: with fewer, more inputs fit noise (docs/method.md, Healing). */
 const TOKENS_PER_INPUT = 128;
 
 /** Weight of a direction outside of the first coordinates, where those have 1: any small number chooses the same. */
@@ -126,7 +126,7 @@ async function directionsOf(
   const outside = subtract(identity(width), multiplyTransposed(read, read));
   const first = slice(outside, { rows: [0, width], cols: [0, size - headDim] });
   const spread = await products.multiplyTransposed(first, first);
-  // The rest keeps what is read already behind everything else, also where the first coordinates lie in it.
+  // The rest keeps what is read already after everything else, also where the first coordinates lie in it.
   const preferred = add(spread, scale(outside, REST));
   const { vectors: further } = await leadingEigen(preferred, size - headDim, { products });
   return stackColumns([read, further]);

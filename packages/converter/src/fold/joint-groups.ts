@@ -91,7 +91,7 @@ function keyGains({ headDim, rope, scale }: AttentionWeights): Float64Array {
   );
 }
 
-/** `g / rho` for each number of the group's keys: weights of the norm behind the rotation over the root of the mean square. */
+/** `g / rho` for each number of the group's keys: weights of the norm after the rotation over the root of the mean square. */
 function normGains(
   { headNorm, keyNorm, headDim }: AttentionWeights,
   first: number,

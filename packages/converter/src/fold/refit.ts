@@ -77,7 +77,7 @@ export async function refitInputs(
   };
   const guess = await regress(sums, identity, bias, products);
   const moved: Linear[] = [];
-  for (const linear of linears) moved.push(await behind(guess, linear, products));
+  for (const linear of linears) moved.push(await absorb(guess, linear, products));
   return moved;
 }
 
@@ -97,7 +97,8 @@ interface Prior {
 /** Outputs of a projection that are moved at once: in float64 all of them take twice the memory of the weights, and a product as much. */
 const MOVED_OUTPUTS = 512;
 
-async function behind(guess: Affine, linear: Linear, products: MatrixProducts): Promise<Linear> {
+/** The projection that takes a guess in: `W' = A W`, `b' = b + a W`. */
+async function absorb(guess: Affine, linear: Linear, products: MatrixProducts): Promise<Linear> {
   const { inputs, outputs, bias } = linear;
   const weight = new Float32Array(inputs * outputs);
   const offsets = guess.offset && (bias?.slice() ?? new Float32Array(outputs));

@@ -52,7 +52,7 @@ function emitDiagonalSums(e: Emitter, weights: string, heads: number, { start, e
   return emitSlice(e.at("distances"), sums, 2, rows - 1, skewed);
 }
 
-/** `[1, H, T]` with zeros behind it. */
+/** `[1, H, T]` with zeros after it. */
 const emitPadded = (e: Emitter, sums: string, count: number): string =>
   count === 0 ? sums : emitPad(e.at("behind"), sums, [0, 0, 0, 0, 0, count]);
 

@@ -12,7 +12,7 @@ export interface HubId {
 const PATTERN =
   /^([A-Za-z0-9_][\w.-]*\/[A-Za-z0-9_][\w.-]*)(?:\/((?:onnx\/)?[A-Za-z0-9_][\w.-]*\.onnx))?(?:@(\S+))?$/;
 
-/** Reads `owner/name`, with `/onnx/model.onnx` behind it for one graph and `@revision` at the end; `undefined` for anything else. */
+/** Reads `owner/name`, with `/onnx/model.onnx` after it for one graph and `@revision` at the end; `undefined` for anything else. */
 export function parseHubId(text: string): HubId | undefined {
   const [, repository, graph, revision] = PATTERN.exec(text) ?? [];
   if (repository === undefined) return undefined;

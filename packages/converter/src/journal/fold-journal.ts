@@ -15,10 +15,10 @@ export interface FinishedBlock {
 
 /**
  * What a fold has finished, block by block, so that another run of the same fold can go on from there. The finished
- * blocks and the streams behind the last of them are the whole state of a fold.
+ * blocks and the streams after the last of them are the whole state of a fold.
  *
  * A stop at any moment leaves a journal that is complete up to some block: `saveBlock` is what counts a block as
- * finished, and it comes after the streams that lie behind the block.
+ * finished, and it is called once the streams after the block are saved.
  */
 export interface FoldJournal {
   /** For messages: where it lies, e.g. its folder. */
@@ -28,10 +28,10 @@ export interface FoldJournal {
   /** Whether all of them were saved with their moments. */
   readonly hasMoments: boolean;
   readBlock(layer: number): Promise<FinishedBlock>;
-  /** Fills `states` with a stream as it is behind the last finished block. */
+  /** Fills `states` with a stream as it is after the last finished block. */
   restoreStream(stream: JournalStream, states: HiddenStates): Promise<void>;
-  /** Keeps a stream as it is behind block `layer`, which is not finished yet. */
+  /** Keeps a stream as it is after block `layer`, which is not finished yet. */
   saveStream(layer: number, stream: JournalStream, states: HiddenStates): Promise<void>;
-  /** Counts block `layer` as finished; streams behind earlier blocks are not needed any more. */
+  /** Counts block `layer` as finished; streams after earlier blocks are not needed any more. */
   saveBlock(layer: number, finished: FinishedBlock): Promise<void>;
 }

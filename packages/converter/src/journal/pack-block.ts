@@ -29,9 +29,9 @@ export function packBlock(block: BlockWeights): PackedBlock {
 }
 
 /**
- * Puts a block together again: equal to what `packBlock` was given, but that absent parts have no key.
+ * Puts a block together again: equal to what `packBlock` was given, except that absent parts have no key.
  *
- * @throws {SyntaxError} when the text is no JSON.
+ * @throws {SyntaxError} when the text is not valid JSON.
  * @throws {RangeError} when it refers to an array that is not there.
  */
 export function unpackBlock({ structure, tensors }: PackedBlock): BlockWeights {

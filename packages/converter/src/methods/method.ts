@@ -83,7 +83,7 @@ export interface Group extends GroupContext {
   readonly weights: () => Matrix;
   /** Moments of the group's activations (keys after the rotation), width `s * d`. */
   readonly moments: () => Moments;
-  /** Whether the output may carry a bias behind `W_O`. */
+  /** Whether the output may carry a bias after `W_O`. */
   readonly outputBias: boolean;
 }
 

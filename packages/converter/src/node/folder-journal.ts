@@ -119,7 +119,7 @@ function countedFiles({ finished, hasGradients, plan }: JournalRecord): Readonly
 const blockFile = (layer: number): string => `block-${layer}.safetensors`;
 const momentsFile = (layer: number): string => `moments-${layer}.safetensors`;
 const gradientsFile = (layer: number): string => `gradients-${layer}.safetensors`;
-/** A stream as it is behind so many blocks. */
+/** A stream as it is after so many blocks. */
 const streamFile = (stream: JournalStream, blocks: number): string => `${stream}-${blocks}.safetensors`;
 const streamFiles = (blocks: number): readonly string[] => [
   streamFile("original", blocks),

@@ -70,6 +70,6 @@ export async function readRecord(folder: string): Promise<JournalRecord | undefi
   }
 }
 
-/** A journal that cannot be gone on from, and what to do about it. */
+/** The error for a journal that cannot be resumed, and what to do about it. */
 export const unusable = (folder: string, reason: string, cause?: unknown): ConverterError =>
   new ConverterError("unusable-journal", `${folder}: ${reason}; remove that folder to start over`, { cause });

@@ -67,7 +67,7 @@ interface Half {
 /** What one half of a block adds to the stream, and to what. */
 function requireHalf(graph: ExportedGraph, value: string, norms: HalfNorms<NormSource>, what: string): Half {
   if (norms.residual !== undefined)
-    throw unrecognised(graph, value, `${what} without a norm of the stream behind it`);
+    throw unrecognised(graph, value, `${what} without a norm of the stream after it`);
   for (const [stream, added] of operandsOfSum(graph, value)) {
     const outputNorm = norms.output && matchNorm(graph, added);
     if (norms.output !== undefined && outputNorm === undefined) continue;

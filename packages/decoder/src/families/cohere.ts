@@ -5,7 +5,7 @@ import { describeLlama, factor, type LlamaVariant } from "./llama-like.js";
 import { layerNorm, ownHeadNorms, readLayers } from "./parts.js";
 import { readRope } from "./read-rope.js";
 
-/** Cohere's Command R: attention and MLP side by side behind one LayerNorm, neighbouring numbers turn together. */
+/** Cohere's Command R: attention and MLP side by side after one LayerNorm, neighbouring numbers turn together. */
 export const cohere: Family = {
   name: "Cohere",
   modelType: "cohere",

@@ -86,7 +86,7 @@ function norms(
     : inputNormsOf(norm("input_layernorm"), norm("post_attention_layernorm"));
 }
 
-/** The new decoder stores each KV head behind the queries that read it; one KV head follows all queries either way. */
+/** The new decoder stores each KV head after the queries that read it; one KV head follows all queries either way. */
 const projections = (
   name: string,
   bias: boolean,

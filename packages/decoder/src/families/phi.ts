@@ -3,7 +3,7 @@ import { describeLlama, plainMlp } from "./llama-like.js";
 import { layerNorm, refuse } from "./parts.js";
 import { readRope } from "./read-rope.js";
 
-/** Phi-1, 1.5 and 2: attention and MLP side by side behind one LayerNorm, biases everywhere. */
+/** Phi-1, 1.5 and 2: attention and MLP side by side after one LayerNorm, biases everywhere. */
 export const phi: Family = {
   name: "Phi",
   modelType: "phi",

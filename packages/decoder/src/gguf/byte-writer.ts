@@ -6,7 +6,7 @@ export interface ByteWriter {
   int32(value: number): void;
   uint64(value: number): void;
   float32(value: number): void;
-  /** UTF-8 bytes behind their count, without a zero at the end. */
+  /** UTF-8 bytes after their count, without a zero at the end. */
   string(value: string): void;
   /** Adds zeros until the length is a multiple of `alignment`. */
   pad(alignment: number): void;

@@ -20,7 +20,7 @@ export declare namespace emitExpandedKeys {
 
 /**
  * Cached latents `[B, heads, T, size]` to rotated keys `[B, Hkv, T, d]`: all tokens that attention sees are expanded and
- * rotated, since a basis that mixes frequencies cannot stand behind the rotation's inverse.
+ * rotated, since a basis that mixes frequencies cannot stand after the rotation's inverse.
  */
 export function emitExpandedKeys(
   e: Emitter,

@@ -45,7 +45,7 @@ describe("spooledSafetensors", () => {
     expect(await readdir(root)).toEqual([]);
   });
 
-  it("copies the tensors behind a header that is longer than its room", async () => {
+  it("copies the tensors after a header that is longer than its room", async () => {
     const path = join(root, "model.safetensors");
     const sink = await spooledSafetensors(path, "F32");
     const names = Array.from({ length: 300 }, (_, index) => `${"layers.".repeat(60)}${index}`);

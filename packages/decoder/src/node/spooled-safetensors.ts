@@ -63,7 +63,7 @@ export async function spooledSafetensors(path: string, dtype: "F32" | "F16"): Pr
   };
 }
 
-/** The header, which begins with its own length, with spaces behind it as far as its room goes. */
+/** The header, which begins with its own length, with spaces after it as far as its room goes. */
 function padHeader(header: Uint8Array): Uint8Array {
   const padded = new Uint8Array(HEADER_ROOM).fill(0x20);
   padded.set(header);

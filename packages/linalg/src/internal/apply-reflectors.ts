@@ -30,7 +30,7 @@ export function* applyReflectors({ reflectors, scales }: Tridiagonal, rows: Matr
   }
 }
 
-/** `Uᵀ [end - start, end - 1]`: reflector `i` in columns `[0, i)`, zeros behind. */
+/** `Uᵀ [end - start, end - 1]`: reflector `i` in columns `[0, i)`, zeros after. */
 function reflectorRows({ cols: n, data }: Matrix, start: number, end: number): Matrix {
   const result = createMatrix(end - start, end - 1);
   for (let i = start; i < end; i++)

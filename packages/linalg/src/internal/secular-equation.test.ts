@@ -59,7 +59,7 @@ describe("solveSecular", () => {
     );
   });
 
-  it("keeps each root strictly behind its pole and before the next, however close", () => {
+  it("keeps each root strictly after its pole and before the next, however close", () => {
     fc.assert(
       fc.property(updates, (update) => {
         const { origins, offsets } = solveSecular(update);

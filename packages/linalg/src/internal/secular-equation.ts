@@ -43,7 +43,7 @@ interface Interval {
   readonly high: number;
 }
 
-/** The two parts of the sum, up to the cut and behind it, their slopes, and a bound of the rounding error. */
+/** The two parts of the sum, up to the cut and after it, their slopes, and a bound of the rounding error. */
 interface Evaluation {
   readonly value: number;
   readonly left: number;
@@ -81,7 +81,7 @@ function betweenPoles(equation: Equation, poles: Float64Array, j: number): Inter
     : { origin: j + 1, cut: j, low: -middle, high: 0 };
 }
 
-/** The last root, at most `ρ |z|²` behind the last pole (just there, if that is the only one). */
+/** The last root, at most `ρ |z|²` after the last pole (just there, if that is the only one). */
 function behindPoles({ constant, squares }: Equation, poles: Float64Array): Interval {
   const last = poles.length - 1;
   const high = squares.reduce((sum, square) => sum + square, 0) / constant;
@@ -139,7 +139,7 @@ function evaluate({ constant, squares, distances }: Equation, cut: number, x: nu
 
 /**
  * Both roots of `c + s / (before - t) + u / (after - t)`, where the terms up to the cut are replaced by one at the pole
- * `before` it and those behind by one at the pole `after` it, with the values and slopes that they have at `x`.
+ * `before` it and those after it by one at the pole `after` it, with the values and slopes that they have at `x`.
  */
 function interpolate({ constant, distances }: Equation, cut: number, x: number, at: Evaluation): number[] {
   const before = distances[cut]!;

@@ -35,7 +35,7 @@ function* solveLowerRows(factor: Matrix, x: Matrix, start: number, end: number):
   yield* solveLowerRows(factor, x, middle, end);
 }
 
-/** Rows `[start, end)` of the transposed factor, from which those behind are already subtracted. */
+/** Rows `[start, end)` of the transposed factor, from which the later ones are already subtracted. */
 function* solveUpperRows(factor: Matrix, x: Matrix, start: number, end: number): Steps<void> {
   if (end - start <= factorBlock) {
     const inverse = transposeView(viewOf(invertLower(factor, start, end)));

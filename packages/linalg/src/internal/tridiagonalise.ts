@@ -22,7 +22,7 @@ export interface Tridiagonal {
   readonly scales: Float64Array;
 }
 
-/** Rows of a panel: more make the products deeper, and the vectors that stand in for them dearer. */
+/** Rows of a panel. Wider panels make the matrix products more efficient, but raise the cost of the pending updates. */
 const panelRows = 32;
 
 /** Columns of one product of the update: narrow enough to skip most of the upper triangle. */
@@ -60,7 +60,7 @@ export function* tridiagonalise(a: Matrix): Steps<Tridiagonal> {
   return result;
 }
 
-/** Takes row `i` to its tridiagonal form and appends to the `count` rows of the pending update what that entails. */
+/** Reduces row `i` to tridiagonal form and appends its update to the `count` rows of the pending one. */
 function reduceRow(
   { diagonal, offDiagonal, reflectors, scales }: Tridiagonal,
   i: number,

@@ -3,7 +3,7 @@ import type { HeadChange, Policy } from "../policy.js";
 import { decoDequantise, decoQuantise } from "../scores/deco-quant.js";
 
 /**
- * Rounds keys and values to few bits behind a small factor that takes their outliers (DecoQuant, arXiv 2405.12591):
+ * Rounds keys and values to few bits, after a small factor has taken their outliers (DecoQuant, arXiv 2405.12591):
  * {@link decoQuantise}. What is cached are the rounded numbers as floats: the quality of so many bits, not their bytes. Each KV
  * head is a matrix of its own, since heads may keep different tokens; the authors' code takes all heads as one.
  */

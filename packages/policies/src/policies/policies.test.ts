@@ -73,7 +73,7 @@ it("keeps a whole run where a budget is smaller, and no other tokens", () => {
     expect(own).toHaveLength(10);
     expect(own[0]! % 10).toBe(0);
   }
-  // Those behind the last whole run stay in any case, and are enough.
+  // Those after the last whole run stay in any case, and are enough.
   expect(keptPositions("keydiff:0.9", layerView(TOKENS, { run: 28 }))[0]).toEqual([28, 29]);
 });
 

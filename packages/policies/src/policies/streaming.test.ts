@@ -34,7 +34,7 @@ describe("streaming", () => {
 
   it("drops whole runs where tokens cannot go alone", () => {
     const { afterStep } = streaming({ tokens: 5 }, { sinks: 2 });
-    // Three runs of two and one token behind them: five are two runs and that one.
+    // Three runs of two and one token after them: five are two runs and that one.
     const kept = afterStep!(layerOf([0, 1, 2, 3, 4, 5, 6], 2))![0]!.kept;
     expect(Array.from(kept)).toEqual([0, 1, 4, 5, 6]);
   });

@@ -11,7 +11,7 @@ describe("chunkScores", () => {
 });
 
 describe("highestChunks", () => {
-  it("keeps whole chunks that fit, and what is behind the last one", () => {
+  it("keeps whole chunks that fit, and what is after the last one", () => {
     const scores = Float32Array.of(1, 1, 3, 3, 2, 2, 0);
     const kept = (count: number) => Array.from(highestChunks({ scores, chunk: 2, count }));
     expect(kept(7)).toEqual([0, 1, 2, 3, 4, 5, 6]);

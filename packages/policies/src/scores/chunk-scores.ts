@@ -53,7 +53,7 @@ export declare namespace highestChunks {
 }
 
 /**
- * The tokens of the best whole chunks that fit into `count`. Tokens behind the last whole chunk stay, since theirs still
+ * The tokens of the best whole chunks that fit into `count`. Tokens after the last whole chunk stay, since theirs still
  * grows, and count; so up to `chunk - 1` tokens fewer than `count` are kept, and more only where these alone are more.
  *
  * Numerics: comparisons of float32 scores; of equal chunks the earlier stay.

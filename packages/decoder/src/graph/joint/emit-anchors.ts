@@ -106,7 +106,7 @@ function emitDistances(
   tablesOf: RotationOf,
 ): string {
   const distance = e.node("Sub", "distance/Sub", [newest, starts]);
-  // Runs of padding alone may begin behind the newest token; their scores are cut off.
+  // Runs of padding alone may begin after the newest token; their scores are cut off.
   const places = e.node("Max", "distance/Max", [distance, e.graph.int64([0], [])]);
   const { cos, sin } = emitTurns(e, tablesOf(e, places), level, rope.rotaryDim / 2);
   const columns = [cos, sin].map((table, index) =>

@@ -33,7 +33,7 @@ export function emitJointCache(
   return [half("key", 0, keys.size), half("value", keys.size, rank)];
 }
 
-/** The same half with empty slots behind it, so that its length is a multiple of `multiple`. */
+/** The same half with empty slots after it, so that its length is a multiple of `multiple`. */
 export function emitPaddedHalf(
   e: Emitter,
   { past, fresh }: CachedHalf,

@@ -30,7 +30,7 @@ export function meanLatents(
   return means;
 }
 
-/** Keys `[Hkv * d]` as they are turned in a slot `slot` behind the start of all chunks. */
+/** Keys `[Hkv * d]` as they are turned in a slot `slot` after the start of all chunks. */
 function turned(
   keys: Float32Array,
   { rope, headDim }: Pick<AttentionWeights, "rope" | "headDim">,

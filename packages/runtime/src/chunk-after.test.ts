@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { chunkBehind, chunksBehind } from "./chunk-behind.js";
+import { chunkAfter, chunksAfter } from "./chunk-after.js";
 
-describe("chunkBehind", () => {
+describe("chunkAfter", () => {
   it.each([
     { past: 0, chunk: 512, expected: 512 },
     { past: 1536, chunk: 512, expected: 512 },
@@ -9,20 +9,20 @@ describe("chunkBehind", () => {
     { past: 130_560, chunk: 512, expected: 32 },
     { past: 130_560, chunk: 7, expected: 7 },
     { past: 0, chunk: 8192, expected: 2048 },
-  ])("is $expected of $chunk behind $past tokens", ({ past, chunk, expected }) => {
-    expect(chunkBehind(past, chunk)).toBe(expected);
+  ])("is $expected of $chunk after $past tokens", ({ past, chunk, expected }) => {
+    expect(chunkAfter(past, chunk)).toBe(expected);
   });
 
   it("bounds the scores of a long prompt", () => {
     for (let past = 0; past < 30_000; past += 999)
-      expect(chunkBehind(past, 512) * (past + 512)).toBeLessThanOrEqual(512 * 2048);
+      expect(chunkAfter(past, 512) * (past + 512)).toBeLessThanOrEqual(512 * 2048);
   });
 });
 
-describe("chunksBehind", () => {
-  const ends = (...args: Parameters<typeof chunksBehind>) => [...chunksBehind(...args)].map(({ end }) => end);
+describe("chunksAfter", () => {
+  const ends = (...args: Parameters<typeof chunksAfter>) => [...chunksAfter(...args)].map(({ end }) => end);
 
-  it("are as long as each may be behind the tokens before it", () => {
+  it("are as long as each may be after the tokens before it", () => {
     expect(ends(0, 1200, { size: 512 })).toEqual([512, 1024, 1200]);
     expect(ends(3584, 600, { size: 512 })).toEqual([256, 496, 600]);
   });
@@ -32,7 +32,7 @@ describe("chunksBehind", () => {
     expect(ends(0, 35, { size: 16, last: 8 })).toEqual([16, 27, 35]);
     expect(ends(0, 41, { size: 16, last: 1000 })).toEqual([16, 25, 41]);
     expect(ends(0, 5, { size: 16, last: 8 })).toEqual([5]);
-    // Behind so many tokens chunks have 32 each.
+    // After so many tokens chunks have 32 each.
     expect(ends(130_560, 100, { size: 512, last: 64 })).toEqual([32, 36, 100]);
   });
 });
