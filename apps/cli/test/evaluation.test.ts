@@ -47,7 +47,8 @@ beforeAll(async () => {
   const far = { ...common, maxPositions: 9 * CONTEXT, calibration } as const;
   // As if the model had no longer context: bases for the first positions alone.
   await foldCheckpoint({ ...far, output: latent, method: "latent", context: 64 }, quietContext);
-  await foldCheckpoint({ ...far, output: anchored }, quietContext);
+  const enough = { ...calibration, window: 256 };
+  await foldCheckpoint({ ...far, output: anchored, calibration: enough }, quietContext);
   await foldCheckpoint({ ...common, output: unrotated, method: "lorc", maxPositions: 1088 }, quietContext);
   await foldCheckpoint({ model: ROPE_MODEL, output: whole, keep: "1" }, quietContext);
   const tokens = join(folder, "tiny.u16");
@@ -74,23 +75,38 @@ async function readValidation(count: number): Promise<readonly number[]> {
 }
 
 describe("eval at a shift", () => {
-  it("leaves the original and the default fold up to 8 contexts on, and not a fold of the first positions after RoPE", async () => {
-    const { notices, context } = listening();
-    const shifts = [CONTEXT, 8 * CONTEXT];
-    const { models } = await evaluateModels(
-      { models: [ROPE_MODEL, anchored, latent], files, windows: 4, window: 64, shifts },
-      context,
-    );
-    const [original, byDefault, fold] = models;
-    expect(original!.shifts!.map(({ shift }) => shift)).toEqual([0, ...shifts]);
+  const shifts = [CONTEXT, 8 * CONTEXT];
+  let original: evaluateModels.Evaluation;
+  let byDefault: evaluateModels.Evaluation;
+  let early: evaluateModels.Evaluation;
+  const { notices, context } = listening();
+  beforeAll(async () => {
+    const models = [ROPE_MODEL, anchored, latent];
+    const result = await evaluateModels({ models, files, windows: 4, window: 64, shifts }, context);
+    [original, byDefault, early] = result.models as [typeof original, typeof byDefault, typeof early];
+  });
+
+  it("leaves the original", () => {
+    expect(original.shifts!.map(({ shift }) => shift)).toEqual([0, ...shifts]);
     // Rotations by angles that are rounded to float32 move logits by about 1e-5.
-    for (const { change } of original!.shifts!) expect(Math.abs(change - 1)).toBeLessThan(1e-4);
-    expect(fold!.shifts![0]).toMatchObject({ shift: 0, change: 1, ratio: fold!.ratio });
-    for (const moved of fold!.shifts!.slice(1)) expect(moved.kl! / fold!.kl!).toBeGreaterThan(1.01);
-    // One bound for both: a tenth of a percent of the ratio, which the default must keep and the other must not.
-    expect(largestMove(byDefault!)).toBeLessThan(1e-3);
-    expect(largestMove(fold!)).toBeGreaterThan(1e-3);
+    for (const { change } of original.shifts!) expect(Math.abs(change - 1)).toBeLessThan(1e-4);
+  });
+
+  it("shows that a fold after RoPE fits the positions it was calibrated on", () => {
+    expect(early.shifts![0]).toMatchObject({ shift: 0, change: 1, ratio: early.ratio });
+    for (const moved of early.shifts!.slice(1)) expect(moved.kl! / early.kl!).toBeGreaterThan(1.01);
+  });
+
+  it("leaves the ratio of the default fold within 0.1 % up to 8 contexts on, which that fold does not keep", () => {
+    expect(largestMove(byDefault)).toBeLessThan(1e-3);
+    expect(largestMove(early)).toBeGreaterThan(1e-3);
     expect(notices).toEqual([expect.stringMatching(/anchored is the same at every shift to the last bit/)]);
+  });
+
+  it("finds what the default fold loses, not healed: another figure is a change of what kvfold computes", () => {
+    // Moments that differ by 1e-6, as other processors may give, move it by 1e-7; heads that are not tempered by 4e-3.
+    expect(Math.abs(byDefault.ratio / 1.04096 - 1)).toBeLessThan(5e-4);
+    expect(Math.abs(byDefault.kl! / 0.098672 - 1)).toBeLessThan(5e-3);
   });
 
   it("stays within the positions of a graph", async () => {
