@@ -4,6 +4,7 @@
  * `node bench/fold-cost.mjs [--windows 128] [--repeats 3] [--methods paper] [--heals both] [--keep 1/4]`
  */
 import { join } from "node:path";
+import { findMethod } from "@kvfold/converter";
 import { createCausalLM } from "@kvfold/runtime";
 import { machine, modelFolder, textOption } from "./paths.mjs";
 import {
@@ -19,7 +20,7 @@ import {
 const model = modelFolder("prose-27m");
 const windows = await calibrationWindows(option("windows", 128));
 const methods = textOption("methods", "svd-a,paper,latent").split(",");
-/** Of the methods that heal. */
+/** Of the methods that heal unless told otherwise. */
 const heals = textOption("heals", "none,both").split(",");
 const keep = textOption("keep", "1/4");
 
@@ -31,7 +32,7 @@ await withTemporaryFolder(async (folder) => {
     for (const window of windows) await whole.forward(window);
   };
   const cases = methods.flatMap((method) =>
-    (method.startsWith("latent") ? heals : ["none"]).map((heal) => ({ method, heal })),
+    (findMethod(method).heal === undefined ? ["none"] : heals).map((heal) => ({ method, heal })),
   );
   const ratios = new Map(cases.map((one) => [one, []]));
   for (let repeat = 0; repeat < option("repeats", 3); repeat++) {

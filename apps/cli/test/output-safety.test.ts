@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { createPendingFolder } from "@kvfold/converter/node";
+import { bytesSource, parseHeader } from "@kvfold/safetensors";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { foldCheckpoint } from "../src/jobs/fold.js";
 import { type JobContext, quietContext } from "../src/jobs/job.js";
@@ -209,3 +210,35 @@ describe("errors while an output is written", () => {
     expect(await readdir(place)).toEqual([]);
   });
 });
+
+describe("a weight that float16 cannot hold", () => {
+  const tensor = "model.layers.1.mlp.up_proj.weight";
+  const dtypes = ["fp32", "fp16"] as const;
+
+  it.each([
+    ["onnx", { method: "svd-w", dtypes }],
+    ["hf", { method: "mean", dtypes: ["fp16"] }],
+  ] as const)("is named, and nothing of the fold is left: %s", async (format, options) => {
+    const large = await writeTinyModel(join(place, "large"));
+    await setFirstNumber(join(large, "model.safetensors"), tensor, -1e5);
+    const error = await failureOf(fold({ model: large, formats: [format], ...options }));
+    expect(error.message).toContain(`tensor ${tensor}: `);
+    expect(error.message).toMatch(/magnitudes of at most 65504, .* got -100000 at index 0/);
+    expect(await readdir(place)).toEqual(["large"]);
+  });
+
+  it("fits into float32", async () => {
+    const large = await writeTinyModel(join(place, "large"));
+    await setFirstNumber(join(large, "model.safetensors"), tensor, -1e5);
+    await fold({ model: large, dtypes: ["fp32"] });
+    expect(existsSync(output)).toBe(true);
+  });
+});
+
+/** Changes the first number of a float32 tensor in a safetensors file. */
+async function setFirstNumber(path: string, tensor: string, value: number): Promise<void> {
+  const bytes = await readFile(path);
+  const { tensors } = await parseHeader(bytesSource(bytes));
+  bytes.writeFloatLE(value, tensors.get(tensor)!.start);
+  await writeFile(path, bytes);
+}

@@ -1,52 +1,15 @@
-import type { StoredTensor } from "@kvfold/decoder";
-import { type Checkpoint, checkpointOutput, onnxOutput, openCheckpoint } from "@kvfold/decoder";
-import { encodeFloats, serializeSafetensors } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
 import { referenceLogits } from "../../decoder/test/reference/decoder.js";
 import {
-  memoryFolder,
   syntheticCheckpoint,
   tinyBloom,
   tinyLlama,
 } from "../../decoder/test/reference/synthetic-checkpoint.js";
-import { memorySink } from "../../decoder/test/support/memory-sink.js";
-import { oneThreadProvider } from "../../decoder/test/support/one-thread-provider.js";
-import { foldModel, planFold } from "../src/index.js";
-import { foldedLogits } from "./support/fold-in-memory.js";
+import { planFold } from "../src/index.js";
+import { foldToBoth } from "./support/fold-to-both.js";
 import { LOGIT_TOLERANCE, largestDifference, randomWindows } from "./support/numbers.js";
 
 const windows = randomWindows(4, 40, { vocabulary: 61 });
-
-/** Folds once into both formats: the checkpoint opened again, and the logits of the graph. */
-async function foldToBoth(checkpoint: Checkpoint, options: planFold.Options) {
-  const { config } = checkpoint;
-  const plan = planFold(config, { ...options, formats: ["onnx", "hf"] });
-  const tensors: StoredTensor[] = [];
-  const sink = {
-    add: async (tensor: StoredTensor) => void tensors.push(tensor),
-    finish: async () => {},
-    abandon: async () => {},
-  };
-  const hf = checkpointOutput(config, sink);
-  const files = new Map<string, Uint8Array>();
-  const onnx = onnxOutput({ config, ...plan, dtype: "fp32", open: memorySink(files) });
-  await foldModel({ checkpoint, plan, outputs: [hf, onnx], provider: oneThreadProvider(), windows });
-  const weights = serializeSafetensors(
-    tensors.map(({ data, ...layout }) => ({
-      ...layout,
-      dtype: "F32" as const,
-      data: encodeFloats(data, "F32"),
-    })),
-  );
-  const folder = memoryFolder(
-    new Map<string, string | Uint8Array>([
-      ["config.json", JSON.stringify(hf.config())],
-      ["model.safetensors", weights],
-    ]),
-  );
-  const logits = await foldedLogits({ files }, windows[0]!);
-  return { written: await openCheckpoint(folder), logits };
-}
 
 const config = (change: Readonly<Record<string, unknown>>) => ({ ...tinyLlama, ...change });
 
@@ -71,7 +34,7 @@ describe("a folded Hugging Face checkpoint", () => {
     "computes, as plain GQA code would, what the graph computes: %s",
     async (_, fields, options) => {
       const checkpoint = await syntheticCheckpoint({ config: fields });
-      const { written, logits } = await foldToBoth(checkpoint, options);
+      const { written, logits } = await foldToBoth(checkpoint, { ...options, windows });
       const share = Number(options.keep.split("/")[1] ?? 1);
       expect(written.config.shape.kvHeads).toBe(checkpoint.config.shape.kvHeads / share);
       expect(written.config.shape.headDim).toBe(checkpoint.config.shape.headDim);
@@ -82,12 +45,12 @@ describe("a folded Hugging Face checkpoint", () => {
 
   it("says in its config which projections have biases now", async () => {
     const checkpoint = await syntheticCheckpoint({ config: tinyLlama });
-    const { written } = await foldToBoth(checkpoint, { keep: "1/2", method: "commuting" });
+    const { written } = await foldToBoth(checkpoint, { keep: "1/2", method: "commuting", windows });
     expect(written.config.fields).toMatchObject({ attention_bias: true, mlp_bias: true });
     const module = (name: string) => `model.layers.0.${name}.bias`;
     for (const name of ["self_attn.q_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.down_proj"])
       expect(written.has(module(name))).toBe(true);
-    const plain = await foldToBoth(checkpoint, { keep: "1/2", method: "mean" });
+    const plain = await foldToBoth(checkpoint, { keep: "1/2", method: "mean", windows });
     expect(plain.written.config.fields).toMatchObject({ attention_bias: false, mlp_bias: false });
     expect(plain.written.has(module("self_attn.o_proj"))).toBe(false);
   });
