@@ -180,7 +180,7 @@ describe.skipIf(!isBuilt)("kvfold", () => {
     child.kill("SIGINT");
     const { code, stderr } = await outcome;
     expect(code).toBe(130);
-    expect(stderr).toContain(`finished blocks are kept in ${journal}, continue with the same command`);
+    expect(stderr).toContain(`what is finished is kept in ${journal}, continue with the same command`);
     expect(await readdir(place)).toEqual([".half.kvfold-journal"]);
 
     expect(await kvfold(args("half"))).toMatchObject({ code: 0 });
