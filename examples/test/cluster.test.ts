@@ -45,11 +45,13 @@ it("kubernetes.yaml installs kvfold, and measures with it", async () => {
   await mkdir(data);
   await symlink(script("measure-shard.sh"), join(data, "measure-shard.sh"));
   const job = await readFile(script("kubernetes.yaml"), "utf8");
-  const [command = "", ...options] = ["command", "args"].flatMap((field): string[] => {
-    const [, list = "[]"] =
-      new RegExp(`^ +${field}: (\\[.*\\])$`, "m").exec(job.replaceAll("/data", data)) ?? [];
-    return JSON.parse(list) as string[];
-  });
+  const listOf = (field: string): readonly string[] => {
+    const [, lines = ""] = new RegExp(`^ +${field}:\\n((?: +- .*\\n)+)`, "m").exec(job) ?? [];
+    return [...lines.matchAll(/- (.*)/gu)].map(([, item = ""]) =>
+      item.replace(/^"(.*)"$/u, "$1").replaceAll("/data", data),
+    );
+  };
+  const [command = "", ...options] = [...listOf("command"), ...listOf("args")];
   const env = { PATH: pathWith(bin), JOB_COMPLETION_INDEX: "15" };
   const { stdout } = await execute(command, options, { env });
   expect(stdout.split("\n")).toEqual([
