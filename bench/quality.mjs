@@ -3,8 +3,8 @@
  * stopped; `render-quality.mjs` makes docs/results.md and its picture of it. The rows come from the CLI's own jobs.
  *
  * `npm run bench:quality -- [--models FOLDER] [--only prose-27m,prose-6m] [--methods latent,paper] [--keeps 1/2,1/4]
- *   [--windows 128] [--draws 0,1,2] [--dtype fp32,fp16] [--copy no]
- *   [--threads N] [--out docs/results.json]`
+ *   [--windows 128] [--draws 0,1,2] [--dtype fp32,fp16] [--copy no] [--threads N]
+ *   [--out docs/results.json]`
  *
  * A method may carry a budget: `latent+knapsack`. Folding time is given in forward passes of the original model over the
  * calibration windows, measured in the same process: seconds mean nothing on another machine.

@@ -46,6 +46,12 @@ const schedule = {
 };
 const window = Int32Array.of(1, 2);
 
+/** A bowl whose held-out losses are the given ones, one after the other. */
+function measuring(adapters: Parameters<typeof bowl>[0], losses: readonly number[]) {
+  let measured = 0;
+  return { ...bowl(adapters), loss: async () => losses[measured++]! };
+}
+
 describe("train", () => {
   it("finds the least loss, and goes on from a saved state to the bit", async () => {
     const adapters = [[adapterOf([0, 3], [-1])]];
@@ -66,9 +72,7 @@ describe("train", () => {
 
   it("stops when held-out windows get worse, with the parameters that were best", async () => {
     const adapters = [[adapterOf([0], [0])]];
-    const losses = [5, 4, 3, 6, 7, 8, 1];
-    let measured = 0;
-    const trainer = { ...bowl(adapters), loss: async () => losses[measured++]! };
+    const trainer = measuring(adapters, [5, 4, 3, 6, 7, 8, 1]);
     const best: Float32Array[] = [];
     const onState = async ({ step }: { readonly step: number }) =>
       void (step === 10 && best.push(adapters[0]![0]!.down.values.slice()));
@@ -91,8 +95,7 @@ describe("train", () => {
     ];
     for (const losses of [better, worse]) {
       const adapters = [[adapterOf([0], [0])]];
-      let measured = 0;
-      const trainer = { ...bowl(adapters), loss: async () => losses[measured++]! };
+      const trainer = measuring(adapters, losses);
       const enough = { aborted: false };
       const onState = async ({ step }: { readonly step: number }) => {
         enough.aborted = step === 7;
