@@ -8,6 +8,7 @@ import { createCausalLM, generate } from "@kvfold/runtime";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { familyFolder, familyNames, readReference } from "../../decoder/test/support/families.js";
 import { oneThreadProvider } from "../../decoder/test/support/one-thread-provider.js";
+import { arcee, relations, writeRelated } from "../../decoder/test/support/related-families.js";
 import { planFold } from "../src/index.js";
 import { writeModel } from "../src/node.js";
 
@@ -18,6 +19,8 @@ const MAX_POSITIONS = 64;
 
 /** Types that version 4.3.1 has no decoder class for (`MODEL_FOR_CAUSAL_LM_MAPPING_NAMES` in its source). */
 const UNKNOWN = ["exaone4", "glm4", "nemotron", "seed_oss"];
+/** Types without a golden model, made of another's. */
+const related = Object.entries({ ...relations, arcee });
 
 let root: string;
 beforeAll(async () => {
@@ -29,9 +32,8 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 /** Exports a tiny model as the command line does with `--keep 1`. */
-async function exportFamily(name: string): Promise<string> {
-  const to = await mkdtemp(join(root, `${name}-`));
-  const from = familyFolder(name);
+async function exportModel(from: string): Promise<string> {
+  const to = await mkdtemp(join(root, "exported-"));
   const checkpoint = await openCheckpoint(await directorySource(from));
   try {
     const options = { keep: "1", method: "svd-w", heal: "none", maxPositions: MAX_POSITIONS } as const;
@@ -81,17 +83,26 @@ async function continueWithKvfold(folder: string, prompt: readonly number[]): Pr
   }
 }
 
+async function expectSameTokens(folder: string, golden: string): Promise<void> {
+  const prompt = readReference(golden).sequences[0]!.ids.slice(0, PROMPT_TOKENS);
+  const all = await continueWithTransformers(folder, prompt);
+  expect(all).toHaveLength(PROMPT_TOKENS + NEW_TOKENS);
+  expect(await continueWithKvfold(folder, prompt)).toEqual(all);
+}
+
 describe("transformers.js 4.3.1 continues tokens as kvfold's runtime does", () => {
   it.each(familyNames.filter((name) => !UNKNOWN.includes(name)))("%s", async (name) => {
-    const folder = await exportFamily(name);
-    const prompt = readReference(name).sequences[0]!.ids.slice(0, PROMPT_TOKENS);
-    const all = await continueWithTransformers(folder, prompt);
-    expect(all).toHaveLength(PROMPT_TOKENS + NEW_TOKENS);
-    expect(await continueWithKvfold(folder, prompt)).toEqual(all);
+    await expectSameTokens(await exportModel(familyFolder(name)), name);
+  });
+
+  it.each(related.filter(([name]) => name !== "internlm2"))("%s", async (name, relation) => {
+    const from = await mkdtemp(join(root, "related-"));
+    await writeRelated(from, name.split(",")[0]!, relation);
+    await expectSameTokens(await exportModel(from), relation.of);
   });
 
   it.each(UNKNOWN)("%s is a type it does not know", async (name) => {
-    const folder = await exportFamily(name);
+    const folder = await exportModel(familyFolder(name));
     await expect(loadWithTransformers(folder)).rejects.toThrow(`Unsupported model type: ${name}`);
   });
 });

@@ -30,23 +30,28 @@ export async function readTensors(name: string): Promise<Tensors> {
   return values;
 }
 
+/** These tensors as a file. */
+export const safetensorsOf = (tensors: Tensors): Uint8Array =>
+  serializeSafetensors(
+    [...tensors].map(([name, { shape, data }]) => ({
+      name,
+      dtype: "F32",
+      shape,
+      data: encodeFloats(data, "F32"),
+    })),
+  );
+
 /** A checkpoint of these tensors, in memory. */
 export function openTensors(
   fields: Readonly<Record<string, unknown>>,
   tensors: Tensors,
   options: openCheckpoint.Options = {},
 ): Promise<Checkpoint> {
-  const stored = [...tensors].map(([name, { shape, data }]) => ({
-    name,
-    dtype: "F32" as const,
-    shape,
-    data: encodeFloats(data, "F32"),
-  }));
   return openCheckpoint(
     memoryFolder(
       new Map<string, string | Uint8Array>([
         ["config.json", JSON.stringify(fields)],
-        ["model.safetensors", serializeSafetensors(stored)],
+        ["model.safetensors", safetensorsOf(tensors)],
       ]),
     ),
     options,
