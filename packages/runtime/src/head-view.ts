@@ -16,7 +16,7 @@ export function headView(
   // A joint latent is one array under both names, so that policies which change numbers see that it is.
   const values = layer.parts.length === 1 ? keys : once(() => headValues(layer, head));
   const queries = once(() => observed && observedQueries(observed, head));
-  const attention = once(() => observed && observedAttention(observed, head, tokens));
+  const attention = once(() => observed && observedAttention(observed, head));
   return {
     tokens,
     queryHeads,

@@ -6,15 +6,19 @@ export interface ObservedLayer {
   /** `[1, H, W, size]` of runs one after the other, and how many of the last rows are looked at. */
   readonly queries: readonly Tensor[] | undefined;
   readonly queryRows: number;
-  /** `[1, H, W, capacity + S]`: the slots of the past, empty ones included, and the new tokens. */
-  readonly attention: Tensor | undefined;
+  /** How these queries shared their attention among the tokens that each head had after the run. */
+  readonly attention: readonly HeadAttention[] | undefined;
   /** `G`: query heads that read each head. */
   readonly queryHeads: number;
-  /** Slots of the past, and those in use by each head, when the run began. */
-  readonly capacity: number;
-  readonly lengths: Int32Array;
-  /** Of heads that have dropped tokens since: the indices of those that stayed, in their order now. */
-  readonly kept: readonly (Int32Array | undefined)[];
+  /** Of heads that have dropped tokens since: gives the indices of those that stayed, in their order now. */
+  readonly kept: readonly ((() => Int32Array) | undefined)[];
+}
+
+interface HeadAttention {
+  /** `[G, W, T]` */
+  readonly rows: Float32Array;
+  /** `T` */
+  readonly tokens: number;
 }
 
 /** What a head's queries look like, `[G, W, size]`. */
@@ -23,14 +27,47 @@ export const observedQueries = (
   head: number,
 ): Float32Array | undefined => queries && lastRows(queries, { head, queryHeads, rows: queryRows });
 
-/** How they share their attention among its `tokens`, `[G, W, tokens]`. */
-export const observedAttention = (
-  observed: ObservedLayer,
+/** How they share their attention among the tokens that it has now, `[G, W, T]`. */
+export function observedAttention(
+  { attention, kept }: ObservedLayer,
   head: number,
-  tokens: number,
-): Float32Array | undefined =>
-  observed.attention &&
-  columnsOf(observed, blockOf(observed.attention, head, observed.queryHeads), head, tokens);
+): Float32Array | undefined {
+  const own = attention?.[head];
+  const stayed = kept[head];
+  return own === undefined || stayed === undefined ? own?.rows : gatherColumns(own, stayed());
+}
+
+export declare namespace attentionByHead {
+  interface Options {
+    /** `G`: query heads that read each head. */
+    readonly queryHeads: number;
+    /** Slots of the past, and those in use by each head, when the run began. */
+    readonly capacity: number;
+    readonly lengths: Int32Array;
+  }
+}
+
+/**
+ * The columns of each head's tokens of attention `[1, H, W, capacity + S]` to the slots of the past, empty ones
+ * included, and to the new tokens. They are moved together where they lie, since a step has no time to copy them: float32
+ * numbers of the tensor are not what they were.
+ */
+export function attentionByHead(
+  tensor: Tensor,
+  { queryHeads, capacity, lengths }: attentionByHead.Options,
+): readonly HeadAttention[] {
+  const width = tensor.dims[3]!;
+  return Array.from(lengths, (before, head) => {
+    const rows = blockOf(tensor, head, queryHeads);
+    const tokens = before + width - capacity;
+    const count = rows.length / width;
+    for (let row = 0; row < count; row++) {
+      rows.copyWithin(row * tokens, row * width, row * width + before);
+      rows.copyWithin(row * tokens + before, row * width + capacity, (row + 1) * width);
+    }
+    return { rows: rows.subarray(0, count * tokens), tokens };
+  });
+}
 
 /** What the query heads of a head have of `[1, H, W, X]`: `[G, W, X]`. */
 function blockOf(tensor: Tensor, head: number, queryHeads: number): Float32Array {
@@ -63,23 +100,11 @@ function lastRows(
   return joined;
 }
 
-/** The columns of a head's tokens, `[G, W, tokens]`. */
-function columnsOf(observed: ObservedLayer, rows: Float32Array, head: number, tokens: number): Float32Array {
-  const width = observed.attention!.dims[3]!;
-  const { capacity, lengths, kept: keptOf } = observed;
-  const before = lengths[head]!;
-  const kept = keptOf[head];
-  const columns = new Float32Array((rows.length / width) * tokens);
-  for (let row = 0, start = 0; start < columns.length; row++, start += tokens) {
-    const own = rows.subarray(row * width, (row + 1) * width);
-    if (kept === undefined) {
-      columns.set(own.subarray(0, before), start);
-      columns.set(own.subarray(capacity, capacity + tokens - before), start + before);
-    } else
-      for (let token = 0; token < tokens; token++) {
-        const index = kept[token]!;
-        columns[start + token] = own[index < before ? index : capacity + index - before]!;
-      }
-  }
+/** The columns of the tokens that stayed. */
+function gatherColumns({ rows, tokens }: HeadAttention, stayed: Int32Array): Float32Array {
+  const columns = new Float32Array((rows.length / tokens) * stayed.length);
+  for (let target = 0, start = 0; start < rows.length; start += tokens)
+    for (let token = 0; token < stayed.length; token++, target++)
+      columns[target] = rows[start + stayed[token]!]!;
   return columns;
 }

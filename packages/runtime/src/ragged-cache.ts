@@ -9,7 +9,7 @@ import {
 } from "./cache-layout.js";
 import { headView } from "./head-view.js";
 import type { KvCache } from "./kv-cache.js";
-import type { ObservedLayer } from "./observed-layer.js";
+import { attentionByHead, type ObservedLayer } from "./observed-layer.js";
 import { type Results, Tensor } from "./port.js";
 import {
   appendRows,
@@ -202,13 +202,12 @@ function observeResults(
   const query = queries === undefined ? undefined : results[queries];
   const rows = attention === undefined ? undefined : results[attention];
   if (query === undefined && rows === undefined) return undefined;
+  const group = queryHeadsOf({ queryHeads, heads });
   return {
     queries: query && lastRuns([...(before?.queries ?? []), query], wanted),
     queryRows: wanted,
-    attention: rows,
-    queryHeads: queryHeadsOf({ queryHeads, heads }),
-    capacity: layer.capacity,
-    lengths: layer.lengths.slice(),
+    attention: rows && attentionByHead(rows, { ...layer, queryHeads: group }),
+    queryHeads: group,
     kept: [],
   };
 }
@@ -225,15 +224,19 @@ function lastRuns(runs: readonly Tensor[], rows: number): readonly Tensor[] {
 const queryHeadsOf = ({ queryHeads, heads }: Pick<RaggedLayer, "queryHeads" | "heads">): number =>
   queryHeads === undefined ? 1 : queryHeads / heads;
 
-/** Indices of the tokens of each head among those there were after the run, where it has dropped some. */
+/**
+ * Indices of the tokens of each head among those there were after the run, where it has dropped some. They are listed when they
+ * are first asked for: most steps end without.
+ */
 const joinKept = (
   before: ObservedLayer["kept"],
   changes: ReturnType<typeof changeRagged>,
 ): ObservedLayer["kept"] =>
   changes.map((change, head) => {
     const earlier = before[head];
-    const kept = change?.();
-    return kept === undefined || earlier === undefined
-      ? (kept ?? earlier)
-      : kept.map((index) => earlier[index]!);
+    if (change === undefined || earlier === undefined) return change ?? earlier;
+    return () => {
+      const places = earlier();
+      return change().map((index) => places[index]!);
+    };
   });

@@ -2,7 +2,7 @@ import type { HeadView, LayerView } from "../cache-view.js";
 import { lastRows } from "../head-attention.js";
 import type { HeadChange, Policy } from "../policy.js";
 import { PolicyError } from "../policy-error.js";
-import { cormKept, NEVER_IMPORTANT, noteImportance } from "../scores/corm.js";
+import { cormKept, firstOfLatest, importantShare, NEVER_IMPORTANT, noteImportance } from "../scores/corm.js";
 
 export declare namespace corm {
   interface Options {
@@ -71,7 +71,6 @@ interface Keeping {
   readonly name: string;
 }
 
-/** Takes tokens in any order: it runs at each step, where sorting them would be too slow. */
 function keepImportant(
   head: HeadView,
   { seen }: LayerView,
@@ -83,8 +82,8 @@ function keepImportant(
   const first = seen - rows.length / head.queryHeads;
   remember(memory, seen, first);
   const { last } = memory;
-  const own = new Int32Array(tokens);
-  for (let slot = 0; slot < tokens; slot++) own[slot] = last[positions[slot]!]!;
+  if (first === seen - 1) return keepAfterStep(head, rows, last, { step: first, window, recent });
+  const own = Int32Array.from(positions, (position) => last[position]!);
   const visible = visibleTokens(positions, first, seen - first);
   for (const [index, row] of rows.entries()) {
     const query = index % visible.length;
@@ -93,6 +92,37 @@ function keepImportant(
   for (let slot = 0; slot < tokens; slot++) last[positions[slot]!] = own[slot]!;
   const kept = cormKept({ lastImportant: own, positions, step: seen - 1, window, recent });
   return kept.length === tokens ? undefined : { kept };
+}
+
+interface Step {
+  readonly step: number;
+  readonly window: number;
+  readonly recent: number;
+}
+
+/**
+ * The same after one query, which sees all tokens. It runs for each head at each step: it goes over the tokens once where none
+ * goes, and makes no arrays.
+ */
+function keepAfterStep(
+  { positions, tokens }: HeadView,
+  rows: readonly Float32Array[],
+  last: Int32Array,
+  { step, window, recent }: Step,
+): HeadChange | undefined {
+  const share = importantShare(tokens);
+  for (const row of rows)
+    for (let slot = 0; slot < tokens; slot++) if (row[slot]! >= share) last[positions[slot]!] = step;
+  const oldest = step - window + 1;
+  if (oldest < 0) return undefined;
+  const latest = firstOfLatest(positions, recent);
+  const stays = (slot: number) => positions[slot]! >= latest || last[positions[slot]!]! >= oldest;
+  let count = 0;
+  for (let slot = 0; slot < tokens; slot++) if (stays(slot)) count++;
+  if (count === tokens) return undefined;
+  const kept = new Int32Array(count);
+  for (let slot = 0, place = 0; slot < tokens; slot++) if (stays(slot)) kept[place++] = slot;
+  return { kept };
 }
 
 /** Attention of the last queries of each query head, at most `window` of each. */

@@ -32,12 +32,18 @@ const isOneOver = ({ heads, run }: LayerView, budget: number): boolean =>
 /** One token over the budget is found without sorting, since a step is short; the newest, in the last slot, stays. */
 function dropLeast({ heads }: LayerView): LayerChange {
   const { tokens } = heads[0]!;
-  const sums = new Float64Array(tokens);
-  for (const { attention } of heads)
-    for (let start = 0; start < attention!.length; start += tokens)
-      for (let token = 0; token < tokens; token++) sums[token]! += attention![start + token]!;
+  const rows = heads.flatMap(({ attention }) =>
+    Array.from({ length: attention!.length / tokens }, (_, row) =>
+      attention!.subarray(row * tokens, (row + 1) * tokens),
+    ),
+  );
   let least = 0;
-  for (let token = 1; token < tokens - 1; token++) if (sums[token]! < sums[least]!) least = token;
+  let smallest = Number.POSITIVE_INFINITY;
+  for (let token = 0; token < tokens - 1; token++) {
+    let sum = 0;
+    for (let row = 0; row < rows.length; row++) sum += rows[row]![token]!;
+    if (sum < smallest) [least, smallest] = [token, sum];
+  }
   const kept = allBut(least, tokens);
   return heads.map(() => ({ kept }));
 }

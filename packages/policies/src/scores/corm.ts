@@ -6,6 +6,9 @@
 /** The step of tokens that no query has found important. */
 export const NEVER_IMPORTANT = -1;
 
+/** The share of attention from which on a token is important to a query that sees so many; see {@link noteImportance}. */
+export const importantShare = (seen: number): number => (1 - 1e-6) / seen;
+
 /**
  * Notes which tokens a query finds important: those with at least an equal share, `1 / t`, of its attention to `t` tokens.
  *
@@ -27,7 +30,7 @@ export function noteImportance(
   step: number,
   seen: number = row.length,
 ): void {
-  const share = (1 - 1e-6) / seen;
+  const share = importantShare(seen);
   for (let token = 0; token < row.length; token++) {
     if (row[token]! >= share && lastImportant[token]! < step) lastImportant[token] = step;
   }
@@ -82,7 +85,7 @@ export function cormKept({
 }
 
 /** The position that the `count` latest tokens begin at, wherever they stand. */
-function firstOfLatest(positions: Int32Array, count: number): number {
+export function firstOfLatest(positions: Int32Array, count: number): number {
   if (count >= positions.length) return Number.NEGATIVE_INFINITY;
   let last = -1;
   for (let token = 0; token < positions.length; token++) last = Math.max(last, positions[token]!);
