@@ -30,7 +30,7 @@ const COUNTS = { wasm: 12, webgpu: 3 } as const;
 const models = {
   original: { keep: "1", dtypes: ["fp32"] },
   latent: { keep: "1/2", method: "latent", heal: "none", dtypes: ["fp32", "q4"] },
-  anchored: { keep: "1/4", method: "anchored", budget: "uniform", heal: "none", dtypes: ["fp32"] },
+  anchored: { keep: "1/4", heal: "none", dtypes: ["fp32"] },
 } as const;
 
 const cases = [
