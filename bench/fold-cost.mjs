@@ -19,7 +19,7 @@ import {
 
 const model = modelFolder("prose-27m");
 const windows = await calibrationWindows(option("windows", 128));
-const methods = textOption("methods", "svd-a,paper,latent").split(",");
+const methods = textOption("methods", "svd-a,paper,latent,anchored").split(",");
 /** Of the methods that heal unless told otherwise. */
 const heals = textOption("heals", "none,both").split(",");
 const keep = textOption("keep", "1/4");
