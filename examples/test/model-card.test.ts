@@ -1,6 +1,7 @@
 import { execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { access, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -109,11 +110,11 @@ describe("the model card of a fold", () => {
     expect(models[1]!.perplexity).toBeGreaterThan(models[0]!.perplexity);
   });
 
-  it("names files that are there", async () => {
+  it("names files that are there", () => {
     const [, gguf = ""] = /^llama-cli -m (\S+) /.exec(snippetWith("sh", "llama-cli")) ?? [];
     const [, subfolder = ""] = /subfolder="(.*)"/.exec(snippetWith("python", "transformers")) ?? [];
-    for (const file of [gguf, `${subfolder}/config.json`, `${subfolder}/model.safetensors`])
-      await access(join(folded, file));
+    const files = [gguf, `${subfolder}/config.json`, `${subfolder}/model.safetensors`];
+    expect(files.filter((file) => !existsSync(join(folded, file)))).toEqual([]);
   });
 });
 
@@ -136,11 +137,11 @@ describe.skipIf(!runs(""))("the Python of the model card (skipped without Python
     const [, past = "?"] = /startswith\("(.*)"\)/.exec(program) ?? [];
     const others = session.inputNames.filter((name) => !name.startsWith(past));
     expect(others.length).toBeLessThan(session.inputNames.length);
-    expect(fed.toSorted()).toEqual(others.toSorted());
+    expect(new Set(fed)).toEqual(new Set(others));
     const presents = session.inputNames
       .filter((name) => name.startsWith(past))
       .map((name) => name.replace("past_key_values", "present"));
-    expect(session.outputNames.toSorted()).toEqual(["logits", ...presents].toSorted());
+    expect(new Set(session.outputNames)).toEqual(new Set(["logits", ...presents]));
     await session.release();
   });
 
