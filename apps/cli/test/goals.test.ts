@@ -1,13 +1,15 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { firstLayers } from "../../../packages/converter/test/support/first-layers.js";
+import type { BytesReport, LossReport } from "../src/goals/goal.js";
 import { foldCheckpoint } from "../src/jobs/fold.js";
 import { quietContext } from "../src/jobs/job.js";
 import { planCheckpoint } from "../src/jobs/plan.js";
 import { renderFold } from "../src/render/fold.js";
 import { tokenFile } from "../src/tokens/read-tokens.js";
 import { coloursFor } from "../src/ui/terminal.js";
-import { failureOf, makeFolder, removeFolder } from "./support.js";
+import { CALIBRATION_TOKENS, failureOf, makeFolder, ROPE_MODEL, removeFolder } from "./support.js";
 import { writeTinyModel, writeTinyTokens } from "./tiny-model.js";
 
 let root: string;
@@ -17,6 +19,7 @@ beforeAll(async () => {
   root = await makeFolder();
   model = await writeTinyModel(join(root, "tiny"));
   await writeFile(join(model, "LICENSE"), "as you like");
+  short.model = await writeShortModel(join(root, "short"));
   calibration = {
     files: [tokenFile(await writeTinyTokens(join(root, "tokens.u16"), 300))],
     windows: 8,
@@ -24,6 +27,20 @@ beforeAll(async () => {
   };
 });
 afterAll(() => removeFolder(root));
+
+async function writeShortModel(folder: string): Promise<string> {
+  const { config, weights } = await firstLayers(
+    {
+      config: await readFile(join(ROPE_MODEL, "config.json"), "utf8"),
+      weights: await readFile(join(ROPE_MODEL, "model.safetensors")),
+    },
+    2,
+  );
+  await mkdir(folder);
+  await writeFile(join(folder, "config.json"), config);
+  await writeFile(join(folder, "model.safetensors"), weights);
+  return folder;
+}
 
 const place = (name: string) => join(root, name);
 const readRecord = async (name: string) =>
@@ -109,11 +126,41 @@ describe("fold --max-bytes", () => {
     expect(folded.cacheBytesPerToken.after).toBe(plan.cacheBytesPerToken.after);
     expect(await readRecord("bytes")).toMatchObject({ request: { keep: folded.plan.keep } });
   });
+
+  it("takes the method and budget that lose least there, by short folds", async () => {
+    const options = { ...quick, ...short, goal: { maxBytes: 1024 } };
+    const folded = await foldCheckpoint({ ...options, output: place("least") }, quietContext);
+    const { compared } = folded.goal as BytesReport;
+    const [chosen, other, hopeless] = compared.candidates;
+    expect(chosen!.loss).toBeLessThanOrEqual(other!.loss!);
+    expect(hopeless).toMatchObject({ method: "latent", keep: "1/4" });
+    const { method, budget, keep } = folded.plan;
+    expect(chosen).toMatchObject({ method, budget, keep });
+    expect(folded.cacheBytesPerToken.after).toBe(1024);
+    expect(await readRecord("least")).toMatchObject({
+      request: { method, budget, keep },
+      goal: folded.goal,
+      calibration: { windows: 12 },
+    });
+  });
+
+  it("folds nothing where the whole cache fits, and prefers where there is nothing to measure on", async () => {
+    expect(await planCheckpoint({ model, maxBytes: 1024 })).toMatchObject({ method: "none", keep: "1" });
+    expect(await planCheckpoint({ model, maxBytes: 512 })).toMatchObject({ method: "anchored", keep: "1/2" });
+    const formats = ["hf"] as const;
+    expect(await planCheckpoint({ model, maxBytes: 512, formats })).toMatchObject({ method: "commuting" });
+  });
 });
 
+/** Two layers of prose-6m, and little text: folds of it lose more, in the same order. */
+const short = {
+  model: "",
+  calibration: { files: [tokenFile(CALIBRATION_TOKENS)], windows: 12, window: 128 },
+};
+/** Several folds each: nothing is refitted. */
+const quick = { heal: "none" } as const;
+
 describe("fold --max-loss", () => {
-  /** Several folds each: nothing is refitted, and layers have the same ranks. */
-  const quick = { heal: "none" } as const;
   it("folds to a share that loses no more, and says what it measured", async () => {
     const output = place("within");
     const result = await foldCheckpoint(
@@ -128,10 +175,11 @@ describe("fold --max-loss", () => {
       },
       quietContext,
     );
-    const { goal } = result;
-    expect(goal!.loss).toBeLessThanOrEqual(1e-3);
-    expect(goal!.heldOut).toEqual({ windows: 1, window: 32 });
-    expect(goal!.tried.at(-1)).toEqual({ keep: result.plan.keep, loss: goal!.loss });
+    const goal = result.goal as LossReport;
+    expect(goal.compared).toBeUndefined();
+    expect(goal.loss).toBeLessThanOrEqual(1e-3);
+    expect(goal.heldOut).toEqual({ windows: 1, window: 32 });
+    expect(goal.tried.at(-1)).toEqual({ keep: result.plan.keep, loss: goal.loss });
     expect(await readRecord("within")).toMatchObject({ goal, calibration: { windows: 7 } });
     expect(await readFile(join(output, "README.md"), "utf8")).toContain("on 1 windows of 32 tokens");
     expect(renderFold(result, coloursFor({ isTTY: false }))).toMatch(
@@ -150,6 +198,43 @@ describe("fold --max-loss", () => {
       message: expect.stringMatching(/no fold kept within it/) as string,
     });
     expect((await readdir(root)).filter((name) => name.includes("none"))).toEqual([]);
+  });
+
+  it("chooses method and budget by short folds, and repeats the choice from its record", async () => {
+    const output = place("chosen");
+    const notices: string[] = [];
+    const context = { ...quietContext, onNotice: (text: string) => void notices.push(text) };
+    const result = await foldCheckpoint({ ...quick, ...short, goal: { maxLoss: 0.05 }, output }, context);
+    const { compared, tried } = result.goal as LossReport;
+    const { candidates, windows } = compared!;
+    expect(windows).toBe(3);
+    expect(candidates.map(({ method }) => method)).toEqual(["anchored", "anchored", "latent"]);
+    const [chosen, other, hopeless] = candidates;
+    expect(chosen!.loss).toBeLessThanOrEqual(other!.loss!);
+    expect(hopeless).toMatchObject({ budget: "uniform" });
+    expect(hopeless!.loss).toBeUndefined();
+    expect(hopeless!.estimate).toBeGreaterThan(4 * chosen!.estimate);
+    expect(notices.filter((text) => text.includes("short fold"))).toHaveLength(3);
+    expect(notices.filter((text) => text.includes("not tried"))).toHaveLength(1);
+    expect(tried.length).toBeLessThanOrEqual(2);
+    const { method, budget, keep } = result.plan;
+    expect({ method, budget }).toEqual({ method: chosen!.method, budget: chosen!.budget });
+    expect(await readRecord("chosen")).toMatchObject({ request: { method, budget }, goal: { compared } });
+    const recipe = join(output, "kvfold.json");
+    expect(await planCheckpoint({ model: short.model, recipe })).toMatchObject({ method, budget, keep });
+    expect(renderFold(result, coloursFor({ isTTY: false }))).toMatch(/compared +anchored with .* not tried/);
+    expect((await readdir(root)).filter((name) => name.includes("partial"))).toEqual([]);
+  });
+
+  it("takes the method that a format can hold, and shares that it has", async () => {
+    const result = await foldCheckpoint(
+      { ...quick, ...short, formats: ["onnx", "hf"], goal: { maxLoss: 2 }, output: place("plain") },
+      quietContext,
+    );
+    const { compared, tried } = result.goal as LossReport;
+    expect(compared).toBeUndefined();
+    expect(result.plan.method).toBe("commuting");
+    expect(["1/2", "1/4", "1/8"]).toEqual(expect.arrayContaining(tried.map(({ keep }) => keep)));
   });
 
   it("needs text to hold back, and a graph to measure", async () => {

@@ -1,9 +1,9 @@
 import { fileURLToPath } from "node:url";
-import axe, { type AxeResults } from "axe-core";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findChromium, HEADLESS_FLAGS } from "../../../tooling/run/chromium.mjs";
 import { startStaticHost } from "../../../tooling/testing/static-host.mjs";
+import { violationsOf } from "./axe.js";
 
 const dist = fileURLToPath(new URL("../dist", import.meta.url));
 const chromiumPath = findChromium();
@@ -38,9 +38,7 @@ describe.skipIf(chromiumPath === undefined)(
       expect(await page.getByLabel("Method").inputValue()).toBe("latent");
       expect(await page.getByLabel("Calibration windows").inputValue()).toBe("8");
 
-      await page.evaluate(axe.source);
-      const { violations } = await page.evaluate<AxeResults>("axe.run()");
-      expect(violations.map(({ help, nodes }) => [help, nodes.map(({ html }) => html)])).toEqual([]);
+      expect(await violationsOf(page)).toEqual([]);
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
       expect(problems).toEqual([]);
       await page.close();

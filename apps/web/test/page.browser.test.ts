@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -6,56 +5,39 @@ import { fileURLToPath } from "node:url";
 import { AutoModelForCausalLM, AutoTokenizer, env, LogLevel, Tensor } from "@huggingface/transformers";
 import { type CausalLM, createCausalLM, perplexity } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { type PreviewServer, preview } from "vite";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { type CheckpointFiles, firstLayers } from "../../../packages/converter/test/support/first-layers.js";
-import { findChromium, HEADLESS_FLAGS, SOFTWARE_GPU_FLAGS } from "../../../tooling/run/chromium.mjs";
+import type { CheckpointFiles } from "../../../packages/converter/test/support/first-layers.js";
+import { findChromium } from "../../../tooling/run/chromium.mjs";
 import { foldFiles } from "../src/fold/fold-files.js";
 import type { FoldRequest } from "../src/fold/fold-request.js";
 import { documentTokens, readTokenizer } from "../src/models/text-tokenizer.js";
+import { type BuiltPage, serveBuiltPage } from "./built-page.js";
+import { firstLayersOfModel, modelFolder } from "./short-model.js";
 import { readStoredZip } from "./stored-zip.js";
 
-const app = fileURLToPath(new URL("..", import.meta.url));
-const assets = join(app, "../../assets");
-const modelFolder = join(assets, "models/prose-6m");
+const assets = fileURLToPath(new URL("../../../assets", import.meta.url));
 const asset = (path: string): Promise<string> => readFile(join(assets, path), "utf8");
 
-/** Two of the six layers of the embedded model: folding more of them takes longer and shows nothing else. */
-const LAYERS = 2;
-async function firstLayersOfModel(): Promise<CheckpointFiles> {
-  const config = await readFile(join(modelFolder, "config.json"), "utf8");
-  const weights = new Uint8Array(await readFile(join(modelFolder, "model.safetensors")));
-  return firstLayers({ config, weights }, LAYERS);
-}
-
-const chromiumPath = findChromium();
-
-describe.skipIf(chromiumPath === undefined)(
+describe.skipIf(findChromium() === undefined)(
   "the page in Chromium (skipped where none is found: set CHROME_PATH)",
   () => {
-    let server: PreviewServer;
-    let browser: Browser;
+    let built: BuiltPage;
     let page: Page;
     let folder: string;
     const problems: string[] = [];
 
     beforeAll(async () => {
-      if (!existsSync(join(app, "dist/index.html")))
-        throw new Error("apps/web/dist: missing; run `npm run build`");
       folder = await mkdtemp(join(tmpdir(), "kvfold-page-"));
-      server = await preview({ root: app, logLevel: "silent", preview: { host: "127.0.0.1", port: 0 } });
-      const args = [...HEADLESS_FLAGS, ...SOFTWARE_GPU_FLAGS];
-      browser = await chromium.launch({ executablePath: chromiumPath!, args });
+      built = await serveBuiltPage();
     });
     afterAll(async () => {
-      await browser?.close();
-      await server?.close();
+      await built?.close();
       await rm(folder, { recursive: true, force: true });
     });
     beforeEach(async () => {
       // Its service worker would answer before the routes of these tests.
-      page = await browser.newPage({ serviceWorkers: "block" });
+      page = await built.browser.newPage({ serviceWorkers: "block" });
       // A fold takes seconds on a machine of its own, and a minute on one that others use.
       page.setDefaultTimeout(150_000);
       problems.length = 0;
@@ -63,7 +45,7 @@ describe.skipIf(chromiumPath === undefined)(
       page.on("console", (message) => {
         if (message.type() === "error") problems.push(message.text());
       });
-      await page.goto(server.resolvedUrls!.local[0]!);
+      await page.goto(built.url);
       return async () => {
         await page.close();
         if (problems.length > 0) throw new Error(`the page complained: ${problems.join("; ")}`);

@@ -6,6 +6,7 @@ import { type Checkpoint, loadBlock, loadEmbedding, loadHead, openWeights } from
 import { exportGenai } from "./exporters/genai.js";
 import type { Exported } from "./exporters/graph-writer.js";
 import { exportOptimum } from "./exporters/optimum.js";
+import { renamed, renamings } from "./exporters/renamed.js";
 import { exportModel, modelLogits } from "./support/export-model.js";
 import { openFamily, readFields, readReference } from "./support/families.js";
 import { GOLDEN_TOLERANCE, goldenError, MAX_POSITIONS } from "./support/golden-logits.js";
@@ -70,6 +71,14 @@ describe("a graph of another exporter is read back as the checkpoint it was made
   });
 });
 
+describe.each(Object.keys(renamings))("a graph is read by its structure and shapes, under %s", (names) => {
+  it.each(cases)("$family by $exporter", async ({ family, write }) => {
+    const original = await openFamily(family);
+    const read = await openWeights(folderOf(family, renamed(await write(original), names)));
+    expect(await weightsOf(read)).toEqual(await weightsOf(original));
+  });
+});
+
 /** The same numbers as float16 keeps them. */
 const asHalves = (values: unknown): unknown => {
   if (values instanceof Float32Array) return decodeFloats(encodeFloats(values, "F16"), "F16");
@@ -80,22 +89,26 @@ const asHalves = (values: unknown): unknown => {
 
 describe("weights that a graph has rounded come back as they are there", () => {
   it.each([
-    ["genai", exportGenai],
-    ["optimum", exportOptimum],
-  ] as const)("%s, float16", async (_, write) => {
-    const original = await openFamily("qwen3");
-    const read = await openWeights(folderOf("qwen3", await write(original, { floats: "float16" })));
+    ["qwen3", "genai", exportGenai],
+    ["qwen3", "optimum", exportOptimum],
+    ["smollm3", "genai", exportGenai],
+    ["olmo2", "optimum", exportOptimum],
+  ] as const)("%s, %s, float16", async (family, _, write) => {
+    const original = await openFamily(family);
+    const read = await openWeights(folderOf(family, await write(original, { floats: "float16" })));
     expect(await weightsOf(read)).toEqual(asHalves(await weightsOf(original)));
   });
 
   it.each([
-    ["genai", exportGenai, {}],
-    ["genai, one tensor for embedding and head", exportGenai, { embedding: "shared" }],
-    ["optimum", exportOptimum, {}],
-  ] as const)("%s, four bits", async (_, write, options) => {
-    const exported = await write(await openFamily("qwen3"), { products: "q4", ...options });
-    const read = await openWeights(folderOf("qwen3", exported));
-    const { ids } = readReference("qwen3").sequences[0]!;
+    ["qwen3", "genai", exportGenai, {}],
+    ["qwen3", "genai, one tensor for embedding and head", exportGenai, { embedding: "shared" }],
+    ["qwen3", "optimum", exportOptimum, {}],
+    ["smollm3", "genai", exportGenai, {}],
+    ["olmo2", "optimum", exportOptimum, {}],
+  ] as const)("%s, %s, four bits", async (family, _, write, options) => {
+    const exported = await write(await openFamily(family), { products: "q4", ...options });
+    const read = await openWeights(folderOf(family, exported));
+    const { ids } = readReference(family).sequences[0]!;
     const found = await modelLogits(await exportModel(read, { maxPositions: MAX_POSITIONS }), ids);
     const expected = await modelLogits(exported, ids);
     const largest = Math.max(...expected.map(Math.abs));

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { withHome } from "../release/with-home.mjs";
 import { apps, packages, readText, root } from "../src/workspace";
 
 const published = [...packages, ...apps].filter(({ manifest }) => manifest.private !== true);
@@ -61,6 +62,22 @@ it("every package of the workspace has the same version", () => {
 });
 
 describe("the home of the repository", () => {
+  it("is put into a package that names none, when it is published", () => {
+    const manifest = { name: "@kvfold/rope", version: "0.1.0" };
+    expect(withHome(manifest, "packages/rope", "https://host.example/us/kvfold")).toEqual({
+      ...manifest,
+      repository: {
+        type: "git",
+        url: "git+https://host.example/us/kvfold.git",
+        directory: "packages/rope",
+      },
+      homepage: "https://host.example/us/kvfold#readme",
+      bugs: "https://host.example/us/kvfold/issues",
+    });
+    const known = { ...manifest, bugs: "https://elsewhere.example" };
+    expect(withHome(known, "packages/rope", "https://host.example")).toMatchObject({ bugs: known.bugs });
+  });
+
   const homes = published.map(({ manifest }) => manifest.repository?.url);
 
   it("is the same in all packages, or in none before there is one", () => {

@@ -82,7 +82,7 @@ export function createFoldCommand(host: CommandHost): Command {
     .addOption(
       new Option(
         "--max-loss <share>",
-        "instead of --keep: the smallest cache with which perplexity rises by no more, on windows of the calibration text that are held out: 2%",
+        "instead of --keep: the smallest cache with which perplexity rises by no more, on windows of the calibration text that are held out: 2%; method and budget are chosen, too, unless they are given",
       )
         .argParser(lossShare)
         .conflicts(["keep", "maxBytes", "recipe"]),
@@ -90,7 +90,7 @@ export function createFoldCommand(host: CommandHost): Command {
     .addOption(
       new Option(
         "--max-bytes <size>",
-        "instead of --keep: the largest share of the cache that takes no more, for a token (4KiB) or for a context (512MiB/32k)",
+        "instead of --keep: the largest share of the cache that takes no more, for a token (4KiB) or for a context (512MiB/32k); method and budget are chosen, too, unless they are given",
       )
         .argParser(bytesPerToken)
         .conflicts(["keep", "recipe"]),

@@ -12,12 +12,47 @@ export interface TriedShare {
   readonly loss: number;
 }
 
+/** Windows that a fold did not see. */
+interface HeldOut {
+  readonly windows: number;
+  readonly window: number;
+}
+
+/** A way to fold that was compared with others. */
+export interface ComparedFold {
+  readonly method: string;
+  readonly budget: string;
+  /** The share of the cache that it was compared at. */
+  readonly keep: string;
+  /** How much perplexity would rise, by the energy that latents of that share lose. */
+  readonly estimate: number;
+  /** How much it rose in a short fold; absent where the estimate left it without a chance. */
+  readonly loss?: number;
+}
+
+/** How method and budget were chosen, the chosen one first. */
+export interface Comparison {
+  /** That each short fold was fitted to. */
+  readonly windows: number;
+  readonly candidates: readonly ComparedFold[];
+}
+
 /** How a fold kept within a loss, for `kvfold.json` and the user. */
 export interface LossReport {
   readonly maxLoss: number;
   /** Of the fold that was taken. */
   readonly loss: number;
-  readonly heldOut: { readonly windows: number; readonly window: number };
-  /** All folds, in their order. */
+  readonly heldOut: HeldOut;
+  /** All folds to the end, in their order. */
   readonly tried: readonly TriedShare[];
+  /** Where there was more than one way to fold. */
+  readonly compared?: Comparison;
 }
+
+/** How a fold was chosen that takes no more than so many bytes. */
+export interface BytesReport {
+  readonly maxBytes: number;
+  readonly compared: Comparison;
+}
+
+export type GoalReport = LossReport | BytesReport;

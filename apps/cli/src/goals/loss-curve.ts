@@ -23,6 +23,10 @@ export interface LossLaw {
 export const JOINT_LAW: LossLaw = { scale: 2.3, power: 1.35 };
 export const APART_LAW: LossLaw = { scale: 5, power: 1.6 };
 
+/** By how much perplexity rises where latents lose so much energy, as a share. */
+export const expectedLoss = (energy: number, { scale, power }: LossLaw): number =>
+  Math.expm1(scale * energy ** power);
+
 /** A fold that meets the goal is made again smaller only if that would take no more than this share of its cache. */
 const WORTHWHILE = 0.75;
 
@@ -47,7 +51,7 @@ export function nextShare(
   );
   const open = curve.filter(({ share }) => share > above && share < met);
   const fitted = fitScale(curve, law, tried);
-  const fits = open.find(({ energy }) => Math.expm1(fitted.scale * energy ** fitted.power) <= maxLoss);
+  const fits = open.find(({ energy }) => expectedLoss(energy, fitted) <= maxLoss);
   if (met < Number.POSITIVE_INFINITY) return fits && fits.share <= WORTHWHILE * met ? fits.share : undefined;
   return (fits ?? open.at(-1))?.share;
 }

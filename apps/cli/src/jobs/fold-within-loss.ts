@@ -1,25 +1,25 @@
-import type { StageMoments } from "@kvfold/calibration";
-import { type FoldPlan, findMethod, type planFold as plan, planFold } from "@kvfold/converter";
-import { amendRecord, createPendingFolder, type PendingFolder } from "@kvfold/converter/node";
-import { meanOfSums, sumPositions, throwIfAborted } from "@kvfold/runtime";
+import { amendRecord } from "@kvfold/converter/node";
+import { throwIfAborted } from "@kvfold/runtime";
 import { CliError } from "../cli-error.js";
-import { sayInstead } from "../files/say-instead.js";
-import type { Existing } from "../files/whole-file.js";
-import type { LossReport, TriedShare } from "../goals/goal.js";
-import { APART_LAW, type CurvePoint, JOINT_LAW, nextShare } from "../goals/loss-curve.js";
-import type { FoundModel } from "../models/find-model.js";
-import { toRun } from "../models/locate-weights.js";
+import { foldChoices } from "../goals/candidates.js";
+import type { Comparison, LossReport, TriedShare } from "../goals/goal.js";
+import { nextShare } from "../goals/loss-curve.js";
 import type { CalibrationText } from "../tokens/calibration-windows.js";
+import { chooseFold, type Entrant, entrantAt } from "./choose-fold.js";
 import type { JobContext } from "./job.js";
-import { measureEnergy } from "./measure-energy.js";
-import { measureModels } from "./measure-models.js";
-import { collectMoments, type FoldWork, type WrittenOutput, writeFolded } from "./write-output.js";
+import { type Candidate, expectation, keepOf, measureCurves } from "./measure-curves.js";
+import {
+  foldAndMeasure,
+  type HeldText,
+  holdBack,
+  type MeasuredFold,
+  type ModelWork,
+} from "./measured-fold.js";
+import type { WrittenOutput } from "./write-output.js";
 
 export declare namespace foldWithinLoss {
-  interface Options extends Omit<plan.Options, "keep"> {
+  interface Options extends Omit<chooseFold.Options, "work" | "text"> {
     readonly maxLoss: number;
-    readonly output: string;
-    readonly existing: Existing;
     /** Whether measured moments are wanted. */
     readonly saveMoments?: string | undefined;
   }
@@ -28,187 +28,105 @@ export declare namespace foldWithinLoss {
   }
 }
 
-type Work = Omit<FoldWork, "plan" | "request">;
-
-/** Shares that are tried: of sixteenths. */
-const STEPS = 16;
-/** Folds at most; the estimate seldom misses twice. */
+/** Folds of the whole text at most; the estimate seldom misses twice. */
 const MOST_FOLDS = 4;
 
 /**
  * Folds to the smallest share of the cache with which perplexity rises by no more than `maxLoss` on windows of the text that
- * the fold does not see. The share is estimated by the energies that latents lose, and the fold is measured; where the
- * estimate missed, the next one goes by what was measured.
+ * the fold does not see. Method and budget are chosen by short folds, unless they are given. The share is estimated by the
+ * energies that latents lose, and the fold is measured; where the estimate missed, the next one goes by what was measured.
  *
  * @throws {CliError} `insufficient-text` for a text too short to hold windows back; `usage` where no share loses so little.
  */
 export async function foldWithinLoss(
   options: foldWithinLoss.Options,
-  work: Work,
-  text: CalibrationText,
+  work: ModelWork,
+  whole: CalibrationText,
   context: JobContext,
 ): Promise<foldWithinLoss.Result> {
   const { maxLoss } = options;
-  const { fit, heldOut } = holdBack(text);
-  const method = findMethod(planAt(options, work, 1 / 2).method);
-  const law = method.joint === undefined ? APART_LAW : JOINT_LAW;
-  const curve = await measureCurve(work, fit, law === JOINT_LAW ? "joint" : "apart", context);
-  const original = await meanLoss(work, toRun(work.model), heldOut, context);
-  const candidates: Candidate[] = [];
-  let measured: readonly StageMoments[] = [];
+  const choices = foldChoices(work.checkpoint.config, options);
+  const text = await holdBack(whole, work, context);
+  const curves = await measureCurves(work, text.fit, context);
+  const candidates = choices.map((choice) => expectation(choice, curves, { work, options }));
+  const share = firstShare(candidates, maxLoss);
+  if (share === undefined) throw notMet([], maxLoss);
+  const entrants = candidates.map((candidate) => entrantAt(candidate, share));
+  const { chosen, comparison } = await chooseFold(entrants, { ...options, work, text }, context);
+  const compared = choices.length > 1 ? comparison : undefined;
+  return searchShare(chosen, { options, work, text, compared }, context);
+}
+
+/** The smallest share that any way to fold is expected to do with. */
+function firstShare(candidates: readonly Candidate[], maxLoss: number): number | undefined {
+  const shares = candidates.map(({ curve, law }) => nextShare(curve, { law, tried: [], maxLoss }));
+  return shares.filter((share) => share !== undefined).toSorted((a, b) => a - b)[0];
+}
+
+interface Search {
+  readonly options: foldWithinLoss.Options;
+  readonly work: ModelWork;
+  readonly text: HeldText;
+  readonly compared: Comparison | undefined;
+}
+
+/** A fold of the whole text, and its share. */
+interface TriedFold extends MeasuredFold {
+  readonly share: number;
+}
+
+/** Folds with the chosen method and budget until the share is found. */
+async function searchShare(
+  chosen: Entrant,
+  search: Search,
+  context: JobContext,
+): Promise<foldWithinLoss.Result> {
+  const { options, work, text } = search;
+  const { maxLoss } = options;
+  const { curve, law, choice } = chosen;
+  const folds: TriedFold[] = [];
   try {
     for (;;) {
-      const tried = candidates.map(({ share, loss }) => ({ share, loss }));
-      const share = candidates.length < MOST_FOLDS ? nextShare(curve, { law, tried, maxLoss }) : undefined;
+      const tried = folds.map(({ share, loss }) => ({ share, loss }));
+      const share = folds.length < MOST_FOLDS ? nextShare(curve, { law, tried, maxLoss }) : undefined;
       if (share === undefined) break;
-      const candidate = await foldTo(share, { options, work, fit, measured, heldOut, original }, context);
-      measured = candidate.measured;
-      candidates.push(candidate);
-      await discardWorse(candidates, maxLoss);
-      context.onNotice(describeTried(candidate, maxLoss));
+      const request = { ...options, ...choice, keep: keepOf(share) };
+      const { measured = [] } = folds.at(-1) ?? {};
+      const fold = await foldAndMeasure({ ...options, work, text, request, measured }, context);
+      folds.push({ ...fold, share });
+      await discardWorse(folds, maxLoss);
+      context.onNotice(describeTried(fold, maxLoss));
     }
-    const best = bestOf(candidates, maxLoss);
-    if (best === undefined) throw notMet(candidates, maxLoss);
-    const report = reportOf(best, candidates, { maxLoss, heldOut });
+    const best = bestOf(folds, maxLoss);
+    if (best === undefined) throw notMet(folds, maxLoss);
+    const report = reportOf(best, folds, search);
     await amendRecord(best.folder.path, { details: { goal: report } });
     throwIfAborted(context.signal);
     await best.folder.commit();
-    return { plan: best.plan, measured: options.saveMoments === undefined ? [] : measured, report };
+    const { plan, measured } = best;
+    return { plan, measured: options.saveMoments === undefined ? [] : measured, report };
   } finally {
-    await Promise.allSettled(candidates.map(({ folder }) => folder.discard()));
+    await Promise.allSettled(folds.map(({ folder }) => folder.discard()));
   }
-}
-
-/** A fold that is written and measured, and not yet in its place. */
-interface Candidate extends TriedShare, WrittenOutput {
-  readonly share: number;
-  readonly folder: PendingFolder;
-}
-
-/** Share of the windows that the fold does not see. */
-const HELD_SHARE = 1 / 8;
-const MOST_HELD = 16;
-/** Windows that are fitted to, at least. */
-const LEAST_FITTED = 2;
-
-/** The last windows of a text are held back. */
-function holdBack(text: CalibrationText) {
-  const { windows } = text;
-  const count = Math.min(MOST_HELD, Math.max(1, Math.round(windows.length * HELD_SHARE)));
-  const fitted = windows.length - count;
-  if (fitted < LEAST_FITTED)
-    throw new CliError(
-      "insufficient-text",
-      `--max-loss holds windows of the calibration text back to measure on, and ${windows.length} are too few; give a longer text, or a shorter --window`,
-    );
-  return { fit: { ...text, windows: windows.slice(0, fitted) }, heldOut: windows.slice(fitted) };
-}
-
-const keepOf = (share: number): string => `${Math.round(share * STEPS)}/${STEPS}`;
-
-const planAt = (options: foldWithinLoss.Options, { checkpoint }: Work, share: number): FoldPlan =>
-  planFold(checkpoint.config, { ...options, keep: keepOf(share) });
-
-/** Windows whose energies are measured: they change the estimate in the second digit. */
-const ENERGY_WINDOWS = 8;
-
-/** The energy that latents of all shares lose, over all layers. */
-async function measureCurve(
-  { checkpoint }: Work,
-  { windows }: CalibrationText,
-  kind: "joint" | "apart",
-  context: JobContext,
-): Promise<readonly CurvePoint[]> {
-  const shares = Array.from({ length: STEPS - 1 }, (_, index) => (index + 1) / STEPS);
-  const { layers } = await measureEnergy(checkpoint, windows.slice(0, ENERGY_WINDOWS), context, shares);
-  return shares.map((share, index) => {
-    const lost = layers.reduce((sum, layer) => sum + layer.lost[kind][index]!, 0);
-    return { share, energy: lost / layers.length };
-  });
-}
-
-interface Attempt {
-  readonly options: foldWithinLoss.Options;
-  readonly work: Work;
-  readonly fit: CalibrationText;
-  /** Of an earlier attempt: moments are those of the original, whatever the share. */
-  readonly measured: readonly StageMoments[];
-  readonly heldOut: readonly Int32Array[];
-  /** Nats a token of the original. */
-  readonly original: number;
-}
-
-async function foldTo(share: number, attempt: Attempt, context: JobContext): Promise<Candidate> {
-  const { options, work, fit, measured, heldOut, original } = attempt;
-  const { output, existing } = options;
-  const plan = planAt(options, work, share);
-  const { keep } = plan;
-  const folder = await createPendingFolder(output, { existing });
-  context.onTemporary(folder.path);
-  try {
-    const collected = collectMoments();
-    const isFirst = measured.length === 0;
-    const written = await sayInstead([[folder.path, output]], async () => {
-      const known = isFirst ? { onMoments: collected.onMoments } : { moments: measured };
-      const source = { text: fit, journal: undefined, to: folder.path, ...known };
-      return writeFolded({ ...work, plan, request: { ...options, keep } }, source, context);
-    });
-    const model = { name: `keep ${keep}`, path: folder.path, title: output };
-    const loss = Math.expm1((await meanLoss(work, model, heldOut, context)) - original);
-    return {
-      share,
-      keep,
-      loss,
-      folder,
-      plan: written,
-      measured: isFirst ? collected.measured : measured,
-    };
-  } catch (error) {
-    await folder.discard();
-    throw error;
-  }
-}
-
-/** Nats a token on the windows. */
-async function meanLoss(
-  { opened, checkpoint }: Work,
-  model: FoundModel,
-  windows: readonly Int32Array[],
-  context: JobContext,
-): Promise<number> {
-  const { models } = await measureModels(
-    [model],
-    {
-      provider: opened.provider,
-      dtype: undefined,
-      windows,
-      shifts: [0],
-      positions: checkpoint.config.shape.maxPositions,
-      divergence: "skip",
-      shortContext: undefined,
-    },
-    { ...context, onNotice() {} },
-  );
-  return meanOfSums(models[0]!.runs[0]!.losses.map((losses) => sumPositions(losses)));
 }
 
 /** The smallest of those that lose little enough. */
-const bestOf = (candidates: readonly Candidate[], maxLoss: number): Candidate | undefined =>
-  candidates.filter(({ loss }) => loss <= maxLoss).toSorted((a, b) => a.share - b.share)[0];
+const bestOf = (folds: readonly TriedFold[], maxLoss: number): TriedFold | undefined =>
+  folds.filter(({ loss }) => loss <= maxLoss).toSorted((a, b) => a.share - b.share)[0];
 
 /** Two folds of a large model may not fit on a disk. */
-async function discardWorse(candidates: readonly Candidate[], maxLoss: number): Promise<void> {
-  const best = bestOf(candidates, maxLoss);
-  for (const candidate of candidates) if (candidate !== best) await candidate.folder.discard();
+async function discardWorse(folds: readonly TriedFold[], maxLoss: number): Promise<void> {
+  const best = bestOf(folds, maxLoss);
+  for (const fold of folds) if (fold !== best) await fold.folder.discard();
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
 
-const describeTried = ({ keep, loss }: Candidate, maxLoss: number): string =>
+const describeTried = ({ keep, loss }: TriedShare, maxLoss: number): string =>
   `keep ${keep}: perplexity rose by ${percent(loss)} on held-out windows; at most ${percent(maxLoss)} was asked for`;
 
-function notMet(candidates: readonly Candidate[], maxLoss: number): CliError {
-  const tried = candidates.map(({ keep, loss }) => `keep ${keep} lost ${percent(loss)}`).join(", ");
+function notMet(folds: readonly TriedShare[], maxLoss: number): CliError {
+  const tried = folds.map(({ keep, loss }) => `keep ${keep} lost ${percent(loss)}`).join(", ");
   return new CliError(
     "usage",
     `--max-loss ${percent(maxLoss)}: no fold kept within it (${tried || "no share could be tried"}); allow more, or give more calibration text`,
@@ -216,12 +134,13 @@ function notMet(candidates: readonly Candidate[], maxLoss: number): CliError {
 }
 
 const reportOf = (
-  { loss }: Candidate,
-  candidates: readonly Candidate[],
-  { maxLoss, heldOut }: { readonly maxLoss: number; readonly heldOut: readonly Int32Array[] },
+  { loss }: TriedFold,
+  folds: readonly TriedFold[],
+  { options: { maxLoss }, text: { heldOut }, compared }: Search,
 ): LossReport => ({
   maxLoss,
   loss,
   heldOut: { windows: heldOut.length, window: heldOut[0]!.length },
-  tried: candidates.map((candidate) => ({ keep: candidate.keep, loss: candidate.loss })),
+  tried: folds.map((fold) => ({ keep: fold.keep, loss: fold.loss })),
+  ...(compared === undefined ? {} : { compared }),
 });

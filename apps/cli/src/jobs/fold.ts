@@ -9,16 +9,15 @@ import {
   planFold,
   roundsToFourBits,
 } from "@kvfold/converter";
-import { shareWithinBytes } from "@kvfold/converter/internals";
 import { type FolderJournal, openJournal } from "@kvfold/converter/node";
-import type { Checkpoint } from "@kvfold/decoder";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import { clearStale } from "../files/clear-stale.js";
 import { journalFolder } from "../files/journal-folder.js";
 import { checkModelIsElsewhere, checkOutputFolder } from "../files/output-folder.js";
 import { checkFileTarget, type Existing } from "../files/whole-file.js";
-import type { Goal, LossReport } from "../goals/goal.js";
+import { foldChoices } from "../goals/candidates.js";
+import type { Goal, GoalReport } from "../goals/goal.js";
 import { type Recipe, readRecipe, recipeCalibration } from "../goals/read-recipe.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModel } from "../models/find-model.js";
@@ -43,6 +42,8 @@ import {
   planOptions,
   requireKnown,
 } from "./known-options.js";
+import type { ModelWork } from "./measured-fold.js";
+import { type SettledFold, settleWithinBytes } from "./settle-within-bytes.js";
 import {
   type FoldSource,
   type FoldWork,
@@ -86,8 +87,8 @@ export declare namespace foldCheckpoint {
     /** Peak resident memory of the process. */
     readonly peakBytes: number;
     readonly cacheBytesPerToken: FoldPlan["cacheBytesPerToken"];
-    /** Where the fold was to keep within a loss. */
-    readonly goal?: LossReport;
+    /** Where the fold was to keep within a loss, or chosen among those within a size. */
+    readonly goal?: GoalReport;
   }
 }
 
@@ -165,33 +166,30 @@ function tellRecipe({ model, version }: Recipe, title: string, { onNotice }: Job
 
 interface FoldOutcome {
   readonly plan: FoldPlan;
-  readonly goal?: LossReport;
+  readonly goal?: GoalReport;
 }
 
 /** Folds to the share that is given, or that the goal leads to. */
-async function foldTowards(
-  options: FoldOptions,
-  work: Omit<FoldWork, "plan" | "request">,
-  context: JobContext,
-): Promise<FoldOutcome> {
+async function foldTowards(options: FoldOptions, work: ModelWork, context: JobContext): Promise<FoldOutcome> {
   const window = await windowOf(options);
   const { goal } = options;
   if (goal !== undefined && "maxLoss" in goal)
     return foldWithin(goal.maxLoss, { ...options, window }, work, context);
-  const request = { ...options, keep: settleKeep(options, work.checkpoint, window) };
+  const settled = await settle({ ...options, window }, work, context);
+  const request = { ...options, ...settled.choice };
   const plan = planFold(work.checkpoint.config, { ...request, window });
   tellUnused(options, plan, context);
-  return { plan: await foldWithJournal(options, { ...work, plan, request }, context) };
+  const { report } = settled;
+  const done = await foldWithJournal(options, { ...work, plan, request, goal: report }, context);
+  return { plan: done, ...(report === undefined ? {} : { goal: report }) };
 }
 
-function settleKeep(
-  { keep, goal, ...options }: FoldOptions,
-  { config }: Checkpoint,
-  window: number | undefined,
-): string | number {
+/** What is folded to: as it is given, or by the bytes that a token may take. */
+async function settle(options: FoldOptions, work: ModelWork, context: JobContext): Promise<SettledFold> {
+  const { keep, goal, ...open } = options;
   if (goal !== undefined && "maxBytes" in goal)
-    return shareWithinBytes(config, { ...options, window }, goal.maxBytes);
-  if (keep !== undefined) return keep;
+    return settleWithinBytes({ ...open, maxBytes: goal.maxBytes }, work, context);
+  if (keep !== undefined) return { choice: { keep } };
   throw new CliError("usage", "keep: say how much of the cache to keep", { option: "keep" });
 }
 
@@ -199,7 +197,7 @@ function settleKeep(
 async function foldWithin(
   maxLoss: number,
   options: FoldOptions,
-  work: Omit<FoldWork, "plan" | "request">,
+  work: ModelWork,
   context: JobContext,
 ): Promise<FoldOutcome> {
   const { moments, journal, calibration } = options;
@@ -208,7 +206,8 @@ async function foldWithin(
       "usage",
       `${moments === undefined ? "--resume" : "--moments"} cannot be used with --max-loss, which may fold more than once; leave it out, or give --keep`,
     );
-  const request = { ...options, keep: "1/2" };
+  const [choice] = foldChoices(work.checkpoint.config, options);
+  const request = { ...options, ...choice, keep: "1/2" };
   const plan = planFold(work.checkpoint.config, request);
   tellUnused(options, plan, context);
   if (!plan.formats.includes("onnx"))

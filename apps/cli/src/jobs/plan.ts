@@ -1,6 +1,6 @@
 import { type FoldPlan, type planFold as plan, planFold } from "@kvfold/converter";
-import { shareWithinBytes } from "@kvfold/converter/internals";
 import { readRecipe } from "../goals/read-recipe.js";
+import { choicesWithinBytes } from "../goals/within-bytes.js";
 import type { HubSettings } from "../hub/hub-settings.js";
 import { findModel } from "../models/find-model.js";
 import { locateWeights } from "../models/locate-weights.js";
@@ -13,7 +13,7 @@ export declare namespace planCheckpoint {
   interface Options extends Omit<plan.Options, "keep"> {
     /** Share of the cache to keep, unless `maxBytes` or a recipe settles it. */
     readonly keep?: string | number | undefined;
-    /** Bytes of cache that a token may take: the largest share within it is planned. */
+    /** Bytes of cache that a token may take: the largest share within it is planned, by the method that is preferred. */
     readonly maxBytes?: number | undefined;
     /** The `kvfold.json` of an earlier fold, whose options are taken. */
     readonly recipe?: string | undefined;
@@ -42,7 +42,7 @@ export async function planCheckpoint(
   const found = await locateWeights(await findModel(model, hub, context), "folding");
   return withCheckpoint(found, context, async ({ config }) => {
     const { maxBytes, keep = "1", ...request } = { window: DEFAULT_WINDOW, ...options };
-    const share = maxBytes === undefined ? keep : shareWithinBytes(config, request, maxBytes);
-    return planFold(config, { ...request, keep: share });
+    const choice = maxBytes === undefined ? { keep } : choicesWithinBytes(config, request, maxBytes)[0]!;
+    return planFold(config, { ...request, ...choice });
   });
 }

@@ -7,6 +7,7 @@ import type { Checkpoint } from "@kvfold/decoder";
 import { throwIfAborted } from "@kvfold/runtime";
 import { sayInstead } from "../files/say-instead.js";
 import type { Existing } from "../files/whole-file.js";
+import type { GoalReport } from "../goals/goal.js";
 import type { WeightsModel } from "../models/locate-weights.js";
 import type { OpenedDevice } from "../models/open-device.js";
 import { type WriteOptions, writeFolder } from "../models/write-folder.js";
@@ -23,6 +24,8 @@ export interface FoldWork {
   readonly request: planFold.Options;
   readonly opened: OpenedDevice;
   readonly started: number;
+  /** How the fold was chosen, where it was. */
+  readonly goal?: GoalReport | undefined;
 }
 
 /** What the method learns from: text, moments of text, or nothing. */
@@ -94,13 +97,13 @@ export function collectMoments(): Pick<WrittenOutput, "measured"> & Required<Pic
 
 /** Folds into an empty folder, and returns the plan that was carried out. */
 export async function writeFolded(
-  { model, checkpoint, plan, request, opened, started }: FoldWork,
+  { model, checkpoint, plan, request, opened, started, goal }: FoldWork,
   { text, moments, journal, to, onMoments }: FolderFold,
   context: JobContext,
 ): Promise<FoldPlan> {
   const { notices } = checkpoint;
   const record = (report: writeModel.Report) =>
-    createRecord({ model, request, notices, text, report, started, device: opened.device });
+    createRecord({ model, request, notices, text, report, started, device: opened.device, goal });
   const report = await writeFolder(
     {
       checkpoint,
@@ -139,6 +142,7 @@ interface RecordParts {
   readonly report: writeModel.Report;
   readonly started: number;
   readonly device: OpenedDevice["device"];
+  readonly goal: GoalReport | undefined;
 }
 
 /** What `kvfold.json` holds beside the plan. */
@@ -150,6 +154,7 @@ function createRecord({
   report,
   started,
   device,
+  goal,
 }: RecordParts): Record<string, unknown> {
   return {
     kvfold: readVersion(),
@@ -162,6 +167,7 @@ function createRecord({
     device,
     reference: findMethod(report.plan.method).reference,
     calibration: text === undefined ? null : describeText(text),
+    ...(goal === undefined ? {} : { goal }),
     retained: report.retained,
   };
 }

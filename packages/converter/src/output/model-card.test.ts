@@ -61,7 +61,10 @@ describe("modelCard", () => {
     expect(card).toContain("| cache per token | 512 B | 256 B |");
     expect(card).toContain("| calibration text | a\\|b.txt (512 tokens) |");
     expect(card).toContain('"OWNER/NAME", { dtype: "fp16" }');
+    expect(card).toContain('InferenceSession("onnx/model_fp16.onnx")');
+    expect(card).toContain("np.zeros((1, inputs[name][1], 0, inputs[name][3]), np.float16)");
     expect(card).toContain("kvfold eval ORIGINAL . --text");
+    expect(card).toContain("-o AGAIN --recipe kvfold.json --calibration TEXT`");
     expect(card).toContain("apache-2.0; see [LICENSE](LICENSE).");
   });
 
@@ -81,6 +84,8 @@ describe("modelCard", () => {
       origin,
     });
     expect(card).not.toContain("transformers.js");
+    expect(card).not.toContain("onnxruntime");
+    expect(card).toContain("-o AGAIN --recipe kvfold.json` repeats");
     expect(card).toContain('from_pretrained("OWNER/NAME", subfolder="hf")');
     expect(card).toContain("llama-cli -m model-q8_0.gguf");
     expect(card).toContain("# \\<b\\>tiny\\</b\\> # other, 50.0 %");

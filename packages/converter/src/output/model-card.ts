@@ -1,4 +1,4 @@
-import { dtypes, type GgufDtype, ggufDtypes } from "@kvfold/decoder";
+import { type DtypeTraits, dtypes, type GgufDtype, ggufDtypes } from "@kvfold/decoder";
 import { formatBytes } from "@kvfold/runtime";
 import type { FoldPlan } from "../plan/fold-plan.js";
 import { ggufFileDtypes, onnxDtypes } from "../plan/stored-dtype.js";
@@ -87,7 +87,7 @@ function whatWasDone({ plan, details }: CardFacts): string {
     ["context", `${plan.maxPositions} tokens`],
     ["written", `${plan.formats.join(", ")} in ${plan.dtypes.join(", ")}`],
   ];
-  return `${table(["", ""], rows)}\n\n\`kvfold.json\` has the whole plan; \`kvfold fold ORIGINAL --recipe kvfold.json\` repeats the fold.`;
+  return `${table(["", ""], rows)}\n\n\`kvfold.json\` has the whole plan; \`kvfold fold ORIGINAL -o AGAIN --recipe kvfold.json${repeatedText(details)}\` repeats the fold.`;
 }
 
 function describeCalibration(calibration: unknown): string {
@@ -96,6 +96,10 @@ function describeCalibration(calibration: unknown): string {
   const names = Array.isArray(files) ? files.join(", ") : "tokens";
   return typeof tokens === "number" ? `${names} (${tokens} tokens)` : names;
 }
+
+/** A fold that read text reads it again. */
+const repeatedText = ({ calibration }: CardFacts["details"]): string =>
+  describeCalibration(calibration) === "none" ? "" : " --calibration TEXT";
 
 /** Steps of distillation after the fold, where there were any. */
 function describeTuning(tuning: unknown): readonly (readonly string[])[] {
@@ -150,10 +154,36 @@ function onnxUsage({ dtypes: written, layers, chunk }: FoldPlan): readonly strin
       "",
       `const generator = await pipeline("text-generation", "${CARD_NAME}", { dtype: "${dtype}" });`,
       'const [{ generated_text }] = await generator("Once upon a time", { max_new_tokens: 64 });',
+      "console.log(generated_text);",
     ])}`,
-    `In ONNX Runtime load \`onnx/${dtypes[dtype].fileName}\`; its inputs are \`input_ids\`, \`attention_mask\`, \`position_ids\` where declared, and \`past_key_values.*\`. kvfold's own runtime does that:\n\n${code("sh", ['kvfold generate FOLDER --prompt "Once upon a time"', "kvfold serve FOLDER"])}`,
+    `In ONNX Runtime, here for Python (\`pip install onnxruntime tokenizers\`), in this folder:\n\n${code("python", pythonProgram(dtypes[dtype]))}`,
+    `With the runtime of kvfold:\n\n${code("sh", ['kvfold generate FOLDER --prompt "Once upon a time"', "kvfold serve FOLDER"])}`,
   ];
 }
+
+/** Greedy generation: whatever the graph calls past is fed back from what it calls present. */
+const pythonProgram = ({ fileName, floatType }: DtypeTraits): readonly string[] => [
+  "import numpy as np",
+  "from onnxruntime import InferenceSession",
+  "from tokenizers import Tokenizer",
+  "",
+  'tokenizer = Tokenizer.from_file("tokenizer.json")',
+  `session = InferenceSession("onnx/${fileName}")`,
+  "inputs = {value.name: value.shape for value in session.get_inputs()}",
+  'pasts = [name for name in inputs if name.startswith("past_key_values.")]',
+  'outputs = ["logits", *(name.replace("past_key_values", "present") for name in pasts)]',
+  `feeds = {name: np.zeros((1, inputs[name][1], 0, inputs[name][3]), np.${floatType}) for name in pasts}`,
+  'ids, new = [], tokenizer.encode("Once upon a time").ids',
+  "for _ in range(64):",
+  "    ids += new",
+  '    feeds["input_ids"] = np.array([new], np.int64)',
+  '    feeds["attention_mask"] = np.ones((1, len(ids)), np.int64)',
+  '    feeds["position_ids"] = np.array([range(len(ids) - len(new), len(ids))], np.int64)',
+  "    logits, *presents = session.run(outputs, {name: feeds[name] for name in inputs})",
+  "    feeds.update(zip(pasts, presents))",
+  "    new = [int(logits[0, -1].argmax())]",
+  "print(tokenizer.decode(ids))",
+];
 
 const checkpointUsage = (subfolder: string): string =>
   `In Python with transformers:\n\n${code("python", [

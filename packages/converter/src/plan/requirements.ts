@@ -6,6 +6,7 @@ import { none } from "../methods/none.js";
 import { UNIFORM } from "./budget-name.js";
 import type { Format, LayerPlan } from "./fold-plan.js";
 import { layerShape } from "./layer-shape.js";
+import { withArticle } from "./with-article.js";
 
 /**
  * Rejects budgets that give layers different ranks where these must fold alike.
@@ -51,7 +52,7 @@ export function requireFormats(
 
 function checkpointObstacle({ family, standard }: ModelConfig, method: Method): string | undefined {
   if (method === none || standard.kvHeads !== undefined) return undefined;
-  return `a ${family.name} checkpoint has no field for fewer KV heads`;
+  return `${withArticle(family.name)} checkpoint has no field for fewer KV heads`;
 }
 
 function llamaCppObstacle(config: ModelConfig, maxPositions: number): string | undefined {
