@@ -6,8 +6,7 @@
  * `node bench/policy-speed.mjs --models FOLDER --texts FOLDER [--tokens 4096] [--steps 8] [--repeats 5] [--threads 1]
  *   [--parts prefill,compress,decode] [--only NAME,NAME] [--keep 1] [--folder FOLDER]`
  *
- * Times are CPU times, which with one thread are those of the work. The folders are those of `policies.mjs`; `observed` is measured
- * only where `--only` names it, since it takes minutes.
+ * Times are CPU times, which with one thread are those of the work. The folders are those of `policies.mjs`.
  */
 import { parsePolicies } from "@kvfold/policies";
 import { machine, textOption } from "./paths.mjs";
@@ -41,9 +40,7 @@ const AFTER_PREFILL = [
 const AT_STEPS = [`streaming:${tokens}t`, `tova:${tokens}t`, "corm"];
 
 const chosen = (names) =>
-  names.filter((name) =>
-    only === undefined ? name !== "observed:0.5" : only.split(",").some((part) => name.startsWith(part)),
-  );
+  names.filter((name) => only === undefined || only.split(",").some((part) => name.startsWith(part)));
 
 const open = async (folder, graph) => (await openMix(folder, graph, threads)).lm;
 
@@ -88,6 +85,7 @@ async function measurePrefill({ delta, policy }, prompt) {
     "policy graph": read(policy, {}),
     "policy graph, attention of 32 tokens": read(policy, { observe: { attention: 32 } }),
     "policy graph, queries of all tokens": read(policy, { observe: { queries: all } }),
+    "policy graph, sums of attention": read(policy, { observe: { attentionSums: all } }),
   });
   print(`prefill of ${prompt.length} tokens`, times, "a prompt");
 }

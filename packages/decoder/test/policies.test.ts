@@ -1,4 +1,4 @@
-import { type Policy, parsePolicies } from "@kvfold/policies";
+import { ALL_TOKENS, type HeadView, type Policy, parsePolicies } from "@kvfold/policies";
 import {
   type CausalLM,
   cacheBytesPerToken,
@@ -32,6 +32,38 @@ const withPolicies = <T>(use: (lm: CausalLM) => Promise<T>, source = model): Pro
   withModel(source, (session) => use(createCausalLM(session, { prefillChunk: 16 })));
 
 const counts = (heads: readonly (readonly number[])[]) => [...new Set(heads.flat())];
+
+/**
+ * A policy that adds up the rows of attention that it is shown after prompts of no more than 16 tokens, by layer, head, query
+ * head and position, and how far the sums that it is shown are from these.
+ */
+function summingRows() {
+  const paid = new Map<string, number>();
+  const seen = { queries: [] as number[], worst: 0 };
+  const look = (place: string, { tokens, positions, attention, attentionSums }: HeadView) => {
+    const rows = attention!.length / (2 * tokens);
+    const key = (member: number, token: number) => `${place} ${member} ${positions[token]}`;
+    for (const [at, share] of attention!.entries()) {
+      const own = key(Math.floor(at / (rows * tokens)), at % tokens);
+      paid.set(own, (paid.get(own) ?? 0) + share);
+    }
+    for (const [at, sum] of attentionSums!.sums.entries()) {
+      const expected = paid.get(key(Math.floor(at / tokens), at % tokens))!;
+      seen.worst = Math.max(seen.worst, Math.abs(sum - expected));
+    }
+    seen.queries.push(attentionSums!.queries);
+  };
+  const policy: Policy = {
+    name: "summing",
+    action: "drop",
+    needs: { attention: 16, attentionSums: ALL_TOKENS },
+    afterPrefill({ layer, heads }) {
+      for (const [head, view] of heads.entries()) look(`${layer} ${head}`, view);
+      return undefined;
+    },
+  };
+  return { policy, seen };
+}
 
 describe("policies on a decoder", () => {
   it.each([
@@ -161,6 +193,60 @@ describe("policies on a decoder", () => {
       };
       await lm.createState({ cache: [look] }).prefill(prompt);
       expect(lengths).toEqual([41, 8, 41, 41, 8, 41]);
+    }));
+
+  it.each([
+    ["fp32", 1e-6],
+    // Rows are of float16, sums of float32.
+    ["fp16", 2e-3],
+  ] as const)("sums attention from run to run, whatever tokens go (%s)", async (dtype, tolerance) => {
+    const checkpoint = await syntheticCheckpoint({ config });
+    const source = await exportModel(checkpoint, { dtype, form: "policy", maxPositions: 128 });
+    await withPolicies(async (lm) => {
+      const { policy, seen } = summingRows();
+      const state = lm.createState({ cache: [policy] });
+      for (const end of [16, 32, 41]) await state.prefill(prompt.slice(state.length, end));
+      state.compress(parsePolicies("observed:0.5"));
+      await state.prefill(tokensOf(7));
+      expect(state.heldTokens[0]).toEqual([27, 27]);
+      expect(new Set(seen.queries)).toEqual(new Set([16, 32, 41, 48]));
+      expect(seen.worst).toBeLessThan(tolerance);
+    }, source);
+  });
+
+  it("sums the attention of as many tokens as are asked for, over several chunks", () =>
+    withModel(model, async (session) => {
+      const sums: Float32Array[] = [];
+      const note: Policy = {
+        name: "note",
+        action: "drop",
+        needs: { attentionSums: 20 },
+        afterPrefill: ({ heads }) => {
+          expect(heads[1]!.attentionSums!.queries).toBe(20);
+          sums.push(heads[1]!.attentionSums!.sums);
+          return undefined;
+        },
+      };
+      for (const prefillChunk of [64, 16])
+        await createCausalLM(session, { prefillChunk })
+          .createState({ cache: [note] })
+          .prefill(prompt);
+      const [whole, chunks] = [sums.slice(0, 2), sums.slice(2)];
+      for (const [layer, own] of chunks.entries())
+        for (const [at, sum] of own.entries()) expect(sum).toBeCloseTo(whole[layer]![at]!, 5);
+      const total = whole[0]!.reduce((sum, paid) => sum + paid, 0);
+      // Each of 20 queries of two query heads pays 1 in all.
+      expect(total).toBeCloseTo(40, 4);
+    }));
+
+  it("says what to do with a graph that was written before it gave out sums", () =>
+    withModel(model, async (session) => {
+      const outputs = session.outputs.filter(({ name }) => !name.startsWith("attention_sums."));
+      const lm = createCausalLM({ ...session, outputs });
+      expect(() => lm.createState({ cache: parsePolicies("observed:0.5") })).toThrow(
+        /^createState: observed:0.5: expected a model that gives out the sums of attention that it looks at, found none in layer 0: the graph was written by an earlier version of kvfold: delete .*kvfold add-graphs FOLDER/,
+      );
+      expect(() => lm.createState({ cache: parsePolicies("tova:0.5") })).not.toThrow();
     }));
 
   it("shows how keys rotate, from the config and its scaling", () =>

@@ -17,6 +17,19 @@ export interface HeadView {
   readonly queries?: Float32Array | undefined;
   /** `[G, W, T]`: how these queries share their attention among the cached tokens; each row sums to 1. */
   readonly attention?: Float32Array | undefined;
+  /**
+   * What each cached token was paid by the last queries together. Each of these paid the tokens that were cached when it was read.
+   * Absent like `queries`.
+   */
+  readonly attentionSums?: AttentionSums | undefined;
+}
+
+/** Attention of the query heads that read a head, summed over the last queries. */
+export interface AttentionSums {
+  /** `[G, T]` */
+  readonly sums: Float32Array;
+  /** Queries that are summed. */
+  readonly queries: number;
 }
 
 /** What one layer has cached of one prompt. Views are read-only: what is to change is returned. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { distance } from "../test/near.js";
 import { headView, layerView } from "../test/views.js";
-import { attentionOf, queriesOf } from "./head-attention.js";
+import { attentionOf, attentionSumsOf, queriesOf } from "./head-attention.js";
 import type { AttentionRows } from "./scores/attention-rows.js";
 
 const collect = (attention: AttentionRows) => {
@@ -45,5 +45,30 @@ describe("attentionOf", () => {
     const two = queriesOf({ ...rest, queries }, 2, "test");
     expect([two.heads, two.rows, two.width]).toEqual([2, 2, 4]);
     expect(Array.from(two.data)).toEqual([...queries!.subarray(16, 24), ...queries!.subarray(40, 48)]);
+  });
+});
+
+describe("attentionSumsOf", () => {
+  const layer = layerView(6);
+  const { attentionSums, ...rest } = headView(6, 1);
+
+  it("knows which of the summed queries see each token", () => {
+    const sums = Float32Array.of(1, 2, 3, 4, 5, 6);
+    const head = {
+      ...rest,
+      tokens: 3,
+      positions: Int32Array.of(0, 3, 5),
+      attentionSums: { sums, queries: 4 },
+    };
+    // The queries of the tokens 2, 3, 4 and 5.
+    const places = { past: 1, visible: Int32Array.of(1, 2, 2, 3) };
+    expect(attentionSumsOf(head, layer, "test")).toEqual({ sums, kvHeads: 1, tokens: 3, places });
+  });
+
+  it("names the policy that looks at sums that are not there", () => {
+    expect(attentionSumsOf({ ...rest, attentionSums }, layer, "test").sums).toBe(attentionSums!.sums);
+    expect(() => attentionSumsOf(rest, layer, "observed:0.5")).toThrow(
+      "observed:0.5: expected sums of the attention of the last tokens, found none",
+    );
   });
 });

@@ -7,6 +7,7 @@ import {
   storedAttention,
 } from "./scores/attention-rows.js";
 import type { HeadRows } from "./scores/head-rows.js";
+import type { SummedAttention } from "./scores/observed-attention.js";
 
 /** The keys of one head. */
 export const keysOf = ({ keys, tokens }: HeadView): HeadRows => rowsOf(keys, 1, tokens);
@@ -65,6 +66,22 @@ export function attentionOf(
   return storedAttention({ weights, kvHeads: 1, heads: queryHeads, queries, tokens, places });
 }
 
+/**
+ * What the last queries together paid each token of a head, whose tokens stand in the order of their positions.
+ *
+ * @throws {PolicyError} for a head that has no sums.
+ */
+export function attentionSumsOf(head: HeadView, { seen }: LayerView, policy: string): SummedAttention {
+  const { attentionSums, tokens } = head;
+  if (attentionSums === undefined) {
+    throw new PolicyError(
+      `${policy}: expected sums of the attention of the last tokens, found none: createState's observe has them kept, and layers of joint latents have none`,
+    );
+  }
+  const { sums, queries } = attentionSums;
+  return { sums, kvHeads: 1, tokens, places: placesOf(head, seen, queries) };
+}
+
 interface LastRows {
   readonly heads: number;
   readonly width: number;
@@ -87,14 +104,14 @@ export function lastRows(data: Float32Array, { heads, width, count }: LastRows):
 
 /** Where the last `queries` of `seen` tokens stand among those that are cached. */
 function placesOf({ positions }: HeadView, seen: number, queries: number): QueryPlaces {
-  const before = (end: number) => {
-    let count = positions.length;
+  const first = seen - queries;
+  const visible = new Int32Array(queries);
+  let count = positions.length;
+  const countBefore = (end: number) => {
     while (count > 0 && positions[count - 1]! >= end) count--;
     return count;
   };
-  const first = seen - queries;
-  return {
-    past: before(first),
-    visible: Int32Array.from({ length: queries }, (_, query) => before(first + query + 1)),
-  };
+  // From the last query on, so that tokens are passed once.
+  for (let query = queries - 1; query >= 0; query--) visible[query] = countBefore(first + query + 1);
+  return { past: countBefore(first), visible };
 }

@@ -9,7 +9,7 @@ export function slotsInOrder({ positions }: HeadView): Int32Array | undefined {
 
 /** The head with its tokens moved into the order of `slots`; keys and values are moved when they are read. */
 export function reorder(head: HeadView, slots: Int32Array): HeadView {
-  const { tokens } = head;
+  const { tokens, attentionSums } = head;
   return {
     tokens,
     queryHeads: head.queryHeads,
@@ -22,6 +22,7 @@ export function reorder(head: HeadView, slots: Int32Array): HeadView {
     },
     positions: slots.map((slot) => head.positions[slot]!),
     attention: head.attention && gatherColumns(head.attention, slots),
+    attentionSums: attentionSums && { ...attentionSums, sums: gatherColumns(attentionSums.sums, slots) },
   };
 }
 

@@ -1,7 +1,7 @@
 export { type Budget, pyramidBudget, uniformBudget } from "./budget.js";
-export type { HeadView, LayerView } from "./cache-view.js";
+export type { AttentionSums, HeadView, LayerView } from "./cache-view.js";
 export { checkPolicies } from "./check-policies.js";
-export { attentionOf, keysOf, queriesOf, valuesOf } from "./head-attention.js";
+export { attentionOf, attentionSumsOf, keysOf, queriesOf, valuesOf } from "./head-attention.js";
 export { scoreInOrder } from "./in-order.js";
 export { keepBest } from "./keep-best.js";
 export type { PolicyText } from "./options.js";
@@ -79,7 +79,11 @@ export {
   type ScorerSums,
   scorerSums,
 } from "./scores/linear-scorer.js";
-export { attentionSums, observedAttentionScores } from "./scores/observed-attention.js";
+export {
+  attentionSums,
+  observedAttentionScores,
+  type SummedAttention,
+} from "./scores/observed-attention.js";
 export { averagePool, maxPool, type Pool } from "./scores/pooling.js";
 export { pyramidBudgets } from "./scores/pyramid-budgets.js";
 export { type QueryMoments, queryMoments, turnMoments } from "./scores/query-moments.js";

@@ -6,6 +6,8 @@ export interface PolicyNeeds {
   readonly queries?: number;
   /** Attention of so many of the last tokens; none unless given. */
   readonly attention?: number;
+  /** Sums of the attention of so many of the last tokens, or of more where they follow one another; none unless given. */
+  readonly attentionSums?: number;
 }
 
 /** How many queries a policy needs that looks at those of a whole prompt. */

@@ -8,6 +8,7 @@ const wave = (count: number, seed: number): Float32Array =>
 export function headView(tokens: number, seed: number): HeadView {
   const keys = wave(tokens * 4, seed);
   const queries = wave(2 * tokens * 4, seed + 0.5);
+  const attention = attentionOfAll(keys, queries, tokens);
   return {
     tokens,
     queryHeads: 2,
@@ -15,7 +16,8 @@ export function headView(tokens: number, seed: number): HeadView {
     values: wave(tokens * 3, seed + 0.7),
     positions: Int32Array.from({ length: tokens }, (_, token) => token),
     queries,
-    attention: attentionOfAll(keys, queries, tokens),
+    attention,
+    attentionSums: { sums: sumsOfAll(attention, tokens), queries: tokens },
   };
 }
 
@@ -28,6 +30,15 @@ function attentionOfAll(keys: Float32Array, queries: Float32Array, tokens: numbe
   }).visit((row, head, query) => attention.set(row, (head * tokens + query) * tokens));
   return attention;
 }
+
+/** `[2, tokens]` */
+const sumsOfAll = (attention: Float32Array, tokens: number): Float32Array =>
+  Float32Array.from({ length: 2 * tokens }, (_, at) => {
+    const first = Math.floor(at / tokens) * tokens * tokens + (at % tokens);
+    return Array.from({ length: tokens }, (_, query) => attention[first + query * tokens]!).reduce(
+      (sum, share) => sum + share,
+    );
+  });
 
 /** Layer 3 of 6, of two heads. */
 export const layerView = (tokens: number, rest: Partial<LayerView> = {}): LayerView => ({

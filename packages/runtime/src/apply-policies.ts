@@ -1,5 +1,11 @@
 import type { HeadChange, LayerChange, LayerView, Policy, PolicyNeeds } from "@kvfold/policies";
-import { type CacheLayout, OBSERVATIONS, precisionsOf, type RaggedLayer } from "./cache-layout.js";
+import {
+  type CacheLayout,
+  OBSERVATIONS,
+  type Observation,
+  precisionsOf,
+  type RaggedLayer,
+} from "./cache-layout.js";
 import { checkStored } from "./check-stored.js";
 import type { RaggedCache } from "./ragged-cache.js";
 import { RuntimeError } from "./runtime-error.js";
@@ -53,7 +59,11 @@ export function needsOf(
 ): Required<PolicyNeeds> {
   const most = (kind: keyof PolicyNeeds) =>
     policies.reduce((count, { needs }) => Math.max(count, needs?.[kind] ?? 0), 0);
-  return { queries: most("queries"), attention: most("attention") };
+  return {
+    queries: most("queries"),
+    attention: most("attention"),
+    attentionSums: most("attentionSums"),
+  };
 }
 
 /** What policies that act after each token look at. */
@@ -98,10 +108,22 @@ function checkNeeds(
     if (one === undefined || without < 0) continue;
     throw new RuntimeError(
       "invalid-argument",
-      `${caller}: ${one.name}: expected a model that gives out the ${kind} that it looks at, found none in layer ${without}: choose a policy that looks at keys and values alone (keydiff, knorm, streaming, random, decoquant)`,
+      `${caller}: ${one.name}: expected a model that gives out ${NOUNS[kind]}, found none in layer ${without}: ${wayOut(kind, layers[without]!)}`,
     );
   }
 }
+
+const NOUNS: Readonly<Record<Observation, string>> = {
+  queries: "the queries that it looks at",
+  attention: "the attention that it looks at",
+  attentionSums: "the sums of attention that it looks at",
+};
+
+/** Graphs of earlier versions give out attention, but not its sums. */
+const wayOut = (kind: Observation, { attention }: RaggedLayer): string =>
+  kind === "attentionSums" && attention !== undefined
+    ? "the graph was written by an earlier version of kvfold: delete the model's policy graphs (onnx/model*_policy*.onnx) and write them anew (kvfold add-graphs FOLDER --original MODEL), or choose another policy"
+    : "choose a policy that looks at keys and values alone (keydiff, knorm, streaming, random, decoquant)";
 
 function checkChange(
   { name }: Policy,

@@ -68,6 +68,8 @@ export interface RaggedLayer {
   /** Names of the outputs with the last queries `[B, H, W, size]` and their attention `[B, H, W, P + S]`. */
   readonly queries: string | undefined;
   readonly attention: string | undefined;
+  /** Name of the output with the sums of attention over queries, `[B, H, P + S]`. */
+  readonly attentionSums: string | undefined;
   /** `H`, where attention is given out. */
   readonly queryHeads: number | undefined;
 }
@@ -160,6 +162,7 @@ function readRagged(
     run,
     queries: output("queries")?.name,
     attention: attention?.name,
+    attentionSums: output("attention_sums")?.name,
     queryHeads: typeof queryHeads === "number" ? queryHeads : undefined,
   };
 }
@@ -172,11 +175,16 @@ export const cacheInputs = ({ indexInputs, ragged = [] }: CacheLayout): readonly
 ];
 
 /** What graphs may give out of the last new tokens. */
-export const OBSERVATIONS = ["queries", "attention"] as const;
+export const OBSERVATIONS = ["queries", "attention", "attentionSums"] as const;
 export type Observation = (typeof OBSERVATIONS)[number];
 
 /** The input that says of how many of them. */
-export const observedInput = (what: Observation): string => `observed_${what}`;
+export const observedInput = (what: Observation): string => OBSERVED_INPUTS[what];
+const OBSERVED_INPUTS: Readonly<Record<Observation, string>> = {
+  queries: "observed_queries",
+  attention: "observed_attention",
+  attentionSums: "observed_attention_sums",
+};
 
 /** All tensors of a layout, layer by layer, keys first, scales after what they belong to. */
 export const cacheSlots = ({ layers }: Pick<CacheLayout, "layers">): readonly CacheTensor[] =>

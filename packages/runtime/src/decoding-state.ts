@@ -151,13 +151,14 @@ class CachedDecoding implements DecodingState {
       const needs = needsOf([...this.#policies, { needs: observe }]);
       const prompt = Array.from(ids);
       let logits: Logits | undefined;
-      // Attention is given out by the last run alone, queries by several.
+      // Attention is given out by the last run alone, queries and sums by several.
       const sizes = { size: prefillChunk, last: needs.attention };
       for (const { start, end } of chunksAfter(cache.length, prompt.length, sizes)) {
         const rest = prompt.length - end;
         const seen = {
           queries: needs.queries > rest ? needs.queries : 0,
           attention: rest > 0 ? 0 : needs.attention,
+          attentionSums: Math.max(0, needs.attentionSums - rest),
         };
         if (isRagged(cache)) cache.observe(seen);
         logits = await this.#run(cache, prompt.slice(start, end), 1);

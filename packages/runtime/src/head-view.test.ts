@@ -30,6 +30,7 @@ describe("headView", () => {
     expect(head.keys).toBe(head.keys);
     expect(head.queries).toBeUndefined();
     expect(head.attention).toBeUndefined();
+    expect(head.attentionSums).toBeUndefined();
   });
 
   it("reads no numbers for a policy that looks at tokens and positions alone", () => {

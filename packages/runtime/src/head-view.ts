@@ -1,5 +1,5 @@
 import type { HeadView } from "@kvfold/policies";
-import { type ObservedLayer, observedAttention, observedQueries } from "./observed-layer.js";
+import { type ObservedLayer, observedAttention, observedQueries, observedSums } from "./observed-layer.js";
 import { headKeys, headPositions, headValues, type RaggedLayerCache } from "./ragged-layer.js";
 
 /**
@@ -17,6 +17,7 @@ export function headView(
   const values = layer.parts.length === 1 ? keys : once(() => headValues(layer, head));
   const queries = once(() => observed && observedQueries(observed, head));
   const attention = once(() => observed && observedAttention(observed, head));
+  const attentionSums = once(() => observed && observedSums(observed, head));
   return {
     tokens,
     queryHeads,
@@ -32,6 +33,9 @@ export function headView(
     },
     get attention() {
       return attention();
+    },
+    get attentionSums() {
+      return attentionSums();
     },
   };
 }

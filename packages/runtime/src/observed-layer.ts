@@ -1,3 +1,4 @@
+import type { AttentionSums } from "@kvfold/policies";
 import type { Tensor } from "./port.js";
 import { floatsOf } from "./tensors.js";
 
@@ -8,6 +9,7 @@ export interface ObservedLayer {
   readonly queryRows: number;
   /** How these queries shared their attention among the tokens that each head had after the run. */
   readonly attention: readonly HeadAttention[] | undefined;
+  readonly sums: ObservedSums | undefined;
   /** `G`: query heads that read each head. */
   readonly queryHeads: number;
   /** Of heads that have dropped tokens since: gives the indices of those that stayed, in their order now. */
@@ -19,6 +21,14 @@ interface HeadAttention {
   readonly rows: Float32Array;
   /** `T` */
   readonly tokens: number;
+}
+
+/** What the tokens of each head were paid by the queries of runs one after the other. */
+export interface ObservedSums {
+  /** For each head `[G, T]`, its tokens as they stood after the last of these runs. */
+  readonly ofHeads: readonly Float64Array[];
+  /** Queries that are summed. */
+  readonly queries: number;
 }
 
 /** What a head's queries look like, `[G, W, size]`. */
@@ -37,6 +47,13 @@ export function observedAttention(
   return own === undefined || stayed === undefined ? own?.rows : gatherColumns(own, stayed());
 }
 
+/** What a head's tokens were paid. */
+export const observedSums = (observed: ObservedLayer, head: number): AttentionSums | undefined =>
+  observed.sums && {
+    sums: new Float32Array(sumsOf(observed, observed.sums, head)),
+    queries: observed.sums.queries,
+  };
+
 export declare namespace attentionByHead {
   interface Options {
     /** `G`: query heads that read each head. */
@@ -48,15 +65,15 @@ export declare namespace attentionByHead {
 }
 
 /**
- * The columns of each head's tokens of attention `[1, H, W, capacity + S]` to the slots of the past, empty ones
- * included, and to the new tokens. They are moved together where they lie, since a step has no time to copy them: float32
- * numbers of the tensor are not what they were.
+ * The columns of each head's tokens of attention `[1, H, W, capacity + S]`, or of its sums `[1, H, capacity + S]`, to the slots of
+ * the past, empty ones included, and to the new tokens. They are moved together where they lie, since a step has no time to
+ * copy them: float32 numbers of the tensor are not what they were.
  */
 export function attentionByHead(
   tensor: Tensor,
   { queryHeads, capacity, lengths }: attentionByHead.Options,
 ): readonly HeadAttention[] {
-  const width = tensor.dims[3]!;
+  const width = tensor.dims.at(-1)!;
   return Array.from(lengths, (before, head) => {
     const rows = blockOf(tensor, head, queryHeads);
     const tokens = before + width - capacity;
@@ -69,9 +86,42 @@ export function attentionByHead(
   });
 }
 
+/** The layer that a run was given, and its sums `[1, H, capacity + S]`. */
+export interface SummedRun extends attentionByHead.Options {
+  readonly sums: Tensor;
+  /** Queries that are summed, and all of the run. */
+  readonly queries: number;
+  readonly added: number;
+}
+
+/** Adds what a run has summed to the sums of the runs before; they begin anew where queries lie between. */
+export function addSums(before: ObservedLayer | undefined, run: SummedRun): ObservedSums {
+  const earlier = run.queries === run.added ? before : undefined;
+  const ofHeads = attentionByHead(run.sums, run).map(({ rows }, head) => {
+    const total = new Float64Array(rows);
+    if (earlier?.sums !== undefined) addRows(total, sumsOf(earlier, earlier.sums, head), run.queryHeads);
+    return total;
+  });
+  return { ofHeads, queries: run.queries + (earlier?.sums?.queries ?? 0) };
+}
+
+/** The sums `[G, tokens]` of the tokens that a head has now. */
+function sumsOf({ kept, queryHeads }: ObservedLayer, { ofHeads }: ObservedSums, head: number): Float64Array {
+  const rows = ofHeads[head]!;
+  const stayed = kept[head];
+  return stayed === undefined ? rows : gatherColumns({ rows, tokens: rows.length / queryHeads }, stayed());
+}
+
+/** Adds `[rows, n]` to the first columns of as many longer rows. */
+function addRows(target: Float64Array, addends: Float64Array, rows: number): void {
+  const [length, count] = [target.length / rows, addends.length / rows];
+  for (let row = 0; row < rows; row++)
+    for (let at = 0; at < count; at++) target[row * length + at]! += addends[row * count + at]!;
+}
+
 /** What the query heads of a head have of `[1, H, W, X]`: `[G, W, X]`. */
 function blockOf(tensor: Tensor, head: number, queryHeads: number): Float32Array {
-  const width = tensor.dims[2]! * tensor.dims[3]!;
+  const width = tensor.dims.slice(2).reduce((product, dimension) => product * dimension, 1);
   return floatsOf(tensor, head * queryHeads * width, (head + 1) * queryHeads * width);
 }
 
@@ -101,8 +151,11 @@ function lastRows(
 }
 
 /** The columns of the tokens that stayed. */
-function gatherColumns({ rows, tokens }: HeadAttention, stayed: Int32Array): Float32Array {
-  const columns = new Float32Array((rows.length / tokens) * stayed.length);
+function gatherColumns<Numbers extends Float32Array | Float64Array>(
+  { rows, tokens }: { readonly rows: Numbers; readonly tokens: number },
+  stayed: Int32Array,
+): Numbers {
+  const columns = rows.slice(0, (rows.length / tokens) * stayed.length) as Numbers;
   for (let target = 0, start = 0; start < rows.length; start += tokens)
     for (let token = 0; token < stayed.length; token++, target++)
       columns[target] = rows[start + stayed[token]!]!;

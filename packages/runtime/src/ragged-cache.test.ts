@@ -21,6 +21,7 @@ const raggedLayer = (layer: number, heads: number) => ({
   run: 1,
   queries: `queries.${layer}`,
   attention: `attention.${layer}`,
+  attentionSums: `attention_sums.${layer}`,
   queryHeads: 4,
 });
 
@@ -199,6 +200,78 @@ describe("a ragged cache", () => {
     expect(Array.from(cache.view(0).heads[1]!.attention!)).toEqual([1, 9, 1, 9]);
     expect(cache.view(0).heads[1]!.queryHeads).toBe(2);
     expect(cache.view(1).heads[0]!.attention).toBeUndefined();
+  });
+
+  describe("sums of attention", () => {
+    /** Sums of two query heads of layer 0's head 0, in `slots` slots of the past and the new ones. */
+    const sumsOf = (slots: number, ...rows: readonly (readonly [past: number[], fresh: number[]])[]) => {
+      const data = rows.flatMap(([past, fresh]) => [
+        ...Array.from({ length: slots }, (_, slot) => past[slot] ?? 0),
+        ...fresh,
+      ]);
+      const width = data.length / 2;
+      return new Tensor("float32", Float32Array.of(...data, ...data), [1, 4, width]);
+    };
+    const firstHead = (cache: RaggedCache) => cache.view(0).heads[0]!.attentionSums;
+    /** Runs two tokens, then one, all of which are summed. */
+    function afterTwoRuns(): RaggedCache {
+      const cache = createRaggedCache(layout);
+      cache.observe({ attentionSums: 100 });
+      const first = rowsOf(cache, 2, 0);
+      expect(cache.feeds().observed_attention_sums!.data).toEqual(BigInt64Array.of(2n));
+      expect(Object.keys(cache.fetches())).toContain("attention_sums.0");
+      const sums = sumsOf(8, [[], [1.5, 0.5]], [[], [1.25, 0.75]]);
+      cache.commit({ ...first, "attention_sums.0": sums }, [0, 1]);
+      const second = rowsOf(cache, 1, 2);
+      const more = sumsOf(8, [[0.5, 0.25], [0.25]], [[0, 0.5], [0.5]]);
+      cache.commit({ ...second, "attention_sums.0": more }, [2]);
+      return cache;
+    }
+
+    it("grow from run to run, and follow the tokens that stay", () => {
+      const cache = afterTwoRuns();
+      expect(firstHead(cache)).toEqual({
+        sums: Float32Array.of(2, 0.75, 0.25, 1.25, 1.25, 0.5),
+        queries: 3,
+      });
+      expect(cache.view(1).heads[0]!.attentionSums).toBeUndefined();
+      const copy = cache.copy();
+      cache.change(0, [{ kept: Int32Array.of(0, 2) }, undefined]);
+      expect(firstHead(cache)).toEqual({ sums: Float32Array.of(2, 0.25, 1.25, 0.5), queries: 3 });
+      const rows = rowsOf(cache, 1, 3);
+      const sums = sumsOf(8, [[0.25, 0.5], [0.25]], [[0.25, 0.25], [0.5]]);
+      cache.commit({ ...rows, "attention_sums.0": sums }, [3]);
+      expect(firstHead(cache)).toEqual({
+        sums: Float32Array.of(2.25, 0.75, 0.25, 1.5, 0.75, 0.5),
+        queries: 4,
+      });
+      expect(firstHead(copy)!.queries).toBe(3);
+      cache.truncate(3);
+      expect(firstHead(cache)).toBeUndefined();
+    });
+
+    it.each([
+      ["a run of which a part is summed", 1, 1],
+      ["a run of which none are", 0, undefined],
+    ])("begin anew with %s", (_, wanted, queries) => {
+      const cache = afterTwoRuns();
+      cache.observe({ attentionSums: wanted });
+      const rows = rowsOf(cache, 2, 3);
+      const sums = sumsOf(
+        8,
+        [
+          [0.25, 0.25, 0.25],
+          [0, 0.25],
+        ],
+        [
+          [0, 0, 0.5],
+          [0.5, 0],
+        ],
+      );
+      cache.commit(wanted === 0 ? rows : { ...rows, "attention_sums.0": sums }, [3, 4]);
+      const expected = Float32Array.of(0.25, 0.25, 0.25, 0, 0.25, 0, 0, 0.5, 0.5, 0);
+      expect(firstHead(cache)).toEqual(queries && { sums: expected, queries });
+    });
   });
 
   it("refuses a saved cache whose tokens cannot be", async () => {

@@ -9,7 +9,7 @@ import {
 } from "./cache-layout.js";
 import { headView } from "./head-view.js";
 import type { KvCache } from "./kv-cache.js";
-import { attentionByHead, type ObservedLayer } from "./observed-layer.js";
+import { addSums, attentionByHead, type ObservedLayer } from "./observed-layer.js";
 import { type Results, Tensor } from "./port.js";
 import {
   appendRows,
@@ -27,8 +27,8 @@ import { int64 } from "./tensors.js";
 /** The cache of one sequence of which layers and heads may keep different tokens. */
 export interface RaggedCache extends KvCache {
   /**
-   * What policies look at is taken from the runs that follow, until it is set anew: attention of the last of them, queries of
-   * all since a run of which none were taken.
+   * What policies look at is taken from the runs that follow, until it is set anew: attention of the last of them, queries and
+   * sums of attention of all since a run of which none were taken.
    */
   observe(needs: PolicyNeeds): void;
   /** What a layer has cached now. */
@@ -124,6 +124,8 @@ function raggedCache(
         contents.observed[index] = observeResults(results, ragged[index]!, layer, {
           before: contents.observed[index],
           rows: needs.queries ?? 0,
+          summed: observedCount("attentionSums"),
+          added: added.length,
         });
       commit((layer) => layers[layer]!.slots.map(({ present }) => results[present]!), added);
     },
@@ -192,22 +194,34 @@ function pastFeeds(
   ];
 }
 
+/** What a run was asked for. */
+interface Asked {
+  readonly before: ObservedLayer | undefined;
+  /** Rows of queries that are looked at. */
+  readonly rows: number;
+  /** Queries whose attention is summed, of all that are new. */
+  readonly summed: number;
+  readonly added: number;
+}
+
 /** What a run gave out of the last queries, beside the layer as it was when it ran. */
 function observeResults(
   results: Results,
-  { queries, attention, queryHeads, heads }: RaggedLayer,
+  graph: RaggedLayer,
   layer: RaggedLayerCache,
-  { before, rows: wanted }: { readonly before: ObservedLayer | undefined; readonly rows: number },
+  { before, rows, summed, added }: Asked,
 ): ObservedLayer | undefined {
-  const query = queries === undefined ? undefined : results[queries];
-  const rows = attention === undefined ? undefined : results[attention];
-  if (query === undefined && rows === undefined) return undefined;
-  const group = queryHeadsOf({ queryHeads, heads });
+  const result = (name: string | undefined) => (name === undefined ? undefined : results[name]);
+  const [queries, attention, sums] = [graph.queries, graph.attention, graph.attentionSums].map(result);
+  if ((queries ?? attention ?? sums) === undefined) return undefined;
+  const { capacity, lengths } = layer;
+  const run = { queryHeads: queryHeadsOf(graph), capacity, lengths };
   return {
-    queries: query && lastRuns([...(before?.queries ?? []), query], wanted),
-    queryRows: wanted,
-    attention: rows && attentionByHead(rows, { ...layer, queryHeads: group }),
-    queryHeads: group,
+    queryHeads: run.queryHeads,
+    queries: queries && lastRuns([...(before?.queries ?? []), queries], rows),
+    queryRows: rows,
+    attention: attention && attentionByHead(attention, run),
+    sums: sums && addSums(before, { ...run, sums, queries: summed, added }),
     kept: [],
   };
 }

@@ -55,9 +55,9 @@ export interface AttentionContext {
 }
 
 /** What a cache policy may see of a layer. */
-export type Observation = "queries" | "attention";
+export type Observation = "queries" | "attention" | "attention_sums";
 
-/** Makes the last rows of `value [B, heads, S, size]` an output of the graph: as many as a run asks for. */
+/** Makes the last rows of `value [B, heads, S, size]` an output of the graph, or their sum: as many as a run asks for. */
 export type Observe = (e: Emitter, observation: Observation, value: string) => void;
 
 /** Queries `[start, end)` of a window. */

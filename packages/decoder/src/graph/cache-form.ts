@@ -36,7 +36,15 @@ export interface DecoderStart {
 /** How a layer gives out what policies see, and the outputs that it then has. */
 export interface LayerOutputs {
   readonly observe: Observe;
-  readonly outputs: readonly { readonly name: string; readonly dims: readonly (number | string)[] }[];
+  readonly outputs: readonly LayerOutput[];
+}
+
+/** An output that tells of a layer's last queries. */
+export interface LayerOutput {
+  readonly name: string;
+  readonly dims: readonly (number | string)[];
+  /** The graph's float type unless given. */
+  readonly type?: DataType;
 }
 
 /** One tensor of a layer's cache, `[B, heads, T, size]`. */

@@ -64,7 +64,9 @@ export function emitRaggedShares(
   const biased = (["past", "fresh"] as const).map((name) =>
     emitBiased(e.at(`scores/${name}`), scores[name], biases[name], { heads, ragged, query }),
   );
-  const shares = emitShares(e.at("softmax"), biased, heads);
+  const wide = emitShares(e.at("softmax"), biased, heads);
+  observe?.(e, "attention_sums", wide);
+  const shares = e.floatType === "float16" ? e.cast("softmax/Cast", wide, "float16") : wide;
   observe?.(e, "attention", shares);
   const shape = emitScoreShape(e.at("softmax/stack"), shares, values.heads);
   return e.node("Reshape", "softmax/stack/Reshape", [shares, shape]);
@@ -93,14 +95,13 @@ function emitBiased(
   return e.node("Add", "Add", [wide, bias]);
 }
 
-/** One softmax over past and new tokens, `[B, H, S, P + S]`. */
+/** One softmax over past and new tokens, float32 `[B, H, S, P + S]`. */
 function emitShares(e: Emitter, scores: readonly string[], heads: number): string {
   const all = e.node("Concat", "Concat", scores, { attributes: { axis: 4 } });
   const softmax = e.node("Softmax", "Softmax", [all], { attributes: { axis: -1 } });
-  const narrow = e.floatType === "float16" ? e.cast("Cast", softmax, "float16") : softmax;
-  const tail = e.node("Shape", "tail/Shape", [narrow], { attributes: { start: 3, end: 5 } });
+  const tail = e.node("Shape", "tail/Shape", [softmax], { attributes: { start: 3, end: 5 } });
   const shape = e.node("Concat", "heads/Concat", [e.graph.int64([0, heads]), tail], {
     attributes: { axis: 0 },
   });
-  return e.node("Reshape", "heads/Reshape", [narrow, shape]);
+  return e.node("Reshape", "heads/Reshape", [softmax, shape]);
 }

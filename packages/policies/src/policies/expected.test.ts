@@ -32,6 +32,17 @@ it("turns the prompt's queries back to before their rotation", () => {
   expect(own!.kept).toEqual(keptBy(before, head));
 });
 
+it("turns the queries of each layer by its own frequencies", () => {
+  const layer = (factor: number) =>
+    layerView(TOKENS, { inverseFrequencies: inverseFrequencies.map((value) => factor * value) });
+  // Over more positions to come the mean rotation of such frequencies is next to nothing.
+  const make = () => expected({ removed: 0.4 }, { future: 1 });
+  const one = make();
+  const [first, second] = [1, 2].map((factor) => one.afterPrefill!(layer(factor)));
+  expect(first).not.toEqual(second);
+  expect(make().afterPrefill!(layer(2))).toEqual(second);
+});
+
 it("takes queries as they are where nothing is known of rotations", () => {
   const head = headView(TOKENS, 1);
   const [own] = expected({ removed: 0.5 }).afterPrefill!(layerView(TOKENS, { heads: [head] }))!;

@@ -28,20 +28,29 @@ export declare namespace expected {
  * mean rotation over the positions to come. Where a view does not tell the frequencies of the rotation, as in layers that have
  * none or cache other keys than rotated ones, the queries are taken as they met the keys.
  */
-export const expected = (budget: Budget, options: expected.Options = {}, name = "expected"): Policy => ({
-  name,
-  action: "drop",
-  needs: { queries: options.window || ALL_TOKENS },
-  afterPrefill: (layer) => keepBest(layer, (view) => layerScores(view, options, name), uniformBudget(budget)),
-});
+export const expected = (budget: Budget, options: expected.Options = {}, name = "expected"): Policy => {
+  const turnOf = lastRotation();
+  return {
+    name,
+    action: "drop",
+    needs: { queries: options.window || ALL_TOKENS },
+    afterPrefill: (layer) =>
+      keepBest(layer, (view) => layerScores(view, { ...options, name, turnOf }), uniformBudget(budget)),
+  };
+};
+
+interface LayerScoring extends expected.Options {
+  readonly name: string;
+  readonly turnOf: typeof rotation;
+}
 
 /** Scores of all heads; rotations are the same for them. */
-function layerScores(layer: LayerView, options: expected.Options, name: string): readonly Float32Array[] {
+function layerScores(layer: LayerView, { name, turnOf, ...options }: LayerScoring): readonly Float32Array[] {
   const { heads, seen, inverseFrequencies } = layer;
   const { window = 0, future = 512 } = options;
   const most = window || ALL_TOKENS;
   const all = heads.map((head) => queriesOf(head, most, name));
-  const turn = inverseFrequencies && rotation(inverseFrequencies, { seen, queries: all[0]!.rows, future });
+  const turn = inverseFrequencies && turnOf(inverseFrequencies, { seen, queries: all[0]!.rows, future });
   return heads.map((head, index) =>
     scoreInOrder(head, (ordered) => headScores(ordered, { queries: all[index]!, seen, turn, ...options })),
   );
@@ -71,15 +80,30 @@ interface Turn {
   readonly forth: RopeTables<Float64Array>;
 }
 
-function rotation(
-  inverseFrequencies: Float64Array,
-  { seen, queries, future }: { readonly seen: number; readonly queries: number; readonly future: number },
-): Turn {
+/** Where queries stood, and how many positions to come there are. */
+interface Span {
+  readonly seen: number;
+  readonly queries: number;
+  readonly future: number;
+}
+
+function rotation(inverseFrequencies: Float64Array, { seen, queries, future }: Span): Turn {
   const behind = Float64Array.from({ length: queries }, (_, index) => queries - seen - index);
   const ahead = Float64Array.from({ length: future }, (_, index) => seen + index);
   return {
     back: ropeTables({ inverseFrequencies, positions: behind }),
     forth: ropeTables({ inverseFrequencies, positions: ahead, dtype: "float64" }),
+  };
+}
+
+/** The same, made once for layers one after the other that turn alike. */
+function lastRotation(): typeof rotation {
+  let last: { readonly key: string; readonly turn: Turn } | undefined;
+  return (inverseFrequencies, span) => {
+    const { seen, queries, future } = span;
+    const key = [seen, queries, future, ...inverseFrequencies].join();
+    if (last?.key !== key) last = { key, turn: rotation(inverseFrequencies, span) };
+    return last.turn;
   };
 }
 

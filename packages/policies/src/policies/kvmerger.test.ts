@@ -46,3 +46,12 @@ it("leaves the first layers and the last alone", () => {
   expect([0, 1, 5].map(act)).toEqual([undefined, undefined, undefined]);
   expect(act(2)).toBeDefined();
 });
+
+it("finds pivots by the sums of all queries where there is no window", () => {
+  const { attention: _, ...rest } = head;
+  const attentionSums = { sums: Float32Array.of(1.4, 0.9, 0.5, 1.2), queries: 4 };
+  const own = kvmerger({ tokens: 3 }, { ...options, window: 0 });
+  expect(own.needs).toEqual({ attentionSums: 2 ** 31 - 1 });
+  const [change] = own.afterPrefill!({ ...view, heads: [{ ...rest, attentionSums }] })!;
+  expect(Array.from(change!.kept)).toEqual([0, 2, 3]);
+});

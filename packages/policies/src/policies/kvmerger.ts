@@ -1,6 +1,6 @@
 import { type Budget, tokensOf } from "../budget.js";
 import type { HeadView, LayerView } from "../cache-view.js";
-import { attentionOf } from "../head-attention.js";
+import { attentionOf, attentionSumsOf } from "../head-attention.js";
 import { changeInOrder } from "../in-order.js";
 import { ALL_TOKENS, type HeadChange, type Policy } from "../policy.js";
 import { bestIndices } from "../scores/best-indices.js";
@@ -34,7 +34,7 @@ export const kvmerger = (
 ): Policy => ({
   name,
   action: "merge",
-  needs: window === 0 ? { queries: ALL_TOKENS } : { attention: window },
+  needs: window === 0 ? { attentionSums: ALL_TOKENS } : { attention: window },
   afterPrefill: (layer) => {
     if (layer.layer < spare || (layer.layer === layer.layers - 1 && layer.layers > 1)) return undefined;
     const count = tokensOf(budget, layer);
@@ -60,11 +60,11 @@ function mergeHead(
   { count, window, recent, heavy, name }: Merging,
 ): HeadChange {
   const { tokens, keys, values } = head;
-  const attention = groupMeans(
-    attentionSums(attentionOf(head, layer, window || ALL_TOKENS, name)),
-    1,
-    tokens,
-  );
+  const sums =
+    window === 0
+      ? attentionSumsOf(head, layer, name).sums
+      : attentionSums(attentionOf(head, layer, window, name));
+  const attention = groupMeans(sums, 1, tokens);
   const isProtected = new Uint8Array(tokens);
   for (const token of bestIndices(attention, wholeShare(count, heavy))) isProtected[token] = 1;
   isProtected.fill(1, tokens - wholeShare(count, recent));

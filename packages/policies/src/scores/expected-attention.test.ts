@@ -74,6 +74,36 @@ describe("expectedAttentionScores", () => {
     expect(distance(scores, [1 / (1 + Math.exp(-5.5)), 1 / (1 + Math.exp(5.5))])).toBeLessThan(1e-6);
   });
 
+  it.each([3, 4, 9])("weighs keys of %i numbers by the whole form", (width) => {
+    const wave = (count: number) => Float64Array.from({ length: count }, (_, at) => Math.sin(at * at + 1));
+    const wide = { mean: wave(width), covariance: new Float64Array(width * width), heads: 1, width };
+    for (let i = 0; i < width; i++)
+      for (let j = 0; j < width; j++) wide.covariance[i * width + j] = Math.cos(i * j) + (i === j ? 2 : 0);
+    const data = Float32Array.from(wave(5 * width));
+    const scores = expectedAttentionScores({
+      keys: { data, heads: 1, rows: 5, width },
+      values: rows([1], [1], [1], [1], [1]),
+      moments: wide,
+      sinks: 0,
+      scale: 1,
+    });
+    const weights = Array.from({ length: 5 }, (_, token) => {
+      const key = Array.from(data.subarray(token * width, (token + 1) * width));
+      const form = key.reduce(
+        (sum, a, i) => sum + key.reduce((row, b, j) => row + a * b * wide.covariance[i * width + j]!, 0),
+        0,
+      );
+      return Math.exp(key.reduce((sum, value, j) => sum + value * wide.mean[j]!, form / 2));
+    });
+    const total = weights.reduce((sum, weight) => sum + weight);
+    expect(
+      distance(
+        scores,
+        weights.map((weight) => weight / total),
+      ),
+    ).toBeLessThan(1e-6);
+  });
+
   it("refuses a text of sinks alone", () => {
     expect(() => expectedAttentionScores({ keys, values, moments })).toThrow(
       "expectedAttentionScores: expected more tokens than the 4 sinks, found 4",

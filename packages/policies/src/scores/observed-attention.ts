@@ -1,31 +1,41 @@
-import type { AttentionRows } from "./attention-rows.js";
+import type { AttentionRows, QueryPlaces } from "./attention-rows.js";
 import { groupMeans } from "./group-means.js";
+
+/** What the queries of the last tokens together paid to the cached ones. */
+export interface SummedAttention {
+  /** `[H, T]`: {@link attentionSums}, or what a decoder has summed. */
+  readonly sums: Float32Array | Float64Array;
+  /** `Hkv`, which divides `H`. */
+  readonly kvHeads: number;
+  /** `T` */
+  readonly tokens: number;
+  /** Of the queries that are summed. */
+  readonly places: QueryPlaces;
+}
 
 /**
  * Scores by observed attention, akin to H2O: what all queries together paid to a token, divided by the number of queries that
  * could see it, averaged over the query heads of a group.
  *
  * Source: Zhang et al., "H2O", arXiv 2306.14048, whose running sums are not divided; the division is kvpress's
- * (ObservedAttention). With the queries of the whole text this takes as long as its attention; fewer queries take less, and
- * the divisor follows.
+ * (ObservedAttention). Sums of fewer queries than those of the whole text will do, and the divisor follows.
  *
- * Numerics: sums in float64.
+ * Numerics: quotients in float64, rounded once.
  *
  * @returns `[Hkv, T]`; higher stays.
  */
-export function observedAttentionScores(attention: AttentionRows): Float32Array {
-  const { kvHeads, tokens } = attention;
-  const sums = attentionSums(attention);
-  const seen = timesSeen(attention);
-  for (let at = 0; at < sums.length; at++) sums[at]! /= Math.max(1, seen[at % tokens]!);
-  return groupMeans(sums, kvHeads, tokens);
+export function observedAttentionScores({ sums, kvHeads, tokens, places }: SummedAttention): Float32Array {
+  const seen = timesSeen(places, tokens);
+  const shares = new Float64Array(sums);
+  for (let at = 0; at < shares.length; at++) shares[at]! /= Math.max(1, seen[at % tokens]!);
+  return groupMeans(shares, kvHeads, tokens);
 }
 
-/** Queries that see each token, `[T]`. */
-function timesSeen({ tokens, places }: AttentionRows): Float64Array {
-  const seen = new Float64Array(tokens);
-  for (const visible of Array.from(places.visible))
-    for (let token = 0; token < visible; token++) seen[token]! += 1;
+/** Queries that see each token, `[T]`: all of them those before the first query, and later tokens fewer. */
+function timesSeen({ visible }: QueryPlaces, tokens: number): Int32Array {
+  const seen = new Int32Array(tokens);
+  for (let query = 0, token = 0; query < visible.length; query++)
+    for (; token < visible[query]!; token++) seen[token] = visible.length - query;
   return seen;
 }
 

@@ -11,6 +11,17 @@ describe("queryMoments", () => {
     expect(Array.from(covariance)).toEqual([1, 2, 2, 4]);
   });
 
+  it.each([1, 4, 7])("takes the covariance of all pairs of %i numbers", (width) => {
+    const data = Float32Array.from({ length: 6 * width }, (_, at) => Math.fround(Math.sin(at * at)));
+    const { mean, covariance } = queryMoments({ data, heads: 1, rows: 6, width }, 0);
+    const rows = Array.from({ length: 6 }, (_, row) => data.subarray(row * width, (row + 1) * width));
+    const expected = Array.from({ length: width * width }, (_, at) => {
+      const [i, j] = [Math.floor(at / width), at % width];
+      return rows.reduce((sum, row) => sum + ((row[i]! - mean[i]!) * (row[j]! - mean[j]!)) / 6, 0);
+    });
+    expect(distance(covariance, expected)).toBeLessThan(1e-14);
+  });
+
   it("refuses a text of sinks alone", () => {
     expect(() => queryMoments({ data: new Float32Array(8), heads: 1, rows: 4, width: 2 })).toThrow(
       "queryMoments: expected more queries than the 4 skipped ones, found 4",

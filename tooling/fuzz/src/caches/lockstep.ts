@@ -76,9 +76,13 @@ function compareViews(slow: SlowCache, layer: LayerView): LayerView {
       slow.tokens[layer.layer]![heads[index]!]!.map(({ place }) => place),
     );
   const view = slowView(slow, layer.layer, { heads, orders }, layer.run);
-  for (const [index, own] of layer.heads.entries())
+  for (const [index, own] of layer.heads.entries()) {
+    const sums = [own, view.heads[index]!].map(({ attentionSums }) => attentionSums);
+    same(`sums of head ${heads[index]} of layer ${layer.layer}`, sums[0]?.sums, sums[1]?.sums);
+    same(`queries summed in layer ${layer.layer}`, sums[0]?.queries, sums[1]?.queries);
     for (const part of ["keys", "values", "queries", "attention", "queryHeads", "tokens"] as const)
       same(`${part} of head ${heads[index]} of layer ${layer.layer}`, own[part], view.heads[index]![part]);
+  }
   same("tokens seen", [layer.seen, layer.ids], [view.seen, view.ids]);
   return view;
 }

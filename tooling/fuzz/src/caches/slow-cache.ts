@@ -1,5 +1,14 @@
 import type { HeadChange, HeadView, LayerView } from "@kvfold/policies";
-import { logitShare, queryNumber, rowNumber, sharesOf, type TinyLayer, VOCABULARY } from "./tiny-graph.js";
+import {
+  logitShare,
+  queryNumber,
+  rowNumber,
+  sharesOf,
+  sumOf,
+  type TinyLayer,
+  type TinyRun,
+  VOCABULARY,
+} from "./tiny-graph.js";
 
 /** One token of one head: what is cached of it, as plain numbers, and what the last queries paid it. */
 interface Token {
@@ -9,6 +18,8 @@ interface Token {
   values: number[] | undefined;
   /** `[G][W]` */
   shares?: readonly (readonly number[])[] | undefined;
+  /** `[G]`: what it was paid by all queries that are summed. */
+  sums?: readonly number[] | undefined;
 }
 
 /** A cache of lists of tokens, in the order of their places: slow, and too simple to be wrong. */
@@ -20,8 +31,9 @@ export interface SlowCache {
   tokens: Token[][][];
   /** Positions of the queries that are seen. */
   queries: number[];
-  /** Queries whose attention is seen. */
+  /** Queries whose attention is seen, and those whose attention is summed. */
   rows: number;
+  summed: number;
   settled: number;
 }
 
@@ -32,13 +44,12 @@ export const createSlowCache = (layers: readonly TinyLayer[], first: number): Sl
   tokens: layers.map(({ heads }) => Array.from({ length: heads }, () => [])),
   queries: [],
   rows: 0,
+  summed: 0,
   settled: 0,
 });
 
-/** What is observed of a run: queries and attention rows of so many of its last tokens, and how many queries are kept in all. */
-export interface Observed {
-  readonly queries: number;
-  readonly attention: number;
+/** What is observed of a run: what it was asked for, and how many queries are kept in all. */
+export interface Observed extends Omit<TinyRun, "ids"> {
   readonly most: number;
 }
 
@@ -46,7 +57,7 @@ export interface Observed {
 export function append(
   cache: SlowCache,
   ids: readonly number[],
-  { queries, attention, most }: Observed,
+  { queries, attention, attentionSums, most }: Observed,
 ): void {
   const start = cache.ids.length;
   const positions = ids.map((_, index) => cache.first + start + index);
@@ -65,10 +76,19 @@ export function append(
         );
         own.push({ place: start + index, keys: keys!, values });
       }
-      observe(cache, layer, head, attention === 0 ? [] : positions.slice(-attention));
+      const place = { cache, layer, head };
+      const shares = sharesWith(place, lastOf(positions, attention));
+      const summed = sharesWith(place, lastOf(positions, attentionSums));
+      for (const [index, token] of own.entries()) {
+        token.shares = shares[index];
+        const fresh = summed[index]?.map(sumOf);
+        const earlier = attentionSums === ids.length ? token.sums : undefined;
+        token.sums = fresh?.map((sum, member) => sum + (earlier?.[member] ?? 0));
+      }
     }
   cache.ids = [...cache.ids, ...ids];
   cache.rows = Math.min(attention, ids.length);
+  cache.summed = attentionSums + (attentionSums === ids.length ? cache.summed : 0);
   cache.queries = queries === 0 ? [] : [...cache.queries, ...positions.slice(-queries)].slice(-most);
 }
 
@@ -86,19 +106,29 @@ const numbersOf = ({ id, position, part, span, head, size }: Row): number[] =>
     rowNumber(id, position, part, head * span + Math.floor(at / size), at % size),
   );
 
-function observe(cache: SlowCache, layer: number, head: number, queries: readonly number[]): void {
-  const own = cache.tokens[layer]![head]!;
+const lastOf = (positions: readonly number[], count: number): readonly number[] =>
+  count === 0 ? [] : positions.slice(-count);
+
+interface Place {
+  readonly cache: SlowCache;
+  readonly layer: number;
+  readonly head: number;
+}
+
+/** What each token of a head is paid by queries at these positions, `[T][G][W]`; nothing where there are none. */
+function sharesWith(
+  { cache, layer, head }: Place,
+  queries: readonly number[],
+): readonly (readonly (readonly number[])[])[] {
   const { queryHeads, heads } = cache.layers[layer]!;
   const group = queryHeads / heads;
+  if (queries.length === 0 || group === 0) return [];
+  const own = cache.tokens[layer]![head]!;
   const keys = own.map(({ place }) => cache.first + place);
   const rows = Array.from({ length: group }, (_, member) =>
     queries.map((query) => sharesOf(query, keys, layer, head * group + member)),
   );
-  for (const [index, token] of own.entries())
-    token.shares =
-      queries.length === 0 || group === 0
-        ? undefined
-        : rows.map((ofHead) => ofHead.map((row) => row[index]!));
+  return own.map((_, index) => rows.map((ofHead) => ofHead.map((row) => row[index]!)));
 }
 
 /** Heads of a layer, and the order of the places of each. */
@@ -155,6 +185,16 @@ export function slowView(
                 const { shares } = tokens[at % tokens.length]!;
                 return shares![Math.floor(row / cache.rows)]![row % cache.rows]!;
               }),
+        attentionSums:
+          queryHeads === 0 || cache.summed === 0
+            ? undefined
+            : {
+                sums: Float32Array.from({ length: group * tokens.length }, (_, at) => {
+                  const { sums } = tokens[at % tokens.length]!;
+                  return sums![Math.floor(at / tokens.length)]!;
+                }),
+                queries: cache.summed,
+              },
       };
     }),
   };
@@ -192,12 +232,13 @@ export function truncateSlow(cache: SlowCache, length: number): void {
   cache.tokens = cache.tokens.map((heads) => heads.map((own) => own.filter(({ place }) => place < length)));
 }
 
-/** Forgets queries and attention, which are not saved. */
+/** Forgets queries, attention and its sums, which are not saved. */
 export function forgetObserved(cache: SlowCache): void {
   cache.queries = [];
   cache.rows = 0;
+  cache.summed = 0;
   cache.tokens = cache.tokens.map((heads) =>
-    heads.map((own) => own.map((token) => ({ ...token, shares: undefined }))),
+    heads.map((own) => own.map((token) => ({ ...token, shares: undefined, sums: undefined }))),
   );
 }
 export const copySlow = (cache: SlowCache): SlowCache => ({

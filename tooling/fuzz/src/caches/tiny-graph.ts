@@ -51,6 +51,7 @@ export interface TinyRun {
   readonly ids: readonly number[];
   readonly queries: number;
   readonly attention: number;
+  readonly attentionSums: number;
 }
 
 export interface TinyGraph {
@@ -72,9 +73,14 @@ export function createTinyGraph(layers: readonly TinyLayer[], onRun: (run: TinyR
       throw new RuntimeError("run-failed", FAILURE);
     }
     const ids = Array.from(feeds.input_ids!.data as BigInt64Array, Number);
-    const queries = scalar(feeds, "observed_queries");
-    const results = compute(layers, feeds, { ids, queries, attention: scalar(feeds, "observed_attention") });
-    onRun({ ids, queries, attention: scalar(feeds, "observed_attention") });
+    const asked = {
+      ids,
+      queries: scalar(feeds, "observed_queries"),
+      attention: scalar(feeds, "observed_attention"),
+      attentionSums: scalar(feeds, "observed_attention_sums"),
+    };
+    const results = compute(layers, feeds, asked);
+    onRun(asked);
     return results;
   };
   return {
@@ -126,6 +132,7 @@ function declare(layers: readonly TinyLayer[]): Pick<Session, "inputs" | "output
           : [
               float(`queries.${layer}`, ["batch", queryHeads, "observed", parts.key!.size]),
               float(`attention.${layer}`, ["batch", queryHeads, "observed", "slots"]),
+              float(`attention_sums.${layer}`, ["batch", queryHeads, "slots"]),
             ],
       ),
     ],
@@ -167,11 +174,11 @@ function compute(layers: readonly TinyLayer[], feeds: Feeds, { ids, ...wanted }:
         queryHeads,
         parts.key!.size,
       );
+    const standing = { positions, places, capacity, layer, heads, queryHeads };
     if (queryHeads > 0 && wanted.attention > 0)
-      results[`attention.${layer}`] = attentionOf(
-        { positions, places, capacity, layer, heads, queryHeads },
-        wanted.attention,
-      );
+      results[`attention.${layer}`] = attentionOf(standing, wanted.attention);
+    if (queryHeads > 0 && wanted.attentionSums > 0)
+      results[`attention_sums.${layer}`] = sumsOf(attentionOf(standing, wanted.attentionSums));
   }
   const kept = scalar(feeds, "num_logits_to_keep") || ids.length;
   const data = new Float32Array(kept * VOCABULARY);
@@ -220,6 +227,20 @@ function attentionOf(
   }
   return new Tensor("float32", data, [1, queryHeads, queries.length, width]);
 }
+
+/** The sums `[1, H, X]` of rows `[1, H, W, X]`. */
+function sumsOf({ data, dims }: Tensor): Tensor {
+  const [, heads, rows, width] = dims as readonly [number, number, number, number];
+  const sums = Float32Array.from({ length: heads * width }, (_, at) => {
+    const first = Math.floor(at / width) * rows * width + (at % width);
+    return sumOf(Array.from({ length: rows }, (_, row) => (data as Float32Array)[first + row * width]!));
+  });
+  return new Tensor("float32", sums, [1, heads, width]);
+}
+
+/** The sum of what some queries paid one key, oldest first, as the graph gives it out. */
+export const sumOf = (shares: readonly number[]): number =>
+  Math.fround(shares.reduce((sum, share) => sum + share, 0));
 
 /** How a query shares its attention among keys at these positions, -1 for none. */
 export function sharesOf(query: number, keys: readonly number[], layer: number, head: number): Float32Array {
