@@ -4,6 +4,7 @@ export { amendRecord } from "./node/amend-record.js";
 export type { TextSource } from "./node/calibration-text.js";
 export { fold } from "./node/fold.js";
 export { hashWindows } from "./node/fold-identity.js";
+export { type FolderExchange, openExchange } from "./node/folder-exchange.js";
 export { type FolderJournal, openJournal } from "./node/folder-journal.js";
 export { createPendingFolder, type PendingFolder } from "./node/model-folder.js";
 export { readTokenizer } from "./node/read-tokenizer.js";

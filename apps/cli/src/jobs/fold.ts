@@ -43,6 +43,7 @@ import {
   planOptions,
   requireKnown,
 } from "./known-options.js";
+import { openSpread, type Spread, writesOutput } from "./open-spread.js";
 import {
   type FoldSource,
   type FoldWork,
@@ -71,6 +72,8 @@ export declare namespace foldCheckpoint {
     readonly moments?: string | undefined;
     /** A file to keep the measured moments in. */
     readonly saveMoments?: string | undefined;
+    /** Where several processes fold together. The first shard writes the output. */
+    readonly spread?: Spread | undefined;
     /**
      * A folder to keep finished blocks in, and to go on from where an earlier run of the same fold was stopped. Gone once
      * the output is there.
@@ -79,6 +82,8 @@ export declare namespace foldCheckpoint {
   }
   interface Result {
     readonly output: string;
+    /** Which part of a shared fold this was; the output is the first one's. */
+    readonly shard?: Spread["shard"];
     /** What ran the blocks of the model. */
     readonly device: ExecutionProvider;
     readonly plan: FoldPlan;
@@ -104,6 +109,7 @@ const OPTIONS: OptionNames<foldCheckpoint.Options> = {
   moments: true,
   saveMoments: true,
   journal: true,
+  spread: { shard: true, folder: true, timeoutSeconds: true },
   calibration: calibrationOptions,
 };
 
@@ -134,6 +140,7 @@ export async function foldCheckpoint(
   );
   return {
     output,
+    ...(options.spread === undefined ? {} : { shard: options.spread.shard }),
     device: opened.device,
     plan,
     seconds: secondsSince(started),
@@ -202,7 +209,12 @@ async function foldWithin(
   work: Omit<FoldWork, "plan" | "request">,
   context: JobContext,
 ): Promise<FoldOutcome> {
-  const { moments, journal, calibration } = options;
+  const { moments, journal, spread, calibration } = options;
+  if (spread !== undefined)
+    throw new CliError(
+      "usage",
+      "--shard cannot be used with --max-loss, which measures folds as it goes; give --keep",
+    );
   if (moments !== undefined || journal !== undefined)
     throw new CliError(
       "usage",
@@ -253,14 +265,15 @@ type FoldOptions = foldCheckpoint.Options & { readonly existing: Existing };
 
 /** Clears what killed runs left, and finds out early what would only fail at the end. */
 async function preparePlaces(options: FoldOptions, context: JobContext): Promise<void> {
-  const { output, saveMoments, journal } = options;
+  const { output, saveMoments, journal, spread } = options;
   await clearStale(output, context);
   if (saveMoments !== undefined) await clearStale(saveMoments, context);
   // A run that was killed at its very end left the output that is to be: the journal tells.
   if (journal === undefined || !existsSync(journal)) await checkPlaces(options);
-  if (journal === undefined && existsSync(journalFolder(output)))
+  const kept = journalFolder(output, spread?.shard);
+  if (journal === undefined && existsSync(kept))
     context.onNotice(
-      `${journalFolder(output)} holds what a stopped fold finished; go on from there with resume, or remove it`,
+      `${kept} holds what a stopped fold finished; go on from there with resume, or remove it`,
     );
 }
 
@@ -273,14 +286,20 @@ async function checkPlaces({ output, saveMoments, existing }: FoldOptions): Prom
 async function foldWithJournal(options: FoldOptions, work: FoldWork, context: JobContext): Promise<FoldPlan> {
   const source = await findMoments(options, work, context);
   const journal = await findJournal(options, work, source, context);
+  const exchange = await openSpread(options.spread, work, source, context).catch(async (error: unknown) => {
+    await journal?.close();
+    throw error;
+  });
   try {
     const { plan, measured } =
       (await findComplete(options, journal)) ??
-      (await foldAnew(options, work, { ...source, journal }, context));
-    await keepMoments(options, work, { text: source.text, measured });
+      (await foldAnew(options, work, { ...source, journal, exchange }, context));
+    if (writesOutput(exchange)) await keepMoments(options, work, { text: source.text, measured });
+    await exchange?.end();
     await journal?.remove();
     return plan;
   } finally {
+    await exchange?.close();
     await journal?.close();
   }
 }
@@ -324,7 +343,7 @@ async function keepMoments(
 }
 
 async function findJournal(
-  { journal }: foldCheckpoint.Options,
+  { journal, spread }: foldCheckpoint.Options,
   { checkpoint, plan }: FoldWork,
   { text, moments }: MomentSource,
   { signal }: JobContext,
@@ -332,7 +351,8 @@ async function findJournal(
   if (journal === undefined) return undefined;
   const windows = text?.windows;
   const version = readVersion();
-  return openJournal({ folder: journal, checkpoint, plan, windows, moments, version, signal });
+  const { shard } = spread ?? {};
+  return openJournal({ folder: journal, checkpoint, plan, windows, moments, shard, version, signal });
 }
 
 async function findMoments(

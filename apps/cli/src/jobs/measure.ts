@@ -1,4 +1,4 @@
-import type { StageMoments } from "@kvfold/calibration";
+import { type Shard, type StageMoments, shardName, shardWindows } from "@kvfold/calibration";
 import { type FoldPlan, type Metric, planFold, type Tap } from "@kvfold/converter";
 import { ATTENTION_WINDOWS, planLossMoments } from "@kvfold/converter/internals";
 import type { Checkpoint } from "@kvfold/decoder";
@@ -19,7 +19,6 @@ import { type CalibrationOptions, describeAsText } from "../tokens/calibration-w
 import type { JobContext } from "./job.js";
 import { calibrationOptions, deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 import { measureLayers } from "./measure-layers.js";
-import { type Shard, shardName, shardWindows } from "./shard.js";
 import { secondsSince } from "./write-output.js";
 
 export declare namespace measureMoments {

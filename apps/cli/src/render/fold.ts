@@ -1,3 +1,4 @@
+import { type Shard, shardName } from "@kvfold/calibration";
 import { formatBytes } from "@kvfold/runtime";
 import type { LossReport } from "../goals/goal.js";
 import type { foldCheckpoint } from "../jobs/fold.js";
@@ -9,13 +10,17 @@ import { renderPairs } from "./table.js";
 const describeGoal = ({ loss, maxLoss, heldOut, tried }: LossReport): string =>
   `${formatPercent(loss)} more on ${heldOut.windows} held-out windows (at most ${formatPercent(maxLoss)}; ${tried.length} ${tried.length === 1 ? "fold" : "folds"})`;
 
+const describeShard = (shard: Shard): string =>
+  shard.index === 1 ? shardName(shard) : `${shardName(shard)}; shard 1/${shard.count} writes the output`;
+
 /** The result of a fold, as text. */
 export function renderFold(
-  { output, plan, seconds, peakBytes, cacheBytesPerToken, goal }: foldCheckpoint.Result,
+  { output, shard, plan, seconds, peakBytes, cacheBytesPerToken, goal }: foldCheckpoint.Result,
   { bold }: Colours,
 ): string {
   const { before, after } = cacheBytesPerToken;
   const pairs = renderPairs([
+    ...(shard === undefined ? [] : [["shard", describeShard(shard)] as const]),
     [
       "method",
       `${plan.method}, keep ${plan.keep}${plan.budget === "uniform" ? "" : `, budget ${plan.budget}`}`,

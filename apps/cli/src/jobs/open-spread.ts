@@ -1,0 +1,31 @@
+import type { Shard, ShardExchange } from "@kvfold/calibration";
+import { type FolderExchange, openExchange } from "@kvfold/converter/node";
+import { readVersion } from "../version.js";
+import type { JobContext } from "./job.js";
+import type { FoldWork, MomentSource } from "./write-output.js";
+
+/** How several processes fold together. */
+export interface Spread {
+  /** The part of the windows that this one runs. */
+  readonly shard: Shard;
+  /** A folder that all see. */
+  readonly folder: string;
+  /** How long to wait for the part of another shard; an hour unless given. */
+  readonly timeoutSeconds?: number | undefined;
+}
+
+/** Opens the exchange of a shared fold, where it is one. */
+export async function openSpread(
+  spread: Spread | undefined,
+  { checkpoint, plan }: Pick<FoldWork, "checkpoint" | "plan">,
+  { text, moments }: MomentSource,
+  { signal }: JobContext,
+): Promise<FolderExchange | undefined> {
+  if (spread === undefined) return undefined;
+  const windows = text?.windows;
+  return openExchange({ ...spread, checkpoint, plan, windows, moments, version: readVersion(), signal });
+}
+
+/** Whether this process puts the output in its place: it folds alone, or is the first of several. */
+export const writesOutput = (exchange: Pick<ShardExchange, "shard"> | undefined): boolean =>
+  exchange === undefined || exchange.shard.index === 1;
