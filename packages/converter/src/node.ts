@@ -9,6 +9,7 @@ export { type FolderJournal, openJournal } from "./node/folder-journal.js";
 export { createPendingFolder, type PendingFolder } from "./node/model-folder.js";
 export { readTokenizer } from "./node/read-tokenizer.js";
 export { serveBlockMath } from "./node/serve-block-math.js";
+export { shardPlace } from "./node/shard-place.js";
 export { removeStaleOutputs, type StaleOutputs } from "./node/stale-outputs.js";
 export { temporaryPath } from "./node/temporary-path.js";
 export { tune, tuningStatePath } from "./node/tune.js";

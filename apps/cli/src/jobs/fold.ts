@@ -10,7 +10,7 @@ import {
   roundsToFourBits,
 } from "@kvfold/converter";
 import { shareWithinBytes } from "@kvfold/converter/internals";
-import { type FolderJournal, openJournal } from "@kvfold/converter/node";
+import { type FolderJournal, openJournal, shardPlace } from "@kvfold/converter/node";
 import type { Checkpoint } from "@kvfold/decoder";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
@@ -266,7 +266,7 @@ type FoldOptions = foldCheckpoint.Options & { readonly existing: Existing };
 /** Clears what killed runs left, and finds out early what would only fail at the end. */
 async function preparePlaces(options: FoldOptions, context: JobContext): Promise<void> {
   const { output, saveMoments, journal, spread } = options;
-  await clearStale(output, context);
+  await clearStale(shardPlace(output, spread?.shard), context);
   if (saveMoments !== undefined) await clearStale(saveMoments, context);
   // A run that was killed at its very end left the output that is to be: the journal tells.
   if (journal === undefined || !existsSync(journal)) await checkPlaces(options);

@@ -2,7 +2,7 @@ import { availableParallelism, freemem } from "node:os";
 import type { ShardExchange, StageMoments } from "@kvfold/calibration";
 import { type FoldPlan, findMethod, type planFold } from "@kvfold/converter";
 import { planRequest } from "@kvfold/converter/internals";
-import { createPendingFolder, type FolderJournal, type writeModel } from "@kvfold/converter/node";
+import { createPendingFolder, type FolderJournal, shardPlace, type writeModel } from "@kvfold/converter/node";
 import type { Checkpoint } from "@kvfold/decoder";
 import { throwIfAborted } from "@kvfold/runtime";
 import { sayInstead } from "../files/say-instead.js";
@@ -68,7 +68,7 @@ export async function writeOutput(
   context: JobContext,
 ): Promise<WrittenOutput> {
   const { output, existing, saveMoments } = options;
-  const folder = await createPendingFolder(output, { existing });
+  const folder = await createPendingFolder(shardPlace(output, source.exchange?.shard), { existing });
   context.onTemporary(folder.path);
   return sayInstead([[folder.path, output]], async () => {
     try {

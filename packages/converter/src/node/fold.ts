@@ -27,6 +27,7 @@ import { type FolderExchange, openExchange } from "./folder-exchange.js";
 import { isFirst } from "./is-first.js";
 import type { createPendingFolder } from "./model-folder.js";
 import { requireApart } from "./require-apart.js";
+import { shardPlace } from "./shard-place.js";
 import { withMath } from "./with-math.js";
 import { withPassingFolder } from "./with-passing-folder.js";
 import { withPendingFolder } from "./with-pending-folder.js";
@@ -102,8 +103,11 @@ export async function fold(options: fold.Options): Promise<fold.Report> {
   const checkpoint = await openWeights(await directorySource(from), { graph });
   try {
     const plan = planFold(checkpoint.config, { ...options, window: windowOf(options) });
-    const within = isFirst(shardOf(options)) ? withPendingFolder : withPassingFolder;
-    return await within(to, { existing, signal }, (path) => writeFolded(options, checkpoint, plan, path));
+    const shard = shardOf(options);
+    const within = isFirst(shard) ? withPendingFolder : withPassingFolder;
+    return await within(shardPlace(to, shard), { existing, signal }, (path) =>
+      writeFolded(options, checkpoint, plan, path),
+    );
   } finally {
     await checkpoint.close();
   }
