@@ -34,6 +34,7 @@ import {
   describeAsText,
 } from "../tokens/calibration-windows.js";
 import { readVersion } from "../version.js";
+import { calibrationMissing } from "./calibration-missing.js";
 import { foldWithinLoss } from "./fold-within-loss.js";
 import type { JobContext } from "./job.js";
 import {
@@ -286,7 +287,9 @@ async function checkPlaces({ output, saveMoments, existing }: FoldOptions): Prom
 async function foldWithJournal(options: FoldOptions, work: FoldWork, context: JobContext): Promise<FoldPlan> {
   const source = await findMoments(options, work, context);
   const journal = await findJournal(options, work, source, context);
-  const exchange = await openSpread(options.spread, work, source, context).catch(async (error: unknown) => {
+  const { text, moments } = source;
+  const about = { checkpoint: work.checkpoint, plan: work.plan, windows: text?.windows, moments };
+  const exchange = await openSpread(options.spread, about, context).catch(async (error: unknown) => {
     await journal?.close();
     throw error;
   });
@@ -294,7 +297,7 @@ async function foldWithJournal(options: FoldOptions, work: FoldWork, context: Jo
     const { plan, measured } =
       (await findComplete(options, journal)) ??
       (await foldAnew(options, work, { ...source, journal, exchange }, context));
-    if (writesOutput(exchange)) await keepMoments(options, work, { text: source.text, measured });
+    if (writesOutput(exchange)) await keepMoments(options, work, { text, measured });
     await exchange?.end();
     await journal?.remove();
     return plan;
@@ -382,28 +385,3 @@ async function findMoments(
   if (calibration === undefined) throw calibrationMissing(plan, measures);
   return { ...reused, text: await readModelText(calibration, { model, checkpoint }, signal) };
 }
-
-function calibrationMissing(plan: FoldPlan, measures: boolean): CliError {
-  const { purpose, otherwise } = measures ? measuringText(plan) : runningText(plan);
-  return new CliError(
-    "calibration-missing",
-    `calibration: ${purpose}; give a text (about 1 MB of what the model is for), or ${otherwise}`,
-    { option: "calibration" },
-  );
-}
-
-/** What text is for, and what to do without it. */
-interface TextPurpose {
-  readonly purpose: string;
-  readonly otherwise: string;
-}
-
-const measuringText = ({ method }: FoldPlan): TextPurpose => ({
-  purpose: `method ${method} measures activations`,
-  otherwise: "reuse a measurement with --moments, or choose --method svd-w, which needs none",
-});
-
-const runningText = ({ heal, budget }: FoldPlan): TextPurpose =>
-  heal === "none"
-    ? { purpose: `budget ${budget} runs the model on text`, otherwise: "do without it by --budget uniform" }
-    : { purpose: `healing (${heal}) runs the model on text`, otherwise: "do without it by --heal none" };

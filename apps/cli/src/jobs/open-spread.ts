@@ -2,7 +2,6 @@ import type { Shard, ShardExchange } from "@kvfold/calibration";
 import { type FolderExchange, openExchange } from "@kvfold/converter/node";
 import { readVersion } from "../version.js";
 import type { JobContext } from "./job.js";
-import type { FoldWork, MomentSource } from "./write-output.js";
 
 /** How several processes fold together. */
 export interface Spread {
@@ -17,13 +16,11 @@ export interface Spread {
 /** Opens the exchange of a shared fold, where it is one. */
 export async function openSpread(
   spread: Spread | undefined,
-  { checkpoint, plan }: Pick<FoldWork, "checkpoint" | "plan">,
-  { text, moments }: MomentSource,
+  about: Pick<openExchange.Options, "checkpoint" | "plan" | "windows" | "moments">,
   { signal }: JobContext,
 ): Promise<FolderExchange | undefined> {
   if (spread === undefined) return undefined;
-  const windows = text?.windows;
-  return openExchange({ ...spread, checkpoint, plan, windows, moments, version: readVersion(), signal });
+  return openExchange({ ...spread, ...about, version: readVersion(), signal });
 }
 
 /** Whether this process puts the output in its place: it folds alone, or is the first of several. */
