@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Shard } from "@kvfold/calibration";
+import { type Shard, sumOverShards } from "@kvfold/calibration";
 import type { BlockWeights, Checkpoint } from "@kvfold/decoder";
 import { plainProducts } from "@kvfold/linalg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -198,6 +198,34 @@ describe("an exchange through a folder", () => {
     expect((await failureOf(open(shardOf(1))))?.message).toMatch(
       /book\.txt, which is no part of an exchange/,
     );
+  });
+
+  it("adds what an earlier process of the shard wrote, and refuses what is damaged or of another fold", async () => {
+    const alone = { index: 1, count: 1 };
+    const place = { layer: 0, step: "refit down" };
+    const file = join(folder, "block-0.refit-down.shard-1.safetensors");
+    const sumOf = async (value: number) => {
+      const exchange = await open(alone);
+      const keys = { width: 1, count: 1, sum: Float64Array.of(value), gram: Float64Array.of(value) };
+      const own = { moments: { keys }, crosses: {} };
+      try {
+        return (await sumOverShards(exchange, place, own)).moments.keys!.sum[0];
+      } finally {
+        await exchange.close();
+      }
+    };
+    expect([await sumOf(3), await sumOf(5)]).toEqual([3, 3]);
+    const bytes = await readFile(file);
+    await writeFile(file, bytes.subarray(0, -1));
+    expect(await failureOf(sumOf(3))).toMatchObject({
+      code: "unusable-exchange",
+      message: expect.stringMatching(
+        /refit-down\.shard-1\.safetensors cannot be added .*start all shards again/,
+      ),
+    });
+    const text = bytes.toString("latin1");
+    await writeFile(file, text.replace(/"fold":"./u, '"fold":"x'), "latin1");
+    expect((await failureOf(sumOf(3)))?.message).toMatch(/it is of another fold/);
   });
 
   it("ends a process whose shard another one has taken over", async () => {

@@ -98,8 +98,9 @@ function errorOf(found: readonly Float32Array[], expected: readonly Float32Array
 }
 
 /**
- * Sums agree to 1e-7: those of eight windows are float32, and shards cut the windows into other eights. Regressions and close
- * eigenvalues make some 2e-6 of it in all weights of a block together, measured for `anchored`.
+ * Sums of eight windows are float32, and shards cut the windows into other eights: sums agree to 1e-7, and regressions and close
+ * eigenvalues make 3e-6 of it in the weights of a block, all of them together. On one machine, two windows that change places make
+ * as much.
  */
 const TOLERANCE = 5e-6;
 
