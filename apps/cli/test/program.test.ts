@@ -116,13 +116,6 @@ describe("kvfold fold", () => {
     });
   });
 
-  it("takes a shard of a fold, with a journal of its own", async () => {
-    const shared = "--shard 3/16 --exchange sums --exchange-timeout 1.5h --resume --json".split(" ");
-    const { calls } = await run("fold", "m", "-o", "/out/half", "--keep", "1/2", ...shared);
-    const spread = { shard: { index: 3, count: 16 }, folder: "sums", timeoutSeconds: 5400 };
-    expect(calls).toMatchObject([{ options: { spread, journal: "/out/.half.kvfold-journal-3-of-16" } }]);
-  });
-
   it("takes from the environment what no option says about a Hub", async () => {
     onTestFinished(() => void vi.unstubAllEnvs());
     vi.stubEnv("HF_ENDPOINT", "https://hub.example.org/");
@@ -320,16 +313,6 @@ describe("usage errors", () => {
     ["generate model --prompt x --dtype q8", "Choose one of fp32, fp16, q4."],
     ["flod model", "fold"],
     ["fold model -o out --keep 1/2 --colour", "unknown option"],
-    ["fold model -o out --keep 1/2 --shard 1/2", "give --shard I/N and --exchange FOLDER"],
-    [
-      "fold model -o out --keep 1/2 --exchange-timeout 30m",
-      "--exchange-timeout is for folds on several machines",
-    ],
-    ["fold model -o out --keep 1/2 --shard 3/2 --exchange sums", "such as 3/16"],
-    [
-      "fold model -o out --keep 1/2 --shard 1/2 --exchange sums --exchange-timeout 5",
-      "such as 90s, 30m or 2h",
-    ],
   ])("kvfold %s", async (line, hint) => {
     const { host } = recordingHost();
     const error = await failureOf(createProgram(host).parseAsync(line.split(" "), { from: "user" }));

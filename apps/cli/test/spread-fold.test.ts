@@ -1,8 +1,10 @@
 import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { CommandHost } from "../src/commands/host.js";
 import { foldCheckpoint } from "../src/jobs/fold.js";
 import { quietContext } from "../src/jobs/job.js";
+import { createProgram } from "../src/program.js";
 import { renderFold } from "../src/render/fold.js";
 import { tokenFile } from "../src/tokens/read-tokens.js";
 import { coloursFor } from "../src/ui/terminal.js";
@@ -58,5 +60,36 @@ describe("a fold that several processes share", () => {
     expect((await failureOf(foldCheckpoint({ ...rest, goal }, quietContext))).message).toMatch(
       /--shard cannot be used with --max-loss/,
     );
+  });
+});
+
+describe("kvfold fold --shard", () => {
+  /** Runs a command with a host that does nothing, and returns the options of its job. */
+  async function optionsOf(line: string): Promise<unknown> {
+    const seen: unknown[] = [];
+    const host = {
+      colours: coloursFor({ isTTY: false }, {}),
+      write() {},
+      run: async (_name: string, options: unknown) => void seen.push(options),
+    } as unknown as CommandHost;
+    await createProgram(host).parseAsync(line.split(" "), { from: "user" });
+    return seen[0];
+  }
+
+  it("has a journal of its own", async () => {
+    const shared = "--shard 3/16 --exchange sums --exchange-timeout 1.5h --resume --json";
+    const spread = { shard: { index: 3, count: 16 }, folder: "sums", timeoutSeconds: 5400 };
+    const journal = resolve("/out/.half.kvfold-journal-3-of-16");
+    expect(await optionsOf(`fold m -o /out/half --keep 1/2 ${shared}`)).toMatchObject({ spread, journal });
+  });
+
+  it.each([
+    ["--shard 1/2", "give --shard I/N and --exchange FOLDER"],
+    ["--exchange-timeout 30m", "--exchange-timeout is for folds on several machines"],
+    ["--shard 3/2 --exchange sums", "such as 3/16"],
+    ["--shard 1/2 --exchange sums --exchange-timeout 5", "such as 90s, 30m or 2h"],
+  ])("refuses %s", async (flags, hint) => {
+    const error = await failureOf(optionsOf(`fold model -o out --keep 1/2 ${flags}`));
+    expect(error.message).toContain(hint);
   });
 });
