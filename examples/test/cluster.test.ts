@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -61,6 +61,20 @@ it("kubernetes.yaml installs kvfold, and measures with it", async () => {
   ]);
 });
 
+it("fold-shard.sh and kubernetes-fold.yaml give each pod a shard of one exchange", async () => {
+  const bin = join(root, "fold-echo");
+  await mkdir(bin);
+  await writeFile(join(bin, "kvfold"), '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
+  const env = { ...process.env, PATH: pathWith(bin), JOB_COMPLETION_INDEX: "2" };
+  const job = await readFile(script("kubernetes-fold.yaml"), "utf8");
+  const [, lines = ""] = /^ +args:\n((?: +- .*\n)+)/m.exec(job) ?? [];
+  const args = Array.from(lines.matchAll(/- (.*)/gu), ([, item = ""]) => item.replace(/^"(.*)"$/u, "$1"));
+  const { stdout } = await execute(script("fold-shard.sh"), [...args, "--windows", "64"], { env });
+  expect(stdout).toBe(
+    "fold /data/model -o /data/model-quarter --keep 1/4 --calibration /data/book.txt --shard 3/16 --exchange /data/model-quarter.exchange --resume --quiet --windows 64\n",
+  );
+});
+
 const obstacle = slurmObstacle();
 /** Where it is required, it fails to start instead. */
 const isSkipped = obstacle !== undefined && process.env.KVFOLD_REQUIRE_SLURM !== "1";
@@ -116,5 +130,28 @@ describe.skipIf(isSkipped)(`on Slurm (skipped where it cannot run: ${obstacle ??
     expect(JSON.parse(await readFile(join(folded, "kvfold.json"), "utf8"))).toMatchObject({
       model: "prose-6m",
     });
+  });
+
+  it("a job array folds and heals together; a lost shard is named, and all go on when they are started again", async () => {
+    const folded = join(root, "healed");
+    const fold = [
+      script("fold-shard.sh"),
+      place("assets/models/prose-6m"),
+      place("assets/text/calibration.u16"),
+      folded,
+      "1/2",
+      "2",
+    ];
+    const small = ["--windows", "4", "--window", "16", "--method", "latent", "--exchange-timeout"];
+    expect(await run("--array=1", ...fold, ...small, "2s")).toBe("FAILED");
+    expect(await readFile(join(root, "kvfold-fold-shard-1.log"), "utf8")).toMatch(
+      /part of block 0 .* is missing of shard 2\/2 \(never started\)/,
+    );
+    expect(await run("--array=1-2", ...fold, ...small, "1m")).toBe("COMPLETED");
+    expect(JSON.parse(await readFile(join(folded, "kvfold.json"), "utf8"))).toMatchObject({
+      model: "prose-6m",
+      calibration: { windows: 4 },
+    });
+    await expect(stat(`${folded}.exchange`)).rejects.toThrow(/ENOENT/);
   });
 });

@@ -1,13 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { loadMoments } from "@kvfold/calibration";
+import { loadMoments, shardWindows } from "@kvfold/calibration";
 import { bytesSource } from "@kvfold/safetensors";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { foldCheckpoint } from "../src/jobs/fold.js";
 import { quietContext } from "../src/jobs/job.js";
 import { measureMoments } from "../src/jobs/measure.js";
 import { mergeMomentFiles } from "../src/jobs/merge-moments.js";
-import { parseShard, shardWindows } from "../src/jobs/shard.js";
+import { parseShard } from "../src/jobs/shard.js";
 import { tokenFile } from "../src/tokens/read-tokens.js";
 import { failureOf, makeFolder, removeFolder } from "./support.js";
 import { writeTinyModel, writeTinyTokens } from "./tiny-model.js";

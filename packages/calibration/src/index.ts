@@ -17,6 +17,7 @@ export {
 export { checkTokens, parseTokenBytes, type TokenFormat } from "./parse-token-bytes.js";
 export {
   type CrossMoments,
+  emptyStage,
   runStage,
   type StageMoments,
   type StageResult,
@@ -25,5 +26,7 @@ export {
   tokenFeeds,
 } from "./run-stage.js";
 export { shiftOf, soFar } from "./running-totals.js";
+export { type Shard, shardName, shardWindows, type WindowRange } from "./shard.js";
+export { type ShardExchange, type SumPlace, sumOverShards } from "./shard-exchange.js";
 export { type Tokens, tokenWindows } from "./token-windows.js";
 export { tokenizeDocument } from "./tokenize-document.js";

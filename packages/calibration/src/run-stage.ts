@@ -147,6 +147,29 @@ async function toResult(
   };
 }
 
+/** What a stage sums over no windows at all: a shard of a text may have none of those that a step runs on. */
+export function emptyStage({
+  moments = [],
+  crosses = [],
+}: Pick<runStage.Options, "moments" | "crosses">): StageResult {
+  const widths = new Map(moments.map(({ name, size }) => [name, size]));
+  const zeros = (size: number) => new Float64Array(size);
+  return {
+    moments: Object.fromEntries(
+      moments.map(({ name, size }) => [
+        name,
+        { width: size, count: 0, sum: zeros(size), gram: zeros(size * size) },
+      ]),
+    ),
+    crosses: Object.fromEntries(
+      crosses.map(({ name, size, rows }) => [
+        name,
+        { cross: zeros(widths.get(rows)! * size), sum: zeros(size) },
+      ]),
+    ),
+  };
+}
+
 const floats = (results: Readonly<Record<string, Tensor>>, name: string): Float32Array =>
   results[name]!.data as Float32Array;
 

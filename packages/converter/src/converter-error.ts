@@ -5,6 +5,8 @@ export type ConverterErrorCode =
   | "insufficient-data"
   | "output-exists"
   | "unusable-journal"
+  | "unusable-exchange"
+  | "shard-missing"
   | "write-failed"
   | "aborted";
 

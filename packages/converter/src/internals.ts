@@ -2,7 +2,6 @@
 export { type Calibrator, startCalibration } from "./fold/calibrator.js";
 export { planLossMoments } from "./fold/loss-moments.js";
 export { type LostEnergy, lostEnergy, meanLostEnergy } from "./fold/lost-energy.js";
-export { ATTENTION_WINDOWS } from "./fold/measure-steps.js";
 export { spreadMoments } from "./fold/spread-moments.js";
 export { isGradientTap, tapWidth } from "./graph/taps.js";
 export {

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import type { Shard } from "@kvfold/calibration";
 import {
   budgets,
   type CacheBits,
@@ -13,6 +14,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { CliError } from "../cli-error.js";
 import { journalFolder } from "../files/journal-folder.js";
 import type { Goal } from "../goals/goal.js";
+import type { Spread } from "../jobs/open-spread.js";
 import { renderFold } from "../render/fold.js";
 import { renderPlan } from "../render/plan.js";
 import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
@@ -25,7 +27,9 @@ import {
   type CommonOptions,
   cacheBitsOf,
   dtypeList,
+  duration,
   METRICS,
+  readShard,
   someOf,
   tokenCount,
   wholeNumber,
@@ -61,6 +65,9 @@ interface FoldFlags extends CalibrationFlags, CommonOptions, DeviceFlags, HubFla
   readonly context?: number;
   readonly moments?: string;
   readonly saveMoments?: string;
+  readonly shard?: Shard;
+  readonly exchange?: string;
+  readonly exchangeTimeout?: number;
   readonly resume?: boolean;
   readonly force?: boolean;
   readonly dryRun?: boolean;
@@ -141,6 +148,13 @@ export function createFoldCommand(host: CommandHost): Command {
     )
     .option("--moments <file>", "reuse measurements; text then serves healing alone")
     .addOption(new Option("--save-moments <file>", "keep the measurements").conflicts("moments"))
+    .option("--shard <i/n>", "run part i of n of the windows, beside other processes: 3/16", readShard)
+    .option("--exchange <folder>", "with --shard: a shared folder through which they add their sums")
+    .option(
+      "--exchange-timeout <time>",
+      "how long to wait there for another shard: 90s, 30m, 2h (default: 1h)",
+      duration,
+    )
     .option("--resume", "keep finished blocks while folding, and continue a stopped fold from them")
     .option("--force", "replace an earlier output")
     .option("--dry-run", "print the plan and write nothing")
@@ -259,6 +273,7 @@ Examples:
   kvfold fold ./model -o ./model-small --max-loss 2% --calibration text.txt
   kvfold fold ./model -o ./model-again --recipe ./model-small/kvfold.json --calibration text.txt
   kvfold fold ./model -o ./model-half --keep 1/2 --cache-bits 8,4 --calibration text.txt
+  kvfold fold ./model -o ./model-half --keep 1/2 --calibration text.txt --shard 3/16 --exchange ./sums --resume
   kvfold fold ./model --keep 1/4 --dry-run`;
 
 async function runFold(host: CommandHost, model: string, flags: FoldFlags): Promise<void> {
@@ -308,13 +323,30 @@ async function runFold(host: CommandHost, model: string, flags: FoldFlags): Prom
     throw new CliError("usage", "name the output with -o FOLDER, or add --dry-run");
   const existing = force ? "replace" : "refuse";
   const calibration = calibrationOf(flags);
-  const journal = resume ? journalFolder(output) : undefined;
-  const work = { existing, calibration, moments, saveMoments, journal, ...deviceOf(flags) } as const;
+  const spread = spreadOf(flags);
+  const journal = resume ? journalFolder(output, flags.shard) : undefined;
+  const work = { existing, calibration, moments, saveMoments, spread, journal, ...deviceOf(flags) } as const;
   const options = { ...planned, keep, goal: goalOf(flags), recipe, output, ...work };
   const result = await host.run("fold", options, flags).catch((error: unknown) => {
     throw journal === undefined ? error : withJournal(error, journal);
   });
   printResult(host, flags, result, (folded) => renderFold(folded, host.colours));
+}
+
+/** How the fold is shared, if it is: a shard alone would be a fold of a part of the text. */
+function spreadOf({
+  shard,
+  exchange: folder,
+  exchangeTimeout: timeoutSeconds,
+}: FoldFlags): Spread | undefined {
+  if (shard !== undefined && folder !== undefined) return { shard, folder, timeoutSeconds };
+  const given = [shard, folder, timeoutSeconds].findIndex((value) => value !== undefined);
+  if (given < 0) return undefined;
+  const flag = ["--shard", "--exchange", "--exchange-timeout"][given];
+  throw new CliError(
+    "usage",
+    `${flag} is for folds on several machines: give --shard I/N and --exchange FOLDER`,
+  );
 }
 
 function goalOf({ maxLoss, maxBytes }: FoldFlags): Goal | undefined {

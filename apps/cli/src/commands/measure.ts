@@ -1,13 +1,13 @@
+import type { Shard } from "@kvfold/calibration";
 import { DEFAULT_METHOD, type Metric, methods } from "@kvfold/converter";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { CliError } from "../cli-error.js";
-import { parseShard, type Shard } from "../jobs/shard.js";
 import { renderMeasured } from "../render/measured.js";
 import { addCalibrationOptions, type CalibrationFlags, calibrationOf } from "./calibration-options.js";
 import { addFoldDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import { type CommandHost, printResult } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
-import { addCommonOptions, type CommonOptions, METRICS, wholeNumber } from "./options.js";
+import { addCommonOptions, type CommonOptions, METRICS, readShard, wholeNumber } from "./options.js";
 
 interface MeasureFlags extends CommonOptions, HubFlags, CalibrationFlags, DeviceFlags {
   readonly output: string;
@@ -60,12 +60,6 @@ Examples:
   kvfold measure ./model -o moments.safetensors --calibration text.txt --metric loss
   kvfold merge part-*.safetensors -o moments.safetensors
   kvfold fold ./model -o ./model-quarter --keep 1/4 --heal none --moments moments.safetensors`;
-
-function readShard(text: string): Shard {
-  const shard = parseShard(text);
-  if (shard !== undefined) return shard;
-  throw new InvalidArgumentError("Expected a shard and how many there are, such as 3/16.");
-}
 
 async function runMeasure(host: CommandHost, model: string, flags: MeasureFlags): Promise<void> {
   const { output, method, metric, seed, shard, force } = flags;

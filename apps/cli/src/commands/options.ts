@@ -1,7 +1,9 @@
+import type { Shard } from "@kvfold/calibration";
 import type { CacheBits, Metric, StoredDtype } from "@kvfold/converter";
 import { type Dtype, dtypes, ggufDtypes } from "@kvfold/decoder";
 import { PolicyError, parsePolicies, policyEntries } from "@kvfold/policies";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseShard } from "../jobs/shard.js";
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -57,6 +59,23 @@ export function byteCount(text: string): number {
   const value = Math.floor(Number(number) * base ** BYTE_UNITS.indexOf(unit.toLowerCase()));
   if (number !== "" && Number.isSafeInteger(value) && value > 0) return value;
   throw new InvalidArgumentError("Expected a size, such as 2GiB, 512MiB or a number of bytes.");
+}
+
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+
+/** Reads `90s`, `30m` or `2h`, as seconds. */
+export function duration(text: string): number {
+  const [, number = "", unit = ""] = /^\s*(\d+(?:\.\d+)?)\s*([smh])\s*$/i.exec(text) ?? [];
+  const seconds = Number(number) * SECONDS[unit.toLowerCase()]!;
+  if (seconds > 0) return seconds;
+  throw new InvalidArgumentError("Expected a time, such as 90s, 30m or 2h.");
+}
+
+/** Reads `3/16`. */
+export function readShard(text: string): Shard {
+  const shard = parseShard(text);
+  if (shard !== undefined) return shard;
+  throw new InvalidArgumentError("Expected a shard and how many there are, such as 3/16.");
 }
 
 /** Reads `128,512,1024`. */

@@ -1,7 +1,9 @@
 import { basename, dirname, join, resolve } from "node:path";
+import type { Shard } from "@kvfold/calibration";
 
-/** Where the journal of a fold to `output` lies: beside it, so that the same command finds it again. */
-export function journalFolder(output: string): string {
+/** Where the journal of a fold to `output`, or of a shard of one, lies: beside it, so that the same command finds it again. */
+export function journalFolder(output: string, shard?: Shard): string {
   const place = resolve(output);
-  return join(dirname(place), `.${basename(place)}.kvfold-journal`);
+  const suffix = shard === undefined ? "" : `-${shard.index}-of-${shard.count}`;
+  return join(dirname(place), `.${basename(place)}.kvfold-journal${suffix}`);
 }

@@ -9,7 +9,7 @@ import {
   planFold,
   roundsToFourBits,
 } from "@kvfold/converter";
-import { type FolderJournal, openJournal } from "@kvfold/converter/node";
+import { type FolderJournal, openJournal, shardPlace } from "@kvfold/converter/node";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
 import { CliError } from "../cli-error.js";
 import { clearStale } from "../files/clear-stale.js";
@@ -33,6 +33,7 @@ import {
   describeAsText,
 } from "../tokens/calibration-windows.js";
 import { readVersion } from "../version.js";
+import { calibrationMissing } from "./calibration-missing.js";
 import { foldWithinLoss } from "./fold-within-loss.js";
 import type { JobContext } from "./job.js";
 import {
@@ -43,6 +44,7 @@ import {
   requireKnown,
 } from "./known-options.js";
 import type { ModelWork } from "./measured-fold.js";
+import { openSpread, type Spread, writesOutput } from "./open-spread.js";
 import { type SettledFold, settleWithinBytes } from "./settle-within-bytes.js";
 import {
   type FoldSource,
@@ -72,6 +74,8 @@ export declare namespace foldCheckpoint {
     readonly moments?: string | undefined;
     /** A file to keep the measured moments in. */
     readonly saveMoments?: string | undefined;
+    /** Where several processes fold together. The first shard writes the output. */
+    readonly spread?: Spread | undefined;
     /**
      * A folder to keep finished blocks in, and to go on from where an earlier run of the same fold was stopped. Gone once
      * the output is there.
@@ -80,6 +84,8 @@ export declare namespace foldCheckpoint {
   }
   interface Result {
     readonly output: string;
+    /** Which part of a shared fold this was; the output is the first one's. */
+    readonly shard?: Spread["shard"];
     /** What ran the blocks of the model. */
     readonly device: ExecutionProvider;
     readonly plan: FoldPlan;
@@ -105,6 +111,7 @@ const OPTIONS: OptionNames<foldCheckpoint.Options> = {
   moments: true,
   saveMoments: true,
   journal: true,
+  spread: { shard: true, folder: true, timeoutSeconds: true },
   calibration: calibrationOptions,
 };
 
@@ -135,6 +142,7 @@ export async function foldCheckpoint(
   );
   return {
     output,
+    ...(options.spread === undefined ? {} : { shard: options.spread.shard }),
     device: opened.device,
     plan,
     seconds: secondsSince(started),
@@ -200,7 +208,12 @@ async function foldWithin(
   work: ModelWork,
   context: JobContext,
 ): Promise<FoldOutcome> {
-  const { moments, journal, calibration } = options;
+  const { moments, journal, spread, calibration } = options;
+  if (spread !== undefined)
+    throw new CliError(
+      "usage",
+      "--shard cannot be used with --max-loss, which measures folds as it goes; give --keep",
+    );
   if (moments !== undefined || journal !== undefined)
     throw new CliError(
       "usage",
@@ -252,14 +265,15 @@ type FoldOptions = foldCheckpoint.Options & { readonly existing: Existing };
 
 /** Clears what killed runs left, and finds out early what would only fail at the end. */
 async function preparePlaces(options: FoldOptions, context: JobContext): Promise<void> {
-  const { output, saveMoments, journal } = options;
-  await clearStale(output, context);
+  const { output, saveMoments, journal, spread } = options;
+  await clearStale(shardPlace(output, spread?.shard), context);
   if (saveMoments !== undefined) await clearStale(saveMoments, context);
   // A run that was killed at its very end left the output that is to be: the journal tells.
   if (journal === undefined || !existsSync(journal)) await checkPlaces(options);
-  if (journal === undefined && existsSync(journalFolder(output)))
+  const kept = journalFolder(output, spread?.shard);
+  if (journal === undefined && existsSync(kept))
     context.onNotice(
-      `${journalFolder(output)} holds what a stopped fold finished; go on from there with resume, or remove it`,
+      `${kept} holds what a stopped fold finished; go on from there with resume, or remove it`,
     );
 }
 
@@ -272,14 +286,22 @@ async function checkPlaces({ output, saveMoments, existing }: FoldOptions): Prom
 async function foldWithJournal(options: FoldOptions, work: FoldWork, context: JobContext): Promise<FoldPlan> {
   const source = await findMoments(options, work, context);
   const journal = await findJournal(options, work, source, context);
+  const { text, moments } = source;
+  const about = { checkpoint: work.checkpoint, plan: work.plan, windows: text?.windows, moments };
+  const exchange = await openSpread(options.spread, about, context).catch(async (error: unknown) => {
+    await journal?.close();
+    throw error;
+  });
   try {
     const { plan, measured } =
       (await findComplete(options, journal)) ??
-      (await foldAnew(options, work, { ...source, journal }, context));
-    await keepMoments(options, work, { text: source.text, measured });
+      (await foldAnew(options, work, { ...source, journal, exchange }, context));
+    if (writesOutput(exchange)) await keepMoments(options, work, { text, measured });
+    await exchange?.end();
     await journal?.remove();
     return plan;
   } finally {
+    await exchange?.close();
     await journal?.close();
   }
 }
@@ -323,7 +345,7 @@ async function keepMoments(
 }
 
 async function findJournal(
-  { journal }: foldCheckpoint.Options,
+  { journal, spread }: foldCheckpoint.Options,
   { checkpoint, plan }: FoldWork,
   { text, moments }: MomentSource,
   { signal }: JobContext,
@@ -331,7 +353,8 @@ async function findJournal(
   if (journal === undefined) return undefined;
   const windows = text?.windows;
   const version = readVersion();
-  return openJournal({ folder: journal, checkpoint, plan, windows, moments, version, signal });
+  const { shard } = spread ?? {};
+  return openJournal({ folder: journal, checkpoint, plan, windows, moments, shard, version, signal });
 }
 
 async function findMoments(
@@ -361,28 +384,3 @@ async function findMoments(
   if (calibration === undefined) throw calibrationMissing(plan, measures);
   return { ...reused, text: await readModelText(calibration, { model, checkpoint }, signal) };
 }
-
-function calibrationMissing(plan: FoldPlan, measures: boolean): CliError {
-  const { purpose, otherwise } = measures ? measuringText(plan) : runningText(plan);
-  return new CliError(
-    "calibration-missing",
-    `calibration: ${purpose}; give a text (about 1 MB of what the model is for), or ${otherwise}`,
-    { option: "calibration" },
-  );
-}
-
-/** What text is for, and what to do without it. */
-interface TextPurpose {
-  readonly purpose: string;
-  readonly otherwise: string;
-}
-
-const measuringText = ({ method }: FoldPlan): TextPurpose => ({
-  purpose: `method ${method} measures activations`,
-  otherwise: "reuse a measurement with --moments, or choose --method svd-w, which needs none",
-});
-
-const runningText = ({ heal, budget }: FoldPlan): TextPurpose =>
-  heal === "none"
-    ? { purpose: `budget ${budget} runs the model on text`, otherwise: "do without it by --budget uniform" }
-    : { purpose: `healing (${heal}) runs the model on text`, otherwise: "do without it by --heal none" };

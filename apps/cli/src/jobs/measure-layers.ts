@@ -9,10 +9,7 @@ import type { JobContext } from "./job.js";
 
 export declare namespace measureLayers {
   interface Options<T>
-    extends Pick<
-      startCalibration.Options,
-      "windows" | "taps" | "provider" | "attentionWindows" | "onWindow"
-    > {
+    extends Pick<startCalibration.Options, "windows" | "taps" | "provider" | "first" | "onWindow"> {
     readonly checkpoint: Checkpoint;
     /** Called before each layer. */
     readonly onLayer?: (layer: number) => void;

@@ -1,6 +1,6 @@
-import type { StageMoments } from "@kvfold/calibration";
+import { type Shard, type StageMoments, shardName, shardWindows } from "@kvfold/calibration";
 import { type FoldPlan, type Metric, planFold, type Tap } from "@kvfold/converter";
-import { ATTENTION_WINDOWS, planLossMoments } from "@kvfold/converter/internals";
+import { planLossMoments } from "@kvfold/converter/internals";
 import type { Checkpoint } from "@kvfold/decoder";
 import type { SessionProvider } from "@kvfold/runtime";
 import type { ExecutionProvider } from "@kvfold/runtime-node";
@@ -19,7 +19,6 @@ import { type CalibrationOptions, describeAsText } from "../tokens/calibration-w
 import type { JobContext } from "./job.js";
 import { calibrationOptions, deviceOptions, type OptionNames, requireKnown } from "./known-options.js";
 import { measureLayers } from "./measure-layers.js";
-import { type Shard, shardName, shardWindows } from "./shard.js";
 import { secondsSince } from "./write-output.js";
 
 export declare namespace measureMoments {
@@ -136,14 +135,13 @@ interface TextPart {
 
 /** Attention and gradients are measured on the first windows of the text, whichever part these are in. */
 async function measurePart(part: TextPart, context: JobContext): Promise<readonly StageMoments[]> {
-  const { checkpoint, plan, first } = part;
+  const { checkpoint, plan } = part;
   const { layers: total } = checkpoint.config.shape;
   const gradients = await measureGradients(part, context);
   return measureLayers(
     {
       ...part,
       taps: plan.taps,
-      attentionWindows: Math.max(0, ATTENTION_WINDOWS - first),
       onLayer: (layer) => context.onProgress({ label: `layer ${layer + 1}/${total}`, done: layer, total }),
       keep: (moments, layer) => ({ ...moments, ...gradients?.[layer] }),
     },

@@ -1,11 +1,11 @@
-import { type ModelMoments, mergeModelMoments } from "@kvfold/calibration";
+import { type ModelMoments, mergeModelMoments, type Shard, shardName } from "@kvfold/calibration";
 import { CliError } from "../cli-error.js";
 import { clearStale } from "../files/clear-stale.js";
 import { checkFileTarget, type Existing } from "../files/whole-file.js";
 import { readMomentsDescription, readMomentsOf, writeMoments } from "../models/moments-files.js";
 import type { JobContext } from "./job.js";
 import { type OptionNames, requireKnown } from "./known-options.js";
-import { parseShard, type Shard, shardName } from "./shard.js";
+import { parseShard } from "./shard.js";
 
 export declare namespace mergeMomentFiles {
   interface Options {

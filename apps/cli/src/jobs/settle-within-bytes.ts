@@ -8,6 +8,7 @@ import { chooseFold, entrantAt } from "./choose-fold.js";
 import type { JobContext } from "./job.js";
 import { expectation, measureCurves } from "./measure-curves.js";
 import { canHoldBack, holdBack, type ModelWork } from "./measured-fold.js";
+import type { Spread } from "./open-spread.js";
 
 /** What a goal came to, and how where it was measured. */
 export interface SettledFold {
@@ -21,6 +22,8 @@ export declare namespace settleWithinBytes {
     readonly calibration?: CalibrationOptions | undefined;
     readonly moments?: string | undefined;
     readonly journal?: string | undefined;
+    /** Where several processes fold together, which must all choose alike. */
+    readonly spread?: Spread | undefined;
   }
 }
 
@@ -35,12 +38,16 @@ export async function settleWithinBytes(
   work: ModelWork,
   context: JobContext,
 ): Promise<SettledFold> {
-  const { maxBytes, calibration, moments, journal } = options;
+  const { maxBytes, calibration } = options;
   const choices = choicesWithinBytes(work.checkpoint.config, options, maxBytes);
-  if (choices.length > 1 && calibration !== undefined && moments === undefined && journal === undefined)
+  if (choices.length > 1 && calibration !== undefined && canCompare(options))
     return (await compare(choices, { ...options, calibration }, work, context)) ?? { choice: choices[0]! };
   return { choice: choices[0]! };
 }
+
+/** Not with moments of another text, nor where other runs or processes have to come to the same. */
+const canCompare = ({ moments, journal, spread }: settleWithinBytes.Options): boolean =>
+  moments === undefined && journal === undefined && spread === undefined;
 
 /** Nothing for a text of which no windows can be held back. */
 async function compare(

@@ -1,8 +1,8 @@
 import { availableParallelism, freemem } from "node:os";
-import type { StageMoments } from "@kvfold/calibration";
+import type { ShardExchange, StageMoments } from "@kvfold/calibration";
 import { type FoldPlan, findMethod, type planFold } from "@kvfold/converter";
 import { planRequest } from "@kvfold/converter/internals";
-import { createPendingFolder, type FolderJournal, type writeModel } from "@kvfold/converter/node";
+import { createPendingFolder, type FolderJournal, shardPlace, type writeModel } from "@kvfold/converter/node";
 import type { Checkpoint } from "@kvfold/decoder";
 import { throwIfAborted } from "@kvfold/runtime";
 import { sayInstead } from "../files/say-instead.js";
@@ -14,6 +14,7 @@ import { type WriteOptions, writeFolder } from "../models/write-folder.js";
 import { type CalibrationText, describeText } from "../tokens/calibration-windows.js";
 import { readVersion } from "../version.js";
 import type { JobContext } from "./job.js";
+import { writesOutput } from "./open-spread.js";
 
 /** What is folded, and since when. */
 export interface FoldWork {
@@ -37,6 +38,8 @@ export interface MomentSource {
 /** The same, and what an earlier run of the same fold finished. */
 export interface FoldSource extends MomentSource {
   readonly journal: FolderJournal | undefined;
+  /** Of a fold that several processes share. */
+  readonly exchange?: ShardExchange | undefined;
 }
 
 /** A fold into an empty folder. */
@@ -60,7 +63,7 @@ interface OutputOptions {
   readonly saveMoments?: string | undefined;
 }
 
-/** Folds into a folder that appears at `output` complete or not at all. */
+/** Folds into a folder that appears at `output` complete or not at all; of several processes that fold together, the first one's. */
 export async function writeOutput(
   options: OutputOptions,
   work: FoldWork,
@@ -68,7 +71,7 @@ export async function writeOutput(
   context: JobContext,
 ): Promise<WrittenOutput> {
   const { output, existing, saveMoments } = options;
-  const folder = await createPendingFolder(output, { existing });
+  const folder = await createPendingFolder(shardPlace(output, source.exchange?.shard), { existing });
   context.onTemporary(folder.path);
   return sayInstead([[folder.path, output]], async () => {
     try {
@@ -76,6 +79,10 @@ export async function writeOutput(
       const wanted = saveMoments === undefined ? {} : { onMoments };
       const plan = await writeFolded(work, { ...source, to: folder.path, ...wanted }, context);
       throwIfAborted(context.signal);
+      if (!writesOutput(source.exchange)) {
+        await folder.discard();
+        return { plan, measured };
+      }
       await source.journal?.saveOutput(folder.path);
       await folder.commit();
       return { plan, measured };
@@ -98,7 +105,7 @@ export function collectMoments(): Pick<WrittenOutput, "measured"> & Required<Pic
 /** Folds into an empty folder, and returns the plan that was carried out. */
 export async function writeFolded(
   { model, checkpoint, plan, request, opened, started, goal }: FoldWork,
-  { text, moments, journal, to, onMoments }: FolderFold,
+  { text, moments, journal, exchange, to, onMoments }: FolderFold,
   context: JobContext,
 ): Promise<FoldPlan> {
   const { notices } = checkpoint;
@@ -116,6 +123,7 @@ export async function writeFolded(
       windows: text?.windows,
       moments,
       journal,
+      exchange,
       onMoments,
     },
     context,

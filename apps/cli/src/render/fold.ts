@@ -1,3 +1,4 @@
+import { type Shard, shardName } from "@kvfold/calibration";
 import { formatBytes } from "@kvfold/runtime";
 import type { ComparedFold, Comparison, GoalReport, LossReport } from "../goals/goal.js";
 import type { foldCheckpoint } from "../jobs/fold.js";
@@ -25,13 +26,17 @@ const describeComparison = ({ windows, candidates }: Comparison): string =>
 const describeCompared = ({ method, budget, loss, estimate }: ComparedFold): string =>
   `${method} with ${budget} ${loss === undefined ? `about ${formatPercent(estimate)}, not tried` : formatPercent(loss)}`;
 
+const describeShard = (shard: Shard): string =>
+  shard.index === 1 ? shardName(shard) : `${shardName(shard)}; shard 1/${shard.count} writes the output`;
+
 /** The result of a fold, as text. */
 export function renderFold(
-  { output, plan, seconds, peakBytes, cacheBytesPerToken, goal }: foldCheckpoint.Result,
+  { output, shard, plan, seconds, peakBytes, cacheBytesPerToken, goal }: foldCheckpoint.Result,
   { bold }: Colours,
 ): string {
   const { before, after } = cacheBytesPerToken;
   const pairs = renderPairs([
+    ...(shard === undefined ? [] : [["shard", describeShard(shard)] as const]),
     [
       "method",
       `${plan.method}, keep ${plan.keep}${plan.budget === "uniform" ? "" : `, budget ${plan.budget}`}`,

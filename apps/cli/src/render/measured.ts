@@ -1,6 +1,6 @@
+import { shardName } from "@kvfold/calibration";
 import type { measureMoments } from "../jobs/measure.js";
 import type { mergeMomentFiles } from "../jobs/merge-moments.js";
-import { shardName } from "../jobs/shard.js";
 import type { Colours } from "../ui/terminal.js";
 import { formatSeconds } from "./format.js";
 import { renderPairs } from "./table.js";

@@ -10,7 +10,6 @@ import {
 } from "../graph/calibration-graphs.js";
 import { isAttentionTap, isProjectionTap, type Tap } from "../graph/taps.js";
 import { embedWindows } from "./embed-windows.js";
-import { emptyMoments } from "./empty-moments.js";
 import { ATTENTION_WINDOWS } from "./measure-steps.js";
 import { createWindowRunner, type WindowRun, type WindowRunner } from "./window-runner.js";
 
@@ -32,8 +31,6 @@ export declare namespace startCalibration {
     readonly config: ModelConfig;
     readonly embedding: EmbeddingWeights;
     readonly taps: readonly Tap[];
-    /** How many of the windows attention taps are measured on, the first ones; 16 unless given. */
-    readonly attentionWindows?: number;
   }
 }
 
@@ -42,7 +39,7 @@ export declare namespace startCalibration {
  * on: one block's weights and the hidden states, twice for models with parallel blocks.
  */
 export async function startCalibration(options: startCalibration.Options): Promise<Calibrator> {
-  const { config, taps, attentionWindows = ATTENTION_WINDOWS } = options;
+  const { config, taps } = options;
   const runner = createWindowRunner(options);
   const hidden = await runner.createStream(config.shape.hiddenSize);
   const isParallel = config.blocks.some(({ arrangement }) => arrangement === "parallel");
@@ -66,7 +63,7 @@ export async function startCalibration(options: startCalibration.Options): Promi
     async measure(weights) {
       layer++;
       const window = windowOf(weights);
-      const attention = await measureAttention(runner, window, taps, { hidden, limit: attentionWindows });
+      const attention = await measureAttention(runner, window, taps, hidden);
       const output = isLast() ? undefined : between;
       return { ...attention, ...(await measureProjections(runner, window, taps, { hidden, output })) };
     },
@@ -84,14 +81,13 @@ async function measureAttention(
   runner: WindowRunner,
   window: BlockWindow,
   taps: readonly Tap[],
-  { hidden, limit }: { readonly hidden: HiddenStates; readonly limit: number },
+  hidden: HiddenStates,
 ): Promise<StageMoments> {
   const wanted = taps.filter(isAttentionTap);
   if (wanted.length === 0) return {};
-  if (limit === 0) return emptyMoments(wanted, window.config.shape);
   const { model, ...sums } = sensitivityGraph(window, wanted);
   const inputs = { [HIDDEN_IN]: hidden };
-  return (await runner.run(model, { inputs, ...sums, limit })).moments;
+  return (await runner.run(model, { inputs, ...sums, limit: ATTENTION_WINDOWS })).moments;
 }
 
 /** Also runs the attention half, where there is a stream for it to go to. */

@@ -1,3 +1,4 @@
+import { sumOverShards } from "@kvfold/calibration";
 import { loadBlock, loadEmbedding, loadHead, type ModelOutput } from "@kvfold/decoder";
 import { type WindowEmbedding, windowEmbedding } from "@kvfold/decoder/graph";
 import { throwIfAborted } from "@kvfold/runtime";
@@ -17,6 +18,7 @@ import { scheduleSize } from "./schedule-size.js";
 import { withText } from "./schedule-text.js";
 import { runsGraph } from "./step.js";
 import type { Stream } from "./stream.js";
+import { type TextShare, textShare } from "./text-share.js";
 
 export declare namespace foldModel {
   type Options = FoldOptions;
@@ -31,6 +33,7 @@ export declare namespace foldModel {
  * @throws {ConverterError} `insufficient-data` when the plan needs calibration and neither windows nor moments are
  * given, `invalid-option` when its budget is not settled, `unusable-journal` when `onMoments` is given and the journal
  * was kept without.
+ * @throws {CalibrationError} `too-few-tokens` when an exchange has more shards than there are windows.
  * @throws {RuntimeError} `aborted` when `signal` fires.
  *
  * Whatever it throws, all outputs are abandoned.
@@ -48,13 +51,14 @@ export async function foldModel(options: foldModel.Options): Promise<foldModel.R
 }
 
 async function foldInto(outputs: readonly ModelOutput[], options: FoldOptions): Promise<FoldReport> {
-  const { checkpoint, plan, journal, signal } = options;
+  const { checkpoint, plan, journal, exchange, windows = [], signal } = options;
   requireSettled(plan);
   requireGradients(options);
   const schedule = foldSchedule(scheduleFacts(options), journal?.blocks ?? 0);
-  const text = findText(schedule, options);
+  const share = textShare(windows, exchange?.shard);
+  const text = findText(schedule, { ...options, ...share });
   const onMoments = findListener(options);
-  const embedding = await beginOutputs(options);
+  const embedding = await beginOutputs({ ...options, ...share });
   const retained: Retained[] = [];
   const addBlock = async (finished: FinishedBlock) => {
     for (const output of outputs) await output.addBlock(finished.block);
@@ -92,13 +96,21 @@ const scheduleFacts = ({
 const measuredTaps = ({ plan, moments }: Pick<FoldOptions, "plan" | "moments">): readonly Tap[] =>
   moments === undefined ? plan.taps.filter((tap) => !isGradientTap(tap)) : [];
 
+type SharedText = CalibrationText & TextShare;
+
 /** The text that a schedule's graphs run on; none where it has no graphs. */
 function findText(
   schedule: FoldSchedule,
-  { plan, provider, windows = [], hiddenStates }: Pick<FoldOptions, "plan" | keyof CalibrationText>,
-): CalibrationText | undefined {
+  {
+    plan,
+    provider,
+    windows,
+    first,
+    hiddenStates,
+  }: Pick<FoldOptions, "plan" | keyof CalibrationText> & TextShare,
+): SharedText | undefined {
   if (!stepsOf(schedule).some(runsGraph)) return undefined;
-  if (windows.length > 0 && provider !== undefined) return { provider, windows, hiddenStates };
+  if (windows.length > 0 && provider !== undefined) return { provider, windows, first, hiddenStates };
   const purpose =
     plan.heal === "none" ? `method ${plan.method}` : `method ${plan.method} with heal ${plan.heal}`;
   throw new ConverterError("insufficient-data", `${purpose} needs calibration text; give token windows`);
@@ -142,7 +154,7 @@ async function replayBlocks(
 
 interface BlockWork extends BlockReceiver {
   readonly schedule: FoldSchedule;
-  readonly text: CalibrationText | undefined;
+  readonly text: SharedText | undefined;
   readonly embedding: WindowEmbedding;
 }
 
@@ -151,13 +163,15 @@ async function foldBlocks(work: BlockWork, options: FoldOptions): Promise<void> 
   const { schedule, text, embedding } = work;
   const { checkpoint, journal, onProgress, signal } = options;
   const { config } = checkpoint;
-  const size = scheduleSize(scheduleFacts(options), journal?.blocks ?? 0, text?.windows.length ?? 0);
+  const { windows, first } = text ?? { windows: [], first: 0 };
+  const size = scheduleSize(scheduleFacts(options), journal?.blocks ?? 0, windows.length, first);
   const progress = countProgress(size, onProgress);
   const run = {
     config,
     loadBlock: (layer: number) => loadBlock(checkpoint, layer),
     knownMoments: (layer: number) => knownMoments(options, layer),
     solving: solvingOf(options),
+    complete: completing(options),
     events: eventsOf(work, progress, options),
     progress,
     signal,
@@ -169,6 +183,13 @@ async function foldBlocks(work: BlockWork, options: FoldOptions): Promise<void> 
   );
 }
 
+/** Sums are complete once those of all shards are added. */
+function completing({ exchange }: Pick<FoldOptions, "exchange">): runSchedule.Options["complete"] {
+  if (exchange === undefined) return undefined;
+  return (place, sums) => sumOverShards(exchange, place, sums);
+}
+
+/** Tokens are those of the whole text. */
 const solvingOf = ({
   plan,
   math = inlineBlockMath,
@@ -182,7 +203,7 @@ const solvingOf = ({
 function eventsOf(
   { addBlock, onMoments }: BlockReceiver,
   progress: ProgressCount,
-  { journal, plan }: Pick<FoldOptions, "journal" | "plan">,
+  { journal, exchange, plan }: Pick<FoldOptions, "journal" | "exchange" | "plan">,
 ): ScheduleEvents {
   const isResumable = ({ place, layer }: Stream) => place === "before" && layer < plan.layers.length;
   return {
@@ -193,6 +214,7 @@ function eventsOf(
     async onBlock(layer, { moments, ...finished }) {
       await addBlock(finished);
       await journal?.saveBlock(layer, { ...finished, moments: onMoments && moments });
+      await exchange?.finish(layer);
       progress.block(layer);
     },
   };

@@ -1,4 +1,4 @@
-import type { HiddenStatesFactory, StageMoments } from "@kvfold/calibration";
+import type { HiddenStatesFactory, ShardExchange, StageMoments } from "@kvfold/calibration";
 import type { Checkpoint, ModelOutput } from "@kvfold/decoder";
 import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
 import type { FoldJournal } from "../journal/fold-journal.js";
@@ -27,6 +27,11 @@ export interface FoldOptions {
   readonly provider?: SessionProvider | undefined;
   readonly windows?: readonly Int32Array[] | undefined;
   readonly hiddenStates?: HiddenStatesFactory | undefined;
+  /**
+   * Where several processes fold the same model together: each runs the windows of its shard alone, sums go through this, and
+   * all come to the same blocks. `windows` are those of the whole text for all of them.
+   */
+  readonly exchange?: ShardExchange | undefined;
   /** Moments measured before, by layer: nothing is measured then, and text serves healing alone. */
   readonly moments?: readonly StageMoments[] | undefined;
   /** Moments of gradients by layer, as `lossMoments` measures them, for plans with metric `loss`; `moments` may have them, too. */

@@ -1,4 +1,4 @@
-import { runStage, type StageMoments } from "@kvfold/calibration";
+import { runStage, type ShardExchange, type StageMoments, sumOverShards } from "@kvfold/calibration";
 import { type Checkpoint, checkpointParts } from "@kvfold/decoder";
 import { windowGraph } from "@kvfold/decoder/graph";
 import { type Moments, mergeMoments } from "@kvfold/linalg";
@@ -8,6 +8,7 @@ import { emitMoments, emitTurnedRows } from "../graph/emit-moments.js";
 import { type GradientTap, isGradientTap, tapWidth } from "../graph/taps.js";
 import { emptyMoments } from "./empty-moments.js";
 import type { FoldOptions } from "./fold-options.js";
+import { textShare } from "./text-share.js";
 
 /** Windows that gradients are measured on: each token gives one gradient by every number of its cache. */
 const GRADIENT_WINDOWS = 32;
@@ -84,20 +85,39 @@ function countProgress({ onGradients }: lossMoments.Options, total: number) {
 }
 
 export declare namespace planLossMoments {
-  type Options = Pick<FoldOptions, "checkpoint" | "plan" | "windows" | "provider" | "signal"> &
+  type Options = Pick<FoldOptions, "checkpoint" | "plan" | "windows" | "provider" | "exchange" | "signal"> &
     Pick<lossMoments.Options, "first" | "onGradients">;
 }
 
-/** Those that a plan needs, where it needs any and there is text to measure them on. */
+/** Those that a plan needs, where it needs any and there is text to measure them on; with an exchange, of the text of all shards. */
 export async function planLossMoments({
   plan: { taps, seed },
   windows = [],
   provider,
+  exchange,
   ...options
 }: planLossMoments.Options): Promise<readonly StageMoments[] | undefined> {
   const tap = taps.find(isGradientTap);
   if (tap === undefined || windows.length === 0 || provider === undefined) return undefined;
-  return lossMoments({ ...options, tap, windows, seed, provider });
+  const given = { ...options, tap, seed, provider };
+  if (exchange === undefined) return lossMoments({ ...given, windows });
+  return sumLayers(await lossMoments({ ...given, ...textShare(windows, exchange.shard) }), exchange);
+}
+
+/** One sum for all layers: a backward pass ends with the first of them. */
+async function sumLayers(
+  layers: readonly StageMoments[],
+  exchange: ShardExchange,
+): Promise<readonly StageMoments[]> {
+  const nameOf = (layer: number, tap: string) => `${layer}.${tap}`;
+  const own = layers.flatMap((stage, layer) =>
+    Object.entries(stage).map(([tap, moments]) => [nameOf(layer, tap), moments] as const),
+  );
+  const part = { moments: Object.fromEntries(own), crosses: {} };
+  const { moments } = await sumOverShards(exchange, { layer: 0, step: "gradients" }, part);
+  return layers.map((stage, layer) =>
+    Object.fromEntries(Object.keys(stage).map((tap) => [tap, moments[nameOf(layer, tap)]!])),
+  );
 }
 
 /** Sums moments of rows that are in memory. */

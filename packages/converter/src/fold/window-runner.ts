@@ -1,5 +1,6 @@
 import {
   deviceHiddenStates,
+  emptyStage,
   type HiddenStatesFactory,
   memoryHiddenStates,
   runStage,
@@ -8,11 +9,14 @@ import {
   streamFeeds,
 } from "@kvfold/calibration";
 import type { AbortSignalLike, ModelSource, Session, SessionProvider } from "@kvfold/runtime";
+import { windowsWithin } from "./text-share.js";
 
 /** Everything that runs over calibration windows has this in common. */
 export interface WindowRun {
   /** Token windows of one length. */
   readonly windows: readonly Int32Array[];
+  /** Which window of the text they begin with, 0 unless given. */
+  readonly first?: number | undefined;
   readonly provider: SessionProvider;
   readonly hiddenStates?: HiddenStatesFactory | undefined;
   readonly onWindow?: (() => void) | undefined;
@@ -24,7 +28,7 @@ export interface WindowRunner {
   readonly count: number;
   /** Tokens of a window. */
   readonly length: number;
-  /** Runs `graph` over all windows, or the first `limit`. */
+  /** Runs `graph` over all windows, or those among the first `limit` of the text; over none, the sums are zero. */
   run(graph: ModelSource, options: WindowRunner.Options): Promise<StageResult>;
   /** Empty hidden states of width `D` for all windows. */
   createStream(width: number): ReturnType<HiddenStatesFactory>;
@@ -42,25 +46,20 @@ export declare namespace WindowRunner {
 
 /** A runner over `windows`; a session lives as long as its graph's run. */
 export function createWindowRunner(options: WindowRun): WindowRunner {
-  const { windows, provider, onWindow, signal } = options;
+  const { windows, first = 0, provider, onWindow, signal } = options;
   const length = windows[0]!.length;
   const hiddenStates = statesFactory(options);
   return {
     count: windows.length,
     length,
     createStream: (width) => hiddenStates(windows.length, length * width),
-    run: (graph, { inputs = {}, limit = windows.length, feeds = streamFeeds(inputs, length), ...stage }) =>
-      withSession(provider, graph, (session) =>
-        runStage({
-          session,
-          windows: Math.min(limit, windows.length),
-          length,
-          feeds,
-          onWindow,
-          signal,
-          ...stage,
-        }),
-      ),
+    async run(graph, { inputs = {}, limit, feeds = streamFeeds(inputs, length), ...stage }) {
+      const count = windowsWithin(limit, windows.length, first);
+      if (count === 0) return emptyStage(stage);
+      return withSession(provider, graph, (session) =>
+        runStage({ session, windows: count, length, feeds, onWindow, signal, ...stage }),
+      );
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import type { StageMoments } from "@kvfold/calibration";
+import { type Shard, type StageMoments, shardName } from "@kvfold/calibration";
 import type { Checkpoint } from "@kvfold/decoder";
 import { type AbortSignalLike, throwIfAborted } from "@kvfold/runtime";
 import type { FoldPlan } from "../plan/fold-plan.js";
@@ -14,6 +14,8 @@ export declare namespace foldIdentity {
     readonly plan: FoldPlan;
     readonly windows?: readonly Int32Array[] | undefined;
     readonly moments?: readonly StageMoments[] | undefined;
+    /** The part of the windows that is run, where processes share them. */
+    readonly shard?: Shard | undefined;
     /** The version of kvfold: another one may compute the same in another order. */
     readonly version: string;
     readonly signal?: AbortSignalLike | undefined;
@@ -30,7 +32,7 @@ const DERIVED_FIELDS: ReadonlySet<string> = new Set(["achieved", "cacheBytesPerT
  * @throws {RuntimeError} `aborted` when `signal` fires.
  */
 export async function foldIdentity(options: foldIdentity.Options): Promise<FoldIdentity> {
-  const { checkpoint, plan, windows, moments, version, signal } = options;
+  const { checkpoint, plan, windows, moments, shard, version, signal } = options;
   const asked = Object.entries(plan)
     .filter(([name]) => !DERIVED_FIELDS.has(name))
     .map(([name, value]) => [name, asText(value)]);
@@ -40,6 +42,7 @@ export async function foldIdentity(options: foldIdentity.Options): Promise<FoldI
     checkpoint: await hashCheckpoint(checkpoint, signal),
     "calibration text": windows === undefined ? "none" : hashWindows(windows),
     "measured moments": moments === undefined ? "none" : hashMoments(moments),
+    ...(shard === undefined ? {} : { shard: shardName(shard) }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { basename, resolve } from "node:path";
+import type { Shard, ShardExchange } from "@kvfold/calibration";
 import { spillingHiddenStates } from "@kvfold/calibration/node";
 import { type Checkpoint, openWeights } from "@kvfold/decoder";
 import { directorySource } from "@kvfold/decoder/node";
@@ -22,9 +23,13 @@ import {
   type TextSource,
 } from "./calibration-text.js";
 import { defaultProvider } from "./default-provider.js";
+import { type FolderExchange, openExchange } from "./folder-exchange.js";
+import { isFirst } from "./is-first.js";
 import type { createPendingFolder } from "./model-folder.js";
 import { requireApart } from "./require-apart.js";
+import { shardPlace } from "./shard-place.js";
 import { withMath } from "./with-math.js";
+import { withPassingFolder } from "./with-passing-folder.js";
 import { withPendingFolder } from "./with-pending-folder.js";
 import { writeModel } from "./write-model.js";
 
@@ -51,6 +56,15 @@ export declare namespace fold {
     readonly windowLength?: number | undefined;
     /** Token ids in place of text: windows of one length. */
     readonly windows?: readonly Int32Array[] | undefined;
+    /**
+     * The part of the windows that this process runs, where several fold together: all with the same options but this, and an
+     * `exchange`. The first of them writes `to`.
+     */
+    readonly shard?: Shard | undefined;
+    /** How they hear of one another's sums: a folder that all see, empty at first, or a transport of one's own. */
+    readonly exchange?: string | ShardExchange | undefined;
+    /** How long to wait for the part of another shard in a folder, an hour unless given. */
+    readonly exchangeTimeoutSeconds?: number | undefined;
     /** Runs the model; ONNX Runtime for Node (`@kvfold/runtime-node`) without it. */
     readonly provider?: SessionProvider | undefined;
     /**
@@ -71,7 +85,8 @@ export declare namespace fold {
  * Folds a checkpoint from one folder into another: opens it, plans, reads the text, folds and writes. All of these steps
  * are exported (`planFold`, `createPendingFolder`, `writeModel`, …), for those who want other ones between them.
  *
- * @throws {ConverterError} `invalid-option` and `insufficient-data`, with the option in `option`; `output-exists`.
+ * @throws {ConverterError} `invalid-option` and `insufficient-data`, with the option in `option`; `output-exists`;
+ * `unusable-exchange` and `shard-missing`, as `openExchange`.
  * @throws {DecoderError} `malformed-checkpoint` and `unsupported-model`.
  * @throws {RuntimeError} `aborted` when `signal` fires; nothing is left behind.
  * @example
@@ -83,16 +98,30 @@ export declare namespace fold {
  */
 export async function fold(options: fold.Options): Promise<fold.Report> {
   const { from, graph, to, existing = "refuse", signal } = options;
+  requireExchange(options);
   await requireApart(from, to);
   const checkpoint = await openWeights(await directorySource(from), { graph });
   try {
     const plan = planFold(checkpoint.config, { ...options, window: windowOf(options) });
-    return await withPendingFolder(to, { existing, signal }, (path) =>
+    const shard = shardOf(options);
+    const within = isFirst(shard) ? withPendingFolder : withPassingFolder;
+    return await within(shardPlace(to, shard), { existing, signal }, (path) =>
       writeFolded(options, checkpoint, plan, path),
     );
   } finally {
     await checkpoint.close();
   }
+}
+
+const shardOf = ({ shard, exchange }: fold.Options): Shard | undefined =>
+  typeof exchange === "object" ? exchange.shard : shard;
+
+function requireExchange({ shard, exchange }: fold.Options): void {
+  if (typeof exchange === "object" || (shard === undefined) === (exchange === undefined)) return;
+  const [given, missing] = shard === undefined ? ["exchange", "shard"] : ["shard", "exchange"];
+  throw new ConverterError("invalid-option", `${given} needs ${missing}, too: give both, or neither`, {
+    option: given,
+  });
 }
 
 /** Tokens of a calibration window. */
@@ -139,9 +168,34 @@ async function writeFolded(
     hiddenStates,
     record,
   };
-  return withMath({ math: given, methods, signal }, (math) =>
-    writeModel({ ...parts, math, from, to, onProgress, onBudget, onGradients, signal }),
+  return withExchange(options, { checkpoint, plan, windows: text?.windows, signal }, (exchange) =>
+    withMath({ math: given, methods, signal }, (math) =>
+      writeModel({ ...parts, exchange, math, from, to, onProgress, onBudget, onGradients, signal }),
+    ),
   );
+}
+
+/** Runs `work` with the exchange that is given, or with one through the folder that is. */
+async function withExchange<T>(
+  { shard, exchange, exchangeTimeoutSeconds: timeoutSeconds }: fold.Options,
+  about: Pick<openExchange.Options, "checkpoint" | "plan" | "windows" | "signal">,
+  work: (exchange: ShardExchange | undefined) => Promise<T>,
+): Promise<T> {
+  if (typeof exchange !== "string" || shard === undefined) return work(exchange as ShardExchange | undefined);
+  const opened: FolderExchange = await openExchange({
+    ...about,
+    folder: exchange,
+    shard,
+    timeoutSeconds,
+    version: "none",
+  });
+  try {
+    const result = await work(opened);
+    await opened.end();
+    return result;
+  } finally {
+    await opened.close();
+  }
 }
 
 async function findText(

@@ -212,6 +212,18 @@ describe("a journal that two processes want", () => {
     );
     expect(await readdir(folder)).toHaveLength(1);
   });
+
+  it("is taken from there by a shard, of which its exchange knows that there is one, and not by another shard", async () => {
+    await mkdir(folder);
+    const elsewhere = lock("00000000", boot, String(process.pid), start);
+    await writeFile(elsewhere, "");
+    const shard = { index: 2, count: 3 };
+    await finish(await open({ shard }), 0);
+    expect(existsSync(elsewhere)).toBe(false);
+    await expect(open({ shard: { index: 1, count: 3 } })).rejects.toThrow(
+      failure("unusable-journal", /shard was 2\/3 and is 1\/3/),
+    );
+  });
 });
 
 describe("a journal whose output is complete", () => {

@@ -63,7 +63,8 @@ export declare namespace openJournal {
  */
 export async function openJournal({ folder, ...options }: openJournal.Options): Promise<FolderJournal> {
   await requireJournal(folder);
-  const unlock = await lockJournal(folder);
+  // A shard may start again on another machine; its exchange ends the process that it was taken from.
+  const unlock = await lockJournal(folder, options.shard === undefined ? "respect" : "replace");
   const close = async () => {
     await unlock();
     await removeEmptyFolder(folder);

@@ -17,15 +17,20 @@ const PAUSE_MILLISECONDS = 200;
  * Keeps other processes from a journal. Locks of processes that have ended do not count and are removed; locks of this
  * process do not count either.
  *
+ * @param elsewhere - What of locks from other machines, whose processes cannot be seen: they keep this process out, or are
+ * removed where something else sees to it that there is one process.
  * @returns how to let go of it.
  * @throws {ConverterError} `unusable-journal` when another process uses it.
  */
-export async function lockJournal(folder: string): Promise<() => Promise<void>> {
+export async function lockJournal(
+  folder: string,
+  elsewhere: "respect" | "replace" = "respect",
+): Promise<() => Promise<void>> {
   for (let attempt = 1; ; attempt++) {
     const path = join(folder, `lock-${temporaryKey()}`);
     await writeLock(path);
     const unlock = () => rm(path, { force: true });
-    const owner = await findOwner(folder);
+    const owner = await findOwner(folder, elsewhere);
     if (owner === undefined) return unlock;
     await unlock();
     if (attempt === ATTEMPTS) throw inUse(folder, owner);
@@ -46,12 +51,14 @@ async function writeLock(path: string): Promise<void> {
 }
 
 /** The lock of another process, as far as anyone can know. */
-async function findOwner(folder: string): Promise<string | undefined> {
+async function findOwner(folder: string, elsewhere: "respect" | "replace"): Promise<string | undefined> {
   let owner: string | undefined;
   for (const name of await readdir(folder)) {
     const [, tag] = LOCK_FILE.exec(name) ?? [];
     if (tag === undefined || tag === processTag()) continue;
-    if (stateOf(tag) === "ended") await rm(join(folder, name), { force: true });
+    const state = stateOf(tag);
+    if (state === "ended" || (state === "unknown" && elsewhere === "replace"))
+      await rm(join(folder, name), { force: true });
     else owner = name;
   }
   return owner;
