@@ -29,8 +29,7 @@ import type { createPendingFolder } from "./model-folder.js";
 import { requireApart } from "./require-apart.js";
 import { shardPlace } from "./shard-place.js";
 import { withMath } from "./with-math.js";
-import { withPassingFolder } from "./with-passing-folder.js";
-import { withPendingFolder } from "./with-pending-folder.js";
+import { withPassingFolder, withPendingFolder } from "./with-pending-folder.js";
 import { writeModel } from "./write-model.js";
 
 export declare namespace fold {

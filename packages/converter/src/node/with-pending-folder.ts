@@ -17,10 +17,24 @@ export declare namespace withPendingFolder {
  * @throws {ConverterError} `output-exists`, as `createPendingFolder`.
  * @throws {RuntimeError} `aborted` when `signal` has fired by the end of `work`.
  */
-export async function withPendingFolder<T>(
+export const withPendingFolder = <T>(
+  target: string,
+  options: withPendingFolder.Options,
+  work: (path: string) => Promise<T>,
+): Promise<T> => withFolder(target, options, work, (folder) => folder.commit());
+
+/** The same with a folder that is removed in the end: for hidden states of a process that writes no output itself. */
+export const withPassingFolder = <T>(
+  target: string,
+  options: withPendingFolder.Options,
+  work: (path: string) => Promise<T>,
+): Promise<T> => withFolder(target, options, work, (folder) => folder.discard());
+
+async function withFolder<T>(
   target: string,
   { onTemporary, signal, ...options }: withPendingFolder.Options,
   work: (path: string) => Promise<T>,
+  end: (folder: Awaited<ReturnType<typeof createPendingFolder>>) => Promise<void>,
 ): Promise<T> {
   await removeStaleOutputs(target);
   const folder = await createPendingFolder(target, options);
@@ -28,7 +42,7 @@ export async function withPendingFolder<T>(
   try {
     const result = await work(folder.path);
     throwIfAborted(signal);
-    await folder.commit();
+    await end(folder);
     return result;
   } catch (error) {
     await folder.discard();
