@@ -3,6 +3,7 @@ import { type planFold as plan, planFold, type StoredDtype } from "@kvfold/conve
 import { type Dtype, floatDtype, dtypes as graphDtypes } from "@kvfold/decoder";
 import type { ComparedFold, Comparison } from "../goals/goal.js";
 import { type CurvePoint, expectedLoss } from "../goals/loss-curve.js";
+import { formatRise } from "../render/format.js";
 import type { JobContext } from "./job.js";
 import { type Candidate, keepOf } from "./measure-curves.js";
 import { foldAndMeasure, type HeldText } from "./measured-fold.js";
@@ -130,10 +131,8 @@ function compared(
 const nameOf = ({ method, budget, keep }: ComparedFold): string =>
   `${method} with budget ${budget} at ${keep}`;
 
-const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
-
 const describeLoss = (tried: ComparedFold): string =>
-  `${nameOf(tried)}: perplexity rose by ${percent(tried.loss!)} in a short fold`;
+  `${nameOf(tried)}: perplexity rose by ${formatRise(tried.loss!)} in a short fold`;
 
 const describeHopeless = (tried: ComparedFold): string =>
-  `${nameOf(tried)}: not tried, since by its energies it would lose ${percent(tried.estimate)}, more than ${HOPELESS} times the least`;
+  `${nameOf(tried)}: not tried, since by its energies it would lose ${formatRise(tried.estimate)}, more than ${HOPELESS} times the least`;

@@ -4,6 +4,7 @@ import { CliError } from "../cli-error.js";
 import { foldChoices } from "../goals/candidates.js";
 import type { Comparison, LossReport, TriedShare } from "../goals/goal.js";
 import { nextShare } from "../goals/loss-curve.js";
+import { formatRise } from "../render/format.js";
 import type { CalibrationText } from "../tokens/calibration-windows.js";
 import { chooseFold, type Entrant, entrantAt } from "./choose-fold.js";
 import type { JobContext } from "./job.js";
@@ -120,16 +121,14 @@ async function discardWorse(folds: readonly TriedFold[], maxLoss: number): Promi
   for (const fold of folds) if (fold !== best) await fold.folder.discard();
 }
 
-const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
-
 const describeTried = ({ keep, loss }: TriedShare, maxLoss: number): string =>
-  `keep ${keep}: perplexity rose by ${percent(loss)} on held-out windows; at most ${percent(maxLoss)} was asked for`;
+  `keep ${keep}: perplexity rose by ${formatRise(loss)} on held-out windows; at most ${formatRise(maxLoss)} was asked for`;
 
 function notMet(folds: readonly TriedShare[], maxLoss: number): CliError {
-  const tried = folds.map(({ keep, loss }) => `keep ${keep} lost ${percent(loss)}`).join(", ");
+  const tried = folds.map(({ keep, loss }) => `keep ${keep} lost ${formatRise(loss)}`).join(", ");
   return new CliError(
     "usage",
-    `--max-loss ${percent(maxLoss)}: no fold kept within it (${tried || "no share could be tried"}); allow more, or give more calibration text`,
+    `--max-loss ${formatRise(maxLoss)}: no fold kept within it (${tried || "no share could be tried"}); allow more, or give more calibration text`,
   );
 }
 

@@ -6,6 +6,9 @@ export const formatSpeed = (tokensPerSecond: number): string =>
 
 export const formatPercent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
+/** How much perplexity rose: the losses of folds that are compared often differ in the second digit alone. */
+export const formatRise = (share: number): string => `${(100 * share).toFixed(2)} %`;
+
 /** Of a share that was chosen, for headings. */
 export const formatFraction = (fraction: number): string => `${100 * fraction}%`;
 
