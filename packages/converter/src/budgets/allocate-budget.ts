@@ -4,12 +4,13 @@ import { plainProducts } from "@kvfold/linalg";
 import type { AbortSignalLike, SessionProvider } from "@kvfold/runtime";
 import { ConverterError } from "../converter-error.js";
 import { type BlockMath, createBlockMath } from "../fold/block-math.js";
+import { ATTENTION_WINDOWS } from "../fold/measure-steps.js";
 import { requireGradients } from "../fold/require-gradients.js";
 import { findMethod } from "../methods/index.js";
 import type { Method } from "../methods/method.js";
 import { cacheFigures } from "../plan/cache-size.js";
 import type { FoldPlan, LayerPlan } from "../plan/fold-plan.js";
-import type { Budget, BudgetContext } from "./budget.js";
+import type { Budget, BudgetContext, TextBudgetContext } from "./budget.js";
 import { findBudget } from "./index.js";
 import { rankGrid } from "./rank-grid.js";
 import { requireAllocation } from "./require-allocation.js";
@@ -31,6 +32,8 @@ export declare namespace allocateBudget {
     readonly methods?: readonly Method[] | undefined;
     readonly budgets?: readonly Budget[] | undefined;
     readonly onBudget?: ((progress: BudgetProgress) => void) | undefined;
+    /** Sees moments of attention that a fold of the same text would measure again: it takes them as `attention`. */
+    readonly onAttention?: ((layer: number, moments: StageMoments) => void) | undefined;
     readonly signal?: AbortSignalLike | undefined;
   }
 }
@@ -74,9 +77,29 @@ function allocate(options: allocateBudget.Options, context: BudgetContext): Prom
   requireGradients({ plan: context.plan, moments });
   const { leastTokens = 2 } = budget;
   if (windows.length > 0 && windows[0]!.length >= leastTokens && provider !== undefined)
-    return budget.allocate({ ...context, windows, provider, moments, hiddenStates });
+    return budget.allocate({
+      ...context,
+      windows,
+      provider,
+      moments,
+      hiddenStates,
+      onAttention: wholeAttention(options),
+    });
   throw new ConverterError(
     "insufficient-data",
     `budget ${budget.name} needs calibration text; give token windows of ${leastTokens === 1 ? "a token" : "two tokens"} or more`,
   );
+}
+
+/** Leaves out moments of fewer windows than a fold measures attention on. */
+function wholeAttention({
+  windows = [],
+  onAttention,
+}: allocateBudget.Options): TextBudgetContext["onAttention"] {
+  if (onAttention === undefined) return undefined;
+  const tokens = Math.min(windows.length, ATTENTION_WINDOWS) * (windows[0]?.length ?? 0);
+  return (layer, moments) => {
+    const isWhole = Object.values(moments).every(({ count }) => count === tokens);
+    if (isWhole) onAttention(layer, moments);
+  };
 }

@@ -29,6 +29,8 @@ export interface TextBudgetContext extends BudgetContext {
   readonly hiddenStates: HiddenStatesFactory | undefined;
   /** Moments of the method's taps by layer, where they were measured before. */
   readonly moments: readonly StageMoments[] | undefined;
+  /** Sees the moments of attention that were measured of a layer. */
+  readonly onAttention?: ((layer: number, moments: StageMoments) => void) | undefined;
 }
 
 interface BudgetDescription {

@@ -1,4 +1,4 @@
-import { type HiddenStates, memoryHiddenStates } from "@kvfold/calibration";
+import { type HiddenStates, memoryHiddenStates, type StageMoments } from "@kvfold/calibration";
 import type { BlockWeights } from "@kvfold/decoder";
 import { loadBlock, loadEmbedding } from "@kvfold/decoder";
 import { plainProducts } from "@kvfold/linalg";
@@ -8,7 +8,7 @@ import { chooseBases, chooseSide, type LayerBases } from "../fold/choose-bases.j
 import { copyStates } from "../fold/copy-states.js";
 import { foldAttention } from "../fold/fold-attention.js";
 import { type LayerContext, layerContext } from "../fold/group.js";
-import { isGradientTap, type Tap } from "../graph/taps.js";
+import { isAttentionTap, isGradientTap, type Tap } from "../graph/taps.js";
 import type { Basis, Method, Side } from "../methods/method.js";
 import type { LayerPlan, SidePlan } from "../plan/fold-plan.js";
 import type { TextBudgetContext } from "./budget.js";
@@ -37,7 +37,7 @@ export async function* originalLayers(
   context: TextBudgetContext,
   taps: readonly Tap[] = [],
 ): AsyncGenerator<OriginalLayer> {
-  const { checkpoint, plan, moments, onLayer } = context;
+  const { checkpoint, plan, moments, onAttention, onLayer } = context;
   const windows = context.windows.slice(0, MEASURED_WINDOWS);
   const wanted = [...new Set([...plan.taps, ...taps])];
   const calibrator = await calibrate(
@@ -52,7 +52,9 @@ export async function* originalLayers(
       if (layer + 1 < plan.layers.length) loading = inBackground(loadBlock(checkpoint, layer + 1));
       const input = await memoryHiddenStates(windows.length, 0);
       await copyStates(calibrator.hidden, input);
-      const measured = { ...(await calibrator.measure(block)), ...moments?.[layer] };
+      const live = await calibrator.measure(block);
+      onAttention?.(layer, attentionOf(live, plan.taps));
+      const measured = { ...live, ...moments?.[layer] };
       const known = layerContext(plan, { layer, attention: block.attention, moments: measured });
       const between = layer + 1 < plan.layers.length ? calibrator.between : undefined;
       yield { ...known, block, windows, input, between, fold: foldAs(context.method, known, block) };
@@ -63,6 +65,12 @@ export async function* originalLayers(
     await calibrator.dispose();
   }
 }
+
+/** What was measured of the attention matrix, of the taps of a plan. */
+const attentionOf = (moments: StageMoments, taps: readonly Tap[]): StageMoments =>
+  Object.fromEntries(
+    taps.filter((tap) => isAttentionTap(tap) && tap in moments).map((tap) => [tap, moments[tap]!]),
+  );
 
 /** Folds a block in many ways: a side that is kept whole has the same bases in all of them. */
 function foldAs(method: Method, known: LayerContext, block: BlockWeights): OriginalLayer["fold"] {

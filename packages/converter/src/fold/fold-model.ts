@@ -86,10 +86,11 @@ const scheduleFacts = ({
   checkpoint,
   plan,
   moments,
-}: Pick<FoldOptions, "checkpoint" | "plan" | "moments">): ScheduleFacts => ({
+  attention,
+}: Pick<FoldOptions, "checkpoint" | "plan" | "moments" | "attention">): ScheduleFacts => ({
   blocks: checkpoint.config.blocks,
   heal: plan.heal,
-  taps: measuredTaps({ plan, moments }),
+  taps: measuredTaps({ plan, moments }).filter((tap) => !(tap in (attention?.[0] ?? {}))),
 });
 
 /** What is measured as the blocks are folded: not gradients, which are known or missing. */

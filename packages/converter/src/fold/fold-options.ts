@@ -36,6 +36,8 @@ export interface FoldOptions {
   readonly moments?: readonly StageMoments[] | undefined;
   /** Moments of gradients by layer, as `lossMoments` measures them, for plans with metric `loss`; `moments` may have them, too. */
   readonly gradients?: readonly StageMoments[] | undefined;
+  /** Moments of attention by layer, as `allocateBudget` hands them out: they are not measured again. */
+  readonly attention?: readonly StageMoments[] | undefined;
   /** Sees the moments of each layer once they are measured. */
   readonly onMoments?: ((layer: number, moments: StageMoments) => void) | undefined;
   /**

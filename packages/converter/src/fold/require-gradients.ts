@@ -5,9 +5,9 @@ import type { FoldOptions } from "./fold-options.js";
 
 /** What was measured of a layer before the fold. */
 export const knownMoments = (
-  { moments, gradients }: Pick<FoldOptions, "moments" | "gradients">,
+  { moments, gradients, attention }: Pick<FoldOptions, "moments" | "gradients" | "attention">,
   layer: number,
-): StageMoments => ({ ...moments?.[layer], ...gradients?.[layer] });
+): StageMoments => ({ ...attention?.[layer], ...moments?.[layer], ...gradients?.[layer] });
 
 /**
  * Gradients come from a pass through the whole model; folds and budgets go through it in another way.

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type Checkpoint, openCheckpoint } from "@kvfold/decoder";
 import { directorySource } from "@kvfold/decoder/node";
 import { readModel } from "@kvfold/onnx";
-import { createCausalLM, readCacheLayout } from "@kvfold/runtime";
+import { createCausalLM, readCacheLayout, type SessionProvider } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -14,6 +14,10 @@ import {
   tinyLlama,
   syntheticFiles as write,
 } from "../../../decoder/test/reference/synthetic-checkpoint.js";
+import { oneThreadProvider } from "../../../decoder/test/support/one-thread-provider.js";
+import { randomWindows } from "../../test/support/numbers.js";
+import { allocateBudget } from "../budgets/allocate-budget.js";
+import type { FoldPlan } from "../plan/fold-plan.js";
 import { planFold } from "../plan/plan-fold.js";
 import { createPendingFolder } from "./model-folder.js";
 import { writeModel } from "./write-model.js";
@@ -205,6 +209,44 @@ describe("writeModel", () => {
     expect(table?.location).toMatchObject({ path: "model.onnx_data", byteLength: 4 * 61 * 32 });
   });
 });
+
+describe("writeModel with a budget that measures attention", () => {
+  it.each([
+    ["fewer windows than attention is measured on", 3],
+    ["more", 20],
+  ])("measures it once and folds to the same bytes, %s", async (_, count) => {
+    const windows = randomWindows(count, 16, { vocabulary: 61 });
+    await withCheckpoint({ config: tinyLlama }, async (checkpoint, from) => {
+      const { provider, graphs } = attentionSpy(oneThreadProvider());
+      const given = { checkpoint, from, provider, windows, record: () => ({}) };
+      const weightsOf = async (plan: FoldPlan, to: string) => {
+        await writeModel({ ...given, plan, to: join(root, to) });
+        return readFile(join(root, to, "onnx", "model.onnx_data"));
+      };
+      const asked = planFold(checkpoint.config, { keep: "1/2", method: "anchored" });
+      const once = await weightsOf(asked, "once");
+      expect(graphs()).toBe(checkpoint.config.shape.layers);
+      const settled = await allocateBudget({ ...given, plan: asked });
+      const again = await weightsOf(settled, "again");
+      expect(graphs()).toBe(3 * checkpoint.config.shape.layers);
+      expect(once.equals(again)).toBe(true);
+    });
+  });
+});
+
+/** A provider that counts the graphs that measure what keys meet. */
+function attentionSpy(provider: SessionProvider) {
+  let count = 0;
+  const spied: SessionProvider = {
+    ...provider,
+    async createSession(source, options) {
+      const session = await provider.createSession(source, options);
+      if (session.outputs.some(({ name }) => name.startsWith("queriesAtKeys"))) count++;
+      return session;
+    },
+  };
+  return { provider: spied, graphs: () => count };
+}
 
 describe("writeModel that fails", () => {
   it("midway in writing rejects, and a discarded folder leaves nothing", async () => {

@@ -5,6 +5,7 @@ import { allocateBudget } from "../budgets/allocate-budget.js";
 import { ConverterError } from "../converter-error.js";
 import { createBlockMath } from "../fold/block-math.js";
 import { foldModel } from "../fold/fold-model.js";
+import { createKnownAttention } from "../fold/known-attention.js";
 import { planLossMoments } from "../fold/loss-moments.js";
 import { writeFiles } from "../output/write-files.js";
 import type { FoldPlan } from "../plan/fold-plan.js";
@@ -14,7 +15,7 @@ import { isFirst } from "./is-first.js";
 
 export declare namespace writeModel {
   interface Options
-    extends Omit<writeFiles.Options, "source" | "target" | "gradients">,
+    extends Omit<writeFiles.Options, "source" | "target" | "gradients" | "attention">,
       Pick<allocateBudget.Options, "methods" | "budgets" | "onBudget">,
       Pick<planLossMoments.Options, "onGradients"> {
     /** Its budget need not be settled. */
@@ -42,11 +43,19 @@ export async function writeModel({ from, to, ...options }: writeModel.Options): 
   const { exchange, methods, math = createBlockMath(plainProducts, { methods }) } = options;
   requireShareable(options);
   const gradients = options.moments === undefined ? await findGradients(options) : undefined;
-  const plan = await settlePlan({ ...options, moments: options.moments ?? gradients });
+  const { taps } = options.plan;
+  const known = createKnownAttention(taps, options.checkpoint.config.shape);
+  const plan = await settlePlan({
+    ...options,
+    moments: options.moments ?? gradients,
+    onAttention: known.keep,
+  });
+  // Shards share what is measured: each must measure its part.
+  const attention = exchange === undefined ? known.layers() : undefined;
   if (!isFirst(exchange?.shard))
     return { plan, ...(await foldModel({ ...options, gradients, plan, math, outputs: [] })) };
   const source = await directorySource(from);
-  return writeFiles({ ...options, gradients, plan, math, source, target: directoryTarget(to) });
+  return writeFiles({ ...options, gradients, attention, plan, math, source, target: directoryTarget(to) });
 }
 
 /** Rounding is fitted to the text in the outputs, which only one shard has. */
@@ -86,7 +95,7 @@ async function findGradients({
 async function settlePlan({
   journal,
   ...options
-}: Omit<writeModel.Options, "from" | "to">): Promise<FoldPlan> {
+}: Omit<writeModel.Options, "from" | "to"> & Pick<allocateBudget.Options, "onAttention">): Promise<FoldPlan> {
   const asked = journal?.plan ?? options.plan;
   const plan = await settleOnce(options.exchange, { ...options, plan: asked });
   if (plan !== asked) await journal?.savePlan(plan);
