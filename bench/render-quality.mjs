@@ -53,9 +53,13 @@ for (const [name, table] of Object.entries(tables))
 await writeFile(page, text);
 await writeFile(repositoryPath("docs/results.svg"), picture());
 
+/** A table whose columns are as wide as their widest cell. */
 function markdown(head, lines) {
-  const line = (cells) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...lines.map(line)].join("\n");
+  const rows = [head, ...lines].map((cells) => cells.map(String));
+  const widths = head.map((_, column) => Math.max(...rows.map((cells) => cells[column].length)));
+  const line = (cells) => `| ${cells.map((cell, column) => cell.padEnd(widths[column])).join(" | ")} |`;
+  const [first, ...rest] = rows.map(line);
+  return [first, line(widths.map((width) => "-".repeat(width))), ...rest].join("\n");
 }
 
 function qualityTable() {
