@@ -7,10 +7,11 @@
  *   [--steps N] [--windows N] [--rank 64] [--rate 5e-4] [--length N] [--calibration N] [--evaluate N] [--limit N] [--text FILE.u16]
  *   [--timings] [--buffers all|some] [--threads N]`
  *
- * A row is `MODEL:METHOD:SHARE`, `MODEL:METHOD:SHARE:loss` for bases of `--metric loss`, or `MODEL:control`. Without `--rows`,
- * the rows of prose-6m, which take about an hour on two cores. Steps, windows and texts are those of the model's table
- * (bench/tune/rows.mjs) unless told otherwise; `--texts` names the folder that holds `tune-prose.u16` and `mix/`. Folds are
- * taken from `--folds` (`FOLDER/mix-30m-anchored-1-4`), and are made there where they are missing.
+ * A row is `MODEL:METHOD:SHARE`, `MODEL:METHOD:SHARE:loss` for bases of `--metric loss`, `MODEL:METHOD:SHARE:healed` for a method
+ * that is not healed by itself, or `MODEL:control`. Without `--rows`, the rows of prose-6m, which take about an hour on two
+ * cores. Steps, windows and texts are those of the model's table (bench/tune/rows.mjs) unless told otherwise; `--texts` names the
+ * folder that holds `tune-prose.u16` and `mix/`. Folds are taken from `--folds` (`FOLDER/mix-30m-anchored-1-4`), and are made
+ * there where they are missing.
  *
  * Each row goes into the file of `--out` as soon as its model is tuned, and again after each measurement, so nothing is lost
  * when a run is ended. What the file has is not done again: `--parts tune` first, and `--parts evaluate` or `retrieval` in
@@ -92,6 +93,7 @@ async function foldOf(row, { calibration, calibrationWindows, length }, folder) 
       method: row.method,
       threads,
       ...(row.metric !== "output" && { metric: row.metric }),
+      ...(row.heal !== undefined && { heal: row.heal }),
       ...(row.keep !== "1" && { calibration: text }),
     },
     quietContext,

@@ -59,12 +59,14 @@ export function settingsOf(model) {
   };
 }
 
-/** `mix-30m:anchored:1/4` or `…:loss`; `mix-30m:control` is the unfolded model, tuned on the text alone. */
+/** `mix-30m:anchored:1/4`, `…:loss` or `…:healed`; `mix-30m:control` is the unfolded model, tuned on the text alone. */
 function readRow(row) {
-  const [model, method, keep = "1", metric = "output"] = row.split(":");
+  const [model, method, keep = "1", ...further] = row.split(":");
+  const metric = further.includes("loss") ? "loss" : "output";
   if (method === "control") return { row, model, method: "none", keep: "1", metric: "output", loss: "text" };
   if (method === undefined) fail(`--rows: expected MODEL:METHOD:SHARE or MODEL:control, found ${row}`);
-  return { row, model, method, keep, metric, loss: "distillation" };
+  const heal = further.includes("healed") ? { heal: "both" } : {};
+  return { row, model, method, keep, metric, ...heal, loss: "distillation" };
 }
 
 const USUAL =
@@ -72,9 +74,10 @@ const USUAL =
 
 export const wantedRows = () => textOption("rows", USUAL).split(",").map(readRow);
 
-/** Where the fold of a row is kept: `FOLDER/mix-30m-anchored-1-4`, `…-loss` with that metric. */
-export function foldFolder({ model, method, keep, metric }, folder) {
-  const name = [model, method, keep.replace("/", "-"), ...(metric === "output" ? [] : [metric])].join("-");
+/** Where the fold of a row is kept: `FOLDER/mix-30m-anchored-1-4`, `…-loss` with that metric, `…-healed` where it is asked for. */
+export function foldFolder({ model, method, keep, metric, heal }, folder) {
+  const further = [...(metric === "output" ? [] : [metric]), ...(heal === undefined ? [] : ["healed"])];
+  const name = [model, method, keep.replace("/", "-"), ...further].join("-");
   return join(textOption("folds", folder), name);
 }
 
