@@ -78,7 +78,7 @@ async function claimFolder(folder: string, identity: FoldIdentity): Promise<void
   if (foreign.length > 0 && !own.includes(FOLD_FILE))
     throw new ConverterError(
       "unusable-exchange",
-      `${folder} holds ${foreign[0]}, which is no part of an exchange; choose an empty folder`,
+      `${folder} holds ${foreign[0]}, which does not belong to an exchange; choose an empty folder`,
     );
   await writeWholeFile(join(folder, FOLD_FILE), `${JSON.stringify(identity, null, 2)}\n`).catch((error) => {
     if (!ConverterError.isInstance(error) || error.code !== "output-exists") throw error;
