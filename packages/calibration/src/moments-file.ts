@@ -53,7 +53,7 @@ export async function loadMoments(source: ByteSource): Promise<ModelMoments> {
   return { layers: inOrder(layers), description };
 }
 
-/** The description of moments alone, without reading them. Throws as `loadMoments`. */
+/** Only the description of moments, without reading them. Throws as `loadMoments`. */
 export const describeMoments = async (source: ByteSource): Promise<ModelMoments["description"]> =>
   (await readHeader(source)).description;
 

@@ -6,7 +6,7 @@ import type { StageResult } from "./stage-result.js";
  */
 export type StageReference = Readonly<Record<string, RowReference>>;
 
-/** Of the rows that go by a name. */
+/** What the sums of one name are taken about. */
 export interface RowReference {
   /** What they are shifted by `[W]`; `null` where the graph takes no shift. */
   readonly shift: readonly number[] | null;
@@ -14,7 +14,7 @@ export interface RowReference {
   readonly exponents: readonly number[] | null;
 }
 
-/** How processes that share the windows of a text come to one sum. */
+/** How processes that share the windows of a text get one sum. */
 export interface StageShare {
   /** The reference of the part that has the first window, which finds it by `find`. */
   agree(find: () => Promise<StageReference>): Promise<StageReference>;

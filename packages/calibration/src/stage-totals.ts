@@ -4,7 +4,7 @@ import { unshiftProduct, unshiftSum } from "./shifted-sums.js";
 import type { RowReference, StageReference } from "./stage-reference.js";
 import type { StageResult } from "./stage-result.js";
 
-/** What a stage sums: the rows `[.., size]` that go by a name. */
+/** Rows `[.., size]` that a stage sums, and the name of their sums. */
 export interface NamedSize {
   readonly name: string;
   readonly size: number;

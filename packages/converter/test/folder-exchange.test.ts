@@ -149,7 +149,7 @@ describe("an exchange through a folder", () => {
     ]);
     expect(ends.map((error) => error?.code)).toEqual(["shard-missing", "aborted", "shard-missing"]);
     expect(ends[0]!.message).toMatch(
-      /sums: the part of block 1 \(refit attention inputs\) is missing of shard 2\/3 \(ended, 1 blocks finished\) after 2 s; run each of them again .*1\/3/,
+      /sums: the part of block 1 \(refit attention inputs\) did not come within 2 s from shard 2\/3 \(ended, 1 blocks finished\); start it again .*1\/3/,
     );
     expect(await all({ journal: true })).toEqual(expected);
   });
