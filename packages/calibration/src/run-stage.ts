@@ -1,15 +1,10 @@
 import { type AbortSignalLike, type Session, Tensor, throwIfAborted } from "@kvfold/runtime";
 import type { HiddenStates } from "./hidden-states.js";
+import { putBackShifts } from "./put-back-shifts.js";
 import { createRunningTotals, type RunningTotals } from "./running-totals.js";
 import type { StageReference, StageShare } from "./stage-reference.js";
 import type { StageResult } from "./stage-result.js";
-import {
-  createStageTotals,
-  type NamedCross,
-  type NamedSize,
-  putBackShifts,
-  type StageNames,
-} from "./stage-totals.js";
+import { createStageTotals, type NamedCross, type NamedSize, type StageNames } from "./stage-totals.js";
 
 /** Streams of hidden states by the name of the graph input or output that they feed or take. */
 export type Streams = Readonly<Record<string, HiddenStates>>;

@@ -1,9 +1,10 @@
 import type { Feeds, Fetches, Results, Session, Tensor } from "@kvfold/runtime";
 import { createDeviceSums, type ReadableMemory } from "./device-sums.js";
+import { findExponents } from "./find-exponents.js";
 import { createWindowSums } from "./host-sums.js";
 import type { RowReference, StageReference } from "./stage-reference.js";
 import type { StageResult } from "./stage-result.js";
-import { createStageTotals, findExponents, outputSizes, type StageNames } from "./stage-totals.js";
+import { createStageTotals, outputSizes, type StageNames } from "./stage-totals.js";
 import { flat, floats, type OutputSizes, type Sums } from "./sums.js";
 
 /**
@@ -51,7 +52,7 @@ export function createRunningTotals(
   let totals = createStageTotals(names, {});
   let [windows, unsettled] = [0, 0];
   const settle = async () => {
-    if (unsettled > 0) await totals.add(sums.read);
+    if (unsettled > 0) await totals.add((output) => sums.read(output));
     sums.clear();
     unsettled = 0;
   };
@@ -78,7 +79,7 @@ export function createRunningTotals(
       await settle();
       return totals.result(windows * length);
     },
-    dispose: sums.clear,
+    dispose: () => sums.clear(),
   };
 }
 

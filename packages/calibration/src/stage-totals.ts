@@ -1,7 +1,6 @@
 import { gramBlocks, gramBlocksSize, unpackGram } from "./gram-blocks.js";
-import { addPlainly, addProductOnGrid, addSumOnGrid, exponentsOf, type ProductRows } from "./grid.js";
-import { unshiftProduct, unshiftSum } from "./shifted-sums.js";
-import type { RowReference, StageReference } from "./stage-reference.js";
+import { addPlainly, addProductOnGrid, addSumOnGrid, type ProductRows } from "./grid.js";
+import type { StageReference } from "./stage-reference.js";
 import type { StageResult } from "./stage-result.js";
 
 /** Rows `[.., size]` that a stage sums, and the name of their sums. */
@@ -114,72 +113,9 @@ const productsOf = ({ moments, crosses }: StageNames): readonly NamedProduct[] =
   })),
 ];
 
-const gramRows = (width: number): readonly ProductRows[] =>
+/** The block rows of a gram. */
+export const gramRows = (width: number): readonly ProductRows[] =>
   gramBlocks(width).map((block) => ({ ...block, from: block.start }));
-
-/** How large rows are in what a graph summed over a window: `2^exponents` is the next power of two above the root of `Σ y²`. */
-export async function findExponents(
-  names: StageNames,
-  read: ReadOutput,
-): Promise<ReadonlyMap<string, readonly number[]>> {
-  const found = new Map<string, readonly number[]>();
-  for (const { name, size } of names.moments)
-    found.set(name, exponentsOf(rootsOfDiagonal(await read(`${name}.gram`), size)));
-  for (const { name, size, rows } of names.crosses)
-    found.set(name, exponentsOf(columnSizes(await read(`${name}.cross`), size, found.get(rows)!)));
-  return found;
-}
-
-function rootsOfDiagonal(gram: Float32Array, width: number): Float64Array {
-  const roots = new Float64Array(width);
-  let offset = 0;
-  for (const { start, end, from } of gramRows(width))
-    for (let row = start; row < end; row++) {
-      roots[row] = Math.sqrt(Math.max(0, gram[offset + row - from]!));
-      offset += width - from;
-    }
-  return roots;
-}
-
-/** No sum of squares is there for the columns `z`: what they have in common with some row `y` is of their size. */
-function columnSizes(cross: Float32Array, width: number, rows: readonly number[]): Float64Array {
-  const sizes = new Float64Array(width);
-  for (const [row, exponent] of rows.entries()) {
-    const scale = 2 ** -exponent;
-    for (let column = 0; column < width; column++)
-      sizes[column] = Math.max(sizes[column]!, scale * Math.abs(cross[row * width + column]!));
-  }
-  return sizes;
-}
-
-/** The same sums about zero, in place. */
-export function putBackShifts(
-  { moments, crosses }: StageResult,
-  names: StageNames,
-  reference: StageReference,
-): StageResult {
-  const about = (name: string, sum: Float64Array) => ({ sum, shift: shiftOf(reference[name]) });
-  const countOf = (rows: string) => moments[rows]!.count;
-  return {
-    crosses: Object.fromEntries(
-      names.crosses.map(({ name, rows }) => {
-        const { cross, sum } = crosses[name]!;
-        const [y, z, count] = [about(rows, moments[rows]!.sum), about(name, sum), countOf(rows)];
-        return [name, { cross: unshiftProduct(cross, y, z, count), sum: unshiftSum(z, count) }];
-      }),
-    ),
-    moments: Object.fromEntries(
-      names.moments.map(({ name }) => {
-        const { gram, sum, count, width } = moments[name]!;
-        const y = about(name, sum);
-        return [name, { width, count, sum: unshiftSum(y, count), gram: unshiftProduct(gram, y, y, count) }];
-      }),
-    ),
-  };
-}
-
-const shiftOf = (reference: RowReference | undefined): Float32Array | undefined =>
-  reference?.shift == null ? undefined : Float32Array.from(reference.shift);
 
 const widthOf = (moments: readonly NamedSize[], name: string): number =>
   moments.find((named) => named.name === name)!.size;
