@@ -1,5 +1,5 @@
 /**
- * Asks a server of `kvfold serve`, or any other in the manner of OpenAI's API, and prints the answer as it comes.
+ * Asks a server of `kvfold serve`, or any other with an OpenAI-compatible API, and prints the answer as it comes.
  * `node examples/ask-server.mjs [ADDRESS] [PROMPT] [TOKENS]`
  */
 const [address = "http://127.0.0.1:8000", prompt = "It was a dark and stormy night", count = "48"] =

@@ -145,7 +145,7 @@ describe.skipIf(isSkipped)(`on Slurm (skipped where it cannot run: ${obstacle ??
     const small = ["--windows", "4", "--window", "16", "--method", "latent", "--exchange-timeout"];
     expect(await run("--array=1", ...fold, ...small, "2s")).toBe("FAILED");
     expect(await readFile(join(root, "kvfold-fold-shard-1.log"), "utf8")).toMatch(
-      /part of block 0 .* is missing of shard 2\/2 \(never started\)/,
+      /part of block 0 .* did not come within 2 s from shard 2\/2 \(never started\)/,
     );
     expect(await run("--array=1-2", ...fold, ...small, "1m")).toBe("COMPLETED");
     expect(JSON.parse(await readFile(join(folded, "kvfold.json"), "utf8"))).toMatchObject({

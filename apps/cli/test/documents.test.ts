@@ -17,7 +17,13 @@ const idleHost = {
 } as unknown as CommandHost;
 
 const manual = readDocument("docs/cli.md");
-const documents = ["README.md", "apps/cli/README.md", "docs/cli.md", "docs/llama-cpp.md"];
+const documents = [
+  "README.md",
+  "apps/cli/README.md",
+  "docs/cli.md",
+  "docs/llama-cpp.md",
+  "examples/cluster/README.md",
+];
 
 /** Command lines between code fences, with or without a prompt before them. */
 const commandLines = (text: string): string[] =>

@@ -223,7 +223,7 @@ describe("a weight that float16 cannot hold", () => {
     await setFirstNumber(join(large, "model.safetensors"), tensor, -1e5);
     const error = await failureOf(fold({ model: large, formats: [format], ...options }));
     expect(error.message).toContain(`tensor ${tensor}: `);
-    expect(error.message).toMatch(/magnitudes of at most 65504, .* got -100000 at index 0/);
+    expect(error.message).toMatch(/magnitudes of at most 65504, .* found -100000 at index 0/);
     expect(await readdir(place)).toEqual(["large"]);
   });
 

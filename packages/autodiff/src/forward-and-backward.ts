@@ -4,7 +4,7 @@ import { keptValues } from "./recomputed-values.js";
 import { type GradientOptions, type GradientRequest, readRequest } from "./request.js";
 import { valueDims } from "./shapes/dims.js";
 
-/** A graph and its gradients, taken apart. */
+/** A graph and its gradients, as two models. */
 export interface ForwardAndBackward {
   /** The graph, which also gives the values that are kept. */
   readonly forward: Uint8Array;

@@ -3,7 +3,7 @@ import { intAttribute, operatorKey } from "./attributes.js";
 import { isFloat } from "./float-type.js";
 
 /**
- * Operators whose outputs are no floats, or do not change with small changes of their inputs: gradients through them are
+ * Operators whose outputs are not floats, or do not change with small changes of their inputs: gradients through them are
  * zero, and paths end there.
  */
 export const operatorsWithoutGradient: ReadonlySet<string> = /*@__PURE__*/ new Set(

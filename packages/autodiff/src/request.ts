@@ -94,16 +94,16 @@ function requireOpset(caller: string, { opsets }: GraphView): number {
   if (opset !== undefined && opset >= OLDEST && opset <= NEWEST) return opset;
   throw new AutodiffError(
     "unsupported-opset",
-    `${caller}: expected a model of operator set ${OLDEST} to ${NEWEST}, got ${opset ?? "none"}; convert it (onnx.version_converter)`,
+    `${caller}: expected a model of operator set ${OLDEST} to ${NEWEST}, found ${opset ?? "none"}; convert it (onnx.version_converter)`,
   );
 }
 
 function requireSome(caller: string, option: string, names: readonly string[]): readonly string[] {
-  if (names.length === 0) fail(caller, `expected ${option} to name at least one value, got none`);
+  if (names.length === 0) fail(caller, `expected ${option} to name at least one value, found none`);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   return twice === undefined
     ? names
-    : fail(caller, `expected ${option} to name a value once, got ${shown(twice)} twice`);
+    : fail(caller, `expected ${option} to name a value once, found ${shown(twice)} twice`);
 }
 
 const shown = (name: string): string => JSON.stringify(name);
@@ -148,7 +148,7 @@ function requireFloat(
   if (isFloat(type)) return { name, type, dims };
   return fail(
     caller,
-    `expected ${kind} ${shown(name)} to hold float16, float32 or float64, got ${type ?? "another type"}`,
+    `expected ${kind} ${shown(name)} to hold float16, float32 or float64, found ${type ?? "another type"}`,
   );
 }
 
@@ -171,7 +171,8 @@ function requireUpstream(
   const names = outputs.map(({ name }) => name);
   if (upstream === undefined) return outputs.filter((output) => !isOne(output)).map(({ name }) => name);
   const missing = upstream.find((name) => !names.includes(name));
-  if (missing !== undefined) fail(caller, `expected upstream to name some of outputs, got ${shown(missing)}`);
+  if (missing !== undefined)
+    fail(caller, `expected upstream to name some of outputs, found ${shown(missing)}`);
   const open = outputs.find((output) => !isOne(output) && !upstream.includes(output.name));
   if (open !== undefined)
     fail(

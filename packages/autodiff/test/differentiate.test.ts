@@ -297,14 +297,14 @@ describe("errors", () => {
   it.each([
     ["an unknown input", { ...y, inputs: ["q"] }, /none called "q"; its inputs are "x"/],
     ["an unknown output", { ...y, outputs: ["q"] }, /none called "q"; they are "y"/],
-    ["no input", { ...y, inputs: [] }, /expected inputs to name at least one value, got none/],
-    ["an input twice", { ...y, inputs: ["x", "x"] }, /expected inputs to name a value once, got "x" twice/],
+    ["no input", { ...y, inputs: [] }, /expected inputs to name at least one value, found none/],
+    ["an input twice", { ...y, inputs: ["x", "x"] }, /expected inputs to name a value once, found "x" twice/],
     [
       "an unknown value that is kept",
       { ...y, kept: ["x"] },
       /expected kept to name values that nodes .* "x"/,
     ],
-    ["another vector", { ...y, upstream: ["x"] }, /expected upstream to name some of outputs, got "x"/],
+    ["another vector", { ...y, upstream: ["x"] }, /expected upstream to name some of outputs, found "x"/],
     ["a missing vector", { ...y, upstream: [] }, /expected upstream to name output "y"/],
   ])("name %s", (_, options, message) => {
     expect(() => differentiate(exp(), options)).toThrow(message);
@@ -312,7 +312,7 @@ describe("errors", () => {
   });
 
   it.each<[DataType, RegExp]>([
-    ["int64", /expected input "x" to hold float16, float32 or float64, got int64/],
+    ["int64", /expected input "x" to hold float16, float32 or float64, found int64/],
   ])("name an input of type %s", (type, message) => {
     const graph = createGraphBuilder({ graphName: "test", opsets: OPSETS });
     graph.input("x", type, [2]);
@@ -329,7 +329,7 @@ describe("errors", () => {
     graph.nodeWithOutputs("Shape", [graph.input("x", "float32", [2])], ["y"], { name: "shape" });
     graph.output("y", "int64", [1]);
     expect(() => differentiate(graph.toBytes(), y)).toThrow(
-      /expected output "y" to hold float16, .* got int64/,
+      /expected output "y" to hold float16, .* found int64/,
     );
   });
 
@@ -337,7 +337,7 @@ describe("errors", () => {
     const bytes = model({ x: [2] }, (graph) => ({ y: [node(graph, "Exp", ["x"]), [2]] }), { "": version });
     expect(() => differentiate(bytes, y)).toThrow(expect.objectContaining({ code: "unsupported-opset" }));
     expect(() => differentiate(bytes, y)).toThrow(
-      `expected a model of operator set 16 to 23, got ${version}`,
+      `expected a model of operator set 16 to 23, found ${version}`,
     );
   });
 

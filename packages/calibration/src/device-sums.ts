@@ -1,9 +1,9 @@
 import type { Tensor, TensorMemory } from "@kvfold/runtime";
-import { addInto, type SumSizes, type Sums, zeroTotals } from "./sums.js";
+import type { OutputSizes, Sums } from "./sums.js";
 
 /**
- * Windows whose sums are added up on the device, in float32: reading them back takes as long as some windows, and adding
- * so many loses about as many digits as the products of one window do.
+ * Windows whose sums are added up on the device, in float32, since WebGPU has no float64: reading them back takes as long as
+ * some windows, and adding so many loses about as many digits as the products of one window do.
  */
 const DEVICE_WINDOWS = 128;
 
@@ -16,15 +16,9 @@ interface Pair {
   next: Tensor;
 }
 
-/** Sums that a graph adds up by itself in the memory of a device; they come back at the end, or after many windows. */
-export function createDeviceSums(memory: ReadableMemory, { sizes, rooms }: SumSizes): Sums {
-  const totals = zeroTotals({ sizes, rooms });
+/** Sums that a graph adds up by itself in the memory of a device. */
+export function createDeviceSums(memory: ReadableMemory, sizes: OutputSizes): Sums {
   const pairs = new Map<string, Pair>();
-  let windows = 0;
-  const clear = () => {
-    for (const { total, next } of pairs.values()) for (const tensor of [total, next]) tensor.dispose();
-    pairs.clear();
-  };
   const start = () => {
     for (const [name, size] of sizes) {
       const zeros = () => memory.allocate("float32", [size]);
@@ -32,22 +26,18 @@ export function createDeviceSums(memory: ReadableMemory, { sizes, rooms }: SumSi
     }
     return pairs;
   };
-  const settle = async () => {
-    for (const [name, { total }] of pairs) addInto(totals.get(name)!, await memory.read(total));
-    clear();
-    windows = 0;
-  };
   return {
-    totals: () => new Map([...start()].map(([name, { total }]) => [name, total])),
+    isOnDevice: true,
+    windows: DEVICE_WINDOWS,
+    soFar: () => new Map([...start()].map(([name, { total }]) => [name, total])),
     fetches: () => Object.fromEntries([...start()].map(([name, { next }]) => [name, next])),
-    async add() {
+    take() {
       for (const pair of pairs.values()) [pair.total, pair.next] = [pair.next, pair.total];
-      if (++windows === DEVICE_WINDOWS) await settle();
     },
-    async result() {
-      await settle();
-      return totals;
+    read: async (output) => (await memory.read(pairs.get(output)!.total)) as Float32Array,
+    clear() {
+      for (const { total, next } of pairs.values()) for (const tensor of [total, next]) tensor.dispose();
+      pairs.clear();
     },
-    dispose: clear,
   };
 }

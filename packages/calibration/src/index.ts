@@ -16,17 +16,16 @@ export {
 } from "./moments-file.js";
 export { checkTokens, parseTokenBytes, type TokenFormat } from "./parse-token-bytes.js";
 export {
-  type CrossMoments,
   emptyStage,
   runStage,
-  type StageMoments,
-  type StageResult,
   type Streams,
   streamFeeds,
   tokenFeeds,
 } from "./run-stage.js";
 export { shiftOf, soFar } from "./running-totals.js";
 export { type Shard, shardName, shardWindows, type WindowRange } from "./shard.js";
-export { type ShardExchange, type SumPlace, sumOverShards } from "./shard-exchange.js";
+export { type ShardExchange, type SumPlace, shareOf, sumOverShards } from "./shard-exchange.js";
+export type { RowReference, StageReference, StageShare } from "./stage-reference.js";
+export type { CrossMoments, StageMoments, StageResult } from "./stage-result.js";
 export { type Tokens, tokenWindows } from "./token-windows.js";
 export { tokenizeDocument } from "./tokenize-document.js";

@@ -1,7 +1,7 @@
 import { type Moments, mergeMoments } from "@kvfold/linalg";
 import { type ByteSource, parseHeader, serializeSafetensors, type TensorInfo } from "@kvfold/safetensors";
 import { CalibrationError } from "./calibration-error.js";
-import type { StageMoments } from "./run-stage.js";
+import type { StageMoments } from "./stage-result.js";
 
 /** Moments of all blocks of a model, measured on the same tokens, and a label that says on which. */
 export interface ModelMoments {
@@ -38,7 +38,7 @@ const float64Tensor = (name: string, shape: readonly number[], values: Float64Ar
  * Reads moments that `saveMoments` wrote.
  *
  * @throws {CalibrationError} `malformed-moments` when the file holds something else.
- * @throws {SafetensorsError} when it is no safetensors file.
+ * @throws {SafetensorsError} when it is not a safetensors file.
  */
 export async function loadMoments(source: ByteSource): Promise<ModelMoments> {
   const { tensors, description } = await readHeader(source);
@@ -53,7 +53,7 @@ export async function loadMoments(source: ByteSource): Promise<ModelMoments> {
   return { layers: inOrder(layers), description };
 }
 
-/** The description of moments alone, without reading them. Throws as `loadMoments`. */
+/** Only the description of moments, without reading them. Throws as `loadMoments`. */
 export const describeMoments = async (source: ByteSource): Promise<ModelMoments["description"]> =>
   (await readHeader(source)).description;
 

@@ -55,7 +55,7 @@ export declare namespace checkTokens {
 
 /**
  * Checks that a model has all tokens that its tokenizer made of a text. Some do not: tokens that were added to the
- * tokenizer alone, most often for padding, lie beyond the embedding. Ids that are no numbers come from broken tokenizers.
+ * tokenizer alone, most often for padding, lie beyond the embedding. Ids that are not numbers come from broken tokenizers.
  *
  * @throws {CalibrationError} `malformed-tokens` for an id that is not below `vocabSize`.
  */

@@ -5,6 +5,8 @@ import { describe, expect, it } from "vitest";
 import { memoryHiddenStates } from "./hidden-states.js";
 import { runStage, streamFeeds, tokenFeeds } from "./run-stage.js";
 import { shiftOf, soFar } from "./running-totals.js";
+import type { StageReference, StageShare } from "./stage-reference.js";
+import type { StageResult } from "./stage-result.js";
 
 /** Runs `use` with a session over a graph of opset 18. */
 async function withGraph<T>(
@@ -82,6 +84,21 @@ const two: readonly (readonly number[])[] = [
   [0, -1, 5, 0], // rows (0, -1) and (5, 0)
 ];
 
+/** As if another process had summed the same. */
+const sumOfTwo = ({ moments, crosses }: StageResult): StageResult => {
+  const twice = (values: Float64Array) => values.map((value) => 2 * value);
+  const { rows } = moments;
+  return {
+    moments: { rows: { ...rows!, count: 2 * rows!.count, sum: twice(rows!.sum), gram: twice(rows!.gram) } },
+    crosses: Object.fromEntries(
+      Object.entries(crosses).map(([name, { cross, sum }]) => [
+        name,
+        { cross: twice(cross), sum: twice(sum) },
+      ]),
+    ),
+  };
+};
+
 describe("runStage", () => {
   it("adds up moments over windows, and sends hidden states on", async () => {
     const states = await stream(two);
@@ -122,6 +139,36 @@ describe("runStage", () => {
     const gram = Float64Array.of(1 + 9 + 0 + 25, 2 + 12 + 0 + 0, 2 + 12 + 0 + 0, 4 + 16 + 1 + 0);
     expect(moments).toEqual({ rows: { width: 2, count: 4, sum, gram } });
     expect(crosses).toEqual({ first: { cross: Float64Array.of(gram[0]!, gram[1]!), sum: sum.slice(0, 1) } });
+  });
+
+  it("sums the windows of a share about the reference that all agree on, and completes them", async () => {
+    const states = await stream(two);
+    const run = (windows: number, share?: StageShare) =>
+      withGraph(measureAboutFirstRow, (session) =>
+        runStage({
+          session,
+          windows,
+          length: 2,
+          feeds: streamFeeds({ hidden_in: states }, 2),
+          moments: [{ name: "rows", size: 2 }],
+          crosses: [{ name: "first", size: 1, rows: "rows" }],
+          share,
+        }),
+      );
+    const sized = (shift: number[]) => ({ shift, exponents: shift.map(() => 3) });
+    // Not what this process finds: another one has the first window.
+    const reference: StageReference = { rows: sized([5, 6]), first: sized([7]) };
+    const shared = await run(2, { agree: async () => reference, complete: async (own) => own });
+    expect(shared).toEqual(await run(2));
+    let found: StageReference | undefined;
+    const agree: StageShare["agree"] = async (find) => {
+      found = await find();
+      return found;
+    };
+    const halves = { agree, complete: async (own: StageResult) => sumOfTwo(own) };
+    const { rows } = (await run(1, halves)).moments;
+    expect(found!.rows!.shift).toEqual([1, 2]);
+    expect(rows).toMatchObject({ count: 4, sum: Float64Array.of(8, 12) });
   });
 
   it("leaves hidden states alone where none are wanted", async () => {

@@ -1,30 +1,13 @@
-import type { Moments } from "@kvfold/linalg";
 import { type AbortSignalLike, type Session, Tensor, throwIfAborted } from "@kvfold/runtime";
-import { gramBlocksSize, unpackGram } from "./gram-blocks.js";
 import type { HiddenStates } from "./hidden-states.js";
-import { createRunningTotals, type RunningTotals, type TotalSizes } from "./running-totals.js";
-import { type ShiftedSum, unshiftProduct, unshiftSum } from "./shifted-sums.js";
-
-/** Moments of one stage by name, e.g. `keys`. */
-export type StageMoments = Readonly<Record<string, Moments>>;
+import { putBackShifts } from "./put-back-shifts.js";
+import { createRunningTotals, type RunningTotals } from "./running-totals.js";
+import type { StageReference, StageShare } from "./stage-reference.js";
+import type { StageResult } from "./stage-result.js";
+import { createStageTotals, type NamedCross, type NamedSize, type StageNames } from "./stage-totals.js";
 
 /** Streams of hidden states by the name of the graph input or output that they feed or take. */
 export type Streams = Readonly<Record<string, HiddenStates>>;
-
-/** The cross moment of rows `y [W]` with rows `z [V]` of the same tokens. */
-export interface CrossMoments {
-  /** `Σ yᵀz [W, V]` */
-  readonly cross: Float64Array;
-  /** `Σ z [V]` */
-  readonly sum: Float64Array;
-}
-
-/** What a stage summed over its windows, in float64. */
-export interface StageResult {
-  readonly moments: StageMoments;
-  /** By the name of `z`. */
-  readonly crosses: Readonly<Record<string, CrossMoments>>;
-}
 
 export declare namespace runStage {
   interface Options {
@@ -41,16 +24,10 @@ export declare namespace runStage {
     readonly crosses?: readonly NamedCross[];
     /** Tokens of a window. */
     readonly length: number;
+    /** How the sums are completed, where the windows are but a share of a text. */
+    readonly share?: StageShare | undefined;
     readonly onWindow?: ((index: number) => void) | undefined;
     readonly signal?: AbortSignalLike | undefined;
-  }
-  interface NamedSize {
-    readonly name: string;
-    readonly size: number;
-  }
-  interface NamedCross extends NamedSize {
-    /** Name of the moments whose rows are `y`. */
-    readonly rows: string;
   }
 }
 
@@ -58,22 +35,25 @@ export declare namespace runStage {
  * Runs one stage of a model (its embedding, a block, a part of one) over all windows: hidden states go on to `outputs`,
  * and moments add up.
  *
- * Numerics: sums of one window are float32, of eight where the graph adds them itself ({@link soFar}), of 128 in the memory of
- * a device, and float64 beyond. Where the graph takes them about a shift ({@link shiftOf}) the shift is put back in float64,
- * and covariances are good to about 1e-6 of the variances however large the mean is; about zero they lose the square of mean
+ * Numerics: sums of one window are float32. In float64 windows add up on a grid, to the same bits in whichever order they come
+ * and whichever shares they are cut into (grid.ts). In the memory of a device, which has no float64, up to 128 windows in a row are
+ * summed in float32 ({@link soFar}). Where the graph takes them about a shift ({@link shiftOf}) the shift is put back in float64, and
+ * covariances are good to about 1e-6 of the variances however large the mean is; about zero they lose the square of mean
  * over deviation.
  *
  * @throws {RuntimeError} `aborted` when `signal` fires between two windows.
  */
 export async function runStage(options: runStage.Options): Promise<StageResult> {
-  const { session, windows, feeds, outputs = {}, onWindow, signal } = options;
-  const totals = createRunningTotals(session, sizesOf(options));
+  const { session, windows, length, outputs = {}, onWindow, signal } = options;
+  const names = namesOf(options);
+  const totals = createRunningTotals(session, names, length);
   try {
+    const beginning = await beginStage(options, names, totals);
     for (let index = 0; index < windows; index++) {
       throwIfAborted(signal);
-      const rooms = roomsOf(session, outputs);
-      const fetches = { ...rooms, ...totals.fetches() };
-      const results = await session.run({ ...(await feeds(index)), ...totals.feeds() }, fetches);
+      const { rooms, results } = beginning.first ?? (await runWindow(index, options, totals));
+      // The sums of a window may take hundreds of megabytes.
+      beginning.first = undefined;
       for (const [name, stream] of Object.entries(outputs)) {
         if (rooms[name]) await stream.onDevice!.fill(index);
         else await stream.write(index, floats(results, name));
@@ -81,10 +61,92 @@ export async function runStage(options: runStage.Options): Promise<StageResult> 
       await totals.add(results);
       onWindow?.(index);
     }
-    return await toResult(options, totals);
+    return await completeStage(await totals.result(), names, beginning.reference, options.share);
   } finally {
     totals.dispose();
   }
+}
+
+/** What a stage sums over no windows at all: a shard of a text may have none of those that a step runs on. */
+export async function emptyStage(
+  options: Pick<runStage.Options, "moments" | "crosses" | "share">,
+): Promise<StageResult> {
+  const names = namesOf(options);
+  const reference = (await options.share?.agree(refuseToFind)) ?? {};
+  return completeStage(createStageTotals(names, reference).result(0), names, reference, options.share);
+}
+
+const refuseToFind = async (): Promise<never> => {
+  throw new Error("a share without windows cannot find the reference of a stage");
+};
+
+const namesOf = ({
+  moments = [],
+  crosses = [],
+}: Pick<runStage.Options, "moments" | "crosses">): StageNames => ({
+  moments,
+  crosses,
+});
+
+const sumsNothing = ({ moments, crosses }: StageNames): boolean => moments.length + crosses.length === 0;
+
+interface WindowResults {
+  readonly rooms: Readonly<Record<string, Tensor | null>>;
+  readonly results: Readonly<Record<string, Tensor>>;
+}
+
+async function runWindow(
+  index: number,
+  { session, feeds, outputs = {} }: runStage.Options,
+  totals: RunningTotals,
+): Promise<WindowResults> {
+  const rooms = roomsOf(session, outputs);
+  const fetches = { ...rooms, ...totals.fetches() };
+  return { rooms, results: await session.run({ ...(await feeds(index)), ...totals.feeds() }, fetches) };
+}
+
+interface Beginning {
+  readonly reference: StageReference;
+  /** The first window, where it was run to find the reference and is about that. */
+  first: WindowResults | undefined;
+}
+
+/** Agrees on the reference, which the first window of a text finds. */
+async function beginStage(
+  options: runStage.Options,
+  names: StageNames,
+  totals: RunningTotals,
+): Promise<Beginning> {
+  if (options.windows === 0 || sumsNothing(names)) return { reference: {}, first: undefined };
+  const found: { first?: WindowResults; reference?: StageReference } = {};
+  const find = async () => {
+    throwIfAborted(options.signal);
+    found.first = await runWindow(0, options, totals);
+    found.reference = await totals.findReference(found.first.results);
+    return found.reference;
+  };
+  const reference = await (options.share === undefined ? find() : options.share.agree(find));
+  totals.begin(reference);
+  return { reference, first: haveSameShifts(found.reference, reference) ? found.first : undefined };
+}
+
+/** An earlier process may have found another: by another processor, whose sums have other last digits. */
+function haveSameShifts(found: StageReference | undefined, agreed: StageReference): boolean {
+  if (found === undefined) return false;
+  return Object.entries(found).every(([name, { shift }]) =>
+    shift === null ? true : shift.every((value, at) => value === agreed[name]?.shift?.[at]),
+  );
+}
+
+async function completeStage(
+  own: StageResult,
+  names: StageNames,
+  reference: StageReference,
+  share: StageShare | undefined,
+): Promise<StageResult> {
+  if (sumsNothing(names)) return own;
+  const sums = share === undefined ? own : await share.complete(own);
+  return putBackShifts(sums, names, reference);
 }
 
 /** Where a run writes the states of a window: on the device where it has memory for them, else where the runtime likes. */
@@ -95,80 +157,6 @@ const roomsOf = ({ writesInPlace }: Session, outputs: Streams): Readonly<Record<
       (writesInPlace ? onDevice?.room() : undefined) ?? null,
     ]),
   );
-
-/** Elements of each output that is summed, and of each shift. */
-function sizesOf({ moments = [], crosses = [] }: runStage.Options): TotalSizes {
-  const widths = new Map(moments.map(({ name, size }) => [name, size]));
-  const named = [...moments, ...crosses];
-  return {
-    sums: {
-      sizes: new Map([
-        ...named.map(({ name, size }): [string, number] => [`${name}.sum`, size]),
-        ...moments.map(({ name, size }): [string, number] => [`${name}.gram`, gramBlocksSize(size)]),
-        ...crosses.map(({ name, size, rows }): [string, number] => [
-          `${name}.cross`,
-          widths.get(rows)! * size,
-        ]),
-      ]),
-      // Of those that are wanted whole.
-      rooms: new Map(moments.map(({ name, size }) => [`${name}.gram`, size * size])),
-    },
-    shifts: new Map(named.map(({ name, size }) => [name, size])),
-  };
-}
-
-async function toResult(
-  { moments = [], crosses = [], windows, length }: runStage.Options,
-  totals: RunningTotals,
-): Promise<StageResult> {
-  const count = windows * length;
-  const sums = await totals.result();
-  const shifted = (name: string): ShiftedSum => ({
-    sum: sums.get(`${name}.sum`)!,
-    shift: totals.shift(name),
-  });
-  const momentsOf = ({ name, size }: runStage.NamedSize): Moments => {
-    const about = shifted(name);
-    const gram = unpackGram(sums.get(`${name}.gram`)!, size);
-    return {
-      width: size,
-      count,
-      sum: unshiftSum(about, count),
-      gram: unshiftProduct(gram, about, about, count),
-    };
-  };
-  const crossOf = ({ name, rows }: runStage.NamedCross): CrossMoments => ({
-    cross: unshiftProduct(sums.get(`${name}.cross`)!, shifted(rows), shifted(name), count),
-    sum: unshiftSum(shifted(name), count),
-  });
-  return {
-    moments: Object.fromEntries(moments.map((moment) => [moment.name, momentsOf(moment)])),
-    crosses: Object.fromEntries(crosses.map((cross) => [cross.name, crossOf(cross)])),
-  };
-}
-
-/** What a stage sums over no windows at all: a shard of a text may have none of those that a step runs on. */
-export function emptyStage({
-  moments = [],
-  crosses = [],
-}: Pick<runStage.Options, "moments" | "crosses">): StageResult {
-  const widths = new Map(moments.map(({ name, size }) => [name, size]));
-  const zeros = (size: number) => new Float64Array(size);
-  return {
-    moments: Object.fromEntries(
-      moments.map(({ name, size }) => [
-        name,
-        { width: size, count: 0, sum: zeros(size), gram: zeros(size * size) },
-      ]),
-    ),
-    crosses: Object.fromEntries(
-      crosses.map(({ name, size, rows }) => [
-        name,
-        { cross: zeros(widths.get(rows)! * size), sum: zeros(size) },
-      ]),
-    ),
-  };
-}
 
 const floats = (results: Readonly<Record<string, Tensor>>, name: string): Float32Array =>
   results[name]!.data as Float32Array;

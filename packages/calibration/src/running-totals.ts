@@ -1,104 +1,138 @@
 import type { Feeds, Fetches, Results, Session, Tensor } from "@kvfold/runtime";
 import { createDeviceSums, type ReadableMemory } from "./device-sums.js";
-import { createGraphSums, createWindowSums } from "./host-sums.js";
-import { flat, floats, type SumSizes, type Sums } from "./sums.js";
+import { findExponents } from "./find-exponents.js";
+import { createWindowSums } from "./host-sums.js";
+import type { RowReference, StageReference } from "./stage-reference.js";
+import type { StageResult } from "./stage-result.js";
+import { createStageTotals, outputSizes, type StageNames } from "./stage-totals.js";
+import { flat, floats, type OutputSizes, type Sums } from "./sums.js";
 
 /**
- * The graph input, flat like the output `name`, by which a graph gets its own output of the window before. For a sum
- * that is the total so far, zeros at first: adding up takes ONNX Runtime a millisecond, and JavaScript ten. For a shift
- * ({@link shiftOf}) it is the shift of the first window, NaN as long as there is none.
+ * The graph input, flat like the output `name`, by which a graph gets its own output of the window before, where a sum stays in
+ * the memory of a device over several windows. Elsewhere it is zero: one zero where the dimension of the input is symbolic,
+ * to be broadcast. For a shift ({@link shiftOf}) it is NaN in the first window, and then the shift of that one.
  */
 export const soFar = (name: string): string => `${name}.so_far`;
 
 /**
  * The output `[W]` of a graph that takes the moments `name` about a shift: sums of `y - c`, with `c` the shift. The graph
- * chooses it in the first window, where its input `soFar(shiftOf(name))` is NaN, and keeps it from then on. A mean far
+ * chooses it in a window where its input `soFar(shiftOf(name))` is NaN, and else takes what it is given. A mean far
  * from zero then costs the float32 sums of the graph no digits.
  */
 export const shiftOf = (name: string): string => `${name}.shift`;
 
-/** Sums of outputs over windows: float32 over some in the graph, where it has the inputs for it, and float64 beyond. */
+/** Sums of outputs over windows: float32 within one, or within some on a device, and float64 beyond. */
 export interface RunningTotals {
-  /** What the graph adds the next window to, and the shifts of the first window. */
+  /** What the graph adds the next window to, and its shifts. */
   feeds(): Feeds;
   /** What is wanted of the next run. */
   fetches(): Exclude<Fetches, readonly string[]>;
+  /** The reference that the results of a run without one give; they can still be added. */
+  findReference(results: Results): Promise<StageReference>;
+  /** Begins with a reference. */
+  begin(reference: StageReference): void;
   add(results: Results): Promise<void>;
-  /** The sums by name. */
-  result(): Promise<ReadonlyMap<string, Float64Array>>;
-  /** The shift of the moments `name`, `undefined` where the graph takes them about zero. */
-  shift(name: string): Float32Array | undefined;
+  /** The sums, about the shifts of the reference. Nothing can be added any more. */
+  result(): Promise<StageResult>;
   /** Gives back memory of a device. */
   dispose(): void;
-}
-
-/** What a graph puts out for its windows together: sums of so many elements, and the shifts of moments `[W]`, by name. */
-export interface TotalSizes {
-  readonly sums: SumSizes;
-  /** By the name of the moments. A graph need not have them. */
-  readonly shifts: ReadonlyMap<string, number>;
 }
 
 /** What matters here of a session. */
 type TotalsSession = Pick<Session, "inputs"> & Partial<Pick<Session, "memory" | "writesInPlace">>;
 
-/** Totals of outputs with these numbers of elements, all zero. They stay on a device whose memory can be read. */
-export function createRunningTotals(session: TotalsSession, sizes: TotalSizes): RunningTotals {
-  const takes = (name: string) => session.inputs.some((input) => input.name === soFar(name));
-  const parts = createSums(session, sizes.sums, takes);
-  const shifts = createShifts([...sizes.shifts].filter(([name]) => takes(shiftOf(name))));
+/** Totals over windows of `length` rows, all zero. They stay on a device whose memory can be read. */
+export function createRunningTotals(
+  session: TotalsSession,
+  names: StageNames,
+  length: number,
+): RunningTotals {
+  const sums = createSums(session, outputSizes(names));
+  const shifts = createShifts(session, names);
+  let totals = createStageTotals(names, {});
+  let [windows, unsettled] = [0, 0];
+  const settle = async () => {
+    if (unsettled > 0) await totals.add((output) => sums.read(output));
+    sums.clear();
+    unsettled = 0;
+  };
   return {
-    feeds: () => ({ ...feedsOf(parts.flatMap((part) => [...part.totals()])), ...shifts.feeds() }),
-    fetches: () => Object.assign({}, ...parts.map((part) => part.fetches()), shifts.fetches()),
+    feeds: () => feedsOf([...sums.soFar(), ...shifts.soFar()]),
+    fetches: () => ({ ...sums.fetches(), ...shifts.fetches() }),
+    async findReference(results) {
+      const exponents = sums.isOnDevice ? undefined : await findExponents(names, readFrom(results));
+      return referenceOf(names, (name) => ({
+        shift: shifts.find(results, name),
+        exponents: exponents?.get(name) ?? null,
+      }));
+    },
+    begin(reference) {
+      totals = createStageTotals(names, reference);
+      shifts.set(reference);
+    },
     async add(results) {
-      for (const part of parts) await part.add(results);
-      shifts.take(results);
+      sums.take(results);
+      windows++;
+      if (++unsettled === sums.windows) await settle();
     },
     async result() {
-      const results = await Promise.all(parts.map((part) => part.result()));
-      return new Map(results.flatMap((result) => [...result]));
+      await settle();
+      return totals.result(windows * length);
     },
-    shift: shifts.get,
-    dispose() {
-      for (const part of parts) part.dispose();
-    },
+    dispose: () => sums.clear(),
   };
 }
 
-function createSums(
-  { memory, writesInPlace = false }: TotalsSession,
-  { sizes, rooms }: SumSizes,
-  takes: (name: string) => boolean,
-): readonly Sums[] {
-  const inGraph = { sizes: new Map([...sizes].filter(([name]) => takes(name))), rooms };
-  const elsewhere = { sizes: new Map([...sizes].filter(([name]) => !takes(name))), rooms };
-  const device = writesInPlace && memory?.read !== undefined ? (memory as ReadableMemory) : undefined;
-  return [
-    device === undefined ? createGraphSums(inGraph) : createDeviceSums(device, inGraph),
-    createWindowSums(elsewhere),
-  ];
+const readFrom =
+  (results: Results) =>
+  async (output: string): Promise<Float32Array> =>
+    floats(results[output]!);
+
+const referenceOf = (
+  { moments, crosses }: StageNames,
+  find: (name: string) => RowReference,
+): StageReference => Object.fromEntries([...moments, ...crosses].map(({ name }) => [name, find(name)]));
+
+function createSums(session: TotalsSession, sizes: OutputSizes): Sums {
+  const { memory, writesInPlace = false } = session;
+  const zeros = zerosFor(session, sizes);
+  return writesInPlace && memory?.read !== undefined && zeros.size === sizes.size
+    ? createDeviceSums(memory as ReadableMemory, sizes)
+    : createWindowSums(sizes, zeros);
 }
 
-/** The shifts of these moments: NaN until the first window is run, and what the graph made of it from then on. */
-function createShifts(sizes: readonly (readonly [name: string, size: number])[]) {
-  let shifts: ReadonlyMap<string, Tensor> = new Map(
-    sizes.map(([name, size]) => [shiftOf(name), flat(new Float32Array(size).fill(Number.NaN))]),
+/** Nothing so far, for the outputs that the graph adds to what it is given. */
+function zerosFor({ inputs }: TotalsSession, sizes: OutputSizes): ReadonlyMap<string, Tensor> {
+  const zeros = new Map<string, Tensor>();
+  for (const [name, size] of sizes) {
+    const input = inputs.find((each) => each.name === soFar(name));
+    const isWhole = typeof input?.shape[0] === "number";
+    if (input !== undefined) zeros.set(name, flat(new Float32Array(isWhole ? size : 1)));
+  }
+  return zeros;
+}
+
+/** The shifts of those moments that the graph takes about one: NaN until they are set. */
+function createShifts({ inputs }: TotalsSession, { moments, crosses }: StageNames) {
+  const shifted = [...moments, ...crosses].filter(({ name }) =>
+    inputs.some((input) => input.name === soFar(shiftOf(name))),
   );
-  let taken = false;
+  let shifts: ReadonlyMap<string, Tensor> = new Map(
+    shifted.map(({ name, size }) => [shiftOf(name), flat(new Float32Array(size).fill(Number.NaN))]),
+  );
+  let isSet = false;
   return {
-    feeds: () => feedsOf(shifts),
-    fetches: () => (taken ? {} : Object.fromEntries([...shifts.keys()].map((name) => [name, null]))),
-    take(results: Results): void {
-      if (taken) return;
-      shifts = new Map([...shifts.keys()].map((name) => [name, flat(floats(results[name]!).slice())]));
-      taken = true;
-    },
-    get: (name: string): Float32Array | undefined => {
-      const shift = shifts.get(shiftOf(name));
-      return shift && floats(shift);
+    soFar: () => shifts,
+    fetches: () => (isSet ? {} : Object.fromEntries([...shifts.keys()].map((name) => [name, null]))),
+    find: (results: Results, name: string): readonly number[] | null =>
+      shifts.has(shiftOf(name)) ? Array.from(floats(results[shiftOf(name)]!)) : null,
+    set(reference: StageReference): void {
+      const values = (name: string) => Float32Array.from(reference[name]?.shift ?? []);
+      shifts = new Map(shifted.map(({ name }) => [shiftOf(name), flat(values(name))]));
+      isSet = true;
     },
   };
 }
 
-const feedsOf = (values: Iterable<readonly [string, Tensor]>): Feeds =>
-  Object.fromEntries([...values].map(([name, tensor]) => [soFar(name), tensor]));
+const feedsOf = (values: readonly (readonly [string, Tensor])[]): Feeds =>
+  Object.fromEntries(values.map(([name, tensor]) => [soFar(name), tensor]));

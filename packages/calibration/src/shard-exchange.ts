@@ -1,6 +1,7 @@
 import type { Moments } from "@kvfold/linalg";
-import type { CrossMoments, StageResult } from "./run-stage.js";
 import type { Shard } from "./shard.js";
+import type { StageShare } from "./stage-reference.js";
+import type { CrossMoments, StageResult } from "./stage-result.js";
 
 /** Which sum of a fold: that of a step of the work on a block. */
 export interface SumPlace {
@@ -10,7 +11,7 @@ export interface SumPlace {
 }
 
 /**
- * How processes that share the windows of a text, a shard each, hear of one another's sums. All of them do the same work in the
+ * How processes that share the windows of a text, a shard each, exchange their sums. All of them do the same work in the
  * same order. How parts travel is the transport's: files, sockets, the memory of one process.
  */
 export interface ShardExchange {
@@ -25,6 +26,14 @@ export interface ShardExchange {
   /** Says that this shard, started again, would ask for no sum of blocks up to `layer`: its work on them is kept or done. */
   finish(layer: number): Promise<void>;
 }
+
+/** A step of the work on a block, shared by all shards: the first of them finds what its sums are about. */
+export const shareOf = (exchange: ShardExchange, place: SumPlace): StageShare => ({
+  agree: (find) => exchange.settled(beginningOf(place), find),
+  complete: (own) => sumOverShards(exchange, place, own),
+});
+
+const beginningOf = ({ layer, step }: SumPlace): string => `beginning of block ${layer}, ${step}`;
 
 /** A sum over the windows of all shards. It is added up in their order, so that all get the same bytes. */
 export async function sumOverShards(

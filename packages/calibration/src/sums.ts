@@ -1,39 +1,25 @@
 import { type Fetches, type Results, Tensor } from "@kvfold/runtime";
 
-/** Sums over windows of some outputs of a graph. */
+/** Elements of the outputs that a graph sums, by name. */
+export type OutputSizes = ReadonlyMap<string, number>;
+
+/** Sums in float32 over one window or several, where the graph left them. */
 export interface Sums {
-  /** The totals so far that the next window is added to, by the name of the output. */
-  totals(): ReadonlyMap<string, Tensor>;
+  readonly isOnDevice: boolean;
+  /** Windows whose sums may be added up in float32. */
+  readonly windows: number;
+  /** What a graph that adds its window to the sums so far is given for them, by the name of the output. */
+  soFar(): ReadonlyMap<string, Tensor>;
   /** The outputs wanted of the next run. */
   fetches(): Exclude<Fetches, readonly string[]>;
-  add(results: Results): Promise<void>;
-  /** By name, in float64. */
-  result(): Promise<ReadonlyMap<string, Float64Array>>;
-  dispose(): void;
+  take(results: Results): void;
+  /** The sum that an output is part of. */
+  read(output: string): Promise<Float32Array>;
+  /** Starts again at zero, and gives back memory of a device. */
+  clear(): void;
 }
 
-/** Adds the numbers of a window, or of several, to a total. */
-export function addInto(total: Float64Array, window: Float32Array): void {
-  for (let i = 0; i < total.length; i++) total[i]! += window[i]!;
-}
-
-/** Elements of outputs that are summed, by name. */
-export interface SumSizes {
-  readonly sizes: ReadonlyMap<string, number>;
-  /** Elements that the memory of a total has room for, where those are more: for what is unpacked where it lies. */
-  readonly rooms?: ReadonlyMap<string, number> | undefined;
-}
-
-/** Totals, all zero. Memory that nothing was written to yet is not taken from the system. */
-export const zeroTotals = ({ sizes, rooms }: SumSizes): ReadonlyMap<string, Float64Array> =>
-  new Map(
-    [...sizes].map(([name, size]) => [
-      name,
-      new Float64Array(new Float64Array(Math.max(size, rooms?.get(name) ?? 0)).buffer, 0, size),
-    ]),
-  );
-
-/** Numbers as a graph takes totals: flat. */
+/** Numbers as a graph takes sums: flat. */
 export const flat = (values: Float32Array): Tensor => new Tensor("float32", values, [values.length]);
 
 export const floats = (tensor: Tensor): Float32Array => tensor.data as Float32Array;

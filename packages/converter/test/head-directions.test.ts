@@ -44,10 +44,11 @@ async function headOutputs(checkpoint: Checkpoint, weights: BlockWeights, direct
   const stream = new Tensor("float32", states, [1, LENGTH, hiddenSize]);
   const sums = session.inputs
     .filter(({ name }) => name.endsWith(soFar("")))
-    .map(({ name, shape }) => [
-      name,
-      new Tensor("float32", new Float32Array(Number(shape[0])), shape.map(Number)),
-    ]);
+    .map(({ name, shape: [size] }) => {
+      // A sum so far may be a single zero; a shift has its width.
+      const zeros = new Float32Array(typeof size === "number" ? size : 1);
+      return [name, new Tensor("float32", zeros, [zeros.length])];
+    });
   const feeds = { hidden_in: stream, target_in: stream, ...Object.fromEntries(sums) };
   const results = await session.run(feeds, [ATTENDED_OUT]);
   await session.dispose();

@@ -1,11 +1,10 @@
 import type { ShardExchange, StageMoments, StageResult } from "@kvfold/calibration";
-import type { BlockWeights, Checkpoint } from "@kvfold/decoder";
+import type { Checkpoint } from "@kvfold/decoder";
 import { describe, expect, it } from "vitest";
 import { syntheticCheckpoint, tinyLlama } from "../../decoder/test/reference/synthetic-checkpoint.js";
 import { oneThreadProvider } from "../../decoder/test/support/one-thread-provider.js";
 import { allocateBudget, type FoldPlan, foldModel, planFold } from "../src/index.js";
 import { planLossMoments } from "../src/internals.js";
-import { packBlock } from "../src/journal/pack-block.js";
 import { openFirstLayers, readWindows } from "./support/assets.js";
 import { randomWindows } from "./support/numbers.js";
 import { recordedOutput } from "./support/recorded-output.js";
@@ -77,33 +76,6 @@ async function foldBlocks({ exchange, ...given }: Folding) {
 const foldTogether = (given: Folding, exchanges: readonly ShardExchange[]) =>
   Promise.all(exchanges.map((exchange) => foldBlocks({ ...given, exchange })));
 
-/** The largest difference of a block's weights, all of them together, by their size: `|W' - W| / |W|`. */
-function largestError(found: readonly BlockWeights[], expected: readonly BlockWeights[]): number {
-  expect(found.length).toBe(expected.length);
-  return Math.max(...expected.map((block, layer) => errorOf(numbersOf(found[layer]!), numbersOf(block))));
-}
-
-const numbersOf = (block: BlockWeights): readonly Float32Array[] => [...packBlock(block).tensors.values()];
-
-function errorOf(found: readonly Float32Array[], expected: readonly Float32Array[]): number {
-  let [error, size] = [0, 0];
-  for (const [index, values] of expected.entries()) {
-    expect(found[index]!.length).toBe(values.length);
-    for (const [at, value] of values.entries()) {
-      error += (found[index]![at]! - value) ** 2;
-      size += value ** 2;
-    }
-  }
-  return Math.sqrt(error / size);
-}
-
-/**
- * Sums of eight windows are float32, and shards cut the windows into other eights: sums agree to 1e-7, and regressions and close
- * eigenvalues make 3e-6 of it in the weights of a block, all of them together. On one machine, two windows that change places make
- * as much.
- */
-const TOLERANCE = 5e-6;
-
 const kinds: readonly Omit<planFold.Options, "keep">[] = [
   { method: "anchored" },
   { method: "latent" },
@@ -118,11 +90,10 @@ describe("a fold whose sums come from shards", () => {
     const alone = await foldBlocks({ checkpoint, plan, windows });
     const shards = await foldTogether({ checkpoint, plan, windows }, memoryExchanges(SHARDS));
     expect(shards[0]!.plan).toEqual(alone.plan);
-    expect(largestError(shards[0]!.blocks, alone.blocks)).toBeLessThan(TOLERANCE);
-    for (const { blocks, moments } of shards.slice(1)) {
-      // All solve the same equations.
-      expect(blocks).toEqual(shards[0]!.blocks);
-      expect(moments).toEqual(shards[0]!.moments);
+    // To the bit: windows are summed on a grid, about what the first of them finds.
+    for (const { blocks, moments } of shards) {
+      expect(blocks).toEqual(alone.blocks);
+      expect(moments).toEqual(alone.moments);
     }
   });
 

@@ -130,7 +130,7 @@ describe("weights that stay in their checkpoint", () => {
           expect.objectContaining({
             code: "malformed-checkpoint",
             message: expect.stringMatching(
-              /model\.safetensors: tensor model\.layers\.1\.mlp\.up_proj\.weight: expected finite values, got NaN at index 70/,
+              /model\.safetensors: tensor model\.layers\.1\.mlp\.up_proj\.weight: expected finite values, found NaN at index 70/,
             ),
           }),
         );

@@ -41,7 +41,7 @@ describe("stacking", () => {
 
   it("refuses nothing at all, and parts that do not align, by number", () => {
     expect(() => stackRows([])).toThrow(/stackRows: expected at least one/);
-    expect(() => stackRows([identity(2), identity(3)])).toThrow(/2 cols like the first, got 3 in number 1/);
+    expect(() => stackRows([identity(2), identity(3)])).toThrow(/2 cols like the first, found 3 in number 1/);
     expect(() => stackColumns([identity(2), identity(3)])).toThrow(/2 rows/);
   });
 });

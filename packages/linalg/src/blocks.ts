@@ -89,11 +89,11 @@ function place(target: Matrix, part: Matrix, row: number, col: number): void {
 function requireAligned(caller: string, list: readonly Matrix[], axis: "rows" | "cols"): Matrix {
   const first = list[0];
   if (first === undefined)
-    throw new NumericalError("invalid-argument", `${caller}: expected at least one matrix, got none`);
+    throw new NumericalError("invalid-argument", `${caller}: expected at least one matrix, found none`);
   const index = list.findIndex((matrix) => matrix[axis] !== first[axis]);
   if (index === -1) return first;
   throw new NumericalError(
     "shape-mismatch",
-    `${caller}: expected every matrix to have ${first[axis]} ${axis} like the first, got ${list[index]![axis]} in number ${index}`,
+    `${caller}: expected every matrix to have ${first[axis]} ${axis} like the first, found ${list[index]![axis]} in number ${index}`,
   );
 }

@@ -176,7 +176,7 @@ describe("symmetricEigen", () => {
 
   it("names what it refuses", () => {
     const a = createMatrix(2, 2, Float64Array.of(1, 2, Number.NaN, 1));
-    expect(() => symmetricEigen(a)).toThrow(/symmetricEigen: expected a to be finite, got NaN at \(1, 0\)/);
+    expect(() => symmetricEigen(a)).toThrow(/symmetricEigen: expected a to be finite, found NaN at \(1, 0\)/);
     expect(() => symmetricEigen(createMatrix(2, 3))).toThrow(/square/);
   });
 });
@@ -193,7 +193,7 @@ describe("symmetricEigenvalues", () => {
 
   it("names what it refuses", () => {
     expect(() => symmetricEigenvalues(createMatrix(1, 1, Float64Array.of(Number.NaN)))).toThrow(
-      /symmetricEigenvalues: expected a to be finite, got NaN at \(0, 0\)/,
+      /symmetricEigenvalues: expected a to be finite, found NaN at \(0, 0\)/,
     );
     expect(() => symmetricEigenvalues(createMatrix(2, 3))).toThrow(/square/);
   });

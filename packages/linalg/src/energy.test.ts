@@ -29,7 +29,7 @@ describe("energyShares", () => {
   });
 
   it("refuses NaN and fractions outside [0, 1]", () => {
-    expect(() => energyShares([1, Number.NaN], [1])).toThrow(/finite values, got NaN/);
-    expect(() => energyShares([1], [1.5])).toThrow(/fractions from 0 to 1, got 1.5/);
+    expect(() => energyShares([1, Number.NaN], [1])).toThrow(/finite values, found NaN/);
+    expect(() => energyShares([1], [1.5])).toThrow(/fractions from 0 to 1, found 1.5/);
   });
 });

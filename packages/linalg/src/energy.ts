@@ -20,7 +20,7 @@ export function energyShares(values: ArrayLike<number>, fractions: readonly numb
   if (invalid !== undefined) {
     throw new NumericalError(
       "not-finite",
-      `energyShares: expected finite values, got ${invalid}; look for overflow in the moments`,
+      `energyShares: expected finite values, found ${invalid}; look for overflow in the moments`,
     );
   }
   return fractions.map((fraction) => {
@@ -40,6 +40,6 @@ function requireFraction(fraction: number): void {
   if (fraction >= 0 && fraction <= 1) return;
   throw new NumericalError(
     "invalid-argument",
-    `energyShares: expected fractions from 0 to 1, got ${fraction}`,
+    `energyShares: expected fractions from 0 to 1, found ${fraction}`,
   );
 }

@@ -24,7 +24,7 @@ export function createMatrix(rows: number, cols: number, data?: Float64Array): M
   if (data !== undefined && data.length !== rows * cols) {
     throw new NumericalError(
       "shape-mismatch",
-      `createMatrix: expected ${rows} x ${cols} = ${rows * cols} values, got ${data.length}; pass row-major data of that length`,
+      `createMatrix: expected ${rows} x ${cols} = ${rows * cols} values, found ${data.length}; pass row-major data of that length`,
     );
   }
   return { rows, cols, data: data ?? new Float64Array(rows * cols) };
@@ -73,6 +73,6 @@ function requireCount(name: string, value: number): void {
   if (Number.isSafeInteger(value) && value >= 0) return;
   throw new NumericalError(
     "shape-mismatch",
-    `createMatrix: expected ${name} to be a non-negative integer, got ${value}`,
+    `createMatrix: expected ${name} to be a non-negative integer, found ${value}`,
   );
 }

@@ -66,12 +66,12 @@ describe("moments", () => {
     const rows = randomMatrix(5, 6, 4);
     const sliced = sliceMoments(momentsOf(rows), 2, 5);
     expect(sliced).toEqual(momentsOf(slice(rows, { cols: [2, 5] })));
-    expect(() => sliceMoments(sliced, 1, 4)).toThrow(/components .*\[0, 3\), got \[1, 4\)/);
+    expect(() => sliceMoments(sliced, 1, 4)).toThrow(/components .*\[0, 3\), found \[1, 4\)/);
   });
 
   it("refuse another width, and averages of nothing", () => {
     const none = momentsOf(createMatrix(0, 2));
-    expect(() => mergeMoments(none, momentsOf(ones(1)))).toThrow(/one width, got 2 and 1/);
+    expect(() => mergeMoments(none, momentsOf(ones(1)))).toThrow(/one width, found 2 and 1/);
     expect(() => covariance(none)).toThrow(/at least one row/);
   });
 });

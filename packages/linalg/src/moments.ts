@@ -29,7 +29,7 @@ export function mergeMoments(a: Moments, b: Moments): Moments {
   if (a.width !== b.width) {
     throw new NumericalError(
       "shape-mismatch",
-      `mergeMoments: expected moments of one width, got ${a.width} and ${b.width}`,
+      `mergeMoments: expected moments of one width, found ${a.width} and ${b.width}`,
     );
   }
   return {
@@ -108,5 +108,5 @@ export function sliceMoments(moments: Moments, start: number, end: number): Mome
 
 function requireRows(caller: string, { count }: Moments): void {
   if (count > 0) return;
-  throw new NumericalError("invalid-argument", `${caller}: expected moments of at least one row, got none`);
+  throw new NumericalError("invalid-argument", `${caller}: expected moments of at least one row, found none`);
 }

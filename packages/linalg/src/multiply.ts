@@ -45,7 +45,7 @@ function product(caller: string, a: Matrix, b: Matrix, left: View, right: View):
   if (left.cols !== right.rows) {
     throw new NumericalError(
       "shape-mismatch",
-      `${caller}: expected the summed axes to agree, got ${formatShape(a)} and ${formatShape(b)} (${left.cols} against ${right.rows})`,
+      `${caller}: expected the summed axes to agree, found ${formatShape(a)} and ${formatShape(b)} (${left.cols} against ${right.rows})`,
     );
   }
   const result = createMatrix(left.rows, right.cols);

@@ -203,12 +203,12 @@ describe("obliqueBasis", () => {
     [
       "both kinds of metric",
       { covariance: three, metric: three, metricBlocks: [three], rank: 1 },
-      /got both/,
+      /found both/,
     ],
     [
       "a metric of another size",
       { covariance: three, metricBlocks: [identity(2)], rank: 1 },
-      /metric to be \[3, 3\], got \[2, 2\]/,
+      /metric to be \[3, 3\], found \[2, 2\]/,
     ],
     [
       "blocks that are not square",

@@ -96,7 +96,7 @@ function blocksOf(
   if (blocks === undefined) return [metric];
   throw new NumericalError(
     "invalid-argument",
-    "obliqueBasis: expected metric or metricBlocks, got both; leave one out",
+    "obliqueBasis: expected metric or metricBlocks, found both; leave one out",
   );
 }
 
@@ -109,6 +109,6 @@ function requireBlocks(blocks: readonly Matrix[], n: number): void {
   if (size === n) return;
   throw new NumericalError(
     "shape-mismatch",
-    `obliqueBasis: expected the metric to be [${n}, ${n}], got [${size}, ${size}]`,
+    `obliqueBasis: expected the metric to be [${n}, ${n}], found [${size}, ${size}]`,
   );
 }

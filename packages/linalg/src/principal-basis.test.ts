@@ -90,8 +90,8 @@ describe("principalBasis", () => {
   });
 
   it("names what it refuses", async () => {
-    await expect(principalBasis(createMatrix(2, 3), 4)).rejects.toThrow(/principalBasis: .* 0 to 3, got 4/);
+    await expect(principalBasis(createMatrix(2, 3), 4)).rejects.toThrow(/principalBasis: .* 0 to 3, found 4/);
     const bad = transpose(createMatrix(1, 2, Float64Array.of(1, Number.POSITIVE_INFINITY)));
-    await expect(principalBasis(bad, 1)).rejects.toThrow(/rows to be finite, got Infinity at \(1, 0\)/);
+    await expect(principalBasis(bad, 1)).rejects.toThrow(/rows to be finite, found Infinity at \(1, 0\)/);
   });
 });

@@ -95,13 +95,13 @@ describe("ridgeSolve", () => {
       code: "not-positive-definite",
       message: expect.stringMatching(/larger lambda/),
     });
-    await expect(ridgeSolve({ gram, cross, lambda: -1 })).rejects.toThrow(/lambda >= 0, got -1/);
+    await expect(ridgeSolve({ gram, cross, lambda: -1 })).rejects.toThrow(/lambda >= 0, found -1/);
     await expect(ridgeSolve({ gram, cross, lambda: [1, Number.NaN] })).rejects.toThrow(
-      /lambda >= 0, got NaN/,
+      /lambda >= 0, found NaN/,
     );
-    await expect(ridgeSolve({ gram, cross, lambda: [1] })).rejects.toThrow(/each of 2 inputs, got 1/);
+    await expect(ridgeSolve({ gram, cross, lambda: [1] })).rejects.toThrow(/each of 2 inputs, found 1/);
     await expect(ridgeSolve({ gram, cross: createMatrix(3, 1), lambda: 1 })).rejects.toThrow(
-      /cross to be \[2, 1\], got \[3, 1\]/,
+      /cross to be \[2, 1\], found \[3, 1\]/,
     );
     await expect(ridgeSolve({ gram, cross, lambda: 1, prior: createMatrix(2, 2) })).rejects.toThrow(
       /prior to be \[2, 1\]/,

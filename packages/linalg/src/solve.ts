@@ -113,10 +113,10 @@ function requireLambda(lambda: number | ArrayLike<number>, size: number): void {
   if (typeof lambda !== "number" && values.length !== size) {
     throw new NumericalError(
       "shape-mismatch",
-      `ridgeSolve: expected a lambda for each of ${size} inputs, got ${values.length}`,
+      `ridgeSolve: expected a lambda for each of ${size} inputs, found ${values.length}`,
     );
   }
   const invalid = values.find((value) => !(Number.isFinite(value) && value >= 0));
   if (invalid === undefined) return;
-  throw new NumericalError("invalid-argument", `ridgeSolve: expected a finite lambda >= 0, got ${invalid}`);
+  throw new NumericalError("invalid-argument", `ridgeSolve: expected a finite lambda >= 0, found ${invalid}`);
 }

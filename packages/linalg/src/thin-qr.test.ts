@@ -57,7 +57,7 @@ describe("thinQr", () => {
   it("refuses wide matrices and numbers that are not finite", () => {
     expect(() => thinQr(createMatrix(2, 3))).toThrow(/thinQr: expected at least as many rows as columns/);
     expect(() => thinQr(createMatrix(2, 1, Float64Array.of(1, Number.NaN)))).toThrow(
-      /expected a to be finite, got NaN at \(1, 0\)/,
+      /expected a to be finite, found NaN at \(1, 0\)/,
     );
   });
 });

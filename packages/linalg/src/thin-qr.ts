@@ -28,7 +28,7 @@ export function thinQr(a: Matrix): ThinQr {
   if (m < n)
     throw new NumericalError(
       "shape-mismatch",
-      `thinQr: expected at least as many rows as columns, got [${m}, ${n}]; pass the transpose`,
+      `thinQr: expected at least as many rows as columns, found [${m}, ${n}]; pass the transpose`,
     );
   requireFinite("thinQr", "a", a);
   const work = createMatrix(m, n, a.data.slice());

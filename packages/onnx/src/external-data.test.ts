@@ -137,19 +137,19 @@ describe("readModel", () => {
   });
 
   it.each<[Readonly<Record<string, string>>, RegExp]>([
-    [{}, /expected external data to name a file, got none/],
+    [{}, /expected external data to name a file, found none/],
     [
       { location: "x", offset: "-8" },
-      /expected the offset of external data to be a number of bytes, got "-8"/,
+      /expected the offset of external data to be a number of bytes, found "-8"/,
     ],
-    [{ location: "x", offset: "NaN" }, /offset .* got "NaN"/],
-    [{ location: "x", offset: "1e3" }, /offset .* got "1e3"/],
+    [{ location: "x", offset: "NaN" }, /offset .* found "NaN"/],
+    [{ location: "x", offset: "1e3" }, /offset .* found "1e3"/],
     [{ location: "x", offset: "9007199254740992" }, /offset/],
     [
       { location: "x", length: "all" },
-      /expected the length of external data to be a number of bytes, got "all"/,
+      /expected the length of external data to be a number of bytes, found "all"/,
     ],
-    [{ location: "x", length: "16" }, /expected external data of 12 bytes .* got 16/],
+    [{ location: "x", length: "16" }, /expected external data of 12 bytes .* found 16/],
   ])("refuses the external data %j", (entries, message) => {
     const read = () => readModel(externalModel(entries));
     expect(read).toThrow(message);
@@ -158,6 +158,6 @@ describe("readModel", () => {
 
   it("shows the beginning of a long location alone", () => {
     const read = () => readModel(externalModel({ location: "/".repeat(300_000) }));
-    expect(read).toThrow(/got "\/{80}…"$/);
+    expect(read).toThrow(/found "\/{80}…"$/);
   });
 });

@@ -28,7 +28,7 @@ export function requireInside(code: OnnxErrorCode, what: string, path: string): 
   if (!climbs && !forbidden.test(path) && !scheme.test(path)) return;
   throw new OnnxError(
     code,
-    `${what}: expected the location of external data to be a path inside the model's folder, got ${shown(path)}`,
+    `${what}: expected the location of external data to be a path inside the model's folder, found ${shown(path)}`,
   );
 }
 
@@ -40,7 +40,7 @@ export function parseLocation(
 ): ExternalLocation {
   const path = entries.get("location");
   if (path === undefined)
-    throw new OnnxError("malformed-model", `${what}: expected external data to name a file, got none`);
+    throw new OnnxError("malformed-model", `${what}: expected external data to name a file, found none`);
   requireInside("malformed-model", what, path);
   const offset = parseBytes(what, "offset", entries.get("offset") ?? "0");
   const length = entries.get("length") ?? `${expectedBytes ?? ""}`;
@@ -48,7 +48,7 @@ export function parseLocation(
   if (expectedBytes === undefined || byteLength === expectedBytes) return { path, offset, byteLength };
   throw new OnnxError(
     "malformed-model",
-    `${what}: expected external data of ${expectedBytes} bytes for its type and dimensions, got ${byteLength}`,
+    `${what}: expected external data of ${expectedBytes} bytes for its type and dimensions, found ${byteLength}`,
   );
 }
 
@@ -57,6 +57,6 @@ function parseBytes(what: string, key: string, text: string): number {
   if (Number.isSafeInteger(count)) return count;
   throw new OnnxError(
     "malformed-model",
-    `${what}: expected the ${key} of external data to be a number of bytes, got ${shown(text)}`,
+    `${what}: expected the ${key} of external data to be a number of bytes, found ${shown(text)}`,
   );
 }

@@ -83,7 +83,7 @@ describe("branches of a graph", () => {
       graph.node("If", [], { name, attributes: { then_branch: { graph: { ...empty, ...change } } } });
     const tensor = { name: "w", type: undefined, dims: [], location: undefined, value: undefined };
     expect(() => add("a", { initializers: new Map([["w", tensor]]) })).toThrow(
-      "graph test: node a: attribute then_branch: expected a graph without initializers, got 1",
+      "graph test: node a: attribute then_branch: expected a graph without initializers, found 1",
     );
     expect(() => add("b", { outputs: [{ name: "y", type: undefined, dims: [] }] })).toThrow(
       "attribute then_branch: value y has an unknown type",

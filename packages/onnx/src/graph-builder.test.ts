@@ -147,17 +147,17 @@ describe("createGraphBuilder", () => {
     [
       "a fraction",
       0.5,
-      /node relu: attribute a \(float and floats .*\): expected an integer of 64 bits, got 0\.5/,
+      /node relu: attribute a \(float and floats .*\): expected an integer of 64 bits, found 0\.5/,
     ],
-    ["a fraction in a list", [1, 0.5], /attribute a .* got 0\.5/],
-    ["NaN", Number.NaN, /attribute a: expected an integer .* got NaN/],
-    ["2^63", 2 ** 63, /attribute a.* got 9223372036854776000/],
+    ["a fraction in a list", [1, 0.5], /attribute a .* found 0\.5/],
+    ["NaN", Number.NaN, /attribute a: expected an integer .* found NaN/],
+    ["2^63", 2 ** 63, /attribute a.* found 9223372036854776000/],
     [
       "a float above float32",
       float(1e39),
-      /attribute a: expected a number that float32 can hold, got 1e\+39/,
+      /attribute a: expected a number that float32 can hold, found 1e\+39/,
     ],
-    ["a float above float32 in a list", floats([-1e39]), /float32 can hold, got -1e\+39/],
+    ["a float above float32 in a list", floats([-1e39]), /float32 can hold, found -1e\+39/],
   ])("refuses %s as an attribute, and adds nothing", (_, value, message) => {
     const graph = createGraphBuilder({ graphName: "test", opsets });
     const x = graph.input("x", "float32", [1]);
@@ -225,7 +225,7 @@ describe("readModel", () => {
 
 describe("tensorValue", () => {
   it("refuses byte counts that do not fit the dimensions", () => {
-    expect(() => tensorValue("float16", [2, 3], new Uint8Array(11))).toThrow("needs 12 bytes, got 11");
+    expect(() => tensorValue("float16", [2, 3], new Uint8Array(11))).toThrow("needs 12 bytes, found 11");
   });
 
   it.each([[[-1, -4]], [[0.5, 2]], [[Number.NaN]], [[2 ** 40, 2 ** 40]]])(

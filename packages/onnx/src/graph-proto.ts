@@ -61,7 +61,7 @@ function subgraphProto(what: string, { name, nodes, inputs, outputs, initializer
   if (initializers.size > 0)
     throw new OnnxError(
       "invalid-graph",
-      `${what}: expected a graph without initializers, got ${initializers.size}; keep them in the graph around it`,
+      `${what}: expected a graph without initializers, found ${initializers.size}; keep them in the graph around it`,
     );
   const values = (list: Subgraph["inputs"]) =>
     list.map((value) => {
@@ -87,5 +87,5 @@ function int(what: string, value: number): bigint {
 /** Protobuf would fail for finite numbers that float32 cannot hold, without naming the attribute. */
 function float32(what: string, value: number): number {
   if (!Number.isFinite(value) || Number.isFinite(Math.fround(value))) return value;
-  throw new OnnxError("invalid-graph", `${what}: expected a number that float32 can hold, got ${value}`);
+  throw new OnnxError("invalid-graph", `${what}: expected a number that float32 can hold, found ${value}`);
 }

@@ -8,5 +8,5 @@ import { OnnxError } from "./onnx-error.js";
  */
 export function int64(what: string, value: number): bigint {
   if (Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63) return BigInt(value);
-  throw new OnnxError("invalid-graph", `${what}: expected an integer of 64 bits, got ${value}`);
+  throw new OnnxError("invalid-graph", `${what}: expected an integer of 64 bits, found ${value}`);
 }

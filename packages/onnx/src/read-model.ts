@@ -131,7 +131,7 @@ function valueInside(what: string, tensor: TensorProto): TensorValue | undefined
   if (byteLength === expected) return { type, dims, bytes };
   throw new OnnxError(
     "malformed-model",
-    `readModel: ${what}: expected ${expected} bytes for ${type} ${shownDims(dims)}, got ${byteLength}`,
+    `readModel: ${what}: expected ${expected} bytes for ${type} ${shownDims(dims)}, found ${byteLength}`,
   );
 }
 
@@ -140,6 +140,6 @@ function knownBytes(what: string, type: DataType, dims: readonly number[]): numb
   if (bytes !== undefined) return bytes;
   throw new OnnxError(
     "malformed-model",
-    `readModel: ${what}: expected dimensions with a product below 2^53, got ${shownDims(dims)}`,
+    `readModel: ${what}: expected dimensions with a product below 2^53, found ${shownDims(dims)}`,
   );
 }

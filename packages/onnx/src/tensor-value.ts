@@ -9,7 +9,7 @@ export interface TensorValue {
   readonly bytes: Uint8Array;
 }
 
-/** Byte length of a tensor; `undefined` for dimensions that are no sizes, or whose product is above 2^53. */
+/** Byte length of a tensor; `undefined` for dimensions that are not sizes, or whose product is above 2^53. */
 export function tensorBytes(type: DataType, dims: readonly number[]): number | undefined {
   if (!dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) return undefined;
   if (dims.includes(0)) return 0;
@@ -28,7 +28,7 @@ export function tensorValue(type: DataType, dims: readonly number[], bytes: Uint
   const needs =
     expected === undefined
       ? "expected dimensions that are whole numbers with a product below 2^53"
-      : `needs ${expected} bytes, got ${bytes.byteLength}`;
+      : `needs ${expected} bytes, found ${bytes.byteLength}`;
   throw new OnnxError("invalid-graph", `tensorValue: ${type} [${dims.join(", ")}] ${needs}`);
 }
 

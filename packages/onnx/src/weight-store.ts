@@ -3,7 +3,7 @@ import type { ExternalLocation } from "./external-location.js";
 import type { TensorStream } from "./tensor-stream.js";
 import type { TensorValue } from "./tensor-value.js";
 
-/** A tensor outside the model file: its bytes are not at hand any more. */
+/** A tensor outside the model file: its bytes are no longer in memory. */
 export interface StoredTensor {
   readonly type: DataType;
   readonly dims: readonly number[];

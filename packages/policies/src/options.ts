@@ -1,7 +1,7 @@
 import type { Budget } from "./budget.js";
 import { PolicyError } from "./policy-error.js";
 
-/** A policy as it is written, `name:amount:option=value`, taken apart. */
+/** A policy as it is written, `name:amount:option=value`, in its parts. */
 export interface PolicyText {
   /** The whole of it. */
   readonly text: string;

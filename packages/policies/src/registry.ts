@@ -104,7 +104,8 @@ export const policyEntries: readonly PolicyEntry[] = [
   },
   {
     name: "corm",
-    summary: "what any of the last tokens finds important, at every step; no amount (window=256, recent=256)",
+    summary:
+      "what any of the last tokens finds important, at every step; takes no amount (window=256, recent=256)",
     create: (text) => {
       refuseAmount(text);
       return corm(readOptions(text, { window: wholeFrom(1), recent: wholeFrom(0) }), text.text);

@@ -179,11 +179,13 @@ describe("applyRope arrays", () => {
     const attempt = (options: Partial<applyRope.Options<Float32Array>>) => () =>
       applyRope(x, { tables, heads: 2, headDim: 2, ...options });
     expect(attempt({ heads: 3 })).toThrow(
-      /x to hold a multiple of 12 numbers \(\[\.\.\., tokens, heads, headDim\]\), got 8/,
+      /x to hold a multiple of 12 numbers \(\[\.\.\., tokens, heads, headDim\]\), found 8/,
     );
-    expect(attempt({ heads: 0 })).toThrow(/heads to be a whole number of at least 1, got 0/);
-    expect(attempt({ tables: wide })).toThrow(/rotaryDim to be even and at most headDim \(2\), got 4/);
-    expect(attempt({ out: new Float32Array(7) })).toThrow(/out to hold 8 numbers \(as x\), got 7/);
-    expect(attempt({ layout: "spiral" as RopeLayout })).toThrow(/"half-split" or "interleaved", got spiral/);
+    expect(attempt({ heads: 0 })).toThrow(/heads to be a whole number of at least 1, found 0/);
+    expect(attempt({ tables: wide })).toThrow(/rotaryDim to be even and at most headDim \(2\), found 4/);
+    expect(attempt({ out: new Float32Array(7) })).toThrow(/out to hold 8 numbers \(as x\), found 7/);
+    expect(attempt({ layout: "spiral" as RopeLayout })).toThrow(
+      /"half-split" or "interleaved", found spiral/,
+    );
   });
 });

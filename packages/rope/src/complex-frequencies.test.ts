@@ -61,7 +61,7 @@ describe("splitComplexFrequencies and joinComplexFrequencies", () => {
       real: new Float32Array(2),
       imaginary: new Float32Array(3),
     };
-    expect(() => joinComplexFrequencies(z)).toThrow(/imaginary to hold 2 numbers \(as real\), got 3/);
+    expect(() => joinComplexFrequencies(z)).toThrow(/imaginary to hold 2 numbers \(as real\), found 3/);
     expect(() => joinComplexFrequencies({ ...z, tokens: 2 })).toThrow(/real to hold 4 numbers/);
   });
 });

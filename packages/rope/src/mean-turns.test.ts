@@ -27,7 +27,7 @@ describe("meanTurns", () => {
 
   it("refuses chunks that do not nest, and another number of them", () => {
     expect(() => meanTurns({ frequencies: [1, 1], chunks: [4, 6] })).toThrow(
-      new RopeError("invalid-argument", "meanTurns: expected chunks that divide each other, got 4 and 6"),
+      new RopeError("invalid-argument", "meanTurns: expected chunks that divide each other, found 4 and 6"),
     );
     expect(() => meanTurns({ frequencies: [1, 1], chunks: [4] })).toThrow(/a chunk for each of 2/);
     expect(() => meanTurns({ frequencies: [1], chunks: [0] })).toThrow(/chunk to be a whole number/);

@@ -99,7 +99,7 @@ function requireChunks(pairs: number, chunks: readonly number[]): void {
   if (chunks.length !== pairs) {
     throw new RopeError(
       "shape-mismatch",
-      `meanTurns: expected a chunk for each of ${pairs} frequencies, got ${chunks.length}`,
+      `meanTurns: expected a chunk for each of ${pairs} frequencies, found ${chunks.length}`,
     );
   }
   for (const chunk of chunks) checkCounts("meanTurns", { chunk });
@@ -108,7 +108,7 @@ function requireChunks(pairs: number, chunks: readonly number[]): void {
     if (size % sizes[index]! === 0) continue;
     throw new RopeError(
       "invalid-argument",
-      `meanTurns: expected chunks that divide each other, got ${sizes[index]} and ${size}`,
+      `meanTurns: expected chunks that divide each other, found ${sizes[index]} and ${size}`,
     );
   }
 }

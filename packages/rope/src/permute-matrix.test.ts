@@ -29,10 +29,10 @@ describe("permuteColumns and permuteRows", () => {
   it.each([permuteColumns, permuteRows])("refuse what does not fit", (permute) => {
     const square = Float32Array.of(1, 2, 3, 4);
     const options = { rows: 2, columns: 2, permutation: [0, 1] };
-    expect(() => permute(matrix, options)).toThrow(/the matrix to hold 4 numbers \(2 rows of 2\), got 6/);
+    expect(() => permute(matrix, options)).toThrow(/the matrix to hold 4 numbers \(2 rows of 2\), found 6/);
     expect(() => permute(square, { ...options, permutation: [0] })).toThrow(/permutation to hold 2 numbers/);
     expect(() => permute(square, { ...options, permutation: [0, 2] })).toThrow(
-      /permutation to hold 0 to 1, got 2/,
+      /permutation to hold 0 to 1, found 2/,
     );
     expect(() => permute(square, { ...options, out: new Float32Array(3) })).toThrow(/out to hold 4 numbers/);
     expect(() => permute(square, { ...options, out: square.subarray(0) })).toThrow(/not to share memory/);

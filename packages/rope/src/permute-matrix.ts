@@ -77,7 +77,7 @@ function checkPermutation(
   if (misfit !== undefined) {
     throw new RopeError(
       "invalid-argument",
-      `${caller}: expected permutation to hold 0 to ${size - 1}, got ${misfit}`,
+      `${caller}: expected permutation to hold 0 to ${size - 1}, found ${misfit}`,
     );
   }
   if (sharesMemory(matrix, out)) {

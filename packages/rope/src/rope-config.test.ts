@@ -100,9 +100,9 @@ describe("ropeParameters: one rope per layer type", () => {
 
   it.each([nested, gemma3])("asks for a layer type rather than guess", (config) => {
     expect(() => ropeParameters(config)).toThrow(
-      /layerType to be "full_attention" or "sliding_attention", got none/,
+      /layerType to be "full_attention" or "sliding_attention", found none/,
     );
-    expect(() => ropeParameters(config, { layerType: "full" })).toThrow(/got full/);
+    expect(() => ropeParameters(config, { layerType: "full" })).toThrow(/found full/);
   });
 
   it("gives every layer type the same where the config does", () => {
@@ -114,25 +114,25 @@ describe("ropeParameters: configs it refuses", () => {
   const llama3 = { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 };
   it.each([
     ["no head size", { rope_theta: 1 }, /head_dim, or hidden_size and num_attention_heads/],
-    ["an odd head", { head_dim: 7 }, /even number of dims rotates, got 7/],
-    ["a head of size 0", { head_dim: 0 }, /config\.head_dim to be a finite number above 0, got 0/],
-    ["a fractional head", { head_dim: 7.5 }, /config\.head_dim to be a whole number above 0, got 7\.5/],
+    ["an odd head", { head_dim: 7 }, /even number of dims rotates, found 7/],
+    ["a head of size 0", { head_dim: 0 }, /config\.head_dim to be a finite number above 0, found 0/],
+    ["a fractional head", { head_dim: 7.5 }, /config\.head_dim to be a whole number above 0, found 7\.5/],
     [
       "too large a share",
       { head_dim: 8, partial_rotary_factor: 1.5 },
-      /config\.partial_rotary_factor .* got 12/,
+      /config\.partial_rotary_factor .* found 12/,
     ],
     [
       "too small a share",
       { head_dim: 8, partial_rotary_factor: 0.1 },
-      /config\.partial_rotary_factor .* got 0/,
+      /config\.partial_rotary_factor .* found 0/,
     ],
-    ["a theta that is text", { head_dim: 8, rope_theta: "10000" }, /config\.rope_theta .* got "10000"/],
+    ["a theta that is text", { head_dim: 8, rope_theta: "10000" }, /config\.rope_theta .* found "10000"/],
     ["a theta that is not finite", { head_dim: 8, rope_theta: Number.NaN }, /config\.rope_theta/],
     [
       "a list for an object",
       { head_dim: 8, rope_scaling: [] },
-      /config\.rope_scaling to be an object, got \[\]/,
+      /config\.rope_scaling to be an object, found \[\]/,
     ],
     [
       "a type that is a number",
@@ -142,17 +142,17 @@ describe("ropeParameters: configs it refuses", () => {
     [
       "linear without factor",
       { ...base, rope_scaling: { type: "linear" } },
-      /rope_scaling\.factor .* got nothing/,
+      /rope_scaling\.factor .* found nothing/,
     ],
     [
       "dynamic that shrinks",
       { ...base, rope_scaling: { type: "dynamic", factor: 0.5 } },
-      /at least 1, got 0\.5/,
+      /at least 1, found 0\.5/,
     ],
     [
       "dynamic without length",
       { head_dim: 8, rope_scaling: { type: "dynamic", factor: 2 } },
-      /config\.max_position_embeddings .* got nothing/,
+      /config\.max_position_embeddings .* found nothing/,
     ],
     [
       "yarn without length",
@@ -162,17 +162,17 @@ describe("ropeParameters: configs it refuses", () => {
     [
       "yarn with text for truncate",
       { ...base, rope_scaling: { type: "yarn", factor: 2, truncate: "no" } },
-      /truncate to be true or false, got "no"/,
+      /truncate to be true or false, found "no"/,
     ],
     [
       "llama3 with crossed bounds",
       { ...base, rope_scaling: { ...llama3, high_freq_factor: 1 } },
-      /high_freq_factor to be above low_freq_factor \(1\), got 1/,
+      /high_freq_factor to be above low_freq_factor \(1\), found 1/,
     ],
     [
       "longrope with too few factors",
       { ...base, rope_scaling: { type: "longrope", short_factor: [1], long_factor: [1] } },
-      /short_factor to be of length 16 \(half the rotary dimension\), got 1$/,
+      /short_factor to be of length 16 \(half the rotary dimension\), found 1$/,
     ],
     [
       "longrope with a factor that is no number",
@@ -182,7 +182,7 @@ describe("ropeParameters: configs it refuses", () => {
     [
       "proportional above the whole head",
       { ...base, rope_parameters: { rope_type: "proportional", partial_rotary_factor: 2 } },
-      /partial_rotary_factor to be at most 1, got 2/,
+      /partial_rotary_factor to be at most 1, found 2/,
     ],
     ["an array", [], /config to be an object/],
   ])("refuses %s", (_, config, message) => {
@@ -191,9 +191,9 @@ describe("ropeParameters: configs it refuses", () => {
   });
 
   it.each([
-    ["lists", "[".repeat(20_000) + "]".repeat(20_000), /got a list of 1$/],
-    ["objects", `${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}`, /got an object$/],
-    ["text", JSON.stringify("x".repeat(20_000)), /got "x{79}…$/],
+    ["lists", "[".repeat(20_000) + "]".repeat(20_000), /found a list of 1$/],
+    ["objects", `${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}`, /found an object$/],
+    ["text", JSON.stringify("x".repeat(20_000)), /found "x{79}…$/],
   ])("says shortly what it found where that is %s without end", (_, json, message) => {
     const attempt = () => ropeParameters({ head_dim: 8, rope_theta: JSON.parse(json) as unknown });
     expect(attempt).toThrow(
@@ -206,7 +206,7 @@ describe("ropeParameters: configs it refuses", () => {
     expect(attempt).toThrow(RopeError);
     expect(attempt).toThrow(expect.objectContaining({ code: "unsupported-rope-type" }));
     expect(attempt).toThrow(
-      'ropeParameters: expected config.rope_parameters.rope_type to be one of default, linear, dynamic, proportional, yarn, longrope, llama3, got "toString"',
+      'ropeParameters: expected config.rope_parameters.rope_type to be one of default, linear, dynamic, proportional, yarn, longrope, llama3, found "toString"',
     );
   });
 });

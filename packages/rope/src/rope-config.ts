@@ -106,7 +106,7 @@ function unknownLayerType(path: string, layerTypes: readonly string[], layerType
   const names = layerTypes.slice(0, MAX_LAYER_TYPES).map(showValue).join(" or ");
   return new RopeError(
     "invalid-argument",
-    `ropeParameters: ${path} sets one rope per layer type, expected the option layerType to be ${names}, got ${layerType}`,
+    `ropeParameters: ${path} sets one rope per layer type, expected the option layerType to be ${names}, found ${layerType}`,
   );
 }
 
@@ -116,7 +116,7 @@ function readRopeType(fields: ConfigFields): RopeType {
   if (Object.hasOwn(scalingRules, ropeType)) return ropeType as RopeType;
   throw new RopeError(
     "unsupported-rope-type",
-    `ropeParameters: expected ${fields.path}.rope_type to be one of ${Object.keys(scalingRules).join(", ")}, got ${showValue(named)}`,
+    `ropeParameters: expected ${fields.path}.rope_type to be one of ${Object.keys(scalingRules).join(", ")}, found ${showValue(named)}`,
   );
 }
 

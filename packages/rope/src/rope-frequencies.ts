@@ -31,7 +31,7 @@ export function ropeFrequencies<T extends RopeType>(
   if (sequenceLength !== undefined && !(Number.isFinite(sequenceLength) && sequenceLength >= 0)) {
     throw new RopeError(
       "invalid-argument",
-      `ropeFrequencies: expected sequenceLength to be a number of tokens, got ${sequenceLength}`,
+      `ropeFrequencies: expected sequenceLength to be a number of tokens, found ${sequenceLength}`,
     );
   }
   return scalingRules[parameters.ropeType].frequencies(parameters.scaling, parameters, sequenceLength);

@@ -24,7 +24,7 @@ export function pairStrides(layout: RopeLayout, frequencies: number): PairStride
   if (!Object.hasOwn(stridesByLayout, layout)) {
     throw new RopeError(
       "invalid-argument",
-      `expected layout to be "half-split" or "interleaved", got ${String(layout)}`,
+      `expected layout to be "half-split" or "interleaved", found ${String(layout)}`,
     );
   }
   return stridesByLayout[layout](frequencies);

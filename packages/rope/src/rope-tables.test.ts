@@ -63,6 +63,6 @@ describe("ropeTables", () => {
 
   it("refuses an attention scaling that is not finite", () => {
     const options = { inverseFrequencies: new Float64Array([1]), length: 1, attentionScaling: Number.NaN };
-    expect(() => ropeTables(options)).toThrow(/attentionScaling to be a finite number, got NaN/);
+    expect(() => ropeTables(options)).toThrow(/attentionScaling to be a finite number, found NaN/);
   });
 });

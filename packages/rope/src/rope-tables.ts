@@ -96,7 +96,7 @@ export function fillTables(
   if (!Number.isFinite(scaling)) {
     throw new RopeError(
       "invalid-argument",
-      `expected attentionScaling to be a finite number, got ${scaling}`,
+      `expected attentionScaling to be a finite number, found ${scaling}`,
     );
   }
   for (let row = 0; row < length; row++) {

@@ -5,7 +5,7 @@ import type { OrtNode } from "./ort-node.js";
 export type ExecutionProvider = "cpu" | "webgpu" | "cuda" | "dml" | "coreml";
 
 /**
- * In the order in which one is looked for: caches stay in GPU memory with `webgpu` alone, so that it comes before the
+ * In the order in which one is looked for: caches stay in GPU memory only with `webgpu`, so that it comes before the
  * other GPUs.
  */
 export const executionProviders: readonly ExecutionProvider[] = ["webgpu", "cuda", "dml", "coreml", "cpu"];

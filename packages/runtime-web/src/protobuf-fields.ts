@@ -13,7 +13,7 @@ const FIXED_BYTES: ReadonlyMap<number, number> = new Map([
 ]);
 
 /**
- * Walks those fields of a message that are no plain numbers. Nothing is copied: bytes are views, and weights that lie in the file are skipped.
+ * Walks those fields of a message that are not plain numbers. Nothing is copied: bytes are views, and weights that lie in the file are skipped.
  *
  * @throws {RangeError} when the bytes are no such message, or end too early.
  */

@@ -29,7 +29,7 @@ export async function receiveFile(
   const received = new GrowingBytes(label, Math.max(byteLength, neededBytes));
   let failure: unknown;
   /** The reader of a stream learns that it failed but not why, so the cause is kept here. */
-  const noting = <T>(work: () => T): T => {
+  const keepingFailure = <T>(work: () => T): T => {
     try {
       return work();
     } catch (error) {
@@ -39,12 +39,12 @@ export async function receiveFile(
   };
   const passing = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
     transform(chunk, controller) {
-      noting(() => received.add(chunk));
+      keepingFailure(() => received.add(chunk));
       onBytes(chunk.length);
       controller.enqueue(chunk);
     },
     // Inside the stream, so that storage never sees the end of a file that is too short.
-    flush: () => noting(() => checkLength(label, neededBytes, received.length)),
+    flush: () => keepingFailure(() => checkLength(label, neededBytes, received.length)),
   });
   try {
     const stream = body.pipeThrough(passing, signal === undefined ? {} : { signal });

@@ -12,7 +12,7 @@ describe("checkFinite", () => {
     async (value) => {
       const error = await catchError(() => checkFinite("layers.0.w", Float32Array.of(1, value, 2)));
       expect(error.code).toBe("not-finite");
-      expect(error.message).toMatch(new RegExp(`tensor layers.0.w: .*got ${value} at index 1`));
+      expect(error.message).toMatch(new RegExp(`tensor layers.0.w: .*found ${value} at index 1`));
     },
   );
 });

@@ -10,7 +10,7 @@ export function checkFinite(name: string, values: Float32Array): void {
     if (Number.isFinite(values[i]!)) continue;
     throw new SafetensorsError(
       "not-finite",
-      `tensor ${name}: expected finite values, got ${values[i]} at index ${i}; the checkpoint is damaged or overflowed`,
+      `tensor ${name}: expected finite values, found ${values[i]} at index ${i}; the checkpoint is damaged or overflowed`,
     );
   }
 }

@@ -78,17 +78,17 @@ describe("decodeFloats", () => {
     const info = { name: "w", dtype: "BF16", shape: [2 ** 41], start: 0, end: 2 ** 42 } as const;
     const error = await catchError(() => readFloats(source, info));
     expect(error.code).toBe("limit-exceeded");
-    expect(error.message).toMatch(/tensor w: .* got 2199023255552 elements/);
+    expect(error.message).toMatch(/tensor w: .* found 2199023255552 elements/);
   });
 
   it("refuses integers and broken elements, naming the tensor when it is known", async () => {
     expect((await catchError(() => decodeFloats(new Uint8Array(8), "I64"))).code).toBe("unsupported-dtype");
     expect((await catchError(() => decodeFloats(new Uint8Array(3), "BF16"))).message).toMatch(
-      /whole BF16 elements, got 3/,
+      /whole BF16 elements, found 3/,
     );
     const info = { name: "w", dtype: "I32", shape: [1], start: 0, end: 4 } as const;
     expect((await catchError(() => readFloats(bytesSource(new Uint8Array(4)), info))).message).toMatch(
-      /tensor w: .*got I32/,
+      /tensor w: .*found I32/,
     );
     const short = readFloats(bytesSource(new Uint8Array(3)), { ...info, dtype: "F32" });
     expect((await catchError(() => short)).code).toBe("truncated");
@@ -132,10 +132,10 @@ describe("encodeFloats", () => {
   });
 
   it.each([
-    ["F16", 1e5, "65504, the largest number of F16, got 100000"],
-    ["F16", -65520, "65504, the largest number of F16, got -65520"],
-    ["BF16", (2 - 2 ** -8) * 2 ** 127, "3.3895314e38, the largest number of BF16, got 3.396"],
-    ["BF16", -3.4e38, "3.3895314e38, the largest number of BF16, got -3.39"],
+    ["F16", 1e5, "65504, the largest number of F16, found 100000"],
+    ["F16", -65520, "65504, the largest number of F16, found -65520"],
+    ["BF16", (2 - 2 ** -8) * 2 ** 127, "3.3895314e38, the largest number of BF16, found 3.396"],
+    ["BF16", -3.4e38, "3.3895314e38, the largest number of BF16, found -3.39"],
   ] as const)("refuses for %s %d, which would become infinite", async (dtype, value, message) => {
     const values = Float32Array.of(1, Number.NaN, Number.POSITIVE_INFINITY, value);
     const error = await catchError(() => encodeFloats(values, dtype, { tensor: "w" }));
@@ -176,6 +176,6 @@ describe("encodeFloats", () => {
       expect(decodeFloats(bytes, dtype)).toEqual(Float32Array.of(1));
     }
     const dtype = "I8" as Dtype as EncodedDtype;
-    expect((await catchError(() => encodeFloats(view, dtype))).message).toMatch(/F32, F16 or BF16, got I8/);
+    expect((await catchError(() => encodeFloats(view, dtype))).message).toMatch(/F32, F16 or BF16, found I8/);
   });
 });

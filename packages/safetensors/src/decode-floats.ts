@@ -52,7 +52,7 @@ function allocate(name: string, elements: number): Float32Array {
   } catch (cause) {
     throw new SafetensorsError(
       "limit-exceeded",
-      `tensor ${name}: expected a tensor that fits into one array in memory, got ${elements} elements`,
+      `tensor ${name}: expected a tensor that fits into one array in memory, found ${elements} elements`,
       { cause },
     );
   }
@@ -62,7 +62,7 @@ function wholeElements(name: string, bytes: Uint8Array, dtype: DecodedDtype): Ui
   if (bytes.byteLength % dtypeBytes(dtype) === 0) return bytes;
   throw new SafetensorsError(
     "malformed",
-    `${name}: expected whole ${dtype} elements, got ${bytes.byteLength} bytes`,
+    `${name}: expected whole ${dtype} elements, found ${bytes.byteLength} bytes`,
   );
 }
 
@@ -72,7 +72,7 @@ function requireDecodable(where: string, dtype: string): asserts dtype is Decode
   if (["F32", "F16", "BF16", "F64"].includes(dtype)) return;
   throw new SafetensorsError(
     "unsupported-dtype",
-    `${where}: expected F32, F16, BF16 or F64, got ${dtype}; convert the checkpoint to one of them`,
+    `${where}: expected F32, F16, BF16 or F64, found ${dtype}; convert the checkpoint to one of them`,
   );
 }
 

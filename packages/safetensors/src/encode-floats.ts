@@ -40,7 +40,7 @@ export function encodeFloats(
     default:
       throw new SafetensorsError(
         "unsupported-dtype",
-        `encodeFloats: expected F32, F16 or BF16, got ${String(dtype satisfies never)}`,
+        `encodeFloats: expected F32, F16 or BF16, found ${String(dtype satisfies never)}`,
       );
   }
 }
@@ -106,5 +106,5 @@ const overflow = (
   new SafetensorsError(
     "overflow",
     `${tensor === undefined ? "encodeFloats" : `tensor ${tensor}`}: expected magnitudes of at most ${limit}, ` +
-      `got ${values[index]} at index ${index}; write it as F32`,
+      `found ${values[index]} at index ${index}; write it as F32`,
   );

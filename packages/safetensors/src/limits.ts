@@ -13,7 +13,7 @@ export const MAX_MEMBER_COUNT: number = 2 ** 20;
 /** The header's object, a tensor's object, its shape: nothing in a header is nested deeper. */
 export const HEADER_DEPTH = 3;
 
-/** The one name of the header that is no tensor. */
+/** The only entry of the header that is not a tensor. */
 export const METADATA_NAME = "__metadata__";
 
 /** The header is padded with spaces to this, so that every tensor of an aligned file is aligned in memory. */

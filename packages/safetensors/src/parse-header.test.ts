@@ -84,9 +84,14 @@ describe("parseHeader", () => {
 
 describe("parseHeader refuses", () => {
   it.each([
-    ["an empty file", new Uint8Array(0), "truncated", /8 bytes, got a file of 0/],
-    ["a file without a whole length", new Uint8Array(7), "truncated", /got a file of 7/],
-    ["a header cut short", buildFile("{}").subarray(0, 9), "truncated", /header of 2 bytes, got a file of 9/],
+    ["an empty file", new Uint8Array(0), "truncated", /8 bytes, found a file of 0/],
+    ["a file without a whole length", new Uint8Array(7), "truncated", /found a file of 7/],
+    [
+      "a header cut short",
+      buildFile("{}").subarray(0, 9),
+      "truncated",
+      /header of 2 bytes, found a file of 9/,
+    ],
     ["a length of 2^63", buildFile("{}", 0, 2n ** 63n), "limit-exceeded", /at most 100000000/],
     ["a length of 2^64 - 1", buildFile("{}", 0, 2n ** 64n - 1n), "limit-exceeded", /at most/],
     [
@@ -99,7 +104,7 @@ describe("parseHeader refuses", () => {
     ["other text", textFile("version 2 of a file that is something else"), "limit-exceeded", /at most/],
     ["an empty header", buildFile(""), "malformed", /begin with \{/],
     ["text that is no JSON", buildFile("{"), "malformed", /expected JSON/],
-    ["leading spaces", buildFile(" {}"), "malformed", /begin with \{, got " "/],
+    ["leading spaces", buildFile(" {}"), "malformed", /begin with \{, found " "/],
     ["a byte-order mark", buildFile("\ufeff{}"), "malformed", /begin with/],
     ["an array", buildFile("[]"), "malformed", /begin with/],
     ["bytes that are no UTF-8", buildFile(Uint8Array.of(0x7b, 0xff, 0x7d)), "malformed", /UTF-8/],
@@ -114,45 +119,49 @@ describe("parseHeader refuses", () => {
   });
 
   it.each([
-    ["a dtype that is no name of one", { dtype: "F 32" }, /a name such as F32, got "F 32"/],
+    ["a dtype that is no name of one", { dtype: "F 32" }, /a name such as F32, found "F 32"/],
     ["a dtype of Object.prototype", { dtype: "toString" }, /a name such as F32/],
-    ["a dtype that is no string", { dtype: ["F32"] }, /a name such as F32, got an array/],
+    ["a dtype that is no string", { dtype: ["F32"] }, /a name such as F32, found an array/],
     ["an unknown dtype with a bad shape", { dtype: "F4", shape: [-1] }, /dimension 0/],
     ["an unknown dtype with bad offsets", { dtype: "F4", data_offsets: [0, 9] }, /data_offsets/],
     ["an unknown dtype that leaves a hole", { dtype: "F4", data_offsets: [1, 8] }, /hole/],
     [
       "a missing dtype",
       { dtype: undefined },
-      /exactly dtype, shape and data_offsets, got \{ "shape", "data_offsets" \}/,
+      /exactly dtype, shape and data_offsets, found \{ "shape", "data_offsets" \}/,
     ],
     ["a field that nobody knows", { strides: [1] }, /exactly/],
-    ["a shape that is no array", { shape: 2 }, /shape to be an array, got 2/],
-    ["a negative dimension", { shape: [-2] }, /dimension 0 .*got -2/],
-    ["a fractional dimension", { shape: [2, 1.5] }, /dimension 1 .*got 1.5/],
+    ["a shape that is no array", { shape: 2 }, /shape to be an array, found 2/],
+    ["a negative dimension", { shape: [-2] }, /dimension 0 .*found -2/],
+    ["a fractional dimension", { shape: [2, 1.5] }, /dimension 1 .*found 1.5/],
     ["a dimension of 2^63", { shape: [2 ** 63] }, /dimension 0 to be an integer below 2\^53/],
-    ["dimensions whose product overflows 2^53", { shape: [2 ** 31, 2 ** 31] }, /got more than 2\^53/],
+    ["dimensions whose product overflows 2^53", { shape: [2 ** 31, 2 ** 31] }, /found more than 2\^53/],
     [
       "dimensions whose product wraps 2^64 to the right size",
       { shape: [2 ** 32, 2 ** 31 + 1, 2] },
-      /got more than 2\^53/,
+      /found more than 2\^53/,
     ],
     [
       "a shape that does not fit its offsets",
       { shape: [3] },
-      /8 bytes as its offsets say, got 12 for F32 of \[3\]/,
+      /8 bytes as its offsets say, found 12 for F32 of \[3\]/,
     ],
     ["offsets that run backwards", { data_offsets: [8, 0] }, /data_offsets/],
     [
       "offsets beyond the file",
       { data_offsets: [0, 16], shape: [4] },
-      /within 8 bytes of data, got \[0, 16\]/,
+      /within 8 bytes of data, found \[0, 16\]/,
     ],
     ["offsets beyond 2^53", { data_offsets: [0, 2 ** 60] }, /data_offsets/],
     ["negative offsets", { data_offsets: [-8, 0] }, /data_offsets/],
     ["one offset", { data_offsets: [0] }, /data_offsets/],
     ["three offsets", { data_offsets: [0, 8, 8] }, /data_offsets/],
-    ["offsets that are no array", { data_offsets: "08" }, /data_offsets .*got "08"/],
-    ["a hole before the tensor", { data_offsets: [4, 8], shape: [1] }, /start at byte \d+, got \d+ \(hole\)/],
+    ["offsets that are no array", { data_offsets: "08" }, /data_offsets .*found "08"/],
+    [
+      "a hole before the tensor",
+      { data_offsets: [4, 8], shape: [1] },
+      /start at byte \d+, found \d+ \(hole\)/,
+    ],
   ])("%s", async (_, fields, message) => {
     const error = await failure(buildFile(headerOf(fields), 8));
     expect(error.code).toBe("malformed");
@@ -167,7 +176,7 @@ describe("parseHeader refuses", () => {
 
   it("metadata that is not all strings", async () => {
     expect((await failure(buildFile('{"__metadata__":{"a":1}}'))).message).toMatch(
-      /"a" to be a string, got 1/,
+      /"a" to be a string, found 1/,
     );
     expect((await failure(buildFile('{"__metadata__":[]}'))).message).toMatch(
       /__metadata__: expected an object/,
@@ -202,7 +211,9 @@ describe("parseHeader refuses", () => {
   it("deep nesting, without overflowing the stack", async () => {
     const depth = 200_000;
     const header = headerOf({}).replace("[2]", "[".repeat(depth) + "]".repeat(depth));
-    expect((await failure(buildFile(header, 8))).message).toMatch(/at most 3 levels of nesting, got 200002/);
+    expect((await failure(buildFile(header, 8))).message).toMatch(
+      /at most 3 levels of nesting, found 200002/,
+    );
     expect((await failure(buildFile(headerOf({ shape: [[]] }), 8))).code).toBe("malformed");
   });
 

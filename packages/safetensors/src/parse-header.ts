@@ -43,7 +43,7 @@ async function readHeaderLength(source: ByteSource): Promise<number> {
   if (source.byteLength < LENGTH_BYTES) {
     throw new SafetensorsError(
       "truncated",
-      `expected a header length of ${LENGTH_BYTES} bytes, got a file of ${source.byteLength}`,
+      `expected a header length of ${LENGTH_BYTES} bytes, found a file of ${source.byteLength}`,
     );
   }
   const bytes = await source.read(0, LENGTH_BYTES);
@@ -54,13 +54,13 @@ async function readHeaderLength(source: ByteSource): Promise<number> {
     if (await isPointerFile(source, bytes)) throw pointerError();
     throw new SafetensorsError(
       "limit-exceeded",
-      `expected a header of at most ${MAX_HEADER_BYTES} bytes, got ${length}; is this a safetensors file?`,
+      `expected a header of at most ${MAX_HEADER_BYTES} bytes, found ${length}; is this a safetensors file?`,
     );
   }
   if (LENGTH_BYTES + length > source.byteLength) {
     throw new SafetensorsError(
       "truncated",
-      `expected a header of ${length} bytes, got a file of ${source.byteLength}; fetch it again`,
+      `expected a header of ${length} bytes, found a file of ${source.byteLength}; fetch it again`,
     );
   }
   return length;
@@ -68,11 +68,12 @@ async function readHeaderLength(source: ByteSource): Promise<number> {
 
 function decodeHeader(bytes: Uint8Array): string {
   const text = decodeUtf8(bytes);
-  if (text === undefined) throw new SafetensorsError("malformed", "header: expected UTF-8, got other bytes");
+  if (text === undefined)
+    throw new SafetensorsError("malformed", "header: expected UTF-8, found other bytes");
   if (text.startsWith("{")) return text;
   throw new SafetensorsError(
     "malformed",
-    `header: expected it to begin with {, got ${describe(text.slice(0, 1))}`,
+    `header: expected it to begin with {, found ${describe(text.slice(0, 1))}`,
   );
 }
 
@@ -82,13 +83,13 @@ function requireModestStructure(text: string): number {
   if (depth > HEADER_DEPTH) {
     throw new SafetensorsError(
       "malformed",
-      `header: expected at most ${HEADER_DEPTH} levels of nesting, got ${depth}`,
+      `header: expected at most ${HEADER_DEPTH} levels of nesting, found ${depth}`,
     );
   }
   if (memberCount <= MAX_MEMBER_COUNT) return memberCount;
   throw new SafetensorsError(
     "limit-exceeded",
-    `header: expected at most ${MAX_MEMBER_COUNT} names, got ${memberCount}; split the file into shards`,
+    `header: expected at most ${MAX_MEMBER_COUNT} names, found ${memberCount}; split the file into shards`,
   );
 }
 
@@ -96,12 +97,12 @@ function parseMetadata(value: unknown): Readonly<Record<string, string>> {
   if (value === undefined || value === null) return {};
   const members = membersOf(value);
   if (members === undefined)
-    throw new SafetensorsError("malformed", `${METADATA_NAME}: expected an object, got ${describe(value)}`);
+    throw new SafetensorsError("malformed", `${METADATA_NAME}: expected an object, found ${describe(value)}`);
   const entries = [...members].map(([key, text]): [string, string] => {
     if (typeof text === "string") return [key, text];
     throw new SafetensorsError(
       "malformed",
-      `${METADATA_NAME}: expected ${describe(key)} to be a string, got ${describe(text)}`,
+      `${METADATA_NAME}: expected ${describe(key)} to be a string, found ${describe(text)}`,
     );
   });
   // `fromEntries` defines properties where assignment would set the prototype for `__proto__`.
@@ -130,7 +131,7 @@ function requireUniqueNames(
   if (written === kept) return;
   throw new SafetensorsError(
     "malformed",
-    `header: expected unique names, got ${written - kept} that repeat another; write the file again`,
+    `header: expected unique names, found ${written - kept} that repeat another; write the file again`,
   );
 }
 
@@ -142,7 +143,7 @@ function requireExactCover(tensors: TensorInfo[], dataStart: number, dataEnd: nu
       const fault = start < covered ? "overlap" : "hole";
       throw new SafetensorsError(
         "malformed",
-        `tensor ${describe(name)}: expected it to start at byte ${covered}, got ${start} (${fault})`,
+        `tensor ${describe(name)}: expected it to start at byte ${covered}, found ${start} (${fault})`,
       );
     }
     covered = end;
@@ -150,6 +151,6 @@ function requireExactCover(tensors: TensorInfo[], dataStart: number, dataEnd: nu
   if (covered === dataEnd) return;
   throw new SafetensorsError(
     "malformed",
-    `expected the file to end with its last tensor at byte ${covered}, got ${dataEnd} bytes`,
+    `expected the file to end with its last tensor at byte ${covered}, found ${dataEnd} bytes`,
   );
 }

@@ -53,7 +53,7 @@ function encodeHeader(json: string): Uint8Array {
   if (length > MAX_HEADER_BYTES) {
     throw new SafetensorsError(
       "limit-exceeded",
-      `expected a header of at most ${MAX_HEADER_BYTES} bytes, got ${length}; write several files`,
+      `expected a header of at most ${MAX_HEADER_BYTES} bytes, found ${length}; write several files`,
     );
   }
   const bytes = new Uint8Array(LENGTH_BYTES + length).fill(0x20);
@@ -68,7 +68,7 @@ function requireNames(layouts: readonly TensorLayout[]): void {
     if (seen.has(name))
       throw new SafetensorsError(
         "invalid-argument",
-        `tensor ${name}: expected a name of its own, got one that is taken`,
+        `tensor ${name}: expected a name of its own, found one that is taken`,
       );
     seen.add(name);
   }
@@ -78,7 +78,7 @@ function requireMemberCount(count: number): void {
   if (count <= MAX_MEMBER_COUNT) return;
   throw new SafetensorsError(
     "limit-exceeded",
-    `expected at most ${MAX_MEMBER_COUNT} names in a header, four for each tensor, got ${count}; write several files`,
+    `expected at most ${MAX_MEMBER_COUNT} names in a header, four for each tensor, found ${count}; write several files`,
   );
 }
 
@@ -87,7 +87,7 @@ function sizeOf({ name, dtype, shape }: TensorLayout): number {
   if (bytes !== undefined) return bytes;
   throw new SafetensorsError(
     "invalid-argument",
-    `tensor ${name}: expected dimensions that make fewer than 2^53 bytes, got [${shape.join(", ")}]`,
+    `tensor ${name}: expected dimensions that make fewer than 2^53 bytes, found [${shape.join(", ")}]`,
   );
 }
 
@@ -96,6 +96,6 @@ export function requireDataBytes(name: string, data: Uint8Array, expected: numbe
   if (data.byteLength === expected) return;
   throw new SafetensorsError(
     "invalid-argument",
-    `tensor ${name}: expected ${expected} bytes for its dtype and shape, got ${data.byteLength}`,
+    `tensor ${name}: expected ${expected} bytes for its dtype and shape, found ${data.byteLength}`,
   );
 }

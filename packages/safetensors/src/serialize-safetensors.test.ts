@@ -74,7 +74,7 @@ describe("serializeSafetensors", () => {
     const w = { name: "w", dtype: "F32", shape: [2], data: new Uint8Array(8) } as const;
     const message = async (...list: TensorData[]) =>
       (await catchError(() => serializeSafetensors(list))).message;
-    expect(await message({ ...w, data: new Uint8Array(7) })).toMatch(/tensor w: expected 8 bytes .*got 7/);
+    expect(await message({ ...w, data: new Uint8Array(7) })).toMatch(/tensor w: expected 8 bytes .*found 7/);
     expect(await message(w, w)).toMatch(/tensor w: expected a name of its own/);
     expect(await message({ ...w, name: "__metadata__" })).toMatch(/name of its own/);
     expect(await message({ ...w, shape: [2 ** 40, 2 ** 40] })).toMatch(/fewer than 2\^53 bytes/);

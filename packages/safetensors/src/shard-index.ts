@@ -21,7 +21,7 @@ export function parseShardIndex(json: string): ReadonlyMap<string, string> {
   if (members === undefined) {
     throw new SafetensorsError(
       "malformed",
-      `shard index: expected weight_map to be an object, got ${describe(weightMap)}`,
+      `shard index: expected weight_map to be an object, found ${describe(weightMap)}`,
     );
   }
   return new Map([...members].map(([tensor, shard]) => [tensor, requireShardName(tensor, shard)]));
@@ -37,6 +37,6 @@ function requireShardName(tensor: string, shard: unknown): string {
   if (typeof shard === "string" && shard.length <= MAX_NAME_LENGTH && plainName.test(shard)) return shard;
   throw new SafetensorsError(
     "malformed",
-    `shard index: expected ${describe(tensor)} to lie in a plain file name ending in .safetensors, got ${describe(shard)}`,
+    `shard index: expected ${describe(tensor)} to lie in a plain file name ending in .safetensors, found ${describe(shard)}`,
   );
 }

@@ -10,7 +10,7 @@ export interface TensorInfo {
   readonly end: number;
 }
 
-/** Byte length of a tensor, or `undefined` when it is no safe integer (dimensions near 2^63 are a known attack). */
+/** Byte length of a tensor, or `undefined` when it is not a safe integer (dimensions near 2^63 are a known attack). */
 export function tensorBytes(dtype: Dtype, shape: readonly number[]): number | undefined {
   if (shape.includes(0)) return 0;
   // Doubles only grow here and never wrap: once past 2^53 the product stays past it.

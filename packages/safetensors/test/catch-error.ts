@@ -8,5 +8,5 @@ export async function catchError(action: () => unknown): Promise<SafetensorsErro
     if (SafetensorsError.isInstance(error)) return error;
     throw error;
   }
-  throw new Error("expected a SafetensorsError, got none");
+  throw new Error("expected a SafetensorsError, found none");
 }

@@ -11,7 +11,14 @@ const pages = ["docs", "docs/decisions"].flatMap((folder) =>
     .filter((name) => name.endsWith(".md"))
     .map((name) => `${folder}/${name}`),
 );
-const documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "examples/README.md", ...pages];
+const documents = [
+  "README.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "examples/README.md",
+  "examples/cluster/README.md",
+  ...pages,
+];
 
 /** Targets of the links and pictures of a document, those with a scheme (`https:`) left out. */
 const relativeLinks = (text: string): string[] =>

@@ -45,7 +45,7 @@ export const createBenchCommand = (host: CommandHost): Command =>
       .option("--seed <number>", "for the random tokens", wholeNumber(0), 0)
       .option(
         "--cache <policies...>",
-        "also measure with policies that drop tokens of the cache, each of these lists for itself: keydiff:0.5 streaming:512t",
+        "also measure with policies that drop tokens of the cache, one list at a time: keydiff:0.5 streaming:512t",
         policyLists,
       )
       .addOption(dtypeOption())

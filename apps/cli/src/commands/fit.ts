@@ -21,7 +21,7 @@ export const createFitCommand = (host: CommandHost): Command =>
     addHubOptions(new Command("fit"))
       .summary("show how long a context fits into memory")
       .description(
-        "Shows how long a context fits into memory, original and folded, or how much memory a context takes.\nIt reads config.json alone.",
+        "Shows how long a context fits into memory, original and folded, or how much memory a context takes.\nIt reads only config.json.",
       )
       .argument("<model>", "checkpoint folder (config.json is enough), or owner/name on the Hub")
       .addOption(

@@ -111,8 +111,8 @@ export function createFoldCommand(host: CommandHost): Command {
     .addOption(methodOption())
     .addOption(budgetOption())
     .option("--span <heads>", "KV heads that share one folded head (default: the method's)", wholeNumber(1))
-    .addOption(spanOption("--key-span <heads>", "the same for keys alone"))
-    .addOption(spanOption("--value-span <heads>", "the same for values alone"))
+    .addOption(spanOption("--key-span <heads>", "the same, for keys only"))
+    .addOption(spanOption("--value-span <heads>", "the same, for values only"))
     .option(
       "--key-share <share>",
       "share of the cache for keys: 1/3, 0.4 … (default: the method's, most often 1/2)",
@@ -146,7 +146,7 @@ export function createFoldCommand(host: CommandHost): Command {
     .addOption(
       new Option("--heal <parts>", "what is refitted after folding (default: the method's)").choices(HEALS),
     )
-    .option("--moments <file>", "reuse measurements; text then serves healing alone")
+    .option("--moments <file>", "reuse these measurements; the text is then only used for healing")
     .addOption(new Option("--save-moments <file>", "keep the measurements").conflicts("moments"))
     .option("--shard <i/n>", "run part i of n of the windows, beside other processes: 3/16", readShard)
     .option("--exchange <folder>", "with --shard: a shared folder through which they add their sums")
@@ -252,7 +252,7 @@ const formatsOption = (): Option =>
 const dtypesOption = (): Option =>
   new Option(
     "--dtype <types>",
-    "weights in fp32, fp16, q4 (onnx alone), q8 (gguf alone), or several as fp32,q4",
+    "weights in fp32, fp16, q4 (onnx only), q8 (gguf only), or several as fp32,q4",
   )
     .argParser(dtypeList)
     .default(["fp32"], "fp32");

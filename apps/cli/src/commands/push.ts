@@ -19,7 +19,7 @@ export const createPushCommand = (host: CommandHost): Command =>
         "Uploads a folder that kvfold wrote to a repository of the Hugging Face Hub, in one commit.",
       )
       .argument("<folder>", "output of a fold")
-      .argument("<repository>", "owner/name; it is made where there is none")
+      .argument("<repository>", "owner/name; created if it does not exist")
       .option("--token <token>", "a token that may write (default: the variable HF_TOKEN)")
       .option("--private", "make the repository private (default: the account's setting)")
       .option("--message <text>", "what the commit is called")

@@ -1,5 +1,5 @@
 import type { Dtype } from "@kvfold/decoder";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { addDeviceOptions, type DeviceFlags, deviceOf } from "./device-options.js";
 import type { CommandHost } from "./host.js";
 import { addHubOptions, type HubFlags, hubOf } from "./hub-options.js";
@@ -29,9 +29,9 @@ function portNumber(text: string): number {
 export const createServeCommand = (host: CommandHost): Command =>
   addCommonOptions(
     addDeviceOptions(addHubOptions(new Command("serve")))
-      .summary("serve a model over HTTP in the manner of OpenAI's API")
+      .summary("serve a model over HTTP, with an OpenAI-compatible API")
       .description(
-        "Serves a model over HTTP: /v1/chat/completions, /v1/completions, /v1/models and /health, until it is interrupted.\nRequests are decoded together; nothing of them is kept.",
+        "Serves a model over HTTP with an OpenAI-compatible API (/v1/chat/completions, /v1/completions, /v1/models, /health) until it is interrupted.\nRequests are decoded together, and no data is kept.",
       )
       .argument("<model>", "folder with onnx/model.onnx, .onnx file, checkpoint, or owner/name on the Hub")
       .option("--host <address>", "address to listen at; 0.0.0.0 lets other machines in", "127.0.0.1")
@@ -44,9 +44,13 @@ export const createServeCommand = (host: CommandHost): Command =>
         wholeNumber(1),
         128,
       )
-      .option("--max-new-tokens <count>", "tokens of an answer at most", wholeNumber(1), 1024)
-      .option("--max-body <size>", "body of a request at most", byteCount, 2 ** 20)
-      .option("--timeout <seconds>", "time of a request at most, waiting included", wholeNumber(1), 300)
+      .option("--max-new-tokens <count>", "most tokens of an answer", wholeNumber(1), 1024)
+      .addOption(
+        new Option("--max-body <size>", "largest body of a request")
+          .argParser(byteCount)
+          .default(2 ** 20, "1MiB"),
+      )
+      .option("--timeout <seconds>", "longest time of a request, waiting included", wholeNumber(1), 300)
       .addOption(dtypeOption())
       .addHelpText("after", HELP)
       .action((model: string, flags: ServeFlags) => runServe(host, model, flags)),

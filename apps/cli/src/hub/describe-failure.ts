@@ -1,12 +1,12 @@
 import { CliError } from "../cli-error.js";
 import { hostOf, type Repository } from "./repository.js";
-import { Silence } from "./watchdog.js";
+import { SilentHostError } from "./watchdog.js";
 
 /** The error for the user behind whatever a request to the Hub ended with. */
 export function describeFailure(cause: unknown, repository: Repository): Error {
   if (CliError.isInstance(cause)) return cause;
   const host = hostOf(repository);
-  if (cause instanceof Silence) {
+  if (cause instanceof SilentHostError) {
     return networkError(`${host} went silent; check the network and run the same command again`, cause);
   }
   // What the Hub's client throws for an answer that it cannot read.

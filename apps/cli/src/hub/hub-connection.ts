@@ -3,7 +3,7 @@ import { CliError } from "../cli-error.js";
 import { describeFailure } from "./describe-failure.js";
 import { describeRefusal } from "./describe-refusal.js";
 import type { Repository } from "./repository.js";
-import { createWatchdog, listenTo } from "./watchdog.js";
+import { createWatchdog, watchBody } from "./watchdog.js";
 
 type Fetch = typeof globalThis.fetch;
 
@@ -49,7 +49,7 @@ export function openConnection(
     try {
       const ends = AbortSignal.any([watchdog.signal, ending.signal]);
       const answer = await fetch(input, { ...init, headers, signal: ends });
-      if (answer.ok || isMissingFile(answer)) return listenTo(answer, watchdog);
+      if (answer.ok || isMissingFile(answer)) return watchBody(answer, watchdog);
       throw describeRefusal(answer, repository);
     } catch (error) {
       watchdog.stop();

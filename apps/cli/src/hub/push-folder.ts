@@ -52,7 +52,7 @@ export async function pushFolder(
   if (token === undefined)
     throw new CliError(
       "access-denied",
-      "pushing takes a token that may write; give one with HF_TOKEN or --token",
+      "push needs a token with write access; give one with HF_TOKEN or --token",
     );
   const repository = repositoryOf({ repository: name, revision: undefined }, { hubUrl, token });
   const hub = openConnection(repository, {

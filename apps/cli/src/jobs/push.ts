@@ -53,7 +53,7 @@ export async function pushModel(given: pushModel.Options, context: JobContext): 
   } = requireKnown("pushModel", given, OPTIONS);
   const id = parseHubId(repository);
   if (id === undefined || id.revision !== undefined || id.graph !== undefined)
-    throw new CliError("usage", `${repository} is no name of a repository; expected owner/name`);
+    throw new CliError("usage", `${repository} is not the name of a repository; expected owner/name`);
   const files = await listFolder(folder);
   if (!files.includes(RECORD_FILE))
     throw new CliError(

@@ -27,7 +27,7 @@ export async function readCache(
     if (!RuntimeError.isInstance(cause) || cause.code !== "cache-unreadable") throw cause;
     throw new CliError(
       "malformed-file",
-      `--load-cache ${path} cannot be gone on with (${cause.message}); name a file that --save-cache wrote with this very model`,
+      `--load-cache ${path} cannot be continued (${cause.message}); name a file that --save-cache wrote with this very model`,
       { cause },
     );
   } finally {

@@ -42,7 +42,7 @@ const MAX_CONNECTIONS = 1024;
 const MAX_HEADERS = 100;
 
 /**
- * An HTTP server in the manner of OpenAI's API: `/v1/chat/completions`, `/v1/completions`, `/v1/models` and `/health`. It keeps
+ * An HTTP server with an OpenAI-compatible API: `/v1/chat/completions`, `/v1/completions`, `/v1/models` and `/health`. It keeps
  * nothing of what it is sent or answers. While there is nothing to serve yet, requests get status 503.
  */
 export function createApiServer(served: createApiServer.Served): Server {

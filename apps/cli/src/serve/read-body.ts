@@ -4,7 +4,7 @@ import { HttpError } from "./http-error.js";
 /**
  * The JSON of a request's body.
  *
- * @throws {HttpError} 415 for another type, 413 for a body that is too long, 400 for what is no JSON in UTF-8.
+ * @throws {HttpError} 415 for another type, 413 for a body that is too long, 400 for what is not JSON in UTF-8.
  */
 export async function readJsonBody(request: IncomingMessage, maxBytes: number): Promise<unknown> {
   // Web pages of other sites can send other types without asking, and not this one.

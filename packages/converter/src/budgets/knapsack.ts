@@ -12,7 +12,7 @@ import { type RankItem, rankItems } from "./rank-items.js";
 const FACTORS = [1 / 4, 1 / 2, 3 / 4, 1, 5 / 4, 3 / 2, 2, 3, 4];
 
 /**
- * The damage of each layer, or of each side of one where they may differ, is measured alone, and the sum of all made
+ * The damage of each layer, or of each side of one where they may differ, is measured by itself, and the sum of all made
  * least.
  */
 export const knapsack: TextBudget = {

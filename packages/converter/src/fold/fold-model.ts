@@ -1,4 +1,4 @@
-import { sumOverShards } from "@kvfold/calibration";
+import { shareOf } from "@kvfold/calibration";
 import { loadBlock, loadEmbedding, loadHead, type ModelOutput } from "@kvfold/decoder";
 import { type WindowEmbedding, windowEmbedding } from "@kvfold/decoder/graph";
 import { throwIfAborted } from "@kvfold/runtime";
@@ -172,7 +172,7 @@ async function foldBlocks(work: BlockWork, options: FoldOptions): Promise<void> 
     loadBlock: (layer: number) => loadBlock(checkpoint, layer),
     knownMoments: (layer: number) => knownMoments(options, layer),
     solving: solvingOf(options),
-    complete: completing(options),
+    share: sharing(options),
     events: eventsOf(work, progress, options),
     progress,
     signal,
@@ -185,9 +185,8 @@ async function foldBlocks(work: BlockWork, options: FoldOptions): Promise<void> 
 }
 
 /** Sums are complete once those of all shards are added. */
-function completing({ exchange }: Pick<FoldOptions, "exchange">): runSchedule.Options["complete"] {
-  if (exchange === undefined) return undefined;
-  return (place, sums) => sumOverShards(exchange, place, sums);
+function sharing({ exchange }: Pick<FoldOptions, "exchange">): runSchedule.Options["share"] {
+  return exchange && ((place) => shareOf(exchange, place));
 }
 
 /** Tokens are those of the whole text. */

@@ -1,4 +1,4 @@
-import type { HiddenStates, StageMoments, StageResult, SumPlace } from "@kvfold/calibration";
+import type { HiddenStates, StageMoments, StageResult, StageShare, SumPlace } from "@kvfold/calibration";
 import type { BlockWeights, ModelConfig } from "@kvfold/decoder";
 import { type AbortSignalLike, throwIfAborted } from "@kvfold/runtime";
 import type { FinishedBlock } from "../journal/fold-journal.js";
@@ -18,8 +18,8 @@ export declare namespace runSchedule {
     readonly solving: Solving;
     /** A schedule without graphs needs none. */
     readonly text: ScheduleText | undefined;
-    /** Completes what a step's graph summed, where the text is but a share of one; it is complete already without. */
-    readonly complete?: ((place: SumPlace, sums: StageResult) => Promise<StageResult>) | undefined;
+    /** How a step's sums are completed, where the text is but a share of one; they are complete already without. */
+    readonly share?: ((place: SumPlace) => StageShare) | undefined;
     readonly events: ScheduleEvents;
     readonly progress: ProgressCount;
     readonly signal: AbortSignalLike | undefined;
@@ -109,9 +109,7 @@ async function performStep(
 ): Promise<void> {
   const { layer, run, solve } = step;
   options.progress.start(step.phase, layer);
-  const sums = runsGraph(step)
-    ? await completeSums(step, await runGraph(step, work, options), options)
-    : NO_SUMS;
+  const sums = runsGraph(step) ? await runGraph(step, work, options) : NO_SUMS;
   if (run?.taps !== undefined) work.moments = { ...work.moments, ...sums.moments };
   if (solve === undefined) return;
   const input: SolveInput = { ...options.solving, layer, sums, moments: work.moments };
@@ -122,24 +120,14 @@ async function performStep(
 /** Blocks whose solves may go on at once: each takes memory, and a single thread would only take turns. */
 const solvesAtOnce = ({ solving: { math } }: runSchedule.Options): number => math.layersAtOnce ?? 1;
 
-/** Graphs that only move streams on sum nothing. */
-async function completeSums(
-  { layer, name }: Step,
-  sums: StageResult,
-  { complete }: runSchedule.Options,
-): Promise<StageResult> {
-  const named = Object.keys(sums.moments).length + Object.keys(sums.crosses).length;
-  return complete === undefined || named === 0 ? sums : complete({ layer, step: name }, sums);
-}
-
 const NO_SUMS: StageResult = { moments: {}, crosses: {} };
 
 async function runGraph(
   step: GraphStep,
   { original, folded }: BlockWork,
-  { config, solving, text, events }: runSchedule.Options,
+  { config, solving, text, events, share }: runSchedule.Options,
 ): Promise<StageResult> {
-  const { run } = step;
+  const { run, layer, name } = step;
   const { runner, streams } = text!;
   const { weights, directions } =
     run.weights === "folded" ? await folded : { weights: original, directions: undefined };
@@ -148,8 +136,11 @@ async function runGraph(
   const window = { config, weights, length: runner.length };
   const { model, ...sums } = run.graph({ ...window, outputs, directions, bias });
   const widthOf = (stream: Stream) => streamWidth(stream, weights);
+  // Graphs that only move streams on sum nothing.
+  const isShared = (sums.moments?.length ?? 0) + (sums.crosses?.length ?? 0) > 0;
+  const shared = { ...sums, share: isShared ? share?.({ layer, step: name }) : undefined };
   const result = await streams.use(step, widthOf, (used) =>
-    runner.run(model, { ...used, ...sums, ...(run.limit === undefined ? {} : { limit: run.limit }) }),
+    runner.run(model, { ...used, ...shared, ...(run.limit === undefined ? {} : { limit: run.limit }) }),
   );
   for (const stream of writesOf(step)) await events.onStream(stream, streams.get(stream));
   return result;

@@ -35,7 +35,7 @@ export interface WindowRunner {
 }
 
 export declare namespace WindowRunner {
-  interface Options extends Pick<runStage.Options, "moments" | "crosses"> {
+  interface Options extends Pick<runStage.Options, "moments" | "crosses" | "share"> {
     readonly inputs?: Streams;
     readonly outputs?: Streams;
     /** In place of `inputs`, for graphs that do not start from hidden states. */

@@ -10,7 +10,7 @@ import { emitCross, emitMoments, emitShiftedRows, emitTurnedRows } from "./emit-
 const WIDTH = 300; // two gram blocks
 const TARGETS = 2;
 const LENGTH = 64;
-const WINDOWS = 10; // more than the eight that a graph adds up by itself
+const WINDOWS = 10;
 
 /** Windows of `y [LENGTH, WIDTH + TARGETS]`: float32 numbers, so that their sums in float64 are what is to be found. */
 const windowsOf = (number: (window: number, column: number) => number): readonly Float32Array[] =>

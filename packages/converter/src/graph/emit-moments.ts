@@ -24,7 +24,7 @@ export function emitShiftedRows(e: Emitter, name: string, value: string, width: 
   return { rows: e.node("Sub", "shifted/Sub", [rows, shift]), width };
 }
 
-/** Output `<name> [W]`: what came in from the window before, or the mean of these rows where that is not a number. */
+/** Output `<name> [W]`: the shift that came in, or the mean of these rows where that is not a number. */
 function emitShift(e: Emitter, name: string, rows: string, width: number): string {
   const before = e.graph.input(soFar(name), "float32", [width]);
   const mean = e.node("ReduceMean", "ReduceMean", [rows, e.graph.int64([0])], {
@@ -134,9 +134,9 @@ export function emitCross(e: Emitter, name: string, { width, blocks }: TurnedRow
 const emitStacked = (e: Emitter, parts: readonly string[]): string =>
   parts.length === 1 ? parts[0]! : e.node("Concat", "Concat", parts, { attributes: { axis: 0 } });
 
-/** Outputs `<name> [size]`: the sum over the windows before (`soFar`), and `value` added to it. */
+/** Outputs `<name> [size]`: the sum over the windows before (`soFar`), which may be a single zero, and `value` added to it. */
 function emitTotal(e: Emitter, name: string, size: number, value: string): void {
-  const before = e.graph.input(soFar(name), "float32", [size]);
+  const before = e.graph.input(soFar(name), "float32", [`${soFar(name)}.size`]);
   const flat = e.at(name).reshape("flat/Reshape", value, [-1]);
   e.graph.nodeWithOutputs("Add", [before, flat], [name], { name: `/${name}/Add` });
   e.graph.output(name, "float32", [size]);

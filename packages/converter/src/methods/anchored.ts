@@ -18,7 +18,8 @@ const MOST_NUMBERS = 512;
 /** kvfold's own: one latent for keys and values, whose keys are turned by their offset in a chunk alone. */
 export const anchored: Method = {
   name: "anchored",
-  summary: "one latent for keys and values that holds at every position; keys are turned within chunks alone",
+  summary:
+    "one latent for keys and values, equally good at every position; keys are rotated within chunks only",
   reference: "docs/method.md",
   taps: ["queries", "keysAndValues", "queriesAtKeys", "attentionWeights"],
   lossTaps: ["keysAndValues", "gradientsBeforeRope"],

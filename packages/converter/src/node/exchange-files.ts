@@ -7,18 +7,23 @@ import { openSafetensors, type SafetensorsFile, writeSafetensorsFile } from "@kv
 export const FOLD_FILE = "fold.json";
 
 const PART = /^block-(\d+)\.[a-z0-9-]+\.shard-(\d+)\.safetensors/;
+/** What the first shard settles at the beginning of a step: gone with the parts of that block. */
+const BEGINNING = /^settled-beginning-of-block-(\d+)-/;
 const OWN_FILE =
-  /^(fold\.json|settled-[a-z]+\.json|shard-\d+\.json|block-\d+\.[a-z0-9-]+\.shard-\d+\.safetensors)(\.partial-[0-9a-f]+)?$/;
+  /^(fold\.json|settled-[a-z0-9-]+\.json|shard-\d+\.json|block-\d+\.[a-z0-9-]+\.shard-\d+\.safetensors)(\.partial-[0-9a-f]+)?$/;
 
 export const recordFile = (shard: number): string => `shard-${shard}.json`;
-export const settledFile = (name: string): string => `settled-${name}.json`;
+export const settledFile = (name: string): string => `settled-${inFileName(name)}.json`;
 /** The part of one shard: `block-4.refit-down.shard-3.safetensors`. */
 export const partFile = ({ layer, step }: SumPlace, shard: number): string =>
-  `block-${layer}.${step.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}.shard-${shard}.safetensors`;
+  `block-${layer}.${inFileName(step)}.shard-${shard}.safetensors`;
 
-/** Whether a file is a shard's part of a block before `layer`. */
+const inFileName = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+
+/** Whether a file is a shard's part of a block before `layer`, or what the first shard settled for one. */
 export function isPartBefore(name: string, shard: number, layer: number): boolean {
-  const [, block, owner] = PART.exec(name) ?? [];
+  const [, settled] = BEGINNING.exec(name) ?? [];
+  const [, block, owner] = settled === undefined ? (PART.exec(name) ?? []) : [name, settled, "1"];
   return Number(owner) === shard && Number(block) < layer;
 }
 

@@ -60,7 +60,7 @@ export declare namespace fold {
      * `exchange`. The first of them writes `to`.
      */
     readonly shard?: Shard | undefined;
-    /** How they hear of one another's sums: a folder that all see, empty at first, or a transport of one's own. */
+    /** How they exchange their sums: a folder that all see, empty at first, or a transport of one's own. */
     readonly exchange?: string | ShardExchange | undefined;
     /** How long to wait for the part of another shard in a folder, an hour unless given. */
     readonly exchangeTimeoutSeconds?: number | undefined;

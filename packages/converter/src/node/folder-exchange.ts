@@ -78,7 +78,7 @@ async function claimFolder(folder: string, identity: FoldIdentity): Promise<void
   if (foreign.length > 0 && !own.includes(FOLD_FILE))
     throw new ConverterError(
       "unusable-exchange",
-      `${folder} holds ${foreign[0]}, which is no part of an exchange; choose an empty folder`,
+      `${folder} holds ${foreign[0]}, which does not belong to an exchange; choose an empty folder`,
     );
   await writeWholeFile(join(folder, FOLD_FILE), `${JSON.stringify(identity, null, 2)}\n`).catch((error) => {
     if (!ConverterError.isInstance(error) || error.code !== "output-exists") throw error;
@@ -222,7 +222,7 @@ async function lostShards(work: Work, missing: readonly number[], what: string):
   if (missing.length > SHOWN) shown.push(`${missing.length - SHOWN} more`);
   return new ConverterError(
     "shard-missing",
-    `${folder}: the ${what} is missing of ${shown.join(", ")} after ${timeoutSeconds} s; run each of them again with the same command, and those that have ended, this one (${shardName(shard)}) among them: with a journal (--resume) all go on where they were`,
+    `${folder}: the ${what} did not come within ${timeoutSeconds} s from ${shown.join(", ")}; start it again with the same command, and so every shard that has ended, including this one (${shardName(shard)}): with a journal (--resume) all continue where they stopped`,
   );
 }
 

@@ -30,7 +30,7 @@ export const temporaryPath = (
 
 const KEY = new RegExp(`^(?:(${TAG_PATTERN})-[0-9a-f]{8}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`);
 
-/** What a name in the folder of `place` says, or `undefined` when it is no temporary sibling of `place`. */
+/** What a name in the folder of `place` says, or `undefined` when it is not a temporary sibling of `place`. */
 export function parseSibling(place: string, name: string): TemporarySibling | undefined {
   for (const kind of ["partial", "replaced"] as const) {
     const prefix = `.${basename(place)}.${kind}-`;

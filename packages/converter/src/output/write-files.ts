@@ -108,7 +108,7 @@ async function writeGenaiConfig({ checkpoint, plan, source, target }: Places): P
   if (config !== undefined) await writeJson(target, GENAI_CONFIG_FILE, config);
 }
 
-/** A companion that is no JSON is copied all the same, and says nothing. */
+/** A companion that is not JSON is copied all the same, and says nothing. */
 function readFields(text: string | undefined): Readonly<Record<string, unknown>> {
   try {
     return JSON.parse(text ?? "{}") as Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 import { ConverterError } from "../converter-error.js";
 
-/** A budget by its name, or one of one's own. A plan holds names alone, and `allocateBudget` finds what they stand for. */
+/** A budget by its name, or your own. A plan holds only names, and `allocateBudget` finds what they stand for. */
 export type BudgetChoice = string | { readonly name: string };
 
 /** The budget that gives every layer the same rank. */

@@ -47,7 +47,7 @@ const DEFAULT_KEEPS = ["1", "1/2", "1/4", "1/8"];
 
 /**
  * How long a context fits into memory for each share of the cache, type of weights and type of cache; or how much memory a
- * context takes. It needs a config alone.
+ * context takes. It only needs the config.
  *
  * Numerics: weights are those of the original, counted by shapes; a fold's differ from them by a few percent. What ONNX Runtime
  * takes for itself and for activations is not counted. A context may be longer than the model's own.

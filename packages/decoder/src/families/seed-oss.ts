@@ -1,7 +1,7 @@
 import type { Family } from "./family.js";
 import { describeLlama } from "./llama-like.js";
 
-/** Seed-OSS: Llama with a switch for the output projection's bias alone. */
+/** Seed-OSS: Llama with a separate switch for the output projection's bias. */
 export const seedOss: Family = {
   name: "Seed-OSS",
   modelType: "seed_oss",

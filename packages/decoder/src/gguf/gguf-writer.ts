@@ -34,7 +34,9 @@ export async function startGguf(
       const tensor = placed[next++];
       const count = values instanceof Float32Array ? values.length : values.rows * values.columns;
       if (tensor?.name !== name || countElements(tensor.shape) !== count)
-        throw new Error(`expected values of ${tensor?.name ?? "no further tensor"}, got ${count} of ${name}`);
+        throw new Error(
+          `expected values of ${tensor?.name ?? "no further tensor"}, found ${count} of ${name}`,
+        );
       let byteLength = 0;
       await writeValues(tensor, values, buffers, async (bytes) => {
         byteLength += bytes.byteLength;

@@ -9,7 +9,7 @@ describe("createEmitter", () => {
     const e = createEmitter(graphOf(), { floatType: "float16" }).at("model/layers.0/mlp/up_proj");
     const emit = () => e.floats("MatMul/weight", [2], Float32Array.of(65504, -1e5));
     expect(emit).toThrow(
-      /tensor model\.layers\.0\.mlp\.up_proj\.weight: .* 65504, .* got -100000 at index 1/,
+      /tensor model\.layers\.0\.mlp\.up_proj\.weight: .* 65504, .* found -100000 at index 1/,
     );
     expect(() => e.scalar(1e5)).toThrow(/constants\/float16\/100000: .* 65504/);
   });

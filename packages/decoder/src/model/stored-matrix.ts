@@ -20,7 +20,7 @@ export interface HalfBuffers {
   give(bits: Uint16Array): void;
 }
 
-/** Buffers that nobody uses at present, as many as were ever used at once. */
+/** Buffers that are not in use, as many as were ever used at once. */
 export function halfBuffers(): HalfBuffers {
   const spare: ArrayBuffer[] = [];
   return {

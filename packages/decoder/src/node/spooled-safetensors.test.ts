@@ -31,7 +31,7 @@ describe("spooledSafetensors", () => {
   it("names the tensor that float16 cannot hold", async () => {
     const sink = await spooledSafetensors(join(root, "model.safetensors"), "F16");
     const adding = sink.add({ name: "up_proj.weight", shape: [1], data: Float32Array.of(1e5) });
-    await expect(adding).rejects.toThrow(/tensor up_proj\.weight: .* 65504, .* got 100000 at index 0/);
+    await expect(adding).rejects.toThrow(/tensor up_proj\.weight: .* 65504, .* found 100000 at index 0/);
     await sink.abandon();
   });
 
@@ -40,7 +40,7 @@ describe("spooledSafetensors", () => {
     const sink = await spooledSafetensors(path, "F32");
     await sink.add({ name: "a", shape: [4], data: Float32Array.of(1, 2, 3, 4) });
     await truncate(`${path}.spool`, 10);
-    await expect(sink.finish()).rejects.toThrow(/model\.safetensors\.spool: expected 131088 bytes, got 10/);
+    await expect(sink.finish()).rejects.toThrow(/model\.safetensors\.spool: expected 131088 bytes, found 10/);
     await sink.abandon();
     expect(await readdir(root)).toEqual([]);
   });

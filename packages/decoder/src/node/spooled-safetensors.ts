@@ -77,7 +77,7 @@ async function requireLength(spool: FileHandle, path: string, expected: number):
   if (size === expected || (size < HEADER_ROOM && expected === HEADER_ROOM)) return;
   throw new SafetensorsError(
     "truncated",
-    `${path}: expected ${expected} bytes, got ${size}; did the file change?`,
+    `${path}: expected ${expected} bytes, found ${size}; did the file change?`,
   );
 }
 

@@ -44,7 +44,7 @@ describe("blockRoots", () => {
 
   it("refuses what is no metric, and floors outside (0, 1]", () => {
     const indefinite = createMatrix(2, 2, Float64Array.of(1, 0, 0, -2));
-    expect(() => rootsOf(indefinite)).toThrow(/semi-definite matrix, got eigenvalues from -2 to 1/);
+    expect(() => rootsOf(indefinite)).toThrow(/semi-definite matrix, found eigenvalues from -2 to 1/);
     expect(() => rootsOf(createMatrix(1, 1, Float64Array.of(-1)))).toThrow(/semi-definite/);
     for (const floor of [0, -1, 2, Number.NaN])
       expect(() => rootsOf(identity(2), floor)).toThrow(/floor in \(0, 1\]/);

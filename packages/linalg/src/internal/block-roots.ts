@@ -47,7 +47,7 @@ function requireSemiDefinite(caller: string, smallest: number, largest: number):
   if (-smallest < largest) return;
   throw new NumericalError(
     "not-positive-definite",
-    `${caller}: expected a positive semi-definite matrix, got eigenvalues from ${smallest} to ${largest}; pass a second moment or another sum of squares`,
+    `${caller}: expected a positive semi-definite matrix, found eigenvalues from ${smallest} to ${largest}; pass a second moment or another sum of squares`,
   );
 }
 
@@ -55,6 +55,6 @@ function requireFloor(caller: string, floor: number): void {
   if (floor > 0 && floor <= 1) return;
   throw new NumericalError(
     "invalid-argument",
-    `${caller}: expected a floor in (0, 1], got ${floor}; 1e-6 suits float32 moments`,
+    `${caller}: expected a floor in (0, 1], found ${floor}; 1e-6 suits float32 moments`,
   );
 }

@@ -148,5 +148,5 @@ function norm(d: Float64Array, e: Float64Array): number {
 const notConverged = (n: number, sweeps: number) =>
   new NumericalError(
     "no-convergence",
-    `diagonalise: expected a tridiagonal matrix of size ${n} to converge within ${sweeps} sweeps, got none; please report the matrix`,
+    `diagonalise: expected a tridiagonal matrix of size ${n} to converge within ${sweeps} sweeps, found none; please report the matrix`,
   );

@@ -41,7 +41,7 @@ describe("factorInPlace", () => {
 
   it("names the pivot that fails", () => {
     expect(() => cholesky(createMatrix(2, 2, Float64Array.of(1, 2, 2, 1)))).toThrow(
-      /got pivot -3 at row 1; add a ridge/,
+      /found pivot -3 at row 1; add a ridge/,
     );
   });
 });

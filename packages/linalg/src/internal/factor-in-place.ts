@@ -80,6 +80,6 @@ function pivotRoot(value: number, index: number): number {
   if (value > 0) return Math.sqrt(value);
   throw new NumericalError(
     "not-positive-definite",
-    `cholesky: expected a positive definite matrix, got pivot ${value} at row ${index}; add a ridge (a larger lambda) or more data`,
+    `cholesky: expected a positive definite matrix, found pivot ${value} at row ${index}; add a ridge (a larger lambda) or more data`,
   );
 }

@@ -8,7 +8,7 @@ export function requireSameShape(caller: string, a: Matrix, b: Matrix): void {
   if (a.rows === b.rows && a.cols === b.cols) return;
   throw new NumericalError(
     "shape-mismatch",
-    `${caller}: expected two matrices of one shape, got ${formatShape(a)} and ${formatShape(b)}`,
+    `${caller}: expected two matrices of one shape, found ${formatShape(a)} and ${formatShape(b)}`,
   );
 }
 
@@ -16,7 +16,7 @@ export function requireShape(caller: string, name: string, a: Matrix, rows: numb
   if (a.rows === rows && a.cols === cols) return;
   throw new NumericalError(
     "shape-mismatch",
-    `${caller}: expected ${name} to be [${rows}, ${cols}], got ${formatShape(a)}`,
+    `${caller}: expected ${name} to be [${rows}, ${cols}], found ${formatShape(a)}`,
   );
 }
 
@@ -24,7 +24,7 @@ export function requireSquare(caller: string, name: string, a: Matrix): void {
   if (a.rows === a.cols) return;
   throw new NumericalError(
     "shape-mismatch",
-    `${caller}: expected ${name} to be square, got ${formatShape(a)}`,
+    `${caller}: expected ${name} to be square, found ${formatShape(a)}`,
   );
 }
 
@@ -34,7 +34,7 @@ export function requireFinite(caller: string, name: string, a: Matrix): void {
   const row = Math.floor(index / a.cols);
   throw new NumericalError(
     "not-finite",
-    `${caller}: expected ${name} to be finite, got ${a.data[index]} at (${row}, ${index - row * a.cols}); look for overflow or bad values in what it was computed from`,
+    `${caller}: expected ${name} to be finite, found ${a.data[index]} at (${row}, ${index - row * a.cols}); look for overflow or bad values in what it was computed from`,
   );
 }
 
@@ -47,7 +47,10 @@ function firstNonFinite(data: Float64Array): number {
 
 export function requireRank(caller: string, rank: number, limit: number): void {
   if (Number.isInteger(rank) && rank >= 0 && rank <= limit) return;
-  throw new NumericalError("invalid-argument", `${caller}: expected a rank from 0 to ${limit}, got ${rank}`);
+  throw new NumericalError(
+    "invalid-argument",
+    `${caller}: expected a rank from 0 to ${limit}, found ${rank}`,
+  );
 }
 
 /** Checks the half-open range `[start, end)` inside `[0, size)`. */
@@ -55,6 +58,6 @@ export function requireRange(caller: string, name: string, start: number, end: n
   if (Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= size) return;
   throw new NumericalError(
     "invalid-argument",
-    `${caller}: expected ${name} to be a half-open range within [0, ${size}), got [${start}, ${end})`,
+    `${caller}: expected ${name} to be a half-open range within [0, ${size}), found [${start}, ${end})`,
   );
 }

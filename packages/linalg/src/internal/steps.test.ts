@@ -122,7 +122,7 @@ describe("runThrough", () => {
   it("refuses a product of the wrong shape, and passes on what the port throws", async () => {
     const wide = { ...plainProducts, multiply: async () => createMatrix(size, 1) };
     await expect(outcomes(whole(2), whole(3), wide)).rejects.toThrow(
-      /MatrixProducts: expected the product to be \[70, 70\], got \[70, 1\]/,
+      /MatrixProducts: expected the product to be \[70, 70\], found \[70, 1\]/,
     );
     const failing = { ...plainProducts, multiply: () => Promise.reject(new Error("out of memory")) };
     await expect(outcomes(whole(2), whole(3), failing)).rejects.toThrow("out of memory");

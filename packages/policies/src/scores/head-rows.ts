@@ -18,7 +18,7 @@ export function rowsOfHead({ data, rows, width }: HeadRows, head: number): Float
   return data.subarray(head * rows * width, (head + 1) * rows * width);
 }
 
-/** @throws {PolicyError} when `data` has not `heads * rows * width` numbers, or a size is no count. */
+/** @throws {PolicyError} when `data` has not `heads * rows * width` numbers, or a size is not a count. */
 export function requireHeadRows(caller: string, name: string, vectors: HeadRows): void {
   const { data, heads, rows, width } = vectors;
   requireCounts(caller, { [`${name}.heads`]: heads, [`${name}.rows`]: rows, [`${name}.width`]: width });

@@ -6,7 +6,7 @@ export function checkCounts(caller: string, counts: Readonly<Record<string, numb
     if (!Number.isSafeInteger(count) || count < minimum) {
       throw new RopeError(
         "invalid-argument",
-        `${caller}: expected ${name} to be a whole number of at least ${minimum}, got ${count}`,
+        `${caller}: expected ${name} to be a whole number of at least ${minimum}, found ${count}`,
       );
     }
   }
@@ -18,7 +18,7 @@ export function checkRotaryDim(caller: string, rotaryDim: number, headDim: numbe
   if (rotaryDim % 2 !== 0 || rotaryDim > headDim) {
     throw new RopeError(
       "invalid-argument",
-      `${caller}: expected rotaryDim to be even and at most headDim (${headDim}), got ${rotaryDim}`,
+      `${caller}: expected rotaryDim to be even and at most headDim (${headDim}), found ${rotaryDim}`,
     );
   }
 }
@@ -34,7 +34,7 @@ export function checkLength(
   if (length === expected) return;
   throw new RopeError(
     "shape-mismatch",
-    `${caller}: expected ${name} to hold ${expected} numbers (${shape}), got ${length}`,
+    `${caller}: expected ${name} to hold ${expected} numbers (${shape}), found ${length}`,
   );
 }
 
@@ -50,6 +50,6 @@ export function countRows(
   if (length % width === 0) return length / width;
   throw new RopeError(
     "shape-mismatch",
-    `${caller}: expected ${name} to hold a multiple of ${width} numbers (${shape}), got ${length}`,
+    `${caller}: expected ${name} to hold a multiple of ${width} numbers (${shape}), found ${length}`,
   );
 }

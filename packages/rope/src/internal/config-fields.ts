@@ -78,7 +78,7 @@ export function readPositives(fields: ConfigFields, key: string, length: number)
 export function malformed(fields: ConfigFields, key: string, expected: string, found: unknown): RopeError {
   return new RopeError(
     "malformed-config",
-    `ropeParameters: expected ${fields.path}.${key} to be ${expected}, got ${showValue(found)}`,
+    `ropeParameters: expected ${fields.path}.${key} to be ${expected}, found ${showValue(found)}`,
   );
 }
 

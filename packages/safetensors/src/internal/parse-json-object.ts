@@ -6,7 +6,7 @@ export function parseJsonObject(what: string, text: string): Map<string, unknown
   const value = parseJson(what, text);
   const members = membersOf(value);
   if (members !== undefined) return members;
-  throw new SafetensorsError("malformed", `${what}: expected a JSON object, got ${describe(value)}`);
+  throw new SafetensorsError("malformed", `${what}: expected a JSON object, found ${describe(value)}`);
 }
 
 /** The own members of a plain object; `undefined` for arrays, `null` and everything else. */

@@ -64,7 +64,7 @@ function parseOffsets(name: string, value: unknown, dataBytes: number): readonly
 }
 
 const malformed = (name: string, expected: string, found: string) =>
-  new SafetensorsError("malformed", `tensor ${describe(name)}: expected ${expected}, got ${found}`);
+  new SafetensorsError("malformed", `tensor ${describe(name)}: expected ${expected}, found ${found}`);
 
 const describeFields = (entry: unknown, members: Map<string, unknown> | undefined) =>
   members === undefined ? describe(entry) : `{ ${preview([...members.keys()])} }`;

@@ -9,7 +9,7 @@ export interface JsonStructure {
 /**
  * Looks a JSON text over before it is parsed. `JSON.parse` takes most of a minute for 100 MB of brackets or of
  * short names, and silently keeps the last of a repeated name: both show here, in a fraction of a second.
- * For text that is no JSON the figures mean nothing, but `JSON.parse` finds that out.
+ * For text that is not JSON the figures mean nothing, but `JSON.parse` finds that out.
  */
 export function scanJson(json: string): JsonStructure {
   let memberCount = 0;

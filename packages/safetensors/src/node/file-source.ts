@@ -57,7 +57,7 @@ class OpenFile implements FileSource {
     if (this.#handle !== undefined) return this.#handle;
     throw new SafetensorsError(
       "closed",
-      `${this.path}: expected an open file, got one that was closed; read before closing`,
+      `${this.path}: expected an open file, found one that was closed; read before closing`,
     );
   }
 
@@ -74,7 +74,7 @@ function allocate(byteLength: number, path: string): Uint8Array {
   } catch (cause) {
     throw new SafetensorsError(
       "limit-exceeded",
-      `${path}: expected a read that fits into one array in memory, got ${byteLength} bytes; read it in parts`,
+      `${path}: expected a read that fits into one array in memory, found ${byteLength} bytes; read it in parts`,
       { cause },
     );
   }

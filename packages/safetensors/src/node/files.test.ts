@@ -159,7 +159,7 @@ describe("openSafetensors", () => {
     expect(await file.readBytes("scale")).toEqual(new Uint8Array(2));
     const error = await catchError(() => file.readFloats("blocks"));
     expect(error.code).toBe("unsupported-dtype");
-    expect(error.message).toMatch(/tensor blocks: expected F32, F16, BF16 or F64, got F4/);
+    expect(error.message).toMatch(/tensor blocks: expected F32, F16, BF16 or F64, found F4/);
     await file.close();
   });
 });
@@ -172,7 +172,7 @@ describe("fileSource", () => {
     const source = await fileSource(path);
     const error = await catchError(() => source.read(0, source.byteLength));
     expect(error.code).toBe("limit-exceeded");
-    expect(error.message).toMatch(/sparse: .* got 4398046511104 bytes; read it in parts/);
+    expect(error.message).toMatch(/sparse: .* found 4398046511104 bytes; read it in parts/);
     await source.close();
   });
 
@@ -181,7 +181,7 @@ describe("fileSource", () => {
     await writeFile(path, new Uint8Array(10));
     const source = await fileSource(path);
     await truncate(path, 4);
-    expect((await catchError(() => source.read(0, 10))).message).toMatch(/expected 10 bytes at 0, got 4/);
+    expect((await catchError(() => source.read(0, 10))).message).toMatch(/expected 10 bytes at 0, found 4/);
     expect((await catchError(() => source.read(0, 11))).code).toBe("truncated");
     await source.close();
   });

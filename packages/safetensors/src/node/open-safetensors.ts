@@ -28,7 +28,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
       if (info !== undefined) return info;
       throw new SafetensorsError(
         "unknown-tensor",
-        `${path}: expected a tensor ${name}, got none of that name among ${header.tensors.size}`,
+        `${path}: expected a tensor ${name}, found none of that name among ${header.tensors.size}`,
       );
     };
     return {

@@ -60,7 +60,7 @@ describe("readFully", () => {
 
   it("ends with an error at the end of a file that is too short", async () => {
     await expect(readFully(fakeHandle(0), new Uint8Array(4), { position: 3, path: "f" })).rejects.toThrow(
-      "f: expected 4 bytes at 3, got 0; did the file change?",
+      "f: expected 4 bytes at 3, found 0; did the file change?",
     );
   });
 });

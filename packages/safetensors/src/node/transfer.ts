@@ -30,7 +30,7 @@ export async function readFully(
     if (bytesRead === 0) {
       throw new SafetensorsError(
         "truncated",
-        `${path}: expected ${bytes.byteLength} bytes at ${position}, got ${done}; did the file change?`,
+        `${path}: expected ${bytes.byteLength} bytes at ${position}, found ${done}; did the file change?`,
       );
     }
     done += bytesRead;
