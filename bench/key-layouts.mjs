@@ -1,6 +1,7 @@
 /**
- * Keys of a cache as rows `[1, heads, P, d]` against keys stored transposed `[1, heads, d, P]`: one query of each head
- * against all cached tokens, softmax, and the average of values, in milliseconds. ONNX Runtime for Node, and for browsers on
+ * Keys of a cache as rows `[1, heads, P, d]` against keys stored transposed `[1, heads, d, P]`, and against rows that each
+ * query head reads in a product of its own: one query of each head against all cached tokens, softmax, and the average of
+ * values, in milliseconds. ONNX Runtime for Node, and for browsers on
  * WebAssembly, which copies all inputs in at each run. All graphs run in turn; medians of the times, and of the ratios within
  * a round. Random numbers. The last line is JSON.
  * `node bench/key-layouts.mjs [--context 4096] [--repeats 25] [--threads 2] [--wasm-threads 1]`
@@ -21,17 +22,19 @@ web.env.wasm.numThreads = option("wasm-threads", 1);
 const shapes = [
   [8, 8, 64],
   [8, 4, 64],
+  [9, 3, 64],
   [8, 1, 128],
   [8, 1, 256],
   [32, 8, 64],
   [32, 4, 128],
 ];
-const layouts = ["rows", "columns"];
+const layouts = ["rows", "columns", "rows apart"];
 const runtimes = { cpu: [node, { intraOpNumThreads: threads }], wasm: [web, {}] };
 
 function graphOf([heads, kvHeads, size], layout) {
   const graph = createGraphBuilder({ graphName: "attention", opsets: { "": 18 } });
-  const keyDims = layout === "rows" ? [context, size] : [size, context];
+  const keyDims = layout === "columns" ? [size, context] : [context, size];
+  if (layout === "rows apart") return graphApart(graph, [heads, kvHeads, size]);
   graph.input("query", "float32", [1, kvHeads, heads / kvHeads, size]);
   graph.input("keys", "float32", [1, kvHeads, ...keyDims]);
   graph.input("values", "float32", [1, kvHeads, context, size]);
@@ -46,13 +49,30 @@ function graphOf([heads, kvHeads, size], layout) {
   return graph.toBytes();
 }
 
+/** Each query head reads its cached head in products of one row. */
+function graphApart(graph, [heads, kvHeads, size]) {
+  const dims = [1, kvHeads, context, size];
+  graph.input("query", "float32", [1, kvHeads, heads / kvHeads, size]);
+  const [keys, values] = ["keys", "values"].map((name) =>
+    graph.node("Unsqueeze", [graph.input(name, "float32", dims), graph.int64([2])], { name: `/${name}` }),
+  );
+  const query = graph.node("Unsqueeze", ["query", graph.int64([3])], { name: "/query" });
+  const turned = graph.node("Transpose", [keys], { name: "/turned", attributes: { perm: [0, 1, 2, 4, 3] } });
+  const scores = graph.node("MatMul", [query, turned], { name: "/scores" });
+  const shares = graph.node("Softmax", [scores], { name: "/shares", attributes: { axis: -1 } });
+  const averages = graph.node("MatMul", [shares, values], { name: "/apart" });
+  graph.nodeWithOutputs("Squeeze", [averages, graph.int64([3])], ["averages"], { name: "/averages" });
+  graph.output("averages", "float32", [1, kvHeads, heads / kvHeads, size]);
+  return graph.toBytes();
+}
+
 async function openCase(runtime, shape, layout) {
   const [ort, options] = runtimes[runtime];
   const [heads, kvHeads, size] = shape;
   const session = await ort.InferenceSession.create(graphOf(shape, layout), options);
   const tensor = (dims) =>
     new ort.Tensor("float32", random(dims.reduce((product, dim) => product * dim)), dims);
-  const keyDims = layout === "rows" ? [context, size] : [size, context];
+  const keyDims = layout === "columns" ? [size, context] : [context, size];
   const feeds = {
     query: tensor([1, kvHeads, heads / kvHeads, size]),
     keys: tensor([1, kvHeads, ...keyDims]),
@@ -73,8 +93,10 @@ async function time({ session, feeds }) {
 }
 
 console.log(`${machine()}, ${threads} threads, ${context} cached tokens, ${repeats} repeats\n`);
-console.log("| runtime | query heads, heads, size | rows, ms | columns, ms | columns / rows |");
-console.log("| --- | --- | ---: | ---: | ---: |");
+console.log(
+  "| runtime | query heads, heads, size | rows, ms | columns, ms | apart, ms | columns / rows | apart / rows |",
+);
+console.log("| --- | --- | ---: | ---: | ---: | ---: | ---: |");
 const results = [];
 for (const runtime of Object.keys(runtimes))
   for (const shape of shapes) {
@@ -85,10 +107,11 @@ for (const runtime of Object.keys(runtimes))
         const taken = await time(one);
         if (round >= 0) one.times.push(taken);
       }
-    const [rows, columns] = cases.map(({ times }) => median(times));
-    const ratio = median(cases[1].times.map((taken, round) => taken / cases[0].times[round]));
-    results.push({ runtime, shape, rows, columns, ratio });
-    const figures = [rows, columns, ratio].map((value) => value.toFixed(2));
+    const [rows, columns, apart] = cases.map(({ times }) => median(times));
+    const toRows = ({ times }) => median(times.map((taken, round) => taken / cases[0].times[round]));
+    const [ratio, apartRatio] = cases.slice(1).map(toRows);
+    results.push({ runtime, shape, rows, columns, apart, ratio, apartRatio });
+    const figures = [rows, columns, apart, ratio, apartRatio].map((value) => value.toFixed(2));
     console.log(`| ${runtime} | ${shape.join(", ")} | ${figures.join(" | ")} |`);
     for (const { session } of cases) await session.release();
   }

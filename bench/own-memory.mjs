@@ -1,5 +1,5 @@
 /** What processes hold, as Linux counts it; of this one after garbage has been collected. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -25,6 +25,9 @@ export async function residentBytes() {
 
 /** Bytes that are resident of another process. */
 export const residentBytesOf = (pid) => statusBytes("VmRSS", pid);
+
+/** Lets `peakBytes` count from now on. */
+export const forgetPeak = () => writeFileSync("/proc/self/clear_refs", "5");
 
 /** The most that was ever resident. */
 export const peakBytes = () => statusBytes("VmHWM");

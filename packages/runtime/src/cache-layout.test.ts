@@ -87,6 +87,20 @@ describe("readCacheLayout", () => {
     expect(layout.layers[0]!.latent).toMatchObject({ present: "new_key_values.0.latent", heads: 1, size: 8 });
   });
 
+  it("reads whether all layers attend in blocks", () => {
+    const graph = (lengths: readonly string[]) => ({
+      inputs: [
+        info("past_positions", ["B", "past_slots_64"], "int64"),
+        ...lengths.map((_, index) => info(`past_key_values.${index}.latent`, ["B", 1, "past_slots_64", 8])),
+      ],
+      outputs: lengths.map((length, index) => info(`new_key_values.${index}.latent`, ["B", 1, length, 8])),
+    });
+    const blocks = "sequence_length_in_blocks";
+    expect(readCacheLayout(graph([blocks, blocks])).attendsInBlocks).toBe(true);
+    expect(readCacheLayout(graph([blocks, "sequence_length"])).attendsInBlocks).toBe(false);
+    expect(readCacheLayout(join(layer(0, [2, 8], [2, 8]))).attendsInBlocks).toBe(false);
+  });
+
   it("reads caches of bytes and their scales, in policy graphs alone", () => {
     const tensors = (prefix: string, slots: string) => [
       info(`${prefix}.0.latent`, ["B", 2, slots, 8], "uint8"),

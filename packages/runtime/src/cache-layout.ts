@@ -53,6 +53,8 @@ export interface CacheLayout {
   readonly slotMultiple: number;
   /** Inputs beside pasts that the cache fills. */
   readonly indexInputs: readonly IndexInput[];
+  /** Whether attention to many new tokens bounds its own scores, so that long chunks of a prompt take no more memory for them. */
+  readonly attendsInBlocks?: boolean;
   /** What each layer has besides, where layers and heads may keep different tokens. */
   readonly ragged?: readonly RaggedLayer[] | undefined;
 }
@@ -82,6 +84,8 @@ const INDEX_INPUTS: readonly IndexInput[] = ["past_positions", "past_length"];
 const IN_PLACE_DIMENSION = "cache_length";
 /** How it names dimension 2 of pasts that have empty slots, up to a multiple. */
 const SLOTS_DIMENSION = /^past_slots_([1-9]\d*)(?:\.\d+)?$/;
+/** How it names dimension 2 of new rows whose layer attends to a block of them at a time. */
+const BLOCKS_DIMENSION = "sequence_length_in_blocks";
 const PAST_NAME = /^past_key_values\.(\d+)\.(key|value|latent)$/;
 /** Names of the outputs with present rows, and of those with new rows alone. */
 const PRESENT = { whole: "present", delta: "new_key_values" };
@@ -93,7 +97,8 @@ const PRESENT = { whole: "present", delta: "new_key_values" };
  * The graph says by the name of dimension 2 how its attention writes: `cache_length` on pasts and presents alike means that
  * both may be one buffer (GroupQueryAttention); any other name that the present is a new tensor. A graph with an input
  * `past_positions` is a delta decoder: its outputs `new_key_values.N.key|value|latent` are the rows of new tokens. One with
- * `past_positions.N` is a policy graph, whose outputs are the same. There, caches of bytes have scales under the same names
+ * `past_positions.N` is a policy graph, whose outputs are the same. Dimension 2 of these outputs is
+ * `sequence_length_in_blocks` in layers that bound their scores. In policy graphs caches of bytes have scales under the same names
  * with `_int8_scale` or `_int4_scale` after them.
  *
  * @throws {RuntimeError} `unsupported-model` when a name is missing or heads or sizes are not static numbers.
@@ -128,7 +133,9 @@ export function readCacheLayout({ inputs, outputs }: Pick<Session, "inputs" | "o
   const slotMultiple = Number(
     lengths.map((length) => SLOTS_DIMENSION.exec(String(length))?.[1]).find(Boolean) ?? 1,
   );
-  const layout = { layers, slotMultiple, indexInputs };
+  const added = outputs.filter(({ name }) => name.startsWith(`${PRESENT.delta}.`));
+  const attendsInBlocks = added.length > 0 && added.every(({ shape }) => shape[2] === BLOCKS_DIMENSION);
+  const layout = { layers, slotMultiple, indexInputs, attendsInBlocks };
   const bytes = isRagged ? undefined : cacheSlots(layout).find(({ type }) => type === "uint8");
   if (bytes !== undefined) throw notFloats(bytes.type, bytes.past);
   if (isRagged) {

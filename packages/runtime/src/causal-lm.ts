@@ -94,7 +94,8 @@ export declare namespace createCausalLM {
     readonly maxPositions?: number | undefined;
     /**
      * Tokens of a prompt that are run at a time, 512 unless given; fewer after more than 2048 tokens. A bound on the memory of
-     * attention and logits.
+     * attention and logits. Graphs whose attention bounds its own scores (`CacheLayout.attendsInBlocks`) run up to twice as
+     * many after long texts.
      */
     readonly prefillChunk?: number;
     /** Tokens that an in-place cache has room for at first. It doubles when full. */
@@ -198,6 +199,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
       return cacheKind === "delta"
         ? createDecodingBatch({
             ...shared,
+            inBlocks: cacheLayout.attendsInBlocks,
             createCache: (sequences) => createDeltaCache(cacheLayout, { sequences }),
             vocabularySize: vocabularySize ?? Number.POSITIVE_INFINITY,
             countsSlots: cacheLayout.indexInputs.includes("past_length"),

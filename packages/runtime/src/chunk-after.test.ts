@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { chunkAfter, chunksAfter } from "./chunk-after.js";
+import { blockedChunkAfter, chunkAfter, chunksAfter } from "./chunk-after.js";
 
 describe("chunkAfter", () => {
   it.each([
@@ -19,12 +19,29 @@ describe("chunkAfter", () => {
   });
 });
 
+describe("blockedChunkAfter", () => {
+  it.each([
+    { past: 0, chunk: 512, expected: 512 },
+    { past: 4096, chunk: 512, expected: 512 },
+    { past: 8192, chunk: 512, expected: 1024 },
+    { past: 6000, chunk: 512, expected: 750 },
+    { past: 130_560, chunk: 512, expected: 1024 },
+    { past: 130_560, chunk: 7, expected: 14 },
+  ])("is $expected of $chunk after $past tokens", ({ past, chunk, expected }) => {
+    expect(blockedChunkAfter(past, chunk)).toBe(expected);
+  });
+});
+
 describe("chunksAfter", () => {
   const ends = (...args: Parameters<typeof chunksAfter>) => [...chunksAfter(...args)].map(({ end }) => end);
 
   it("are as long as each may be after the tokens before it", () => {
     expect(ends(0, 1200, { size: 512 })).toEqual([512, 1024, 1200]);
     expect(ends(3584, 600, { size: 512 })).toEqual([256, 496, 600]);
+  });
+
+  it("grow where attention is in blocks", () => {
+    expect(ends(8000, 2500, { size: 512, inBlocks: true })).toEqual([1000, 2024, 2500]);
   });
 
   it("leave the last tokens together", () => {

@@ -60,6 +60,8 @@ export declare namespace createDecodingBatch {
     readonly countsSlots: boolean;
     /** Tokens that are run at a time, over all sequences. */
     readonly prefillChunk: number;
+    /** Whether the graph attends to a block of queries at a time. */
+    readonly inBlocks?: boolean | undefined;
   }
 }
 
@@ -176,9 +178,10 @@ class PaddedBatch implements DecodingBatch {
   ): Promise<Logits> {
     const past = cache.length;
     const count = starts[0]! + prompts[0]!.length - past;
-    const size = Math.max(SHORTEST_CHUNK, Math.floor(this.#options.prefillChunk / prompts.length));
+    const { prefillChunk, inBlocks } = this.#options;
+    const size = Math.max(SHORTEST_CHUNK, Math.floor(prefillChunk / prompts.length));
     let logits: Logits | undefined;
-    for (const { start, end } of chunksAfter(past, count, { size }))
+    for (const { start, end } of chunksAfter(past, count, { size, inBlocks }))
       logits = await this.#run(cache, starts, padded(prompts, starts, past + start, past + end));
     return logits!;
   }

@@ -146,13 +146,13 @@ class CachedDecoding implements DecodingState {
   }
 
   prefill(ids: ArrayLike<number>): Promise<Float32Array> {
-    const { prefillChunk, observe } = this.#options;
+    const { prefillChunk, observe, layout } = this.#options;
     return this.#exclusively(ids, async (cache) => {
       const needs = needsOf([...this.#policies, { needs: observe }]);
       const prompt = Array.from(ids);
       let logits: Logits | undefined;
       // Attention is given out by the last run alone, queries and sums by several.
-      const sizes = { size: prefillChunk, last: needs.attention };
+      const sizes = { size: prefillChunk, last: needs.attention, inBlocks: layout.attendsInBlocks };
       for (const { start, end } of chunksAfter(cache.length, prompt.length, sizes)) {
         const rest = prompt.length - end;
         const seen = {

@@ -14,7 +14,7 @@ export interface CacheForm {
   /** The tensors of a layer's cache. */
   tensors(attention: AttentionWeights): readonly CacheTensor[];
   /** Names of dimension 2 of the inputs and outputs of a layer's cache. */
-  lengths(layer: number): { readonly past: string; readonly present: string };
+  lengths(layer: number, attention: AttentionWeights): { readonly past: string; readonly present: string };
   /** Outputs are called `<present>.<layer>.<tensor>`. */
   readonly present: string;
   /** How the cache is quantised; absent where it is of the graph's float type. */

@@ -57,7 +57,7 @@ export function createDecoderGraph(options: createDecoderGraph.Options): Decoder
   return {
     addBlock(block) {
       const cache = cacheNames(layer, form);
-      const lengths = form.lengths(layer);
+      const lengths = form.lengths(layer, block.attention);
       for (const { name, shape, type = floatType } of form.tensors(block.attention)) {
         graph.input(cache.past(name), type, cacheDims(shape, lengths.past));
         outputs.push({ name: cache.present(name), type, dims: cacheDims(shape, lengths.present) });

@@ -18,6 +18,8 @@ export const PAST_SLOTS: string = `past_slots_${LARGEST_GRID}`;
  * - `num_logits_to_keep`, int64 scalar: last tokens that logits are wanted of, 0 for all.
  *
  * `P` is a multiple of the number at the end of dimension 2's name, `past_slots_64`. Empty slots hold any finite numbers.
+ * New rows `[B, heads, S, size]` of dimension 2 `sequence_length_in_blocks` are of layers that attend to a block of queries at
+ * a time (`query-blocks.ts`), so that `S` may be large after many tokens.
  */
 export const deltaForm: CacheForm = {
   kind: "delta",
@@ -36,9 +38,13 @@ export const deltaForm: CacheForm = {
     };
   },
   tensors: deltaTensors,
-  lengths: () => ({ past: PAST_SLOTS, present: "sequence_length" }),
+  lengths: (_, attention) => ({ past: PAST_SLOTS, present: newRows(attention) }),
   present: "new_key_values",
 };
+
+/** Dimension 2 of the rows that a layer adds: its name says whether the layer's scores are bounded however many these are. */
+export const newRows = ({ joint }: Pick<AttentionWeights, "joint">): string =>
+  joint === undefined ? "sequence_length" : "sequence_length_in_blocks";
 
 /** Keys and values, or latents that stand for both, as they are read. */
 export function deltaTensors(weights: AttentionWeights): readonly CacheTensor[] {

@@ -7,6 +7,7 @@ import { emitAnchors } from "./joint/emit-anchors.js";
 import { memoise, once } from "./memoise.js";
 import { numbered } from "./numbered.js";
 import { biasKey, type Positions, type ScoreBiasNeeds } from "./positions.js";
+import { emitQueryBlocks, type Standing } from "./query-blocks.js";
 import type { Rotation } from "./rotation.js";
 import { emitMasked, emitWithin } from "./score-bias.js";
 import type { TokenIds } from "./token-ids.js";
@@ -50,17 +51,24 @@ export function emitRowPositions(
   const ownRotation = memoise<RopeParameters, Rotation>(JSON.stringify, (rope, index) =>
     emitOwnTables(e.at(`own.${index}`), all.relativeRotation(rope, "all")),
   );
+  const anchors = emitAnchors(e.at("anchors"), ids, fresh.ropeOf);
   return {
     rotation: fresh.rotation,
     relativeRotation: (rope, tokens) =>
       tokens === "all" ? ownRotation(rope) : fresh.relativeRotation(rope, "new"),
     chunkRotation: (rope, chunks, part) => (part === "start" ? all : fresh).chunkRotation(rope, chunks, part),
-    anchors: emitAnchors(e.at("anchors"), ids, fresh.ropeOf),
+    anchors,
     lengths: notCounted,
     parts: once(() => emitParts(e.at("parts"), ids.cachedSlots(), ids.count("new"))),
     scoreBias: memoise<ScoreBiasNeeds, string>(biasKey, (needs, index) =>
       emitDeltaBias(numbered(e, index), standing(), needs),
     ),
+    blocks: emitQueryBlocks(e.at("blocks"), {
+      ids,
+      isStep: () => anchors.isStep(),
+      standing,
+      emitBias: emitDeltaBias,
+    }),
   };
 }
 
@@ -73,12 +81,6 @@ export function notCounted(): never {
 export function emitParts(e: Emitter, past: string, fresh: string): string {
   const vectors = [past, fresh].map((count, index) => e.reshape(`${index}/Reshape`, count, [1]));
   return e.node("Concat", "Concat", vectors, { attributes: { axis: 0 } });
-}
-
-/** Where tokens stand, int64 `[B, S]` and `[B, T]`, -1 for none. */
-interface Standing {
-  readonly query: string;
-  readonly key: string;
 }
 
 /** Float32 `[B, 1, S, T]`, or with heads for ALiBi: a query sees tokens that are not ahead of it, within its window. */

@@ -38,18 +38,50 @@ export function emitDeltaAttention(
     };
     return emitScored(e, parts, { heads, scale, softCap, keys: read, values });
   }
-  const query = emitSplitHeads(e.at("query"), projected.query, { heads, size: keys.size });
-  const stacked = e.reshape("query/stack/Reshape", query, [0, keys.heads, -1, keys.size]);
-  const scaled = e.node("Mul", "scale/Mul", [stacked, e.scalar(scale)]);
-  const score = (name: "past" | "fresh") => {
-    const turned = e.transpose(`scores/${name}/Transpose`, key[name], [0, 1, 3, 2]);
-    return e.node("MatMul", `scores/${name}/MatMul`, [scaled, turned]);
-  };
-  const raw = e.node("Concat", "scores/Concat", [score("past"), score("fresh")], { attributes: { axis: 3 } });
+  const raw = emitScores(e, projected.query, key, weights);
   const scores = softCap === undefined ? raw : emitSoftCap(e.at("scores"), raw, softCap);
-  const shares = emitSoftmax(e.at("softmax"), scores, heads, values.heads, bias);
-  const outputs = emitShared(e.at("output"), shares, value, positions);
+  const readers = readersApart(heads, values);
+  const shares = emitSoftmax(e.at("softmax"), scores, heads, values.heads, bias, readers);
+  const rows = readers === undefined ? value : emitForReaders(e.at("value"), value);
+  const outputs = emitShared(e.at("output"), shares, rows, positions);
   return emitUnstack(e.at("output"), outputs, heads, values);
+}
+
+/** Scores of past and new keys, `[B, keys.heads, G * S, P + S]`, or `[B, keys.heads, G, S, P + S]` where readers are apart. */
+function emitScores(
+  e: Emitter,
+  queries: string,
+  key: DeltaRows,
+  { heads, scale, keys }: AttentionWeights,
+): string {
+  const query = emitSplitHeads(e.at("query"), queries, { heads, size: keys.size });
+  // Not next to the product: ONNX Runtime would fuse both, and has no kernel for a single row with a factor.
+  const scaled = e.node("Mul", "scale/Mul", [query, e.scalar(scale)]);
+  const readers = readersApart(heads, keys);
+  const outer = readers === undefined ? [0, keys.heads] : [0, keys.heads, readers];
+  const stacked = e.reshape("query/stack/Reshape", scaled, [...outer, -1, keys.size]);
+  const rows = readers === undefined ? key : emitForReaders(e.at("key"), key);
+  const order = readers === undefined ? [0, 1, 3, 2] : [0, 1, 2, 4, 3];
+  const scores = (["past", "fresh"] as const).map((name) => {
+    const turned = e.transpose(`scores/${name}/Transpose`, rows[name], order);
+    return e.node("MatMul", `scores/${name}/MatMul`, [stacked, turned]);
+  });
+  return e.node("Concat", "scores/Concat", scores, { attributes: { axis: -1 } });
+}
+
+/**
+ * How many query heads read each head of a cache in a product of their own; undefined where they share one. In a step each
+ * product of its own has a single row, for which ONNX Runtime reads the cache where it lies; it copies what several rows
+ * share. Two reads cost less than a copy, three as much, and four more (docs/benchmarks.md, Attention).
+ */
+const readersApart = (heads: number, cached: CacheShape): 2 | undefined =>
+  heads === 2 * cached.heads ? 2 : undefined;
+
+/** Rows `[B, heads, 1, .., size]`, which products repeat for each reader. */
+function emitForReaders(e: Emitter, rows: DeltaRows): DeltaRows {
+  const emit = (name: keyof DeltaRows) =>
+    e.node("Unsqueeze", `readers/${name}/Unsqueeze`, [rows[name], e.graph.int64([2])]);
+  return { past: emit("past"), fresh: emit("fresh") };
 }
 
 /** New rows `[B, S, heads * size]` as an output of the graph, beside the past. */
@@ -95,7 +127,7 @@ export function emitSplitTokens(
   const names = ["past", "fresh"].map((name) => `${e.path}/${name}`);
   const [past, fresh] = e.graph.nodeWithOutputs("Split", [value, positions.parts!()], names, {
     name: `${e.path}/Split`,
-    attributes: { axis: 3 },
+    attributes: { axis: -1 },
   });
   return { past: past!, fresh: fresh! };
 }

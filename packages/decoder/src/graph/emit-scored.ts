@@ -82,13 +82,17 @@ const emitLastOf = (e: Emitter, bias: string, queries: number, keys: number): st
     ].map((numbers) => e.graph.int64(numbers)),
   ]);
 
-/** Softmax of `scores [B, keys.heads, G * S, T]` plus bias, stacked for the value heads. */
+/**
+ * Softmax of `scores [B, keys.heads, G * S, T]` or `[B, keys.heads, G, S, T]` plus bias, stacked for the value heads; with
+ * `apart` query heads of one value head stay apart, `[B, values.heads, apart, S, T]`.
+ */
 export function emitSoftmax(
   e: Emitter,
   scores: string,
   heads: number,
   valueHeads: number,
   bias: string,
+  apart?: number,
 ): string {
   // [B, H, S, T]: S follows from the rest, T from the bias's last dimension, so Reshape needs both spelt out.
   const perHead = e.node("Reshape", "split/Reshape", [scores, emitScoreShape(e, scores, heads)]);
@@ -97,18 +101,22 @@ export function emitSoftmax(
   const biased = e.node("Add", "Add", [wide, bias]);
   const softmax = e.node("Softmax", "Softmax", [biased], { attributes: { axis: -1 } });
   const narrow = half ? e.cast("Cast_to_half", softmax, "float16") : softmax;
-  return e.node("Reshape", "stack/Reshape", [narrow, emitScoreShape(e.at("stack"), scores, valueHeads)]);
+  return e.node("Reshape", "stack/Reshape", [
+    narrow,
+    emitScoreShape(e.at("stack"), scores, valueHeads, apart),
+  ]);
 }
 
-/** int64 `[4]`: `[B, heads, rest, T]` for a value with the size of `scores`. */
-export function emitScoreShape(e: Emitter, scores: string, heads: number): string {
-  const total = e.node("Shape", "total/Shape", [scores], { attributes: { start: 3, end: 4 } });
-  return e.node("Concat", "shape/Concat", [e.graph.int64([0, heads, -1]), total], {
+/** int64: `[B, heads, rest, T]`, or `[B, heads, apart, rest, T]`, for a value with the size of `scores`. */
+export function emitScoreShape(e: Emitter, scores: string, heads: number, apart?: number): string {
+  const total = e.node("Shape", "total/Shape", [scores], { attributes: { start: -1 } });
+  const outer = apart === undefined ? [0, heads, -1] : [0, heads, apart, -1];
+  return e.node("Concat", "shape/Concat", [e.graph.int64(outer), total], {
     attributes: { axis: 0 },
   });
 }
 
-/** `[B, values.heads, G * S, size]` to `[B, S, H * size]`. */
+/** `[B, values.heads, G * S, size]` or `[B, values.heads, G, S, size]` to `[B, S, H * size]`. */
 export function emitUnstack(e: Emitter, outputs: string, heads: number, values: CacheShape): string {
   return emitJoinHeads(
     e,

@@ -1,7 +1,7 @@
 import type { AttentionWeights } from "../model/decoder-weights.js";
 import type { Observation } from "./attention-values.js";
 import { type CacheForm, type LayerOutput, perTokenInput } from "./cache-form.js";
-import { deltaTensors, PAST_SLOTS } from "./delta-form.js";
+import { deltaTensors, newRows, PAST_SLOTS } from "./delta-form.js";
 import { emitLast } from "./emit-last.js";
 import type { Emitter } from "./emitter.js";
 import { memoise } from "./memoise.js";
@@ -59,7 +59,7 @@ export const policyForm: CacheForm = {
     };
   },
   tensors: deltaTensors,
-  lengths: (layer) => ({ past: slotsOf(layer), present: "sequence_length" }),
+  lengths: (layer, attention) => ({ past: slotsOf(layer), present: newRows(attention) }),
   present: "new_key_values",
 };
 

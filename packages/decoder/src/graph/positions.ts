@@ -1,5 +1,6 @@
 import type { RopeParameters } from "@kvfold/rope";
 import type { AttentionSpec } from "../model/block-spec.js";
+import type { Emitter } from "./emitter.js";
 import type { Anchors } from "./joint/anchors.js";
 import type { ChunkPart, Rotation } from "./rotation.js";
 
@@ -30,10 +31,30 @@ export interface Positions {
   lengths(): { readonly lastKey: string; readonly total: string };
   /** For attention to past and new rows apart: int64 `[2]`, how many of each there are. */
   parts?(): string;
+  /** For attention to many new tokens a block of queries at a time; absent where the cache goes in and comes out whole. */
+  readonly blocks?: QueryBlocks | undefined;
   /** Where the heads of the layer keep tokens of their own. */
   readonly ragged?: RaggedPositions | undefined;
   /** For plain attention: float32, broadcast to `[B, H, S, T]`; ALiBi plus the causal and padding mask. */
   scoreBias(needs: ScoreBiasNeeds): string;
+}
+
+/** Blocks of the new tokens' queries, as long as their scores stay within a bound. */
+export interface QueryBlocks {
+  /** int64 scalar: queries of a block; the last one may have fewer. */
+  size(): string;
+  /** int64 scalar: blocks of a sequence. */
+  count(): string;
+  /** Float32 `[B, 1, size, T]`, or with heads for ALiBi: the score bias of the queries `[start, end)`, int64 `[1]` each. */
+  bias(e: Emitter, needs: ScoreBiasNeeds, range: QueryRange): string;
+  /** The score bias of the one query of a step; of no query where several tokens are new. */
+  stepBias(needs: ScoreBiasNeeds): string;
+}
+
+/** Queries `[start, end)` of the new tokens, int64 `[1]` each; an end after the last stands for it. */
+export interface QueryRange {
+  readonly start: string;
+  readonly end: string;
 }
 
 /** Positions of a layer whose heads keep tokens of their own. */

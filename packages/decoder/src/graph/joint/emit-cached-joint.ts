@@ -2,7 +2,8 @@ import { ropeFrequencies } from "@kvfold/rope";
 import type { AttentionWeights, JointLatent } from "../../model/decoder-weights.js";
 import type { CacheNames } from "../attention-values.js";
 import { emitRotation } from "../emit-rotation.js";
-import { emitSoftmax } from "../emit-scored.js";
+import { emitScored, emitSoftmax } from "../emit-scored.js";
+import { emitScoredInTurn } from "../emit-scored-in-turn.js";
 import { emitSoftCap } from "../emit-soft-cap.js";
 import type { Emitter } from "../emitter.js";
 import type { Positions } from "../positions.js";
@@ -19,7 +20,6 @@ export declare namespace emitCachedJoint {
     readonly weights: AttentionWeights;
     readonly joint: JointLatent;
     readonly readers: JointReaders;
-    readonly bias: string;
     readonly positions: Positions;
     readonly cache: CacheNames;
   }
@@ -54,12 +54,18 @@ export function emitCachedJoint(
     ? textRotations(weights, joint, positions, anchors)
     : lateRotations(weights, joint, positions);
   const expanded = { ...options, rotations };
+  const blocks = positions.blocks!;
+  const scoreStep: emitExpandedText.Options["score"] = (at, parts, shape) =>
+    emitScored(at, { ...parts, bias: blocks.stepBias(weights) }, shape);
+  const scoreText: emitExpandedText.Options["score"] = (at, parts, shape) =>
+    emitScoredInTurn(at, parts, shape, { blocks, needs: weights, batch: anchors.batch() });
   return emitChoice(e, anchors.isStep(), {
     step: (at) =>
       isAnchored
         ? emitAnchoredStep(at, queries, rows, options)
-        : emitExpandedStep(at, queries, rows.whole(at.at("latent")), expanded),
-    text: (at) => emitExpandedText(at, queries, rows.whole(at.at("latent")), expanded),
+        : emitExpandedStep(at, queries, rows.whole(at.at("latent")), { ...expanded, score: scoreStep }),
+    text: (at) =>
+      emitExpandedText(at, queries, rows.whole(at.at("latent")), { ...expanded, score: scoreText }),
     dims: ["batch_size", "sequence_length", weights.output.inputs],
   });
 }
@@ -71,11 +77,12 @@ function emitAnchoredStep(
   rows: JointRows,
   options: emitCachedJoint.Options,
 ): string {
-  const { weights, readers, bias } = options;
+  const { weights, readers, positions } = options;
   const { heads, softCap } = weights;
   const parts = [rows.pastScores(e), emitOwnScores(e, queries, rows.fresh, options)];
   const raw = e.node("Concat", "scores/Concat", parts, { attributes: { axis: 3 } });
   const scores = softCap === undefined ? raw : emitSoftCap(e.at("scores"), raw, softCap);
+  const bias = positions.blocks!.stepBias(weights);
   const shares = emitSoftmax(e.at("softmax"), scores, heads, jointShape(weights).heads, bias);
   return emitHeadOutputs(e, rows.average(e.at("average"), shares), weights, readers);
 }

@@ -1,9 +1,8 @@
 import type { AttentionWeights } from "../../model/decoder-weights.js";
-import type { QueryBlock } from "../attention-values.js";
 import { emitPerHead } from "../emit-basis.js";
 import { emitExpandedKeys } from "../emit-expanded-keys.js";
 import { emitTurnedQueries } from "../emit-projections.js";
-import { emitBlocks, emitScored } from "../emit-scored.js";
+import type { ScoreParts, ScoreShape } from "../emit-scored.js";
 import type { Emitter } from "../emitter.js";
 import { emitSplitGroups, emitSplitHeads } from "../split-heads.js";
 import type { JointReaders } from "./emit-readers.js";
@@ -15,8 +14,8 @@ export declare namespace emitExpandedText {
     readonly weights: AttentionWeights;
     readonly readers: JointReaders;
     readonly rotations: LateRotations | undefined;
-    readonly bias: string;
-    readonly queryBlocks?: readonly QueryBlock[] | undefined;
+    /** How queries are set against keys and values. */
+    readonly score: (e: Emitter, parts: Omit<ScoreParts, "bias">, shape: ScoreShape) => string;
   }
 }
 
@@ -30,7 +29,7 @@ export function emitExpandedText(
   latents: string,
   options: emitExpandedText.Options,
 ): string {
-  const { weights, readers, bias, queryBlocks } = options;
+  const { weights, readers, score } = options;
   const { heads, scale, softCap } = weights;
   const latent = jointShape(weights);
   const keys = emitKeys(e, queries, latents, options);
@@ -38,9 +37,14 @@ export function emitExpandedText(
   const read = at.node("MatMul", "MatMul", [latents, readers.values()]);
   const inGroup = heads / latent.heads;
   const group = { heads: latent.heads, size: inGroup * readers.width };
-  const parts = { ...keys, value: emitSplitGroups(at.at("split"), read, group, inGroup), bias };
-  const shape = { heads, scale, softCap, keys: keyShape(weights), values: { heads, size: readers.width } };
-  return queryBlocks === undefined ? emitScored(e, parts, shape) : emitBlocks(e, parts, shape, queryBlocks);
+  const parts = { ...keys, value: emitSplitGroups(at.at("split"), read, group, inGroup) };
+  return score(e, parts, {
+    heads,
+    scale,
+    softCap,
+    keys: keyShape(weights),
+    values: { heads, size: readers.width },
+  });
 }
 
 /** The same for few queries: keys are expanded, and values only after their average has been taken. */
@@ -50,11 +54,11 @@ export function emitExpandedStep(
   latents: string,
   options: emitExpandedText.Options,
 ): string {
-  const { weights, readers, bias } = options;
+  const { weights, readers, score } = options;
   const { heads, scale, softCap } = weights;
   const values = jointShape(weights);
-  const parts = { ...emitKeys(e, queries, latents, options), value: latents, bias };
-  const averages = emitScored(e, parts, { heads, scale, softCap, keys: keyShape(weights), values });
+  const parts = { ...emitKeys(e, queries, latents, options), value: latents };
+  const averages = score(e, parts, { heads, scale, softCap, keys: keyShape(weights), values });
   return emitPerHead(e.at("values"), averages, { heads, size: values.size }, readers.heads, readers.width);
 }
 
@@ -65,7 +69,7 @@ function emitKeys(
   e: Emitter,
   queries: string,
   latents: string,
-  { weights, readers, rotations }: emitExpandedText.Options,
+  { weights, readers, rotations }: Omit<emitExpandedText.Options, "score">,
 ) {
   const { heads, headDim } = weights;
   const turned = emitTurnedQueries(e, queries, weights, rotations?.queries);

@@ -1,6 +1,7 @@
 import type { AttentionWeights, JointLatent } from "../../model/decoder-weights.js";
 import type { AttentionContext, AttentionValues, CacheNames } from "../attention-values.js";
 import { emitUnturnedQueries } from "../emit-projections.js";
+import { emitBlocks, emitScored } from "../emit-scored.js";
 import type { Emitter } from "../emitter.js";
 import { emitSplitHeads } from "../split-heads.js";
 import { emitAnchoredJoint } from "./emit-anchored-joint.js";
@@ -26,19 +27,19 @@ export function emitJointAttended(
   joint: JointLatent,
   context: AttentionContext,
 ): Omit<AttentionValues, "output"> {
-  const { positions, cache, queryBlocks } = context;
+  const { positions, cache } = context;
   const latents = emitJointLatents(e, x, weights, joint, positions);
   const queries = emitUnturnedQueries(e, x, weights);
-  const read = {
-    weights,
-    readers: emitReaders(e, weights, joint, cache?.coding),
-    bias: positions.scoreBias(weights),
-  };
+  const read = { weights, readers: emitReaders(e, weights, joint, cache?.coding) };
   const split = () => emitSplitHeads(e.at("latent"), latents, jointShape(weights));
   const attend = () => {
     if (cache === undefined) {
       const rotations = lateRotations(weights, joint, positions);
-      return emitExpandedText(e, queries, split(), { ...read, rotations, queryBlocks });
+      return emitExpandedText(e, queries, split(), {
+        ...read,
+        rotations,
+        score: scoreWindow(weights, context),
+      });
     }
     const emitDelta = cache.coding === undefined ? emitDeltaJoint : emitQuantisedJoint;
     return context.kind === "delta" || context.kind === "ragged"
@@ -50,15 +51,30 @@ export function emitJointAttended(
   return { queries, queriesBeforeRope: queries, ...keys, headOutputs };
 }
 
+/** Scores over a window of known length, a block of queries at a time where the context has blocks. */
+function scoreWindow(
+  weights: AttentionWeights,
+  { positions, queryBlocks }: Pick<AttentionContext, "positions" | "queryBlocks">,
+): emitExpandedText.Options["score"] {
+  const bias = positions.scoreBias(weights);
+  return (e, parts, shape) =>
+    queryBlocks === undefined
+      ? emitScored(e, { ...parts, bias }, shape)
+      : emitBlocks(e, { ...parts, bias }, shape, queryBlocks);
+}
+
 function emitCached(
   e: Emitter,
   { queries, fresh }: { readonly queries: string; readonly fresh: string },
   joint: JointLatent,
-  read: Omit<emitExpandedText.Options, "rotations">,
+  read: Pick<emitExpandedText.Options, "weights" | "readers">,
   { positions, cache }: AttentionContext & { readonly cache: CacheNames },
 ): string {
   const { weights } = read;
   const anchors = positions.anchors!;
+  const bias = positions.scoreBias(weights);
+  const score: emitExpandedText.Options["score"] = (at, parts, shape) =>
+    emitScored(at, { ...parts, bias }, shape);
   const halves = emitJointCache(e.at("cache"), fresh, weights, cache);
   const latents = (at: Emitter) => {
     const presents = halves.map(({ present }) => present);
@@ -68,15 +84,15 @@ function emitCached(
   if (readsAnchored(weights, joint)) {
     const rotations = textRotations(weights, joint, positions, anchors);
     return emitChoice(e, anchors.isStep(), {
-      step: (at) => emitAnchoredJoint(at, queries, { ...read, joint, anchors, halves }),
-      text: (at) => emitExpandedText(at, queries, latents(at), { ...read, rotations }),
+      step: (at) => emitAnchoredJoint(at, queries, { ...read, bias, joint, anchors, halves }),
+      text: (at) => emitExpandedText(at, queries, latents(at), { ...read, score, rotations }),
       dims,
     });
   }
   const rotations = lateRotations(weights, joint, positions);
   return emitChoice(e, anchors.isStep(), {
-    step: (at) => emitExpandedStep(at, queries, latents(at), { ...read, rotations }),
-    text: (at) => emitExpandedText(at, queries, latents(at), { ...read, rotations }),
+    step: (at) => emitExpandedStep(at, queries, latents(at), { ...read, score, rotations }),
+    text: (at) => emitExpandedText(at, queries, latents(at), { ...read, score, rotations }),
     dims,
   });
 }

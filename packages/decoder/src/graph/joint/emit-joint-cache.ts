@@ -1,7 +1,7 @@
-import { tensorValue } from "@kvfold/onnx";
 import type { AttentionWeights } from "../../model/decoder-weights.js";
 import type { CacheNames } from "../attention-values.js";
 import { emitSlice } from "../emit-slice.js";
+import { emitZeros } from "../emit-zeros.js";
 import type { Emitter } from "../emitter.js";
 import type { Anchors } from "./anchors.js";
 
@@ -46,9 +46,6 @@ export function emitPaddedHalf(
     anchors.padding(multiple),
     e.graph.int64([keys.size]),
   ];
-  const dims = e.node("Concat", "shape/Concat", shape, { attributes: { axis: 0 } });
-  const type = e.floatType;
-  const zero = tensorValue(type, [1], new Uint8Array(type === "float16" ? 2 : 4));
-  const empty = e.node("ConstantOfShape", "ConstantOfShape", [dims], { attributes: { value: zero } });
+  const empty = emitZeros(e, shape);
   return e.node("Concat", "Concat", [past, fresh, empty], { attributes: { axis: 2 } });
 }
