@@ -1,4 +1,4 @@
-import { ALL_TOKENS, type HeadView, type Policy, parsePolicies } from "@kvfold/policies";
+import { ALL_TOKENS, type HeadChange, type HeadView, type Policy, parsePolicies } from "@kvfold/policies";
 import {
   type CausalLM,
   cacheBytesPerToken,
@@ -239,6 +239,37 @@ describe("policies on a decoder", () => {
       expect(total).toBeCloseTo(40, 4);
     }));
 
+  it("sums nothing where no sums are asked for", () =>
+    withModel(model, async (session) => {
+      const shapes: (readonly number[])[] = [];
+      const run: typeof session.run = async (feeds, fetches) => {
+        const results = await session.run(feeds, { ...fetches, "attention_sums.1": null });
+        shapes.push(results["attention_sums.1"]!.dims);
+        return results;
+      };
+      const state = createCausalLM({ ...session, run }).createState({ cache: parsePolicies("tova:20t") });
+      await state.prefill(prompt);
+      await state.decode(5);
+      expect(shapes).toEqual([
+        [1, 4, 1],
+        [1, 4, 1],
+      ]);
+    }));
+
+  it("names what goes, or what stays, to the same end", () =>
+    withPolicies(async (lm) => {
+      const logitsAfter = async (change: HeadChange) => {
+        const both: Policy = { name: "some", action: "drop", afterPrefill: () => [change, undefined] };
+        const state = lm.createState({ cache: [both] });
+        await state.prefill(prompt);
+        expect([state.heldTokens[0], state.settled]).toEqual([[39, 41], 41]);
+        return state.decode(5);
+      };
+      const dropped = Int32Array.of(4, 17);
+      const kept = Int32Array.from(prompt.keys()).filter((index) => !dropped.includes(index));
+      expect(await logitsAfter({ dropped })).toEqual(await logitsAfter({ kept }));
+    }));
+
   it("says what to do with a graph that was written before it gave out sums", () =>
     withModel(model, async (session) => {
       const outputs = session.outputs.filter(({ name }) => !name.startsWith("attention_sums."));
@@ -303,16 +334,17 @@ describe("policies on a decoder", () => {
       expect(() => lm.createState({ cache: parsePolicies("keydiff:0.5,knorm:0.5") })).toThrow(
         /both drop tokens/,
       );
-      const broken: Policy = {
+      const broken = (change: HeadChange): Policy => ({
         name: "broken",
         action: "drop",
-        afterPrefill: () => [{ kept: Int32Array.of(3, 2) }],
-      };
+        afterPrefill: () => [change],
+      });
       const state = lm.createState();
       await state.prefill(prompt);
-      expect(() => state.compress([broken])).toThrow(
-        /^policy broken: expected indices below 41 in ascending order/,
-      );
+      for (const change of [{ kept: Int32Array.of(3, 2) }, { dropped: Int32Array.of(40, 41) }])
+        expect(() => state.compress([broken(change)])).toThrow(
+          /^policy broken: expected indices below 41 in ascending order/,
+        );
       expect(() => state.compress([...parsePolicies("keydiff:0.5"), ...parsePolicies("knorm:0.5")])).toThrow(
         /both drop tokens/,
       );
