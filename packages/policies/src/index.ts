@@ -57,6 +57,7 @@ export {
   type DecoQuantised,
   decoDequantise,
   decoQuantise,
+  decoRound,
   dequantiseRows,
   type QuantisedRows,
   quantiseRows,

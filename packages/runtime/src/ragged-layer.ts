@@ -290,6 +290,10 @@ function putRows(layer: RaggedLayerCache, index: number, head: number, rows: Flo
   const size = rowSize(slot);
   const span = slot.heads / layer.heads;
   const tokens = layer.lengths[head]!;
+  if (span === 1) {
+    writeRows(layer, slot, head, rows);
+    return;
+  }
   for (let part = 0; part < span; part++) {
     const own = new Float32Array(tokens * size);
     for (let token = 0; token < tokens; token++) {
