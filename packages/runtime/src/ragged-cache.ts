@@ -100,16 +100,17 @@ function raggedCache(
     for (const [index, layer] of layers.entries()) appendRows(layer, rowsOf(index), added, contents.first);
     contents.length += added.length;
   };
-  /** The last run's attention, which nobody may look at from then on, where this run's is of the same shape. */
-  const spareTargets = (): Readonly<Record<string, Tensor>> => {
+  /** The last run's attention, where this run's is of the same shape. Nobody may look at it from then on. */
+  const takeAttention = (): Readonly<Record<string, Tensor>> => {
+    const rows = observedCount("attention");
+    if (rows === 0 || !writesInPlace) return {};
     const targets: Record<string, Tensor> = {};
     for (const [index, { attention, queryHeads }] of ragged.entries()) {
-      const dims = [1, queryHeads ?? 0, observedCount("attention"), layers[index]!.capacity + incoming];
-      const target = attention && spare.take(attention, dims);
-      if (!target) continue;
-      targets[attention] = target;
       const observed = contents.observed[index];
       contents.observed[index] = observed && { ...observed, attention: undefined };
+      const dims = [1, queryHeads ?? 0, rows, layers[index]!.capacity + incoming];
+      const target = attention && spare.take(attention, dims);
+      if (target) targets[attention] = target;
     }
     return targets;
   };
@@ -138,7 +139,7 @@ function raggedCache(
         .filter((what) => observedCount(what) > 0)
         .flatMap((what) => ragged.flatMap((layer) => layer[what] ?? []));
       const names = [...cacheSlots(layout).map(({ present }) => present), ...observed];
-      return { ...Object.fromEntries(names.map((name) => [name, null])), ...spareTargets() };
+      return { ...Object.fromEntries(names.map((name) => [name, null])), ...takeAttention() };
     },
     commit(results, added) {
       if (writesInPlace) spare.keep(results, attentionOutputs);
