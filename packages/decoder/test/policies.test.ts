@@ -239,37 +239,6 @@ describe("policies on a decoder", () => {
       expect(total).toBeCloseTo(40, 4);
     }));
 
-  it("sums nothing where no sums are asked for", () =>
-    withModel(model, async (session) => {
-      const shapes: (readonly number[])[] = [];
-      const run: typeof session.run = async (feeds, fetches) => {
-        const results = await session.run(feeds, { ...fetches, "attention_sums.1": null });
-        shapes.push(results["attention_sums.1"]!.dims);
-        return results;
-      };
-      const state = createCausalLM({ ...session, run }).createState({ cache: parsePolicies("tova:20t") });
-      await state.prefill(prompt);
-      await state.decode(5);
-      expect(shapes).toEqual([
-        [1, 4, 1],
-        [1, 4, 1],
-      ]);
-    }));
-
-  it("names what goes, or what stays, to the same end", () =>
-    withPolicies(async (lm) => {
-      const logitsAfter = async (change: HeadChange) => {
-        const both: Policy = { name: "some", action: "drop", afterPrefill: () => [change, undefined] };
-        const state = lm.createState({ cache: [both] });
-        await state.prefill(prompt);
-        expect([state.heldTokens[0], state.settled]).toEqual([[39, 41], 41]);
-        return state.decode(5);
-      };
-      const dropped = Int32Array.of(4, 17);
-      const kept = Int32Array.from(prompt.keys()).filter((index) => !dropped.includes(index));
-      expect(await logitsAfter({ dropped })).toEqual(await logitsAfter({ kept }));
-    }));
-
   it("says what to do with a graph that was written before it gave out sums", () =>
     withModel(model, async (session) => {
       const outputs = session.outputs.filter(({ name }) => !name.startsWith("attention_sums."));

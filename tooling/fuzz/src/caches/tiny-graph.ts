@@ -108,8 +108,9 @@ const targetsOf = (fetches: Fetches = []): Results =>
 /** The results that are written into given tensors. */
 function writeInto(targets: Results, results: Results): Results {
   for (const [name, { data, dims }] of Object.entries(targets)) {
-    if (String(dims) !== String(results[name]!.dims))
-      throw new Error(`expected a target of ${results[name]!.dims} for ${name}, found one of ${dims}`);
+    const [given, wanted] = [dims, results[name]!.dims].map((shape) => shape.join(" x "));
+    if (given !== wanted)
+      throw new Error(`expected a target of ${wanted} for ${name}, found one of ${given}`);
     (data as Float32Array).set(results[name]!.data as Float32Array);
   }
   return targets;
