@@ -1,4 +1,4 @@
-import { ALL_TOKENS, type HeadView, type Policy, parsePolicies } from "@kvfold/policies";
+import { ALL_TOKENS, type HeadChange, type HeadView, type Policy, parsePolicies } from "@kvfold/policies";
 import {
   type CausalLM,
   cacheBytesPerToken,
@@ -303,16 +303,17 @@ describe("policies on a decoder", () => {
       expect(() => lm.createState({ cache: parsePolicies("keydiff:0.5,knorm:0.5") })).toThrow(
         /both drop tokens/,
       );
-      const broken: Policy = {
+      const broken = (change: HeadChange): Policy => ({
         name: "broken",
         action: "drop",
-        afterPrefill: () => [{ kept: Int32Array.of(3, 2) }],
-      };
+        afterPrefill: () => [change],
+      });
       const state = lm.createState();
       await state.prefill(prompt);
-      expect(() => state.compress([broken])).toThrow(
-        /^policy broken: expected indices below 41 in ascending order/,
-      );
+      for (const change of [{ kept: Int32Array.of(3, 2) }, { dropped: Int32Array.of(40, 41) }])
+        expect(() => state.compress([broken(change)])).toThrow(
+          /^policy broken: expected indices below 41 in ascending order/,
+        );
       expect(() => state.compress([...parsePolicies("keydiff:0.5"), ...parsePolicies("knorm:0.5")])).toThrow(
         /both drop tokens/,
       );

@@ -15,7 +15,10 @@ export interface HeadView {
    * scores are their products with keys, over `sqrt(keySize)`. Absent where no policy needs them, and in layers of joint latents.
    */
   readonly queries?: Float32Array | undefined;
-  /** `[G, W, T]`: how these queries share their attention among the cached tokens; each row sums to 1. */
+  /**
+   * `[G, W, T]`: how these queries share their attention among the cached tokens; each row sums to 1. Its memory is used again at the
+   * next step: what is to be remembered must be copied.
+   */
   readonly attention?: Float32Array | undefined;
   /**
    * What each cached token was paid by the last queries together. Each of these paid the tokens that were cached when it was read.

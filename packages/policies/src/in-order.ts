@@ -1,5 +1,5 @@
 import type { HeadView } from "./cache-view.js";
-import type { HeadChange } from "./policy.js";
+import type { KeptTokens } from "./policy.js";
 
 /** The slots of a head's tokens in the order of their positions; absent where they stand in it. */
 export function slotsInOrder({ positions }: HeadView): Int32Array | undefined {
@@ -39,8 +39,8 @@ export function scoreInOrder(head: HeadView, score: (head: HeadView) => Float32A
 /** A change of a head by a rule that takes its tokens in the order of their positions. */
 export function changeInOrder(
   head: HeadView,
-  change: (head: HeadView) => HeadChange | undefined,
-): HeadChange | undefined {
+  change: (head: HeadView) => KeptTokens | undefined,
+): KeptTokens | undefined {
   const slots = slotsInOrder(head);
   if (slots === undefined) return change(head);
   const ordered = change(reorder(head, slots));
@@ -48,7 +48,7 @@ export function changeInOrder(
 }
 
 /** The same change for tokens that stand in `slots`. */
-function backToSlots({ kept, keys, values }: HeadChange, slots: Int32Array): HeadChange {
+function backToSlots({ kept, keys, values }: KeptTokens, slots: Int32Array): KeptTokens {
   const order = Int32Array.from(kept.keys()).sort((a, b) => slots[kept[a]!]! - slots[kept[b]!]!);
   return {
     kept: order.map((row) => slots[kept[row]!]!),

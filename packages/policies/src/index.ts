@@ -4,6 +4,7 @@ export { checkPolicies } from "./check-policies.js";
 export { attentionOf, attentionSumsOf, keysOf, queriesOf, valuesOf } from "./head-attention.js";
 export { scoreInOrder } from "./in-order.js";
 export { keepBest } from "./keep-best.js";
+export { keptIndices } from "./kept-indices.js";
 export type { PolicyText } from "./options.js";
 export { parsePolicies } from "./parse-policies.js";
 export { corm } from "./policies/corm.js";
@@ -23,7 +24,9 @@ export { tova } from "./policies/tova.js";
 export {
   ALL_TOKENS,
   type CachePrecision,
+  type DroppedTokens,
   type HeadChange,
+  type KeptTokens,
   type LayerBudget,
   type LayerChange,
   type Policy,
@@ -54,6 +57,7 @@ export {
   type DecoQuantised,
   decoDequantise,
   decoQuantise,
+  decoRound,
   dequantiseRows,
   type QuantisedRows,
   quantiseRows,

@@ -13,14 +13,30 @@ export interface PolicyNeeds {
 /** How many queries a policy needs that looks at those of a whole prompt. */
 export const ALL_TOKENS: number = 2 ** 31 - 1;
 
-/** What becomes of one head: the tokens that stay, and rows that take the place of theirs. */
-export interface HeadChange {
+/** What becomes of one head: the tokens that stay, or those that go. */
+export type HeadChange = KeptTokens | DroppedTokens;
+
+/** The tokens of a head that stay, and rows that take the place of theirs. */
+export interface KeptTokens {
   /** Indices of the tokens that stay, ascending, each once. */
   readonly kept: Int32Array;
+  readonly dropped?: undefined;
   /** `[kept, keySize]` in place of the keys of these tokens, for policies that merge tokens or clear channels. */
   readonly keys?: Float32Array | undefined;
   /** `[kept, valueSize]`, likewise. */
   readonly values?: Float32Array | undefined;
+}
+
+/**
+ * The tokens of a head that go. A cache checks and removes few of them without listing those that stay, for which a step has no
+ * time.
+ */
+export interface DroppedTokens {
+  /** Indices of the tokens that go, ascending, each once. */
+  readonly dropped: Int32Array;
+  readonly kept?: undefined;
+  readonly keys?: undefined;
+  readonly values?: undefined;
 }
 
 /** What becomes of a layer, head by head; nothing changes where it is absent. */

@@ -23,7 +23,12 @@ const serve = (importOrt: () => Promise<OrtWeb> = async () => ort) =>
 
 describe("ServedModel", () => {
   beforeEach(() => {
-    adapter.requestDevice.mockResolvedValue({ lost: new Promise(() => {}), addEventListener() {}, destroy });
+    adapter.requestDevice.mockReset().mockResolvedValue({
+      features: new Set(),
+      lost: new Promise(() => {}),
+      addEventListener() {},
+      destroy,
+    });
     vi.stubGlobal("navigator", { hardwareConcurrency: 2, gpu: { requestAdapter: async () => adapter } });
   });
   afterEach(() => vi.unstubAllGlobals());
@@ -74,6 +79,14 @@ describe("ServedModel", () => {
   it("does not fall back from a provider that was asked for", async () => {
     const loading = serve().load({ ...input, executionProvider: "webgpu" }, { signal, report: () => {} });
     await expect(loading).rejects.toMatchObject({ name: "RuntimeError" });
+  });
+
+  it.each(["keydiff:0.5", "int8"])("refuses the cache %s on a GPU", async (cache) => {
+    const asked = { ...input, executionProvider: "webgpu", cache } as const;
+    await expect(serve().load(asked, { signal, report: () => {} })).rejects.toThrow(
+      `cache ${cache}: expected the provider wasm or auto, found webgpu: policies act on caches in the memory of the CPU`,
+    );
+    expect(adapter.requestDevice).not.toHaveBeenCalled();
   });
 
   it("runs nothing before it is loaded", async () => {

@@ -40,6 +40,7 @@ export async function openSession(
   try {
     const ortOptions = toOrtOptions(gpu, source, options);
     const session = await exclusively(ort, () => ort.InferenceSession.create(source.bytes, ortOptions));
+    if (gpu !== undefined) await requireFloat16(session, gpu, label);
     return new WebSession({ ort, session, gpu, label });
   } catch (cause) {
     const failure =
@@ -47,6 +48,21 @@ export async function openSession(
     gpu?.destroy();
     throw failure;
   }
+}
+
+/** ONNX Runtime takes such a graph on any GPU, and fails in the middle of its first run. */
+async function requireFloat16(
+  session: InferenceSession,
+  { device }: GpuSessionDevice,
+  label: string,
+): Promise<void> {
+  const needs = session.inputMetadata.some((input) => input.isTensor && input.type === "float16");
+  if (!needs || device.features.has("shader-f16")) return;
+  await session.release();
+  throw new RuntimeError(
+    "session-failed",
+    `createSession: ${label} computes with float16, and this GPU does not (it has no shader-f16): run it on "wasm", or use a graph without float16`,
+  );
 }
 
 function toOrtOptions(

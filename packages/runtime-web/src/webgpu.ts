@@ -26,6 +26,7 @@ export interface GpuAdapter {
 }
 
 export interface GpuDevice extends EventTarget {
+  readonly features: ReadonlySet<string>;
   readonly limits: Readonly<Record<string, number>>;
   readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
   readonly queue: { submit(commands: readonly unknown[]): void };

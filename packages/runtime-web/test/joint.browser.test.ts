@@ -1,4 +1,3 @@
-import type { ModelSource } from "@kvfold/runtime";
 import { nodeProvider } from "@kvfold/runtime-node";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -7,6 +6,7 @@ import { exportModel } from "../../decoder/test/support/export-model.js";
 import { withJointLatent } from "../../decoder/test/support/joint-layers.js";
 import { continueTokens } from "./continue-tokens.js";
 import type { PageApi } from "./page.js";
+import { servedFiles } from "./served-files.js";
 import { chromePath, SOFTWARE_GPU_TIMEOUT, startBrowser, type TestBrowser } from "./test-browser.js";
 
 declare const kvfold: PageApi;
@@ -53,9 +53,3 @@ describe.skipIf(chromePath === undefined)(
     });
   },
 );
-
-function servedFiles(source: ModelSource): Readonly<Record<string, Uint8Array>> {
-  if (!("bytes" in source)) throw new Error("expected a model in memory");
-  const weights = (source.externalData ?? []).map(({ path, data }) => [`/${path}`, data] as const);
-  return { "/model.onnx": source.bytes, ...Object.fromEntries(weights) };
-}

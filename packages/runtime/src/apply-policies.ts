@@ -1,4 +1,5 @@
 import type { HeadChange, LayerChange, LayerView, Policy, PolicyNeeds } from "@kvfold/policies";
+import { keptIndices } from "@kvfold/policies/check";
 import {
   type CacheLayout,
   OBSERVATIONS,
@@ -32,12 +33,15 @@ export function applyPolicies(
       const change = ask(policy[time]!, view);
       if (change === undefined) continue;
       for (const [head, own] of change.entries()) checkChange(policy, view, head, own);
-      hasDropped ||= view.heads.some(({ tokens }, head) => (change[head]?.kept.length ?? tokens) < tokens);
+      hasDropped ||= view.heads.some(({ tokens }, head) => countDropped(change[head], tokens) > 0);
       cache.change(layer, change);
     }
   }
   return hasDropped;
 }
+
+const countDropped = (change: HeadChange | undefined, tokens: number): number =>
+  change?.dropped?.length ?? tokens - (change?.kept?.length ?? tokens);
 
 /** What a policy does to the heads that hold tokens; there is nothing to decide of the others. */
 function ask(policy: (layer: LayerView) => LayerChange, view: LayerView): LayerChange {
@@ -133,13 +137,13 @@ function checkChange(
 ): void {
   if (change === undefined) return;
   const { tokens = 0 } = heads[head] ?? {};
-  const { kept } = change;
-  if (!isAscending(kept) || (kept.at(-1) ?? -1) >= tokens)
+  const indices = change.kept ?? change.dropped;
+  if (!isAscending(indices) || (indices.at(-1) ?? -1) >= tokens)
     throw new RuntimeError(
       "invalid-argument",
       `policy ${name}: expected indices below ${tokens} in ascending order for head ${head} of layer ${layer}, found others`,
     );
-  if (run > 1 && !keepsRuns(kept, tokens, run))
+  if (run > 1 && !keepsRuns(keptIndices(change, tokens), tokens, run))
     throw new RuntimeError(
       "invalid-argument",
       `policy ${name}: expected whole runs of ${run} tokens in layer ${layer}, whose latents are read by runs, found parts of one`,

@@ -131,9 +131,10 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
   const vocabularySize = readVocabularySize(session);
   const inputs = planDecoderInputs(session, cacheLayout);
   const { memory } = session;
+  const ragged = { inverseFrequencies, writesInPlace: session.writesInPlace && memory === undefined };
   const createCache = (capacity: number): KvCache => {
     if (cacheKind === "delta") return createDeltaCache(cacheLayout);
-    if (cacheKind === "ragged") return createRaggedCache(cacheLayout, inverseFrequencies);
+    if (cacheKind === "ragged") return createRaggedCache(cacheLayout, ragged);
     return cacheKind === "in-place"
       ? createInPlaceCache(cacheLayout, { capacity, limit: maxPositions, memory })
       : createGrowingCache(cacheLayout, { memory });
@@ -175,7 +176,7 @@ export function createCausalLM(session: Session, options: createCausalLM.Options
           source,
           model,
         );
-        const cache = createRaggedCache(cacheLayout, inverseFrequencies);
+        const cache = createRaggedCache(cacheLayout, ragged);
         cache.fill(layers, tokens.length, firstPosition);
         return createStateAt((index) => firstPosition + index, cache, tokens, { ...acting, settled });
       }

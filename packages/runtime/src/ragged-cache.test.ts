@@ -1,3 +1,4 @@
+import { keptIndices } from "@kvfold/policies";
 import { bytesSource } from "@kvfold/safetensors";
 import { describe, expect, it } from "vitest";
 import type { CacheLayout, CacheSlot } from "./cache-layout.js";
@@ -105,11 +106,16 @@ type Changes = Parameters<RaggedCache["change"]>[1];
 function change(random: Random, cache: RaggedCache, layer: number): NonNullable<Changes> {
   return cache.view(layer).heads.map(({ tokens }) => {
     const share = random() < 0.5 ? 0.05 : random();
-    return random() < 0.2
-      ? undefined
-      : { kept: Int32Array.from({ length: tokens }, (_, index) => index).filter(() => random() >= share) };
+    const isNamed = random() < 0.5;
+    const part = Int32Array.from({ length: tokens }, (_, index) => index).filter(
+      () => random() >= share === isNamed,
+    );
+    if (random() < 0.2) return undefined;
+    return isNamed ? { kept: part } : { dropped: part };
   });
 }
+
+const twenty = Array.from({ length: 20 }, (_, index) => index + 1);
 
 describe("a ragged cache", () => {
   it("holds what a slow one holds, through any sequence of runs, changes, cuts, copies and files", async () => {
@@ -141,10 +147,12 @@ describe("a ragged cache", () => {
             index !== layer
               ? heads
               : heads.map((own, head) => {
-                  const kept = changes[head]?.kept;
-                  return kept === undefined
+                  const ofHead = changes[head];
+                  return ofHead === undefined
                     ? own
-                    : Array.from(kept, (at) => before[head]![at]!).sort((a, b) => a - b);
+                    : Array.from(keptIndices(ofHead, own.length), (at) => before[head]![at]!).sort(
+                        (a, b) => a - b,
+                      );
                 }),
           );
         } else if (action === 4) {
@@ -167,6 +175,23 @@ describe("a ragged cache", () => {
         expect(holds(cache, held, first)).toBe(true);
       }
     }
+  });
+
+  it("puts the last tokens that stay in the places of those that go", () => {
+    const cache = createRaggedCache(layout);
+    cache.commit(rowsOf(cache, 64, 0), [...Array(64).keys()]);
+    cache.change(0, [{ dropped: Int32Array.of(3, 60, 63) }, { dropped: Int32Array.of(62, 63) }]);
+    const [first, second] = cache.view(0).heads;
+    expect(Array.from(first!.positions)).toEqual([
+      0,
+      1,
+      2,
+      62,
+      ...Array.from({ length: 56 }, (_, at) => at + 4),
+      61,
+    ]);
+    expect(first!.keys[9]).toBe(numberOf(62, 0, 0, 0, 0));
+    expect(Array.from(second!.positions)).toEqual([...Array(62).keys()]);
   });
 
   it("gives memory back when most tokens go, and none when few do", () => {
@@ -200,6 +225,51 @@ describe("a ragged cache", () => {
     expect(Array.from(cache.view(0).heads[1]!.attention!)).toEqual([1, 9, 1, 9]);
     expect(cache.view(0).heads[1]!.queryHeads).toBe(2);
     expect(cache.view(1).heads[0]!.attention).toBeUndefined();
+  });
+
+  describe("the memory of attention", () => {
+    const attentionOf = (first: number) =>
+      new Tensor(
+        "float32",
+        Float32Array.from({ length: 36 }, (_, at) => first + (at % 9)),
+        [1, 4, 1, 9],
+      );
+    /** A cache that has run steps of one token whose attention it keeps, where its session writes into given tensors or not. */
+    function afterStep(writesInPlace: boolean) {
+      const cache = createRaggedCache(layout, { writesInPlace });
+      cache.observe({ attention: 1 });
+      const attention = attentionOf(0);
+      cache.commit({ ...rowsOf(cache, 1, 0), "attention.0": attention }, [0]);
+      return { cache, attention };
+    }
+
+    it("is used again at the next step, of which it is no longer shown", () => {
+      const { cache, attention } = afterStep(true);
+      expect(Array.from(cache.view(0).heads[0]!.attention!)).toEqual([8, 8]);
+      const rows = rowsOf(cache, 1, 1);
+      expect(cache.fetches()["attention.0"]).toBe(attention);
+      // A run that fails has written some of it.
+      expect(cache.view(0).heads[0]!.attention).toBeUndefined();
+      cache.commit({ ...rows, "attention.0": attentionOf(10) }, [1]);
+      expect(Array.from(cache.view(0).heads[0]!.attention!)).toEqual([10, 18, 10, 18]);
+    });
+
+    /** Goes on with more tokens than there are slots. */
+    const addTwenty = (cache: RaggedCache) => {
+      const attention = new Tensor("float32", new Float32Array(4 * 28), [1, 4, 1, 28]);
+      cache.commit({ ...rowsOf(cache, 20, 1), "attention.0": attention }, twenty);
+    };
+
+    it.each([
+      ["a session that does not write into given tensors", false, () => {}],
+      ["another number of slots", true, addTwenty],
+      ["a copy that shows it, too", true, (cache: RaggedCache) => cache.copy()],
+    ])("is not used again with %s", (_, writesInPlace, act) => {
+      const { cache } = afterStep(writesInPlace);
+      act(cache);
+      cache.reserve(1);
+      expect(cache.fetches()["attention.0"]).toBeNull();
+    });
   });
 
   describe("sums of attention", () => {

@@ -22,6 +22,7 @@ import {
   truncateRagged,
 } from "./ragged-layer.js";
 import type { SavedLayer } from "./saved-ragged-cache.js";
+import { spareOutputs } from "./spare-outputs.js";
 import { int64 } from "./tensors.js";
 
 /** The cache of one sequence of which layers and heads may keep different tokens. */
@@ -57,13 +58,18 @@ interface Contents {
 /** Radians per token of the rotary pairs of each layer, which views show. */
 type LayerFrequencies = readonly (Float64Array | undefined)[];
 
+export declare namespace createRaggedCache {
+  interface Options {
+    readonly inverseFrequencies?: LayerFrequencies;
+    /** Whether runs write into tensors on the CPU that they are given for outputs; not unless given. */
+    readonly writesInPlace?: boolean;
+  }
+}
+
 /** An empty cache. `length` counts all tokens read, those included that were dropped. */
-export function createRaggedCache(
-  layout: CacheLayout,
-  inverseFrequencies: LayerFrequencies = [],
-): RaggedCache {
+export function createRaggedCache(layout: CacheLayout, options: createRaggedCache.Options = {}): RaggedCache {
   const ragged = layout.ragged!;
-  return raggedCache(layout, inverseFrequencies, {
+  return raggedCache(layout, options, {
     layers: layout.layers.map((cache, layer) =>
       createRaggedLayer(cache, ragged[layer]!, layout.slotMultiple),
     ),
@@ -75,11 +81,14 @@ export function createRaggedCache(
 
 function raggedCache(
   layout: CacheLayout,
-  inverseFrequencies: LayerFrequencies,
+  options: createRaggedCache.Options,
   contents: Contents,
 ): RaggedCache {
+  const { inverseFrequencies = [], writesInPlace = false } = options;
   const ragged = layout.ragged!;
   const { layers } = contents;
+  const spare = spareOutputs();
+  const attentionOutputs = ragged.flatMap(({ attention }) => attention ?? []);
   let needs: PolicyNeeds = {};
   let incoming = 0;
   /** What the graph gives out of some layer. */
@@ -90,6 +99,20 @@ function raggedCache(
     if (contents.length === 0) contents.first = added[0] ?? 0;
     for (const [index, layer] of layers.entries()) appendRows(layer, rowsOf(index), added, contents.first);
     contents.length += added.length;
+  };
+  /** The last run's attention, where this run's is of the same shape. Nobody may look at it from then on. */
+  const takeAttention = (): Readonly<Record<string, Tensor>> => {
+    const rows = observedCount("attention");
+    if (rows === 0 || !writesInPlace) return {};
+    const targets: Record<string, Tensor> = {};
+    for (const [index, { attention, queryHeads }] of ragged.entries()) {
+      const observed = contents.observed[index];
+      contents.observed[index] = observed && { ...observed, attention: undefined };
+      const dims = [1, queryHeads ?? 0, rows, layers[index]!.capacity + incoming];
+      const target = attention && spare.take(attention, dims);
+      if (target) targets[attention] = target;
+    }
+    return targets;
   };
   return {
     get length() {
@@ -115,11 +138,11 @@ function raggedCache(
       const observed = observations
         .filter((what) => observedCount(what) > 0)
         .flatMap((what) => ragged.flatMap((layer) => layer[what] ?? []));
-      return Object.fromEntries(
-        [...cacheSlots(layout).map(({ present }) => present), ...observed].map((name) => [name, null]),
-      );
+      const names = [...cacheSlots(layout).map(({ present }) => present), ...observed];
+      return { ...Object.fromEntries(names.map((name) => [name, null])), ...takeAttention() };
     },
     commit(results, added) {
+      if (writesInPlace) spare.keep(results, attentionOutputs);
       for (const [index, layer] of layers.entries())
         contents.observed[index] = observeResults(results, ragged[index]!, layer, {
           before: contents.observed[index],
@@ -172,13 +195,16 @@ function raggedCache(
     clear() {
       this.truncate(0);
     },
-    copy: () =>
-      raggedCache(layout, inverseFrequencies, {
+    copy() {
+      spare.clear();
+      return raggedCache(layout, options, {
         ...contents,
         layers: layers.map(copyRaggedLayer),
         observed: [...contents.observed],
-      }),
+      });
+    },
     dispose() {
+      spare.clear();
       layers.length = 0;
     },
   };

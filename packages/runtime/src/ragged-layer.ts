@@ -1,4 +1,5 @@
 import type { HeadChange } from "@kvfold/policies";
+import { keptIndices, otherIndices } from "@kvfold/policies/check";
 import {
   type CacheSlot,
   type CacheTensor,
@@ -177,25 +178,34 @@ const raggedHead = ({ heads }: Pick<RaggedLayerCache, "heads">, slot: CacheTenso
   Math.floor(head / (slot.heads / heads));
 
 /** Returns a function that lists the kept tokens in the order that they stand in now. */
-function changeHead(
-  layer: RaggedLayerCache,
-  head: number,
-  { kept, keys, values }: HeadChange,
-): () => Int32Array {
-  const { capacity, lengths, run } = layer;
+function changeHead(layer: RaggedLayerCache, head: number, change: HeadChange): () => Int32Array {
+  const { capacity, lengths } = layer;
   const before = lengths[head]!;
-  const isFew = run === 1 && before - kept.length <= before * FEW;
-  const moves = isFew && keys === undefined && values === undefined ? fillingMoves(kept) : undefined;
-  for (const { rows, size } of headSlices(layer, head))
-    if (moves === undefined) moveRows(rows, kept, size);
-    else for (const { from, to } of moves) rows.copyWithin(to * size, from * size, (from + 1) * size);
-  const dropped = [head * capacity + kept.length, head * capacity + before] as const;
+  const count = change.kept?.length ?? before - change.dropped!.length;
+  const order = removeRows(layer, head, change);
+  const dropped = [head * capacity + count, head * capacity + before] as const;
   layer.positions.fill(EMPTY, ...dropped);
   layer.places.fill(Number(EMPTY), ...dropped);
-  lengths[head] = kept.length;
-  if (keys !== undefined) putRows(layer, 0, head, keys);
-  if (values !== undefined) putRows(layer, 1, head, values);
-  return () => (moves === undefined ? kept : orderAfter(moves, kept.length));
+  lengths[head] = count;
+  if (change.keys !== undefined) putRows(layer, 0, head, change.keys);
+  if (change.values !== undefined) putRows(layer, 1, head, change.values);
+  return order;
+}
+
+/** The same. Where few tokens go, and no rows are given for those that stay, the last ones take their places. */
+function removeRows(layer: RaggedLayerCache, head: number, change: HeadChange): () => Int32Array {
+  const before = layer.lengths[head]!;
+  const count = change.kept?.length ?? before - change.dropped!.length;
+  const isFew = layer.run === 1 && before - count <= before * FEW;
+  if (!isFew || change.keys !== undefined || change.values !== undefined) {
+    const kept = keptIndices(change, before);
+    for (const { rows, size } of headSlices(layer, head)) moveRows(rows, kept, size);
+    return () => kept;
+  }
+  const moves = fillingMoves(change.dropped ?? otherIndices(change.kept, before), before);
+  for (const { rows, size } of headSlices(layer, head))
+    for (const { from, to } of moves) rows.copyWithin(to * size, from * size, (from + 1) * size);
+  return () => orderAfter(moves, count);
 }
 
 interface HeadSlice {
@@ -227,13 +237,16 @@ interface Move {
   readonly to: number;
 }
 
-/** Moves the last of the kept tokens to the places of those that go: as many moves as there are gaps. */
-function fillingMoves(kept: Int32Array): readonly Move[] {
+/** Moves the last of the tokens that stay to the places of those that go: no more moves than there are gaps. */
+function fillingMoves(dropped: Int32Array, before: number): readonly Move[] {
   const moves: Move[] = [];
-  let last = kept.length;
-  for (let slot = 0, index = 0; slot < kept.length; slot++)
-    if (kept[index] === slot) index++;
-    else moves.push({ from: kept[--last]!, to: slot });
+  const count = before - dropped.length;
+  let from = before - 1;
+  let behind = dropped.length - 1;
+  for (let gap = 0; gap < dropped.length && dropped[gap]! < count; gap++) {
+    for (; dropped[behind] === from; behind--) from--;
+    moves.push({ from: from--, to: dropped[gap]! });
+  }
   return moves;
 }
 
@@ -277,6 +290,10 @@ function putRows(layer: RaggedLayerCache, index: number, head: number, rows: Flo
   const size = rowSize(slot);
   const span = slot.heads / layer.heads;
   const tokens = layer.lengths[head]!;
+  if (span === 1) {
+    writeRows(layer, slot, head, rows);
+    return;
+  }
   for (let part = 0; part < span; part++) {
     const own = new Float32Array(tokens * size);
     for (let token = 0; token < tokens; token++) {

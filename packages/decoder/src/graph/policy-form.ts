@@ -18,8 +18,8 @@ import { emitRaggedPositions } from "./ragged-positions.js";
  * - `observed_queries`, `observed_attention` and `observed_attention_sums`, int64 scalars: how many of the last new tokens the
  *   outputs `queries.N [B, H, W, size]`, `attention.N [B, H, W, P + S]` and `attention_sums.N`, float32 `[B, H, P + S]`, are of; 0
  *   for none, which costs next to nothing. Scores are products of these queries with cached keys, over `sqrt(size)`; sums are those
- *   of `attention` over the queries, and for 0 no numbers to be read. Layers of joint latents have none of these outputs. Layers that
- *   expand their keys have no `queries`, since they cache no keys that these could meet.
+ *   of `attention` over the queries, and for 0 `[B, H, 1]`, numbers that are not to be read. Layers of joint latents have none of
+ *   these outputs. Layers that expand their keys have no `queries`, since they cache no keys that these could meet.
  */
 export const policyForm: CacheForm = {
   kind: "ragged",
@@ -31,7 +31,10 @@ export const policyForm: CacheForm = {
       positionIds: perTokenInput(graph, "position_ids"),
     };
     const kept = scalar("num_logits_to_keep");
-    const observed = memoise<Observation, string>(String, (name) => scalar(`observed_${name}`));
+    const parts = memoise<Observation, Part>(String, (name) => {
+      const [at, count] = [root.at(`observed/${name}`), scalar(`observed_${name}`)];
+      return name === "attention_sums" ? emitSummedRows(at, count) : emitLastRows(at, count);
+    });
     const pastPositions = (layer: number, weights: AttentionWeights) =>
       graph.input(`past_positions.${layer}`, "int64", ["batch_size", raggedHeads(weights), slotsOf(layer)]);
     return {
@@ -42,14 +45,12 @@ export const policyForm: CacheForm = {
         observe(e, observation, value) {
           if (!observations(weights).includes(observation)) return;
           const at = e.at(`observed/${observation}`);
-          const [count, output] = [observed(observation), `${observation}.${layer}`];
-          if (observation === "attention_sums") emitLastSum(at, value, count, output);
-          else
-            emitLastRows(at, value, {
-              count,
-              output,
-              factor: observation === "queries" ? weights.scale * Math.sqrt(weights.keys.size) : 1,
-            });
+          const [part, output] = [parts(observation), `${observation}.${layer}`];
+          if (observation === "attention_sums") emitPartSum(at, value, part, output);
+          else {
+            const factor = observation === "queries" ? weights.scale * Math.sqrt(weights.keys.size) : 1;
+            emitScaledPart(at, value, { part, factor, output });
+          }
         },
         outputs: observations(weights).map((observation) => ({
           name: `${observation}.${layer}`,
@@ -76,42 +77,65 @@ function observedShape(
   { heads, keys }: AttentionWeights,
   observation: Observation,
 ): Pick<LayerOutput, "dims" | "type"> {
-  if (observation === "attention_sums") return { dims: ["batch_size", heads, "slots"], type: "float32" };
+  if (observation === "attention_sums")
+    return { dims: ["batch_size", heads, "summed_slots"], type: "float32" };
   const width = observation === "queries" ? keys.size : "slots";
   return { dims: ["batch_size", heads, `observed_${observation}`, width] };
 }
 
-interface LastRows {
-  readonly count: string;
-  readonly output: string;
-  readonly factor: number;
+/** Which part of a value a run asks for, as a `Slice` takes it: the same for all layers. */
+interface Part {
+  readonly starts: string;
+  readonly ends: string;
+  readonly axes: string;
 }
 
-/** The last `count` rows along axis 2, none for 0, times a factor. */
-function emitLastRows(e: Emitter, value: string, { count, output, factor }: LastRows): void {
-  const range = emitLastRange(e, value, e.reshape("count/Reshape", count, [1]));
+/** The last rows along axis 2, as many as `count` says; `Slice` takes an end beyond them for their end, and 0 for none. */
+const emitLastRows = (e: Emitter, count: string): Part => ({
+  starts: e.node("Mul", "starts/Mul", [count, e.graph.int64([-1])]),
+  ends: e.node("Mul", "ends/Mul", [count, e.graph.int64([BEYOND])]),
+  axes: e.graph.int64([2]),
+});
+
+/**
+ * The same rows to be summed. For a count of 0 it is the first number of the last row: a step without sums has nothing to copy, and
+ * ONNX Runtime's CUDA kernels refuse the sum of nothing.
+ */
+function emitSummedRows(e: Emitter, count: string): Part {
+  const rows = e.node("Max", "rows/Max", [count, e.graph.int64([1])]);
+  const ends = e.node("Mul", "ends/Mul", [count, e.graph.int64([BEYOND, BEYOND])]);
+  return {
+    starts: e.node("Mul", "starts/Mul", [rows, e.graph.int64([-1, 0])]),
+    ends: e.node("Max", "ends/Max", [ends, e.graph.int64([BEYOND, 1])]),
+    axes: e.graph.int64([2, 3]),
+  };
+}
+
+/** More rows and tokens than there are; times any int32 it is an int64. */
+const BEYOND = 2 ** 31 - 1;
+
+/** This part of a value, times a factor. */
+function emitScaledPart(
+  e: Emitter,
+  value: string,
+  { part, factor, output }: { readonly part: Part; readonly factor: number; readonly output: string },
+): void {
+  const inputs = [value, part.starts, part.ends, part.axes];
   if (Math.abs(factor - 1) < ROUNDING) {
-    e.graph.nodeWithOutputs("Slice", [value, ...range], [output], { name: `${e.path}/Slice` });
+    e.graph.nodeWithOutputs("Slice", inputs, [output], { name: `${e.path}/Slice` });
     return;
   }
-  const rows = e.node("Slice", "Slice", [value, ...range]);
+  const rows = e.node("Slice", "Slice", inputs);
   e.graph.nodeWithOutputs("Mul", [rows, e.scalar(factor)], [output], { name: `${e.path}/Mul` });
 }
 
-/** The sum of these rows. For 0 it is the last row: ONNX Runtime's CUDA kernels refuse the sum of none. */
-function emitLastSum(e: Emitter, value: string, count: string, output: string): void {
-  const counts = e.node("Max", "count/Max", [e.reshape("count/Reshape", count, [1]), e.graph.int64([1])]);
-  const rows = e.node("Slice", "Slice", [value, ...emitLastRange(e, value, counts)]);
+/** The sum of this part's rows. */
+function emitPartSum(e: Emitter, value: string, part: Part, output: string): void {
+  const rows = e.node("Slice", "Slice", [value, part.starts, part.ends, part.axes]);
   e.graph.nodeWithOutputs("ReduceSum", [rows, e.graph.int64([2])], [output], {
     name: `${e.path}/ReduceSum`,
     attributes: { keepdims: 0 },
   });
-}
-
-/** Start, end and axis of the last `count [1]` rows along axis 2. */
-function emitLastRange(e: Emitter, value: string, count: string): readonly string[] {
-  const length = e.node("Shape", "length/Shape", [value], { attributes: { start: 2, end: 3 } });
-  return [e.node("Sub", "start/Sub", [length, count]), length, e.graph.int64([2])];
 }
 
 /** Relative error of a product of two float64. */

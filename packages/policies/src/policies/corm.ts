@@ -111,18 +111,52 @@ function keepAfterStep(
   { step, window, recent }: Step,
 ): HeadChange | undefined {
   const share = importantShare(tokens);
-  for (const row of rows)
-    for (let slot = 0; slot < tokens; slot++) if (row[slot]! >= share) last[positions[slot]!] = step;
+  for (const row of rows) noteAt(last, { row, positions, share, step });
   const oldest = step - window + 1;
   if (oldest < 0) return undefined;
-  const latest = firstOfLatest(positions, recent);
-  const stays = (slot: number) => positions[slot]! >= latest || last[positions[slot]!]! >= oldest;
+  const latest = firstOfLatest(positions, recent, step);
+  const count = countUnimportant(positions, last, { oldest, latest });
+  return count === 0 ? undefined : { dropped: listUnimportant(positions, last, { oldest, latest, count }) };
+}
+
+interface Noting {
+  readonly row: Float32Array;
+  readonly positions: Int32Array;
+  readonly share: number;
+  readonly step: number;
+}
+
+/** Notes the step at the positions of the tokens that it pays a share or more. */
+function noteAt(last: Int32Array, { row, positions, share, step }: Noting): void {
+  for (let slot = 0; slot < row.length; slot++) if (row[slot]! >= share) last[positions[slot]!] = step;
+}
+
+/** Unimportant are tokens before `latest` that no query from `oldest` on found important. */
+interface Bounds {
+  readonly oldest: number;
+  readonly latest: number;
+}
+
+function countUnimportant(positions: Int32Array, last: Int32Array, { oldest, latest }: Bounds): number {
   let count = 0;
-  for (let slot = 0; slot < tokens; slot++) if (stays(slot)) count++;
-  if (count === tokens) return undefined;
-  const kept = new Int32Array(count);
-  for (let slot = 0, place = 0; slot < tokens; slot++) if (stays(slot)) kept[place++] = slot;
-  return { kept };
+  for (let slot = 0; slot < positions.length; slot++) {
+    const position = positions[slot]!;
+    if (position < latest && last[position]! < oldest) count++;
+  }
+  return count;
+}
+
+function listUnimportant(
+  positions: Int32Array,
+  last: Int32Array,
+  { oldest, latest, count }: Bounds & { readonly count: number },
+): Int32Array {
+  const slots = new Int32Array(count);
+  for (let slot = 0, place = 0; place < count; slot++) {
+    const position = positions[slot]!;
+    if (position < latest && last[position]! < oldest) slots[place++] = slot;
+  }
+  return slots;
 }
 
 /** Attention of the last queries of each query head, at most `window` of each. */

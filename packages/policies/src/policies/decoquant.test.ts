@@ -6,7 +6,7 @@ it("rounds keys and values of every head, and keeps all tokens", () => {
   const view = layerView(12);
   for (const [index, own] of decoquant(8).afterPrefill!(view)!.entries()) {
     const { keys, values, tokens } = view.heads[index]!;
-    expect(own!.kept.length).toBe(tokens);
+    expect(own!.kept!.length).toBe(tokens);
     for (const [rounded, exact] of [
       [own!.keys!, keys],
       [own!.values!, values],

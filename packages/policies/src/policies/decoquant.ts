@@ -1,10 +1,11 @@
 import type { HeadView } from "../cache-view.js";
+import { otherIndices } from "../kept-indices.js";
 import type { HeadChange, Policy } from "../policy.js";
-import { decoDequantise, decoQuantise } from "../scores/deco-quant.js";
+import { decoRound } from "../scores/deco-quant.js";
 
 /**
  * Rounds keys and values to few bits, after a small factor has taken their outliers (DecoQuant, arXiv 2405.12591):
- * {@link decoQuantise}. What is cached are the rounded numbers as floats: the quality of so many bits, not their bytes. Each KV
+ * {@link decoRound}. What is cached are the rounded numbers as floats: the quality of so many bits, not their bytes. Each KV
  * head is a matrix of its own, since heads may keep different tokens; the authors' code takes all heads as one.
  */
 export const decoquant = (bits: number, name = "decoquant"): Policy => ({
@@ -17,9 +18,9 @@ function roundHead({ keys, values, tokens }: HeadView, bits: number): HeadChange
   if (tokens === 0) return undefined;
   const rounded = (data: Float32Array) => {
     const width = data.length / tokens;
-    return decoDequantise(decoQuantise({ data, width, bits, block: blockOf(width) }));
+    return decoRound({ data, width, bits, block: blockOf(width) });
   };
-  const kept = Int32Array.from({ length: tokens }, (_, token) => token);
+  const kept = otherIndices(new Int32Array(0), tokens);
   const newKeys = rounded(keys);
   return { kept, keys: newKeys, ...(keys === values ? {} : { values: rounded(values) }) };
 }

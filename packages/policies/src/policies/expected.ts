@@ -51,8 +51,11 @@ function layerScores(layer: LayerView, { name, turnOf, ...options }: LayerScorin
   const most = window || ALL_TOKENS;
   const all = heads.map((head) => queriesOf(head, most, name));
   const turn = inverseFrequencies && turnOf(inverseFrequencies, { seen, queries: all[0]!.rows, future });
+  const turned = turn && new Float32Array(all[0]!.data.length);
   return heads.map((head, index) =>
-    scoreInOrder(head, (ordered) => headScores(ordered, { queries: all[index]!, seen, turn, ...options })),
+    scoreInOrder(head, (ordered) =>
+      headScores(ordered, { queries: all[index]!, seen, turn, turned, ...options }),
+    ),
   );
 }
 
@@ -60,15 +63,20 @@ interface Scoring extends expected.Options {
   readonly queries: HeadRows;
   readonly seen: number;
   readonly turn: Turn | undefined;
+  /** Where the queries are turned back, one head after the other. */
+  readonly turned: Float32Array | undefined;
 }
 
-function headScores(head: HeadView, { queries, seen, turn, sinks = 4, epsilon = 0 }: Scoring): Float32Array {
+function headScores(
+  head: HeadView,
+  { queries, seen, turn, turned, sinks = 4, epsilon = 0 }: Scoring,
+): Float32Array {
   const first = seen - queries.rows;
   const skip = Math.max(0, Math.min(sinks, seen - 1) - first);
   return expectedAttentionScores({
     keys: keysOf(head),
     values: valuesOf(head),
-    moments: turn === undefined ? queryMoments(queries, skip) : momentsToCome(queries, skip, turn),
+    moments: turn === undefined ? queryMoments(queries, skip) : momentsToCome(queries, skip, turn, turned),
     sinks: Math.min(sinks, head.tokens - 1),
     epsilon,
   });
@@ -108,7 +116,12 @@ function lastRotation(): typeof rotation {
 }
 
 /** Moments of the queries at positions to come, from those of the prompt before their rotation. */
-function momentsToCome(queries: HeadRows, skip: number, { back, forth }: Turn): QueryMoments {
-  const data = applyRope(queries.data, { tables: back, heads: 1, headDim: queries.width });
+function momentsToCome(
+  queries: HeadRows,
+  skip: number,
+  { back, forth }: Turn,
+  out: Float32Array = new Float32Array(queries.data.length),
+): QueryMoments {
+  const data = applyRope(queries.data, { tables: back, heads: 1, headDim: queries.width, out });
   return turnMoments(queryMoments({ ...queries, data }, skip), forth);
 }

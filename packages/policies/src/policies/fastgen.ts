@@ -1,7 +1,7 @@
 import type { HeadView, LayerView } from "../cache-view.js";
 import { attentionOf } from "../head-attention.js";
 import { changeInOrder } from "../in-order.js";
-import { ALL_TOKENS, type HeadChange, type Policy } from "../policy.js";
+import { ALL_TOKENS, type KeptTokens, type Policy } from "../policy.js";
 import { profileHeads, type TokenClass } from "../scores/fast-gen.js";
 
 export declare namespace fastgen {
@@ -50,7 +50,7 @@ function thinOut(
   head: HeadView,
   layer: LayerView,
   { classOf, name, recover, window, frequent, local, sinks }: Profiling,
-): HeadChange | undefined {
+): KeptTokens | undefined {
   const { ids } = layer;
   const classes = Array.from(head.positions, (position) =>
     ids === undefined || classOf === undefined ? "other" : classOf(ids[position]!),

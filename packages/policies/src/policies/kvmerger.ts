@@ -2,7 +2,7 @@ import { type Budget, tokensOf } from "../budget.js";
 import type { HeadView, LayerView } from "../cache-view.js";
 import { attentionOf, attentionSumsOf } from "../head-attention.js";
 import { changeInOrder } from "../in-order.js";
-import { ALL_TOKENS, type HeadChange, type Policy } from "../policy.js";
+import { ALL_TOKENS, type KeptTokens, type Policy } from "../policy.js";
 import { bestIndices } from "../scores/best-indices.js";
 import { groupMeans } from "../scores/group-means.js";
 import { mergeSets, mergingSetsWithin, neighbourSimilarities } from "../scores/kv-merger.js";
@@ -58,7 +58,7 @@ function mergeHead(
   head: HeadView,
   layer: LayerView,
   { count, window, recent, heavy, name }: Merging,
-): HeadChange {
+): KeptTokens {
   const { tokens, keys, values } = head;
   const sums =
     window === 0

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LayerView } from "../cache-view.js";
+import { keptIndices } from "../kept-indices.js";
 import { streaming } from "./streaming.js";
 
 /** One head with tokens at these positions, in this order. */
@@ -23,7 +24,7 @@ describe("streaming", () => {
   it("keeps the sinks and the newest while tokens are decoded, wherever they stand", () => {
     const { afterStep } = streaming({ tokens: 5 }, { sinks: 2 });
     const positions = [0, 19, 1, 17, 16, 18];
-    const kept = afterStep!(layerOf(positions))![0]!.kept;
+    const kept = keptIndices(afterStep!(layerOf(positions))![0]!, 6);
     expect(Array.from(kept, (index) => positions[index])).toEqual([0, 19, 1, 17, 18]);
   });
 
@@ -35,7 +36,7 @@ describe("streaming", () => {
   it("drops whole runs where tokens cannot go alone", () => {
     const { afterStep } = streaming({ tokens: 5 }, { sinks: 2 });
     // Three runs of two and one token after them: five are two runs and that one.
-    const kept = afterStep!(layerOf([0, 1, 2, 3, 4, 5, 6], 2))![0]!.kept;
+    const kept = keptIndices(afterStep!(layerOf([0, 1, 2, 3, 4, 5, 6], 2))![0]!, 7);
     expect(Array.from(kept)).toEqual([0, 1, 4, 5, 6]);
   });
 

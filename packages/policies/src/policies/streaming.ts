@@ -1,4 +1,3 @@
-import { allBut } from "../all-but.js";
 import { type Budget, uniformBudget } from "../budget.js";
 import type { HeadView, LayerView } from "../cache-view.js";
 import { scoreInOrder } from "../in-order.js";
@@ -40,9 +39,10 @@ export function streaming(budget: Budget, { sinks = 4 }: streaming.Options = {},
 /** One token over the budget is found without sorting: a step is short. */
 function dropOldest({ positions, tokens }: HeadView, sinks: number): HeadChange {
   let oldest = 0;
-  for (let token = 1; token < tokens; token++) {
-    const isOlder = positions[token]! < positions[oldest]!;
-    if (positions[token]! >= sinks && (isOlder || positions[oldest]! < sinks)) oldest = token;
+  let first = Number.MAX_SAFE_INTEGER;
+  for (let token = 0; token < tokens; token++) {
+    const position = positions[token]!;
+    if (position >= sinks && position < first) [oldest, first] = [token, position];
   }
-  return { kept: allBut(oldest, tokens) };
+  return { dropped: Int32Array.of(oldest) };
 }

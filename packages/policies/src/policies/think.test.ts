@@ -16,7 +16,7 @@ const view = layerView(4, {
 
 it("clears the least channels of all keys but the latest", () => {
   const [own] = think(0.5, { recent: 1 }).afterPrefill!(view)!;
-  expect(Array.from(own!.kept)).toEqual([0, 1, 2, 3]);
+  expect(Array.from(own!.kept!)).toEqual([0, 1, 2, 3]);
   expect(Array.from(own!.keys!)).toEqual([0, 5, 0, 7, 0, 5, 0, 7, 0, 5, 0, 7, 1, 5, 0, 7]);
   expect(own!.values).toBeUndefined();
 });

@@ -1,4 +1,3 @@
-import { allBut } from "../all-but.js";
 import { type Budget, uniformBudget } from "../budget.js";
 import type { HeadView, LayerView } from "../cache-view.js";
 import { attentionOf } from "../head-attention.js";
@@ -32,20 +31,24 @@ const isOneOver = ({ heads, run }: LayerView, budget: number): boolean =>
 /** One token over the budget is found without sorting, since a step is short; the newest, in the last slot, stays. */
 function dropLeast({ heads }: LayerView): LayerChange {
   const { tokens } = heads[0]!;
-  const rows = heads.flatMap(({ attention }) =>
-    Array.from({ length: attention!.length / tokens }, (_, row) =>
-      attention!.subarray(row * tokens, (row + 1) * tokens),
-    ),
-  );
+  const sums = new Float64Array(tokens);
+  for (const { attention } of heads) addRows(sums, attention!);
+  const dropped = Int32Array.of(leastOf(sums, tokens - 1));
+  return heads.map(() => ({ dropped }));
+}
+
+/** Adds the rows of a head, one number after the other: V8 takes three times as long to go through several rows at once. */
+function addRows(sums: Float64Array, rows: Float32Array): void {
+  const { length } = sums;
+  for (let at = 0; at < rows.length; at += length)
+    for (let token = 0; token < length; token++) sums[token]! += rows[at + token]!;
+}
+
+/** The first of the smallest of the first `count` numbers. */
+function leastOf(numbers: Float64Array, count: number): number {
   let least = 0;
-  let smallest = Number.POSITIVE_INFINITY;
-  for (let token = 0; token < tokens - 1; token++) {
-    let sum = 0;
-    for (let row = 0; row < rows.length; row++) sum += rows[row]![token]!;
-    if (sum < smallest) [least, smallest] = [token, sum];
-  }
-  const kept = allBut(least, tokens);
-  return heads.map(() => ({ kept }));
+  for (let at = 1; at < count; at++) if (numbers[at]! < numbers[least]!) least = at;
+  return least;
 }
 
 /** Heads that hold other tokens than the first are scored by themselves. */

@@ -4,15 +4,19 @@
 export function bestIndices(scores: Float32Array, count: number): Int32Array {
   const wanted = Math.max(0, Math.min(count, scores.length));
   if (wanted === 0) return new Int32Array();
-  const comparable = scores.map((score) => (Number.isNaN(score) ? Number.NEGATIVE_INFINITY : score));
+  const comparable = new Float32Array(scores);
+  for (let at = 0; at < scores.length; at++)
+    if (Number.isNaN(comparable[at]!)) comparable[at] = Number.NEGATIVE_INFINITY;
   const threshold = comparable.slice().sort()[scores.length - wanted]!;
-  const above = comparable.reduce((sum, score) => sum + (score > threshold ? 1 : 0), 0);
-  let ties = wanted - above;
+  let ties = wanted - countAbove(comparable, threshold);
   const kept = new Int32Array(wanted);
-  let next = 0;
-  for (const [index, score] of comparable.entries()) {
-    if (score < threshold || (score === threshold && ties-- <= 0)) continue;
-    kept[next++] = index;
-  }
+  for (let at = 0, next = 0; next < wanted; at++)
+    if (comparable[at]! > threshold || (comparable[at] === threshold && ties-- > 0)) kept[next++] = at;
   return kept;
+}
+
+function countAbove(scores: Float32Array, threshold: number): number {
+  let count = 0;
+  for (let at = 0; at < scores.length; at++) if (scores[at]! > threshold) count++;
+  return count;
 }

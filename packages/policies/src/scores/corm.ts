@@ -84,14 +84,22 @@ export function cormKept({
   return kept.subarray(0, count);
 }
 
-/** The position that the `count` latest tokens begin at, wherever they stand. */
-export function firstOfLatest(positions: Int32Array, count: number): number {
+/** The position that the `count` latest tokens begin at, wherever they stand; the last of them is at `last`. */
+export function firstOfLatest(
+  positions: Int32Array,
+  count: number,
+  last: number = lastOf(positions),
+): number {
   if (count >= positions.length) return Number.NEGATIVE_INFINITY;
-  let last = -1;
-  for (let token = 0; token < positions.length; token++) last = Math.max(last, positions[token]!);
   const first = last - count + 1;
   let behind = 0;
   for (let token = 0; token < positions.length; token++) if (positions[token]! >= first) behind++;
   // Some of the latest positions are no longer cached: this takes longer and is rare.
   return behind === count ? first : positions.slice().sort()[positions.length - count]!;
+}
+
+function lastOf(positions: Int32Array): number {
+  let last = -1;
+  for (let token = 0; token < positions.length; token++) last = Math.max(last, positions[token]!);
+  return last;
 }

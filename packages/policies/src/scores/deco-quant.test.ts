@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { decoDequantise, decoQuantise, dequantiseRows, quantiseRows } from "./deco-quant.js";
+import { decoDequantise, decoQuantise, decoRound, dequantiseRows, quantiseRows } from "./deco-quant.js";
 
 /** Normal numbers by the Box-Muller transform of a low-discrepancy sequence; some channels are twelve times larger. */
 function withOutliers(rows: number, width: number, outliers: readonly number[]): Float32Array {
@@ -43,6 +43,14 @@ describe("decoQuantise", () => {
     expect(
       relativeError(decoDequantise(decoQuantise({ data: lame, width: 32, bits: 8 })), lame),
     ).toBeLessThan(0.02);
+  });
+
+  it("leaves the same matrix when it is rounded a few rows at a time", () => {
+    const data = withOutliers(600, 48, [3, 20]);
+    for (const bits of [4, 8]) {
+      const options = { data, width: 48, bits };
+      expect(decoRound(options)).toEqual(decoDequantise(decoQuantise(options)));
+    }
   });
 
   it("refuses blocks that do not divide the width", () => {

@@ -2,6 +2,7 @@ import { PolicyError } from "../policy-error.js";
 import { groupMeans } from "./group-means.js";
 import { type HeadRows, requireValues, rowsOfHead } from "./head-rows.js";
 import { rowNorms } from "./key-norms.js";
+import { addRowProducts, ROWS, strideOf } from "./narrow-products.js";
 import { protect } from "./protect.js";
 import type { QueryMoments } from "./query-moments.js";
 import { softmaxInPlace } from "./softmax.js";
@@ -57,28 +58,24 @@ function expectedScores(
   head: number,
 ): void {
   const { width } = keys;
-  const stride = ROWS * Math.ceil(width / ROWS);
+  const stride = strideOf(width);
   const ofHead = rowsOfHead(keys, Math.floor(head / (moments.heads / keys.heads)));
   const form = halfForm(moments, head, scale * scale, stride);
   const means = scaledMeans(moments, head, scale, stride);
-  const [block, products] = [new Float64Array(KEYS * stride), new Float64Array(KEYS * stride)];
+  const [block, products] = [new Float64Array(ROWS * stride), new Float64Array(ROWS * stride)];
   const first = ofHead.length - target.length * width;
-  for (let token = 0; token < target.length; token += KEYS) {
-    const count = Math.min(KEYS, target.length - token);
+  for (let token = 0; token < target.length; token += ROWS) {
+    const count = Math.min(ROWS, target.length - token);
     for (let index = 0; index < count; index++) {
       const start = first + (token + index) * width;
       block.set(ofHead.subarray(start, start + width), index * stride);
     }
     products.set(means);
-    addFormRows(products, form, block, stride);
+    addRowProducts(products, block, form, { stride, isLower: true });
     for (let index = 0; index < count; index++)
       target[token + index] = dot(products, block, index * stride, (index + 1) * stride);
   }
 }
-
-/** Keys, and rows of a form, that are taken at once: each number of a form is read once for all of them. */
-const KEYS = 2;
-const ROWS = 4;
 
 /** The lower triangle `[stride, stride]` whose form `Σ_{j <= i} k_i A_ij k_j` is `factor k Σ kᵀ / 2`. */
 function halfForm(
@@ -103,38 +100,10 @@ function scaledMeans(
   factor: number,
   stride: number,
 ): Float64Array {
-  const means = new Float64Array(KEYS * stride);
-  for (let key = 0; key < KEYS; key++)
+  const means = new Float64Array(ROWS * stride);
+  for (let key = 0; key < ROWS; key++)
     for (let j = 0; j < width; j++) means[key * stride + j] = factor * mean[head * width + j]!;
   return means;
-}
-
-/** Adds `Σ_{i >= j} k_i A_ij` to the numbers `j` of two keys' products. */
-function addFormRows(products: Float64Array, form: Float64Array, keys: Float64Array, width: number): void {
-  // An integer, and numbers one by one: V8 takes twice as long with quotients, and with numbers that are taken out of an array.
-  const stride = width | 0;
-  const second = stride;
-  const third = 2 * stride;
-  const fourth = 3 * stride;
-  for (let i = 0; i < stride; i += ROWS) {
-    const other = stride + i;
-    const a = keys[i]!;
-    const b = keys[i + 1]!;
-    const c = keys[i + 2]!;
-    const d = keys[i + 3]!;
-    const e = keys[other]!;
-    const f = keys[other + 1]!;
-    const g = keys[other + 2]!;
-    const h = keys[other + 3]!;
-    for (let j = 0, at = i * stride; j < i + ROWS; j++, at++) {
-      const p = form[at]!;
-      const q = form[at + second]!;
-      const r = form[at + third]!;
-      const s = form[at + fourth]!;
-      products[j]! += a * p + b * q + c * r + d * s;
-      products[stride + j]! += e * p + f * q + g * r + h * s;
-    }
-  }
 }
 
 /** The product of the numbers `[start, end)` of two arrays. */

@@ -22,6 +22,13 @@ describe("queryMoments", () => {
     expect(distance(covariance, expected)).toBeLessThan(1e-14);
   });
 
+  it("takes the covariance of numbers that lie far from zero", () => {
+    const near = Float32Array.from({ length: 400 }, (_, at) => ((at * at) % 17) / 16);
+    const far = near.map((value) => value + 4096);
+    const [a, b] = [near, far].map((data) => queryMoments({ data, heads: 1, rows: 200, width: 2 }, 0));
+    expect(distance(a!.covariance, b!.covariance)).toBeLessThan(1e-7);
+  });
+
   it("refuses a text of sinks alone", () => {
     expect(() => queryMoments({ data: new Float32Array(8), heads: 1, rows: 4, width: 2 })).toThrow(
       "queryMoments: expected more queries than the 4 skipped ones, found 4",

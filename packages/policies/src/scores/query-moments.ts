@@ -1,6 +1,7 @@
 import { applyRope, type RopeLayout, type RopeTables } from "@kvfold/rope";
 import { PolicyError } from "../policy-error.js";
 import { type HeadRows, requireHeadRows, rowsOfHead } from "./head-rows.js";
+import { sumRows } from "./narrow-products.js";
 
 /** Mean and covariance of the queries of each head of a layer. */
 export interface QueryMoments {
@@ -15,7 +16,8 @@ export interface QueryMoments {
 /**
  * The moments of given queries, such as those of a prompt before their rotation.
  *
- * Numerics: two passes in float64.
+ * Numerics: sums of products in float64, less those of the mean. What cancels there costs fewer digits than float32 queries have lost
+ * by their rounding, as long as means are less than `2^28` of the deviations.
  *
  * @param queries - `[H, n, d]`.
  * @param skip - First queries to leave out: those of sinks are unlike all others. Default 4.
@@ -30,79 +32,15 @@ export function queryMoments(queries: HeadRows, skip = 4): QueryMoments {
   const mean = new Float64Array(heads * width);
   const covariance = new Float64Array(heads * width * width);
   for (let head = 0; head < heads; head++) {
-    const ofHead = rowsOfHead(queries, head).subarray(skip * width);
-    const meanOfHead = mean.subarray(head * width, (head + 1) * width);
-    addMean(meanOfHead, ofHead);
-    covariance.set(covarianceOf(ofHead, meanOfHead), head * width * width);
+    const { sums, gram } = sumRows(rowsOfHead(queries, head).subarray(skip * width), width);
+    const count = rows - skip;
+    const ofHead = sums.map((sum) => sum / count);
+    mean.set(ofHead, head * width);
+    for (let i = 0, at = 0; i < width; i++)
+      for (let j = 0; j < width; j++, at++)
+        covariance[head * width * width + at] = gram.data[at]! / count - ofHead[i]! * ofHead[j]!;
   }
   return { mean, covariance, heads, width };
-}
-
-function addMean(mean: Float64Array, rows: Float32Array): void {
-  for (let start = 0; start < rows.length; start += mean.length)
-    for (let j = 0; j < mean.length; j++) mean[j]! += rows[start + j]!;
-  const count = rows.length / mean.length;
-  for (let j = 0; j < mean.length; j++) mean[j]! /= count;
-}
-
-/** From centred rows: sums of uncentred ones lose digits where means are large. */
-function covarianceOf(rows: Float32Array, mean: Float64Array): Float64Array {
-  const width = mean.length;
-  const count = rows.length / width;
-  const stride = width + (width % 2);
-  const sums = new Float64Array(stride * stride);
-  const block = new Float64Array(ROWS * stride);
-  for (let first = 0; first < count; first += ROWS) {
-    centreRows(block, stride, rows.subarray(first * width, (first + ROWS) * width), mean);
-    addProducts(sums, block, stride);
-  }
-  const covariance = new Float64Array(width * width);
-  for (let i = 0; i < width; i++)
-    for (let j = 0; j <= i; j++)
-      covariance[i * width + j] = covariance[j * width + i] = sums[i * stride + j]! / count;
-  return covariance;
-}
-
-/** Rows that are taken at once: each sum is read and written once for all of them. */
-const ROWS = 4;
-
-/** Rows less their mean, `stride` numbers apart; zeros where there are fewer than fit. */
-function centreRows(block: Float64Array, stride: number, rows: Float32Array, mean: Float64Array): void {
-  const width = mean.length;
-  block.fill(0);
-  for (let start = 0, target = 0; start < rows.length; start += width, target += stride)
-    for (let j = 0; j < width; j++) block[target + j] = rows[start + j]! - mean[j]!;
-}
-
-/**
- * Adds the lower triangle of `blockᵀ block`, of four rows and an even number of columns. Two rows of sums are added to at a time:
- * each number of the block is read once for both, and no sum waits for another.
- */
-function addProducts(sums: Float64Array, block: Float64Array, width: number): void {
-  // An integer, and numbers one by one: V8 takes twice as long with quotients, and with numbers that are taken out of an array.
-  const stride = width | 0;
-  const second = stride;
-  const third = 2 * stride;
-  const fourth = 3 * stride;
-  for (let i = 0; i < stride; i += 2) {
-    const odd = i + 1;
-    const a = block[i]!;
-    const b = block[second + i]!;
-    const c = block[third + i]!;
-    const d = block[fourth + i]!;
-    const e = block[odd]!;
-    const f = block[second + odd]!;
-    const g = block[third + odd]!;
-    const h = block[fourth + odd]!;
-    for (let j = 0, at = i * stride; j <= odd; j++, at++) {
-      const p = block[j]!;
-      const q = block[second + j]!;
-      const r = block[third + j]!;
-      const s = block[fourth + j]!;
-      sums[at]! += a * p + b * q + c * r + d * s;
-      sums[at + stride]! += e * p + f * q + g * r + h * s;
-    }
-  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { HeadChange, HeadView, LayerView } from "@kvfold/policies";
+import { type HeadChange, type HeadView, keptIndices, type LayerView } from "@kvfold/policies";
 import {
   logitShare,
   queryNumber,
@@ -211,7 +211,7 @@ export function changeSlow(
     if (change === undefined) continue;
     const head = heads[index]!;
     const own = cache.tokens[layer]![head]!;
-    const kept = Array.from(change.kept, (slot, at) => {
+    const kept = Array.from(keptIndices(change, own.length), (slot, at) => {
       const token = own.find(({ place }) => place === view.heads[index]!.positions[slot])!;
       const part = (rows: Float32Array | undefined, before: number[]) =>
         rows === undefined ? before : Array.from(rows.subarray(at * before.length, (at + 1) * before.length));

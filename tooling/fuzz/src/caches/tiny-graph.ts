@@ -1,5 +1,6 @@
 import {
   type Feeds,
+  type Fetches,
   type Results,
   RuntimeError,
   type Session,
@@ -58,6 +59,8 @@ export interface TinyGraph {
   readonly session: Session;
   /** Lets a run fail after so many others. */
   failAfter(runs: number): void;
+  /** Rows of attention that the run was asked for that failed last. */
+  readonly failedRows: number;
 }
 
 /**
@@ -67,9 +70,13 @@ export interface TinyGraph {
  */
 export function createTinyGraph(layers: readonly TinyLayer[], onRun: (run: TinyRun) => void): TinyGraph {
   let failsAfter = Number.POSITIVE_INFINITY;
-  const run = async (feeds: Feeds): Promise<Results> => {
+  let failedRows = 0;
+  const run = async (feeds: Feeds, fetches?: Fetches): Promise<Results> => {
+    const targets = targetsOf(fetches);
     if (failsAfter-- <= 0) {
       failsAfter = Number.POSITIVE_INFINITY;
+      failedRows = scalar(feeds, "observed_attention");
+      for (const { data } of Object.values(targets)) (data as Float32Array).fill(Number.NaN);
       throw new RuntimeError("run-failed", FAILURE);
     }
     const ids = Array.from(feeds.input_ids!.data as BigInt64Array, Number);
@@ -81,14 +88,32 @@ export function createTinyGraph(layers: readonly TinyLayer[], onRun: (run: TinyR
     };
     const results = compute(layers, feeds, asked);
     onRun(asked);
-    return results;
+    return { ...results, ...writeInto(targets, results) };
   };
   return {
-    session: { ...declare(layers), writesInPlace: false, run, dispose: async () => {} },
+    session: { ...declare(layers), writesInPlace: true, run, dispose: async () => {} },
     failAfter(count) {
       failsAfter = count;
     },
+    get failedRows() {
+      return failedRows;
+    },
   };
+}
+
+/** What a run is given for its outputs. */
+const targetsOf = (fetches: Fetches = []): Results =>
+  Object.fromEntries(Object.entries(fetches).filter(([, target]) => target instanceof Tensor)) as Results;
+
+/** The results that are written into given tensors. */
+function writeInto(targets: Results, results: Results): Results {
+  for (const [name, { data, dims }] of Object.entries(targets)) {
+    const [given, wanted] = [dims, results[name]!.dims].map((shape) => shape.join(" x "));
+    if (given !== wanted)
+      throw new Error(`expected a target of ${wanted} for ${name}, found one of ${given}`);
+    (data as Float32Array).set(results[name]!.data as Float32Array);
+  }
+  return targets;
 }
 
 /** What a run says that was told to fail. */

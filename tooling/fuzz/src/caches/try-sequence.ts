@@ -182,10 +182,12 @@ const acts: Readonly<Record<string, (sequence: Sequence) => Promise<void>>> = {
     world.slow = slow;
     sequence.state = kept;
   },
-  async fail({ random, graph, state }) {
+  async fail({ random, graph, state, world }) {
     graph.failAfter(Math.floor(random() * 2));
     const work = () => state.prefill(idsOf(random, 12));
     await expectCode(work, "run-failed");
+    // Its attention may have been written over that of the run before.
+    if (graph.failedRows > 0) world.slow.rows = 0;
   },
   async overlap({ random, state, world }) {
     const busy = state.prefill(idsOf(random, 9));
