@@ -23,7 +23,7 @@ const imports = [
     // grow where they lie; 5 kB caches whose heads keep different tokens, for policies, and 6 kB their float16 numbers,
     // of which 4.4 are a library, 1.3 kB the rows of quantised caches, and at least 0.5 kB sums of
     // attention; 0.4 kB steps that drop tokens by name and write attention over that of the step before, and the refusal of float16.
-    ceilingBytes: 38_200,
+    ceilingBytes: 38_400,
   },
   {
     what: "all of rope, without its mixings",
