@@ -24,7 +24,7 @@ export declare namespace runStage {
     readonly crosses?: readonly NamedCross[];
     /** Tokens of a window. */
     readonly length: number;
-    /** How the sums are completed, where the windows are but a share of a text. */
+    /** How the sums are completed, where the windows are but a share of a text; not asked by a stage that sums nothing. */
     readonly share?: StageShare | undefined;
     readonly onWindow?: ((index: number) => void) | undefined;
     readonly signal?: AbortSignalLike | undefined;
@@ -72,7 +72,7 @@ export async function emptyStage(
   options: Pick<runStage.Options, "moments" | "crosses" | "share">,
 ): Promise<StageResult> {
   const names = namesOf(options);
-  const reference = (await options.share?.agree(refuseToFind)) ?? {};
+  const reference = sumsNothing(names) ? {} : ((await options.share?.agree(refuseToFind)) ?? {});
   return completeStage(createStageTotals(names, reference).result(0), names, reference, options.share);
 }
 

@@ -47,6 +47,7 @@ export const outputSizes = ({ moments, crosses }: StageNames): ReadonlyMap<strin
 export function createStageTotals(names: StageNames, reference: StageReference): StageTotals {
   const { moments, crosses } = names;
   const totals = zeros(names);
+  const products = productsOf(names);
   const exponents = (name: string) => reference[name]?.exponents ?? undefined;
   return {
     async add(read) {
@@ -55,7 +56,7 @@ export function createStageTotals(names: StageNames, reference: StageReference):
         if (own === undefined) addPlainly(total, part);
         else addSumOnGrid(total, part, own);
       }
-      for (const { output, y, z, layout } of productsOf(names)) {
+      for (const { output, y, z, layout } of products) {
         const [total, part] = [totals.get(output)!, await read(output)];
         const [rows, columns] = [exponents(y), exponents(z)];
         if (rows === undefined || columns === undefined) addPlainly(total, part);

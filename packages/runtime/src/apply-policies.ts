@@ -1,5 +1,5 @@
 import type { HeadChange, LayerChange, LayerView, Policy, PolicyNeeds } from "@kvfold/policies";
-import { keptIndices } from "@kvfold/policies/check";
+import { keptCount, keptIndices } from "@kvfold/policies/check";
 import {
   type CacheLayout,
   OBSERVATIONS,
@@ -33,15 +33,15 @@ export function applyPolicies(
       const change = ask(policy[time]!, view);
       if (change === undefined) continue;
       for (const [head, own] of change.entries()) checkChange(policy, view, head, own);
-      hasDropped ||= view.heads.some(({ tokens }, head) => countDropped(change[head], tokens) > 0);
+      hasDropped ||= view.heads.some(({ tokens }, head) => dropsTokens(change[head], tokens));
       cache.change(layer, change);
     }
   }
   return hasDropped;
 }
 
-const countDropped = (change: HeadChange | undefined, tokens: number): number =>
-  change?.dropped?.length ?? tokens - (change?.kept?.length ?? tokens);
+const dropsTokens = (change: HeadChange | undefined, tokens: number): boolean =>
+  change !== undefined && keptCount(change, tokens) < tokens;
 
 /** What a policy does to the heads that hold tokens; there is nothing to decide of the others. */
 function ask(policy: (layer: LayerView) => LayerChange, view: LayerView): LayerChange {

@@ -1,5 +1,5 @@
 import type { HeadChange } from "@kvfold/policies";
-import { keptIndices, otherIndices } from "@kvfold/policies/check";
+import { keptCount, keptIndices, otherIndices } from "@kvfold/policies/check";
 import {
   type CacheSlot,
   type CacheTensor,
@@ -181,7 +181,7 @@ const raggedHead = ({ heads }: Pick<RaggedLayerCache, "heads">, slot: CacheTenso
 function changeHead(layer: RaggedLayerCache, head: number, change: HeadChange): () => Int32Array {
   const { capacity, lengths } = layer;
   const before = lengths[head]!;
-  const count = change.kept?.length ?? before - change.dropped!.length;
+  const count = keptCount(change, before);
   const order = removeRows(layer, head, change);
   const dropped = [head * capacity + count, head * capacity + before] as const;
   layer.positions.fill(EMPTY, ...dropped);
@@ -195,7 +195,7 @@ function changeHead(layer: RaggedLayerCache, head: number, change: HeadChange): 
 /** The same. Where few tokens go, and no rows are given for those that stay, the last ones take their places. */
 function removeRows(layer: RaggedLayerCache, head: number, change: HeadChange): () => Int32Array {
   const before = layer.lengths[head]!;
-  const count = change.kept?.length ?? before - change.dropped!.length;
+  const count = keptCount(change, before);
   const isFew = layer.run === 1 && before - count <= before * FEW;
   if (!isFew || change.keys !== undefined || change.values !== undefined) {
     const kept = keptIndices(change, before);

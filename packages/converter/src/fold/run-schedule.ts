@@ -136,11 +136,10 @@ async function runGraph(
   const window = { config, weights, length: runner.length };
   const { model, ...sums } = run.graph({ ...window, outputs, directions, bias });
   const widthOf = (stream: Stream) => streamWidth(stream, weights);
-  // Graphs that only move streams on sum nothing.
-  const isShared = (sums.moments?.length ?? 0) + (sums.crosses?.length ?? 0) > 0;
-  const shared = { ...sums, share: isShared ? share?.({ layer, step: name }) : undefined };
+  const { limit } = run;
+  const shared = share?.({ layer, step: name });
   const result = await streams.use(step, widthOf, (used) =>
-    runner.run(model, { ...used, ...shared, ...(run.limit === undefined ? {} : { limit: run.limit }) }),
+    runner.run(model, { ...used, ...sums, share: shared, ...(limit === undefined ? {} : { limit }) }),
   );
   for (const stream of writesOf(step)) await events.onStream(stream, streams.get(stream));
   return result;

@@ -7,7 +7,7 @@ import type { Emitter } from "./emitter.js";
 import type { Positions } from "./positions.js";
 import { emitSplitHeads } from "./split-heads.js";
 
-/** The rows of a cache's past `[B, heads, P, size]` and those of the new tokens `[B, heads, S, size]`. */
+/** The rows of a cache's past `[B, heads, P, size]` and those of the new tokens `[B, heads, S, size]`, or what is made of each. */
 export interface DeltaRows {
   readonly past: string;
   readonly fresh: string;
@@ -38,23 +38,25 @@ export function emitDeltaAttention(
     };
     return emitScored(e, parts, { heads, scale, softCap, keys: read, values });
   }
-  const raw = emitScores(e, projected.query, key, weights);
+  const query = emitSplitHeads(e.at("query"), projected.query, { heads, size: keys.size });
+  const { past, fresh } = emitRowScores(e, query, key, weights);
+  const raw = e.node("Concat", "scores/Concat", [past, fresh], { attributes: { axis: -1 } });
   const scores = softCap === undefined ? raw : emitSoftCap(e.at("scores"), raw, softCap);
   const readers = readersApart(heads, values);
   const shares = emitSoftmax(e.at("softmax"), scores, heads, values.heads, bias, readers);
-  const rows = readers === undefined ? value : emitForReaders(e.at("value"), value);
-  const outputs = emitShared(e.at("output"), shares, rows, positions);
-  return emitUnstack(e.at("output"), outputs, heads, values);
+  return emitRowOutputs(e, shares, value, weights, positions);
 }
 
-/** Scores of past and new keys, `[B, keys.heads, G * S, P + S]`, or `[B, keys.heads, G, S, P + S]` where readers are apart. */
-function emitScores(
+/**
+ * Scores of queries `[B, H, S, size]` with past and with new keys, `[B, keys.heads, G * S, X]`, or `[B, keys.heads, G, S, X]` where
+ * readers are apart.
+ */
+export function emitRowScores(
   e: Emitter,
-  queries: string,
+  query: string,
   key: DeltaRows,
-  { heads, scale, keys }: AttentionWeights,
-): string {
-  const query = emitSplitHeads(e.at("query"), queries, { heads, size: keys.size });
+  { heads, scale, keys }: Pick<AttentionWeights, "heads" | "scale" | "keys">,
+): DeltaRows {
   // Not next to the product: ONNX Runtime would fuse both, and has no kernel for a single row with a factor.
   const scaled = e.node("Mul", "scale/Mul", [query, e.scalar(scale)]);
   const readers = readersApart(heads, keys);
@@ -62,11 +64,23 @@ function emitScores(
   const stacked = e.reshape("query/stack/Reshape", scaled, [...outer, -1, keys.size]);
   const rows = readers === undefined ? key : emitForReaders(e.at("key"), key);
   const order = readers === undefined ? [0, 1, 3, 2] : [0, 1, 2, 4, 3];
-  const scores = (["past", "fresh"] as const).map((name) => {
+  const score = (name: keyof DeltaRows) => {
     const turned = e.transpose(`scores/${name}/Transpose`, rows[name], order);
     return e.node("MatMul", `scores/${name}/MatMul`, [stacked, turned]);
-  });
-  return e.node("Concat", "scores/Concat", scores, { attributes: { axis: -1 } });
+  };
+  return { past: score("past"), fresh: score("fresh") };
+}
+
+/** Outputs `[B, S, H * values.size]` of shares that are stacked for the value heads, and for their readers where these are apart. */
+export function emitRowOutputs(
+  e: Emitter,
+  shares: string,
+  value: DeltaRows,
+  { heads, values }: Pick<AttentionWeights, "heads" | "values">,
+  positions: Positions,
+): string {
+  const rows = readersApart(heads, values) === undefined ? value : emitForReaders(e.at("value"), value);
+  return emitUnstack(e.at("output"), emitShared(e.at("output"), shares, rows, positions), heads, values);
 }
 
 /**
@@ -74,7 +88,7 @@ function emitScores(
  * product of its own has a single row, for which ONNX Runtime reads the cache where it lies; it copies what several rows
  * share. Two reads cost less than a copy, three as much, and four more (docs/benchmarks.md, Attention).
  */
-const readersApart = (heads: number, cached: CacheShape): 2 | undefined =>
+export const readersApart = (heads: number, cached: CacheShape): 2 | undefined =>
   heads === 2 * cached.heads ? 2 : undefined;
 
 /** Rows `[B, heads, 1, .., size]`, which products repeat for each reader. */
