@@ -13,10 +13,6 @@ export function keptIndices({ kept, dropped }: HeadChange, tokens: number): Int3
   return kept ?? otherIndices(dropped!, tokens);
 }
 
-/** How many tokens stay of a head of so many. */
-export const keptCount = ({ kept, dropped }: HeadChange, tokens: number): number =>
-  kept?.length ?? tokens - dropped!.length;
-
 /** The indices below `count` that are not among some others, which ascend. A loop, since caches may need it at each step. */
 export function otherIndices(indices: Int32Array, count: number): Int32Array {
   const others = new Int32Array(count - indices.length);

@@ -1,5 +1,5 @@
 import type { HeadChange, LayerChange, LayerView, Policy, PolicyNeeds } from "@kvfold/policies";
-import { keptCount, keptIndices } from "@kvfold/policies/check";
+import { keptIndices } from "@kvfold/policies/check";
 import {
   type CacheLayout,
   OBSERVATIONS,
@@ -8,6 +8,7 @@ import {
   type RaggedLayer,
 } from "./cache-layout.js";
 import { checkStored } from "./check-stored.js";
+import { keptCount } from "./kept-count.js";
 import type { RaggedCache } from "./ragged-cache.js";
 import { RuntimeError } from "./runtime-error.js";
 

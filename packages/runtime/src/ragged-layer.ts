@@ -1,5 +1,5 @@
 import type { HeadChange } from "@kvfold/policies";
-import { keptCount, keptIndices, otherIndices } from "@kvfold/policies/check";
+import { keptIndices, otherIndices } from "@kvfold/policies/check";
 import {
   type CacheSlot,
   type CacheTensor,
@@ -10,6 +10,7 @@ import {
 } from "./cache-layout.js";
 import { copyTokens } from "./cpu-memory.js";
 import { EMPTY, grownSlots, spareSlots, wholeSlots } from "./empty-slots.js";
+import { keptCount } from "./kept-count.js";
 import { readRows, rowSize, writeRows } from "./part-rows.js";
 import { Tensor } from "./port.js";
 import { zeros } from "./tensors.js";
